@@ -1,0 +1,230 @@
+"""The HDF5 caches: the only place that knows their format (docs/caches.md).
+
+One file a shard, one group an image named by its id, with attributes `height` and `width` of the original image.
+Every array is compressed with gzip, shuffled and carries a Fletcher-32 checksum, all of which plain h5py reads.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from irn.errors import IrnError
+from irn.files import whole_file
+
+FORMAT_VERSION = 1
+STRIDE = 4
+
+
+class ArraySpec(NamedTuple):
+    """Dimensions by name, NumPy kinds that readers accept, number type written, and the step that values are rounded to (0: exact)."""
+
+    dims: tuple[str | int, ...]
+    kinds: str
+    dtype: str
+    step: float = 0.0
+
+
+# Steps stay well inside the tolerances of the published numbers: half a step is the error.
+# A multiple of 2^-11 in [0, 1] is exact in float16.
+FORMATS: dict[str, dict[str, ArraySpec]] = {
+    "cam": {
+        "classes": ArraySpec(("K",), "ui", "uint16"),
+        "cam": ArraySpec(("K", "h", "w"), "f", "float16", 2**-11),
+        "high_res": ArraySpec(("K", "height", "width"), "f", "float16", 2**-11),
+    },
+    "ir_label": {"label": ArraySpec(("height", "width"), "ui", "uint8")},
+    "field": {
+        "boundary": ArraySpec(("h", "w"), "f", "float16", 2**-11),
+        "displacement": ArraySpec((2, "h", "w"), "f", "float32", 2**-10),
+    },
+    "walk": {
+        "walk": ArraySpec(("M", "h", "w"), "f", "float32"),
+        "walk_class": ArraySpec(("M",), "ui", "uint16"),
+        "walk_instance": ArraySpec(("M",), "ui", "uint16"),
+    },
+    "label": {
+        "semantic": ArraySpec(("height", "width"), "ui", "uint8"),
+        "instance_map": ArraySpec(("height", "width"), "ui", "uint16"),
+        "instance_class": ArraySpec(("N",), "ui", "uint16"),
+        "instance_score": ArraySpec(("N",), "f", "float32"),
+    },
+}
+
+
+def cells(pixels: int) -> int:
+    """How many cells of stride 4 cover so many pixels."""
+    return -(-pixels // STRIDE)
+
+
+class CacheWriter:
+    """Write one cache file; it appears under its name when the block ends without an error.
+
+    with CacheWriter(path, "cam", provenance) as cache:
+        cache.write(image_id, height, width, {"classes": ..., "cam": ..., "high_res": ...})
+    """
+
+    def __init__(self, path: Path, kind: str, provenance: dict[str, Any]) -> None:
+        self.path, self.kind, self.provenance = Path(path), kind, provenance
+
+    def __enter__(self) -> "CacheWriter":
+        self._stack = ExitStack()
+        partial = self._stack.enter_context(whole_file(self.path))
+        # The newest layout has checksums on its own structures too, the old one has none.
+        self._file = self._stack.enter_context(h5py.File(partial, "w", libver="latest", track_order=True))
+        self._file.attrs["format_version"] = FORMAT_VERSION
+        self._file.attrs["stage"] = self.provenance["stage"]
+        self._file.attrs["provenance"] = json.dumps(self.provenance, sort_keys=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def write(self, image_id: str, height: int, width: int, arrays: dict[str, np.ndarray]) -> None:
+        """Add one image; `arrays` holds exactly the arrays of this kind of cache, rounded here to the steps of `FORMATS`."""
+        formats = FORMATS[self.kind]
+        check_arrays(f"image {image_id!r}", formats, arrays, height, width)
+        group = self._file.create_group(image_id)
+        group.attrs["height"], group.attrs["width"] = height, width
+        for name, spec in formats.items():
+            _store(group, name, spec, arrays[name])
+
+
+class CacheReader:
+    """Read images by id from one or more cache files of one kind; files are opened by the process that reads.
+
+    Raises IrnError on opening for a file that is missing, no HDF5 file or of another format version, and for an id that two files hold.
+    """
+
+    def __init__(self, paths: Sequence[Path], kind: str) -> None:
+        self.paths, self.kind = [Path(path) for path in paths], kind
+        self._where: dict[str, Path] = {}
+        self._files: dict[tuple[int, Path], h5py.File] = {}
+        for path in self.paths:
+            try:
+                with _open(path) as file:
+                    ids = list(file)
+            except (OSError, RuntimeError) as error:
+                raise _damaged(path, error) from None
+            for image_id in ids:
+                if image_id in self._where:
+                    raise IrnError(f"{path}: image {image_id!r} is also in {self._where[image_id]}; give each image in one cache file only")
+                self._where[image_id] = path
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_files": {}}
+
+    @property
+    def ids(self) -> list[str]:
+        """Image ids, file after file, in the order in which they were written."""
+        return list(self._where)
+
+    def __contains__(self, image_id: str) -> bool:
+        return image_id in self._where
+
+    def require(self, image_ids: Iterable[str]) -> None:
+        """Raise IrnError when an image is in none of the files."""
+        missing = [image_id for image_id in image_ids if image_id not in self._where]
+        if missing:
+            files = ", ".join(str(path) for path in self.paths)
+            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            raise IrnError(f"{files}: image {missing[0]!r}{more} is missing; run the stage that makes this {self.kind} cache for it")
+
+    def size(self, image_id: str) -> tuple[int, int]:
+        """(height, width) of the original image in pixels."""
+        group = self._group(image_id)
+        try:
+            return int(group.attrs["height"]), int(group.attrs["width"])
+        except KeyError as error:
+            raise _damaged(self._where[image_id], f"image {image_id!r}: {error}") from None
+
+    def read(self, image_id: str, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """The named arrays of one image (all by default), floats as float32.
+
+        Raises IrnError for an image that is missing, a failed checksum, or an array that is missing or has another shape
+        or number type than the format says.
+        """
+        formats = FORMATS[self.kind]
+        chosen = {name: formats[name] for name in (formats if names is None else names)}
+        group = self._group(image_id)
+        path = self._where[image_id]
+        try:
+            arrays = {name: np.asarray(group[name][()]) for name in chosen if name in group}
+        except (OSError, RuntimeError) as error:
+            raise _damaged(path, f"image {image_id!r}: {error}") from None
+        check_arrays(f"{path}: image {image_id!r}", chosen, arrays, *self.size(image_id))
+        return {name: a.astype(np.float32) if a.dtype.kind == "f" else a for name, a in arrays.items()}
+
+    def provenance(self) -> list[dict[str, Any]]:
+        """What made each file; empty for files that came from elsewhere."""
+        return [json.loads(self._file(path).attrs.get("provenance", "{}")) for path in self.paths]
+
+    def _group(self, image_id: str) -> h5py.Group:
+        self.require([image_id])
+        path = self._where[image_id]
+        try:
+            return self._file(path)[image_id]
+        except (OSError, RuntimeError, KeyError) as error:
+            raise _damaged(path, f"image {image_id!r}: {error}") from None
+
+    def _file(self, path: Path) -> h5py.File:
+        # HDF5 files do not survive a fork, so every process opens its own.
+        key = (os.getpid(), path)
+        if key not in self._files:
+            self._files[key] = _open(path)
+        return self._files[key]
+
+
+def check_arrays(where: str, formats: dict[str, ArraySpec], arrays: dict[str, np.ndarray], height: int, width: int) -> None:
+    """Raise IrnError, naming `where`, unless every array has the shape and number type of `formats` and they agree on K, M and N."""
+    sizes: dict[str | int, int] = {"height": height, "width": width, "h": cells(height), "w": cells(width)}
+    for name, spec in formats.items():
+        remedy = "delete the file and make it again"
+        if name not in arrays:
+            raise IrnError(f"{where}: array {name!r} is missing; {remedy}")
+        array = arrays[name]
+        expected = tuple(dim if isinstance(dim, int) else sizes.get(dim, dim) for dim in spec.dims)
+        same = array.ndim == len(expected) and all(isinstance(e, str) or e == n for e, n in zip(expected, array.shape, strict=True))
+        if not same:
+            raise IrnError(f"{where}: array {name!r} has shape {array.shape}, expected {expected}; {remedy}".replace("'", ""))
+        if array.dtype.kind not in spec.kinds:
+            wanted = "a float type" if "f" in spec.kinds else "an integer type"
+            raise IrnError(f"{where}: array {name!r} has number type {array.dtype}, expected {wanted}; {remedy}")
+        sizes.update({dim: n for dim, n in zip(spec.dims, array.shape, strict=True) if isinstance(dim, str)})
+
+
+def _store(group: h5py.Group, name: str, spec: ArraySpec, array: np.ndarray) -> None:
+    if spec.step:
+        array = np.round(np.asarray(array, np.float32) / np.float32(spec.step)) * np.float32(spec.step)
+    array = np.asarray(array).astype(spec.dtype)
+    if array.size == 0:
+        group.create_dataset(name, data=array)
+        return
+    # A chunk is one map: that is what is read at a time.
+    chunks = (1, *array.shape[1:]) if array.ndim == 3 else array.shape
+    group.create_dataset(name, data=array, chunks=chunks, compression="gzip", compression_opts=4, shuffle=True, fletcher32=True)
+
+
+def _open(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise IrnError(f"{path}: no such cache file; run the stage that makes it")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise _damaged(path, error) from None
+    version = file.attrs.get("format_version")
+    if version is None or int(version) != FORMAT_VERSION:
+        file.close()
+        found = "none" if version is None else str(version)
+        raise IrnError(f"{path}: cache format_version is {found}, expected {FORMAT_VERSION}; delete the file and make it again")
+    return file
+
+
+def _damaged(path: Path, reason: object) -> IrnError:
+    return IrnError(f"{path}: the cache is damaged ({' '.join(str(reason).split())}); delete the file and make it again")

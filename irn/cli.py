@@ -1,0 +1,308 @@
+"""The command line: one command a stage. Nothing heavy is imported until a command runs, so that help is quick."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from irn import __version__
+from irn.errors import IrnError
+from irn.shards import WHOLE, Shard
+
+BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101")
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("float32", "bf16")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+Options = argparse.ArgumentParser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0, or 2 after one line on standard error for a mistake of the user's."""
+    options = vars(build_parser().parse_args(arguments))
+    stage = options.pop("stage")
+    try:
+        function: Callable[..., None] = getattr(importlib.import_module(f"irn.stages.{stage}"), stage)
+        function(**options)
+    except (IrnError, OSError) as error:
+        print(f"irn {stage.replace('_', '-')}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 1
+    return 0
+
+
+def build_parser() -> Parser:
+    """All commands with their options."""
+    parser = Parser(prog="irn", description="Weakly supervised instance segmentation with inter-pixel relations, stage by stage.")
+    parser.add_argument("--version", action="version", version=f"irn {__version__}")
+    commands = parser.add_subparsers(dest="stage", required=True, metavar="COMMAND", parser_class=Parser)
+    for stage, (help_text, add_options) in STAGES.items():
+        name = stage.replace("_", "-")
+        command = commands.add_parser(
+            name, help=help_text, description=help_text, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
+        )
+        add_options(command)
+        command.set_defaults(stage=stage)
+    return parser
+
+
+def make_demo_data(o: Options) -> None:
+    o.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make, in the VOC layout")
+    o.add_argument("--images", type=whole(2), default=360, metavar="N", help="number of images, five sixths of them for training")
+    o.add_argument("--size", type=whole(64), default=128, metavar="PX", help="long side of the images")
+    _seed(o)
+
+
+def build_manifest(o: Options) -> None:
+    o.add_argument("--kind", required=True, choices=("demo", "voc", "folder"), help="layout of the data set")
+    o.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the data set")
+    o.add_argument("--out-manifest", type=Path, required=True, metavar="M", help="table of the images to write")
+    o.add_argument("--out-labels", type=Path, required=True, metavar="L", help="table of the classes in each image to write")
+    o.add_argument("--splits", nargs="+", default=(), metavar="NAME", help="splits to list; in the VOC layout also paths to lists of ids")
+    o.add_argument("--labels-csv", type=Path, metavar="CSV", help="classes of the images, in place of the data set's own")
+
+
+def download_backbone(o: Options) -> None:
+    o.add_argument("--backbone", choices=BACKBONES, default="resnet50", help="network whose ImageNet weights are fetched")
+    o.add_argument("--out", type=Path, required=True, metavar="W", help="state dict to write")
+
+
+def train_cam(o: Options) -> None:
+    _manifest(o)
+    _labels(o)
+    _out(o, "W", "weights file to write")
+    _split(o)
+    _backbone(o)
+    o.add_argument("--from-scratch", action="store_true", help="start from random weights and train every layer")
+    _training(o)
+    o.add_argument("--long-side", type=whole(1), nargs=2, default=(320, 640), metavar="PX", help="range of the random long side of the image")
+    _compute(o)
+
+
+def make_cams(o: Options) -> None:
+    _manifest(o)
+    _labels(o)
+    _weights(o, "train-cam or import-weights")
+    _out(o, "F", "CAM cache to write")
+    o.add_argument("--scales", type=number(0.0, above=True), nargs="+", default=(1.0, 0.5, 1.5, 2.0), metavar="S", help="scales of the image")
+    _split(o)
+    _shard(o)
+    _compute(o)
+
+
+def make_ir_labels(o: Options) -> None:
+    _manifest(o)
+    _caches(o, "--cams", "CAM", required=True)
+    _out(o, "F", "IR label cache to write")
+    o.add_argument("--foreground-threshold", type=share, default=0.30, metavar="T", help="score of background in finding sure foreground")
+    o.add_argument("--background-threshold", type=share, default=0.05, metavar="T", help="score of background in finding sure background")
+    _split(o)
+    _shard(o)
+    _workers(o)
+
+
+def train_irn(o: Options) -> None:
+    _manifest(o)
+    _caches(o, "--ir-labels", "IR label", required=True)
+    _out(o, "W", "weights file to write")
+    _split(o)
+    o.add_argument("--mean-split", metavar="NAME", help="images of the mean displacement; those of --split if not given")
+    _backbone(o)
+    _training(o)
+    o.add_argument("--scale", type=number(0.0, above=True), nargs=2, default=(0.5, 1.5), metavar="S", help="range of the random scale of the image")
+    o.add_argument("--radius", type=whole(2), default=10, metavar="R", help="pairs of pixels are nearer than this, in cells of stride 4")
+    _compute(o)
+
+
+def infer_fields(o: Options) -> None:
+    _manifest(o)
+    _weights(o, "train-irn or import-weights")
+    _out(o, "F", "field cache to write")
+    _split(o)
+    _shard(o)
+    _compute(o)
+
+
+def random_walk(o: Options) -> None:
+    _caches(o, "--cams", "CAM", required=True)
+    _caches(o, "--fields", "field", required=True)
+    _out(o, "F", "walk cache to write")
+    o.add_argument("--beta", type=number(0.0), default=10.0, help="exponent of the affinities")
+    o.add_argument("--steps", type=whole(0), default=256, metavar="N", help="steps of the walk")
+    o.add_argument("--radius", type=whole(2), default=5, metavar="R", help="the walk goes to cells nearer than this")
+    _shard(o)
+    o.add_argument("--device", choices=DEVICES, default="auto", help="where torch computes")
+    _workers(o)
+
+
+def make_labels(o: Options) -> None:
+    _caches(o, "--walks", "walk", required=True)
+    _out(o, "F", "label cache to write")
+    o.add_argument("--semantic-threshold", type=share, default=0.25, metavar="T", help="score of background in semantic labels")
+    o.add_argument("--instance-threshold", type=share, default=0.25, metavar="T", help="score of background in instance labels")
+    _shard(o)
+    _workers(o)
+
+
+def evaluate(o: Options) -> None:
+    _manifest(o)
+    _labels(o)
+    _caches(o, "--cams", "CAM")
+    _caches(o, "--label-caches", "label")
+    o.add_argument("--class-masks", type=Path, required=True, metavar="DIR", help="ground truth, <image_id>.png of 1 + class index, 255 void")
+    o.add_argument("--object-masks", type=Path, metavar="DIR", help="ground truth, <image_id>.png of object numbers, 255 void")
+    _out(o, "CSV", "table of scores to write")
+    o.add_argument("--thresholds-out", type=Path, metavar="CSV", help="table to write of the mIoU of the CAMs at each threshold")
+    o.add_argument("--cam-threshold", type=share, default=0.15, metavar="T", help="score of background in the CAM's segmentation")
+    _split(o)
+
+
+def show(o: Options) -> None:
+    _manifest(o)
+    o.add_argument("--labels", type=Path, metavar="L", help="labels.csv, for the names of the classes")
+    _caches(o, "--cams", "CAM")
+    _caches(o, "--ir-labels", "IR label")
+    _caches(o, "--fields", "field")
+    _caches(o, "--label-caches", "label")
+    o.add_argument("--images", nargs="+", default=(), metavar="ID", help="images to draw; some evenly spaced ones if not given")
+    o.add_argument("--count", type=whole(1), default=12, metavar="N", help="how many to draw where --images is not given")
+    o.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for one PNG an image")
+
+
+def import_weights(o: Options) -> None:
+    o.add_argument("--cam", type=Path, required=True, metavar="P", help="the release's checkpoint of the CAM network")
+    o.add_argument("--irn", type=Path, required=True, metavar="P", help="the release's checkpoint of IRNet")
+    o.add_argument("--out-cam", type=Path, required=True, metavar="W", help="classifier weights to write")
+    o.add_argument("--out-irn", type=Path, required=True, metavar="W", help="IRNet weights to write")
+
+
+STAGES: dict[str, tuple[str, Callable[[Options], None]]] = {
+    "make_demo_data": ("Draw the demonstration data set.", make_demo_data),
+    "build_manifest": ("List the images of a data set and the classes in each.", build_manifest),
+    "download_backbone": ("Fetch a backbone's ImageNet weights.", download_backbone),
+    "train_cam": ("Train the classifier of class attention maps.", train_cam),
+    "make_cams": ("Make class attention maps.", make_cams),
+    "make_ir_labels": ("Make inter-pixel relation labels by dense CRF.", make_ir_labels),
+    "train_irn": ("Train IRNet's boundary and displacement heads.", train_irn),
+    "infer_fields": ("Infer boundary maps and displacement fields.", infer_fields),
+    "random_walk": ("Spread class attention maps over instances by random walk.", random_walk),
+    "make_labels": ("Make semantic and instance labels from the walk.", make_labels),
+    "evaluate": ("Score CAMs and labels against ground truth.", evaluate),
+    "show": ("Draw what each stage made of an image, side by side.", show),
+    "import_weights": ("Import the published release's checkpoints.", import_weights),
+}
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Type of a whole number of at least `least`."""
+
+    def convert(text: str) -> int:
+        if not text.removeprefix("-").isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least {least}")
+        return int(text)
+
+    return convert
+
+
+def number(least: float, most: float = float("inf"), above: bool = False) -> Callable[[str], float]:
+    """Type of a finite number from `least`, or `above` it, to `most`."""
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not least <= value <= most or (above and value == least) or value == float("inf"):
+            wanted = f"number {'above' if above else 'of at least'} {least:g}" + ("" if most == float("inf") else f" and at most {most:g}")
+            raise argparse.ArgumentTypeError(f"{text!r} is no {wanted}")
+        return value
+
+    return convert
+
+
+share = number(0.0, 1.0)
+
+
+def shard(text: str) -> Shard:
+    """Type of a shard I/N."""
+    index, slash, count = text.partition("/")
+    if not (slash and index.isdigit() and count.isdigit() and int(index) < int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no shard I/N with 0 <= I < N, such as 0/4")
+    return Shard(int(index), int(count))
+
+
+def _manifest(o: Options) -> None:
+    o.add_argument("--manifest", type=Path, required=True, metavar="M", help="table of the images")
+
+
+def _labels(o: Options) -> None:
+    o.add_argument("--labels", type=Path, required=True, metavar="L", help="table of the classes in each image")
+
+
+def _weights(o: Options, source: str) -> None:
+    o.add_argument("--weights", type=Path, required=True, metavar="W", help=f"weights file from {source}")
+
+
+def _caches(o: Options, flag: str, kind: str, required: bool = False) -> None:
+    default = None if required else ()
+    o.add_argument(flag, type=Path, nargs="+", required=required, default=default, metavar="F", help=f"{kind} cache, in one or more files")
+
+
+def _out(o: Options, metavar: str, help_text: str) -> None:
+    o.add_argument("--out", type=Path, required=True, metavar=metavar, help=help_text)
+
+
+def _split(o: Options) -> None:
+    o.add_argument("--split", metavar="NAME", help="only images of this split, or of several joined by '+'")
+
+
+def _shard(o: Options) -> None:
+    o.add_argument("--shard", type=shard, default=WHOLE, metavar="I/N", help="only rows I, I + N, ..., counted from 0")
+
+
+def _backbone(o: Options) -> None:
+    o.add_argument("--backbone", choices=BACKBONES, default="resnet50", help="torchvision network to stand on")
+    o.add_argument("--backbone-weights", type=Path, metavar="W", help="its weights: a torchvision state dict or a classifier's file; ImageNet's if not given")
+
+
+def _training(o: Options) -> None:
+    o.add_argument("--epochs", type=whole(1), default=5, metavar="N", help="passes over the images")
+    o.add_argument("--batch-size", type=whole(1), default=16, metavar="N", help="images a step")
+    o.add_argument("--crop-size", type=multiple_of_16, default=512, metavar="PX", help="side of the random crop")
+    o.add_argument("--learning-rate", type=number(0.0, above=True), default=0.1, help="at the first step; the new layers' is ten times that")
+    o.add_argument("--momentum", type=number(0.0, 1.0), default=1e-4, help="of SGD; the published numbers were made with 1e-4")
+    o.add_argument("--weight-decay", type=number(0.0), default=1e-4, help="of SGD")
+    o.add_argument("--metrics", type=Path, metavar="JSONL", help="where to write the losses as JSON lines")
+    _seed(o)
+
+
+def multiple_of_16(text: str) -> int:
+    """Type of a side in pixels that all strides of the networks divide."""
+    if not text.isdigit() or int(text) < 16 or int(text) % 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is no multiple of 16")
+    return int(text)
+
+
+def _seed(o: Options) -> None:
+    o.add_argument("--seed", type=whole(0), default=0, metavar="S", help="of everything random")
+
+
+def _compute(o: Options) -> None:
+    o.add_argument("--device", choices=DEVICES, default="auto", help="where torch computes")
+    o.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the networks' convolutions")
+    _workers(o)
+
+
+def _workers(o: Options) -> None:
+    o.add_argument("--workers", type=whole(0), metavar="N", help=f"processes beside this one; by default what the stage can use of {os.cpu_count()} cores")

@@ -1,0 +1,5 @@
+"""The one error that a user can cause."""
+
+
+class IrnError(ValueError):
+    """A mistake in what the user gave: its text is one line that says what, where, what was expected and the remedy."""

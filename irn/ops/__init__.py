@@ -1,0 +1,1 @@
+"""The numerics of the method, as functions on arrays."""

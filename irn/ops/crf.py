@@ -1,0 +1,57 @@
+"""Inter-pixel relation labels: confident areas of class maps, refined by a dense CRF (paper, section 4.1)."""
+
+import numpy as np
+from pydensecrf import densecrf
+from pydensecrf.utils import unary_from_labels
+
+CRF_STEPS = 10
+UNSURE = 255
+
+
+def ir_label(
+    pixels: np.ndarray, high_res: np.ndarray, classes: np.ndarray, foreground_threshold: float, background_threshold: float
+) -> np.ndarray:
+    """Label the pixels that are surely one of the classes present or surely background.
+
+    Parameters
+    ----------
+    pixels: (H, W, 3) uint8, RGB.
+    high_res: (K, H, W) float32 in [0, 1], class maps at the size of the image.
+    classes: (K,) class indices.
+    foreground_threshold, background_threshold: the score of background in the run that finds sure foreground, and sure background.
+
+    Returns
+    -------
+    (H, W) uint8: 0 background, 1 + class index, 255 unsure.
+    """
+    if len(classes) == 0:
+        return np.zeros(pixels.shape[:2], np.uint8)
+    guesses = [argmax_with_background(high_res, threshold) for threshold in (foreground_threshold, background_threshold)]
+    foreground, background = refine(pixels, guesses, 1 + len(classes))
+    label = np.concatenate([[0], np.asarray(classes, np.int64) + 1]).astype(np.uint8)[foreground]
+    label[(foreground == 0) & (background != 0)] = UNSURE
+    return label
+
+
+def argmax_with_background(maps: np.ndarray, threshold: float) -> np.ndarray:
+    """(K, H, W) float maps to (H, W) int32: 0 where none is above `threshold`, else 1 + index of the highest."""
+    best = maps.argmax(0).astype(np.int32)
+    highest = np.take_along_axis(maps, best[None], 0)[0]
+    return np.where(highest > threshold, best + 1, 0).astype(np.int32)
+
+
+def refine(pixels: np.ndarray, guesses: list[np.ndarray], labels: int) -> list[np.ndarray]:
+    """Refine each (H, W) int32 guess of values 0 to `labels` - 1 by a dense CRF on the same image.
+
+    The lattice depends on the image alone, so it is built once for all guesses. Returns (H, W) int64 arrays.
+    """
+    height, width = pixels.shape[:2]
+    field = densecrf.DenseCRF2D(width, height, labels)
+    field.addPairwiseGaussian(sxy=3, compat=3)
+    # pydensecrf refuses arrays that are read-only or not contiguous.
+    field.addPairwiseBilateral(sxy=50, srgb=5, rgbim=np.array(pixels, np.uint8, order="C"), compat=10)
+    refined = []
+    for guess in guesses:
+        field.setUnaryEnergy(np.ascontiguousarray(unary_from_labels(guess, labels, gt_prob=0.7, zero_unsure=False)))
+        refined.append(np.array(field.inference(CRF_STEPS)).argmax(0).reshape(height, width))
+    return refined

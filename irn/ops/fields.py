@@ -1,0 +1,44 @@
+"""Boundary map and displacement field of one image from IRNet."""
+
+import torch
+from torch.nn import functional
+
+from irn.cache import cells
+from irn.networks import IRNet, normalise
+
+
+def padded_pair(pixels: torch.Tensor, crop_size: int) -> torch.Tensor:
+    """(H, W, 3) uint8 to (2, 3, H', W') float32: image and mirror, normalised, each padded at right and bottom with zeros.
+
+    A side is padded to the training crop, since group norm averages over the padding too, or, where it is longer, to
+    the next multiple of 16.
+    """
+    image = normalise(pixels)
+    height, width = image.shape[1:]
+    down, right = (max(crop_size, -(-side // 16) * 16) - side for side in (height, width))
+    return functional.pad(torch.stack([image, image.flip(-1)]), (0, right, 0, down))
+
+
+def fields(
+    model: IRNet, pixels: torch.Tensor, crop_size: int, mean_displacement: tuple[float, float]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Run IRNet on an image and its mirror.
+
+    Parameters
+    ----------
+    model: IRNet, in evaluation mode.
+    pixels: (H, W, 3) uint8, on the device of the model.
+    crop_size: that the model was trained with, in pixels.
+    mean_displacement: (dy, dx) of the training images, in cells.
+
+    Returns
+    -------
+    `boundary` (h, w) float32 probabilities, from the mean logit of image and mirror, and `displacement` (2, h, w)
+    float32 in cells, of the image alone, less the mean displacement.
+    """
+    logits, displacement = model(padded_pair(pixels, crop_size))
+    h, w = cells(pixels.shape[0]), cells(pixels.shape[1])
+    logits = logits[:, 0, :h, :w].float()
+    boundary = torch.sigmoid((logits[0] + logits[1].flip(-1)) / 2)
+    mean = torch.tensor(mean_displacement, device=pixels.device)[:, None, None]
+    return boundary, displacement[0, :, :h, :w].float() - mean

@@ -1,0 +1,78 @@
+"""Semantic and instance labels from the maps of the random walk (paper, section 4.3)."""
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch.nn import functional
+
+SMALLEST_PIECE = 0.01  # share of the image
+
+
+def synthesise_labels(
+    walk: np.ndarray, walk_class: np.ndarray, height: int, width: int, semantic_threshold: float, instance_threshold: float
+) -> dict[str, np.ndarray]:
+    """Turn the instance-wise walk of one image into its label maps.
+
+    Parameters
+    ----------
+    walk: (M, h, w) float32, at stride 4, before scaling.
+    walk_class: (M,) class index of each map.
+    height, width: pixels of the image.
+    semantic_threshold, instance_threshold: background wins where no map is above this share of the maximum over all maps.
+
+    Returns
+    -------
+    The arrays of a label cache: `semantic` (height, width) uint8, 0 background, else 1 + class index; `instance_map`
+    (height, width) uint16, 0 none, else 1 + row of `instance_class` (N,) uint16 and `instance_score` (N,) float32 in [0, 1].
+
+    Notes
+    -----
+    The walk is linear and the instances partition the image, so the walk of a class is the sum of its instances' walks.
+    """
+    classes = np.unique(walk_class)
+    by_class = [walk[walk_class == index].sum(0) for index in classes]
+    best, score = _upsampled_argmax(by_class, height, width, semantic_threshold)
+    semantic = np.concatenate([[0], classes + 1]).astype(np.uint8)[best]
+    best, score = _upsampled_argmax(list(walk), height, width, instance_threshold)
+    return {"semantic": semantic, **_pieces(best, score, walk_class)}
+
+
+def _upsampled_argmax(maps: list[np.ndarray], height: int, width: int, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Which map wins at each pixel, 0 for background and 1 + index else, and its value as a share of the maximum of all.
+
+    Maps are brought to the size of the image one by one, so memory does not grow with their number.
+    """
+    largest = np.full((height, width), -np.inf, np.float32)
+    winner = np.zeros((height, width), np.int32)
+    for index, small in enumerate(maps):
+        tensor = torch.from_numpy(np.ascontiguousarray(small, np.float32))[None, None]
+        full = functional.interpolate(tensor, scale_factor=4, mode="bilinear", align_corners=False)[0, 0].numpy()[:height, :width]
+        better = full > largest
+        largest[better] = full[better]
+        winner[better] = index + 1
+    maximum = float(largest.max()) if maps else 0.0
+    if maximum <= 0:
+        return np.zeros((height, width), np.int32), np.zeros((height, width), np.float32)
+    score = largest / np.float32(maximum)
+    winner[score <= threshold] = 0
+    return winner, score
+
+
+def _pieces(winner: np.ndarray, score: np.ndarray, walk_class: np.ndarray) -> dict[str, np.ndarray]:
+    """Split each map's region into 4-connected pieces; those strictly under 1 % of the image get score 0."""
+    instance_map = np.zeros(winner.shape, np.uint16)
+    rows_class: list[int] = []
+    rows_score: list[float] = []
+    for index in np.unique(winner[winner > 0]):
+        pieces, count = ndimage.label(winner == index)
+        instance_map[pieces > 0] = pieces[pieces > 0] + len(rows_class)
+        numbers = np.arange(1, count + 1)
+        area = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
+        highest = ndimage.maximum(score, pieces, numbers)
+        rows_class += [int(walk_class[index - 1])] * count
+        rows_score += np.where(area < SMALLEST_PIECE * winner.size, 0.0, highest).tolist()
+    return {
+        "instance_map": instance_map,
+        "instance_class": np.array(rows_class, np.uint16),
+        "instance_score": np.array(rows_score, np.float32),
+    }

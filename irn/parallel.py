@@ -1,0 +1,62 @@
+"""Work on many images in several processes, in order, and say which image was at hand when one dies."""
+
+import multiprocessing
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from irn.errors import IrnError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def available_cores() -> int:
+    """Cores that this process may use, which a scheduler may have limited."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int, name: Callable[[Item], str]) -> Iterator[Result]:
+    """Give function(item) for each item in order, computed by `workers` processes, or in this one where `workers` is below 2.
+
+    `function` and its results travel between processes. `name` says what an item is. Raises what `function` raises, and
+    IrnError with the names at hand when a process dies, as it does where memory runs out.
+    """
+    if workers < 2:
+        yield from map(function, items)
+        return
+    # A forked copy of a process with threads or a GPU context can hang, so workers grow from a clean server process.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload([function.__module__, type(function).__module__])
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_single_thread)
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    try:
+        for item in items:
+            waiting.append((item, pool.submit(function, item)))
+            # Enough ahead to keep all workers busy, little enough to hold few results in memory.
+            if len(waiting) > 3 * workers:
+                yield waiting[0][1].result()
+                waiting.popleft()
+        while waiting:
+            yield waiting[0][1].result()
+            waiting.popleft()
+    except BrokenProcessPool:
+        at_hand = ", ".join(name(item) for item, future in waiting if not future.done() or future.exception())
+        raise IrnError(
+            f"a worker process died, perhaps for lack of memory, while these were at hand: {at_hand}; use fewer --workers or allow more memory"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _single_thread() -> None:
+    """Keep each worker to one thread: there is one worker a core."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)

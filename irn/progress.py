@@ -1,0 +1,14 @@
+"""Progress of a long stage: a bar on a terminal, nothing in a log file."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+
+def progress(items: Iterable[T], total: int, what: str, unit: str = "image") -> Iterator[T]:
+    """Pass `items` through; on a terminal show how many of `total` are done, units a second and the time left."""
+    return iter(tqdm(items, total=total, desc=what, unit=unit, disable=not sys.stderr.isatty(), dynamic_ncols=True))

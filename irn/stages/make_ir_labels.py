@@ -1,0 +1,52 @@
+"""Inter-pixel relation labels from class attention maps, by dense CRF (paper, section 4.1)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from irn.cache import CacheReader, CacheWriter
+from irn.images import read_image
+from irn.ops.crf import ir_label
+from irn.parallel import available_cores, map_in_order
+from irn.progress import progress
+from irn.provenance import provenance
+from irn.shards import WHOLE, Shard, rows_of
+from irn.tables import ImageRecord, read_manifest
+
+
+@dataclass(frozen=True)
+class IrLabel:
+    """Label one image."""
+
+    cams: CacheReader
+    foreground_threshold: float
+    background_threshold: float
+
+    def __call__(self, record: ImageRecord) -> np.ndarray:
+        pixels = read_image(record.path, record.height, record.width)
+        maps = self.cams.read(record.image_id, ["classes", "high_res"])
+        return ir_label(pixels, maps["high_res"], maps["classes"], self.foreground_threshold, self.background_threshold)
+
+
+def make_ir_labels(
+    manifest: Path,
+    cams: Sequence[Path],
+    out: Path,
+    foreground_threshold: float = 0.30,
+    background_threshold: float = 0.05,
+    split: str | None = None,
+    shard: Shard = WHOLE,
+    workers: int | None = None,
+) -> None:
+    """Write an IR label cache of the images of a split."""
+    made_by = provenance("make_ir_labels", locals())
+    records = rows_of(shard, read_manifest(manifest, split))
+    reader = CacheReader(cams, "cam")
+    reader.require(record.image_id for record in records)
+    label = IrLabel(reader, foreground_threshold, background_threshold)
+    labelled = map_in_order(label, records, available_cores() if workers is None else workers, lambda record: record.image_id)
+    with CacheWriter(out, "ir_label", made_by) as cache:
+        for record, array in zip(records, progress(labelled, len(records), "IR labels"), strict=True):
+            cache.write(record.image_id, record.height, record.width, {"label": array})

@@ -1,0 +1,309 @@
+"""irn/stages/evaluate.py on small data sets made here: exact scores, the table's format, and every mistake it answers."""
+
+import csv
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from irn.cache import CacheWriter, cells
+from irn.errors import IrnError
+from irn.ops.scores import class_iou, confusion_matrix, mean_of_defined
+from irn.stages.evaluate import evaluate, read_index_png
+from irn.tables import ClassLabels, ImageRecord, write_labels, write_manifest
+
+NAMES = ["cat", "dog"]
+SIZE = (6, 10)
+
+
+class DataSet:
+    """Images 001 and 002 of split train, 003 of split val; ground truth and caches that agree with it exactly."""
+
+    def __init__(self, root):
+        self.root = root
+        self.records = [ImageRecord(f"{i:03}", root / f"{i}.jpg", *SIZE, split) for i, split in ((1, "train"), (2, "train"), (3, "val"))]
+        write_manifest(root / "manifest.csv", self.records)
+        write_labels(root / "labels.csv", ClassLabels(NAMES, {r.image_id: [0] for r in self.records}))
+        self.class_masks, self.object_masks = root / "class", root / "object"
+        for number, record in enumerate(self.records):
+            objects = np.zeros(SIZE, np.uint8)
+            objects[:4, :4], objects[:4, 5:8] = 1, 2
+            classes = objects.copy()
+            classes[4, :4] = objects[4, :4] = 255
+            # Image 003 holds two cats.
+            save_mask(self.class_masks / f"{record.image_id}.png", np.where(classes == 2, 1, classes) if number == 2 else classes)
+            save_mask(self.object_masks / f"{record.image_id}.png", objects)
+
+    def truth(self, image_id):
+        return np.array(Image.open(self.class_masks / f"{image_id}.png"))
+
+    def objects(self, image_id):
+        return np.array(Image.open(self.object_masks / f"{image_id}.png"))
+
+    def cam_cache(self, name="cams.h5", ids=("001", "002", "003"), size=SIZE, **arrays):
+        path = self.root / name
+        with CacheWriter(path, "cam", {"stage": "make_cams"}) as cache:
+            for image_id in ids:
+                truth = self.truth(image_id)
+                default = {
+                    "classes": np.arange(2),
+                    "cam": np.zeros((2, cells(size[0]), cells(size[1]))),
+                    "high_res": np.stack([truth == 1, truth == 2]).astype(np.float32),
+                }
+                cache.write(image_id, *size, default | arrays)
+        return path
+
+    def label_cache(self, name="labels.h5", ids=("001", "002", "003"), size=SIZE, **arrays):
+        path = self.root / name
+        with CacheWriter(path, "label", {"stage": "make_labels"}) as cache:
+            for image_id in ids:
+                truth, objects = self.truth(image_id), self.objects(image_id)
+                default = {
+                    "semantic": np.where(truth == 255, 0, truth),
+                    "instance_map": np.where(objects == 255, 0, objects),
+                    "instance_class": np.array([truth[0, 0], truth[0, 5]]) - 1,
+                    "instance_score": np.array([1.0, 0.5]),
+                }
+                cache.write(image_id, *size, default | arrays)
+        return path
+
+    def evaluate(self, **options):
+        default = {"manifest": self.root / "manifest.csv", "labels": self.root / "labels.csv", "out": self.root / "scores.csv"}
+        default["class_masks"] = self.class_masks
+        evaluate(**(default | options))
+        return read_rows(default["out"])
+
+
+def save_mask(path, mask, mode="P"):
+    path.parent.mkdir(exist_ok=True)
+    picture = Image.fromarray(mask.astype(np.uint8))
+    if mode == "P":
+        picture.putpalette([value for index in range(256) for value in (index, 255 - index, 7)])
+    picture.save(path)
+
+
+def read_rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def value(rows, stage, split, metric, name="mean"):
+    found = [row["value"] for row in rows if (row["stage"], row["split"], row["metric"], row["class"]) == (stage, split, metric, name)]
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.fixture
+def data(tmp_path):
+    return DataSet(tmp_path)
+
+
+class TestScores:
+    def test_labels_that_equal_the_truth(self, data, capsys):
+        rows = data.evaluate(cams=[data.cam_cache()], label_caches=[data.label_cache()], object_masks=data.object_masks)
+        # cam and semantic: mean, background, two classes; instance: five metrics of mean and two classes.
+        assert len(rows) == 2 * (4 + 4 + 15)
+        # The val image has no dog.
+        undefined = {("val", "dog")}
+        for row in rows:
+            assert row["value"] == ("" if (row["split"], row["class"]) in undefined else "1.000000")
+            assert row["images"] == {"train": "2", "val": "1"}[row["split"]]
+        out = capsys.readouterr().out.splitlines()
+        assert out[0].split() == ["split", "stage", "images", "mIoU", "AP25", "AP50", "AP70", "AP75", "AP"]
+        assert out[1].split() == ["train", "cam", "2", "1.0000"]
+        assert out[3].split() == ["train", "instance", "2", *["1.0000"] * 5]
+        assert out[7] == "train: best CAM threshold 0.01, mIoU 1.0000 (at 0.15: 1.0000)"
+
+    def test_format_of_the_table(self, data):
+        data.evaluate(label_caches=[data.label_cache()], object_masks=data.object_masks, split="val")
+        lines = (data.root / "scores.csv").read_text().split("\n")
+        assert lines[:5] == [
+            "stage,split,metric,class,value,images",
+            "semantic,val,mIoU,mean,1.000000,1",
+            "semantic,val,IoU,__background__,1.000000,1",
+            "semantic,val,IoU,cat,1.000000,1",
+            "semantic,val,IoU,dog,,1",
+        ]
+        assert lines[5:8] == ["instance,val,AP25,mean,1.000000,1", "instance,val,AP25,cat,1.000000,1", "instance,val,AP25,dog,,1"]
+        assert [line.split(",")[2] for line in lines[8:-1:3]] == ["AP50", "AP70", "AP75", "AP"]
+        assert lines[-1] == ""
+
+    def test_hand_computed_instances(self, data):
+        # Cat: 12 of 16 pixels found. Dog: 8 of 12 pixels found, 2 beside it.
+        instance_map = np.zeros(SIZE, int)
+        instance_map[:3, :4] = 1
+        instance_map[:4, 6:8] = 2
+        instance_map[5, 8:10] = 2
+        cache = data.label_cache(ids=["001", "002"], instance_map=instance_map)
+        rows = data.evaluate(label_caches=[cache], object_masks=data.object_masks)
+        found = {
+            (m, n): float(value(rows, "instance", "train", m, n)) for m in ("AP25", "AP70", "AP75", "AP") for n in ("cat", "dog", "mean")
+        }
+        assert [found["AP25", name] for name in ("cat", "dog", "mean")] == [1, 1, 1]
+        assert [found["AP70", name] for name in ("cat", "dog", "mean")] == [1, 0, 0.5]
+        assert [found["AP75", name] for name in ("cat", "dog", "mean")] == [1, 0, 0.5]
+        # 0.75 reaches six of the ten thresholds, 8 / 14 = 0.571 two.
+        assert [found["AP", name] for name in ("cat", "dog", "mean")] == [0.6, 0.2, 0.4]
+
+    def test_hand_computed_semantic(self, data):
+        # All cat: of 2 x 56 counted pixels 2 x 16 are cat, 2 x 12 dog.
+        cache = data.label_cache(ids=["001", "002"], semantic=np.ones(SIZE, int))
+        rows = data.evaluate(label_caches=[cache])
+        assert value(rows, "semantic", "train", "IoU", "cat") == f"{16 / 56:.6f}"
+        assert value(rows, "semantic", "train", "IoU", "dog") == "0.000000"
+        assert value(rows, "semantic", "train", "mIoU") == f"{16 / 56 / 3:.6f}"
+        assert not any(row["stage"] == "instance" for row in rows)
+
+    @pytest.mark.parametrize("threshold", [0.15, 0.125, 0.3])
+    def test_cams_equal_the_direct_evaluation(self, data, threshold):
+        rng = np.random.default_rng(5)
+        cam = (rng.integers(0, 33, (2, *SIZE)) / 64).astype(np.float32)
+        path = data.cam_cache(high_res=cam, classes=np.array([1, 0]))
+        rows = data.evaluate(cams=[path], cam_threshold=threshold, thresholds_out=data.root / "sweep.csv")
+        labels = np.array([0, 2, 1])[np.concatenate([np.full((1, *SIZE), threshold, np.float32), cam]).argmax(0)]
+        iou = class_iou(sum(confusion_matrix(data.truth(image_id), labels, 2) for image_id in ("001", "002")))
+        assert value(rows, "cam", "train", "mIoU") == f"{mean_of_defined(iou):.6f}"
+        assert [value(rows, "cam", "train", "IoU", name) for name in ("__background__", *NAMES)] == [f"{v:.6f}" for v in iou]
+        sweep = read_rows(data.root / "sweep.csv")
+        assert list(sweep[0]) == ["split", "threshold", "mIoU"]
+        assert len(sweep) == 2 * (61 if threshold == 0.125 else 60)
+        at = [row["mIoU"] for row in sweep if row["split"] == "train" and float(row["threshold"]) == threshold]
+        assert at == [value(rows, "cam", "train", "mIoU")]
+
+    def test_no_class_and_no_instance(self, data):
+        cams = data.cam_cache(classes=np.zeros(0, int), cam=np.zeros((0, 2, 3)), high_res=np.zeros((0, *SIZE)))
+        nothing = {"semantic": np.zeros(SIZE, int), "instance_map": np.zeros(SIZE, int)}
+        labels = data.label_cache(**nothing, instance_class=np.zeros(0, int), instance_score=np.zeros(0))
+        rows = data.evaluate(cams=[cams], label_caches=[labels], object_masks=data.object_masks, split="train")
+        assert value(rows, "cam", "train", "IoU", "__background__") == f"{28 / 56:.6f}"
+        assert value(rows, "cam", "train", "IoU", "cat") == "0.000000"
+        assert value(rows, "instance", "train", "AP50") == "0.000000"
+
+    def test_all_void_leaves_values_empty(self, data, capsys):
+        cams, labels = data.cam_cache(), data.label_cache()
+        for image_id in ("001", "002", "003"):
+            save_mask(data.class_masks / f"{image_id}.png", np.full(SIZE, 255))
+        rows = data.evaluate(cams=[cams], label_caches=[labels], object_masks=data.object_masks)
+        assert {row["value"] for row in rows} == {""}
+        assert "undefined" in capsys.readouterr().out
+
+    def test_order_of_equal_scores_is_the_manifest_s(self, data):
+        # A cat where no cat is, in 001, and a right one in 002, both with score 1.
+        wrong = {"instance_map": np.eye(*SIZE, 8, dtype=int), "instance_class": np.array([0]), "instance_score": np.ones(1)}
+        paths = [data.label_cache("b.h5", ["002"]), data.label_cache("a.h5", ["001"], **wrong)]
+        rows = data.evaluate(label_caches=paths, object_masks=data.object_masks)
+        assert value(rows, "instance", "train", "AP50", "cat") == f"{1 / 2 / 2:.6f}"
+
+    def test_grey_masks_score_like_palette_masks(self, data):
+        options = {"label_caches": [data.label_cache()], "object_masks": data.object_masks}
+        rows = data.evaluate(**options)
+        for folder in (data.class_masks, data.object_masks):
+            for path in folder.iterdir():
+                save_mask(path, np.array(Image.open(path)), "L")
+        assert data.evaluate(**options) == rows
+
+
+class TestSplits:
+    def test_a_split_in_no_cache_is_left_out(self, data):
+        rows = data.evaluate(cams=[data.cam_cache(ids=["001", "002"])])
+        assert {row["split"] for row in rows} == {"train"}
+
+    def test_each_stage_on_the_splits_that_its_caches_hold(self, data):
+        rows = data.evaluate(cams=[data.cam_cache()], label_caches=[data.label_cache(ids=["003"])])
+        assert {(row["stage"], row["split"]) for row in rows} == {("cam", "train"), ("cam", "val"), ("semantic", "val")}
+
+    def test_shards(self, data):
+        whole = data.evaluate(cams=[data.cam_cache()])
+        assert data.evaluate(cams=[data.cam_cache("0.h5", ["001", "003"]), data.cam_cache("1.h5", ["002"])]) == whole
+
+    def test_left_out_split_needs_no_masks(self, data):
+        path = data.cam_cache(ids=["003"])
+        (data.class_masks / "001.png").unlink()
+        assert data.evaluate(cams=[path])
+
+    def test_images_beyond_the_manifest_are_no_error(self, data):
+        path = data.cam_cache()
+        write_manifest(data.root / "manifest.csv", data.records[:2])
+        assert data.evaluate(cams=[path])
+
+
+class TestErrors:
+    def refuses(self, data, match, **options):
+        with pytest.raises(IrnError, match=match) as caught:
+            data.evaluate(**options)
+        assert "\n" not in str(caught.value)
+        assert not (data.root / "scores.csv").exists()
+
+    def test_nothing_given(self, data):
+        self.refuses(data, "nothing to score; give CAM caches")
+
+    def test_caches_without_any_image_of_the_manifest(self, data):
+        cams, labels = data.cam_cache(ids=[]), data.label_cache()
+        self.refuses(data, "cams.h5: holds no image of .*manifest.csv", cams=[cams], label_caches=[labels])
+
+    def test_missing_image(self, data):
+        self.refuses(data, "cams.h5: image '002' is missing", cams=[data.cam_cache(ids=["001", "003"])])
+
+    def test_the_split_asked_for_is_in_no_cache(self, data):
+        self.refuses(data, "cams.h5: image '003' is missing", cams=[data.cam_cache(ids=["001", "002"])], split="val")
+
+    def test_unknown_split(self, data):
+        self.refuses(data, "no image has split 'test'", cams=[data.cam_cache()], split="test")
+
+    @pytest.mark.parametrize("threshold", [-0.1, 1.5, math.nan])
+    def test_threshold(self, data, threshold):
+        self.refuses(data, "expected a number from 0 to 1", cams=[data.cam_cache()], cam_threshold=threshold)
+
+    def test_sweep_without_cams(self, data):
+        self.refuses(data, "sweep.csv: .*add --cams", label_caches=[data.label_cache()], thresholds_out=data.root / "sweep.csv")
+
+    @pytest.mark.parametrize("folder", ["class", "object"])
+    def test_missing_mask(self, data, folder):
+        labels = data.label_cache()
+        (data.root / folder / "002.png").unlink()
+        self.refuses(data, f"{folder}/002.png: no such mask", label_caches=[labels], object_masks=data.object_masks)
+
+    def test_mask_of_another_size(self, data):
+        labels = data.label_cache()
+        save_mask(data.class_masks / "002.png", np.zeros((10, 6)))
+        self.refuses(data, "002.png: the mask is 10 x 6 pixels, the manifest says 6 x 10", label_caches=[labels])
+
+    @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "1"])
+    def test_mask_in_colour(self, data, mode):
+        labels = data.label_cache()
+        Image.new(mode, SIZE[::-1]).save(data.class_masks / "002.png")
+        self.refuses(data, f"002.png: mask mode is {mode}, expected an index PNG", label_caches=[labels])
+
+    def test_mask_that_is_no_image(self, data):
+        labels = data.label_cache()
+        whole = (data.class_masks / "002.png").read_bytes()
+        for broken in (b"text", whole[:-30], whole.replace(b"IDAT", b"I\0AT")):
+            (data.class_masks / "002.png").write_bytes(broken)
+            self.refuses(data, "002.png: not a readable image", label_caches=[labels])
+
+    def test_class_beyond_the_table(self, data):
+        labels = data.label_cache()
+        save_mask(data.class_masks / "002.png", np.full(SIZE, 3))
+        self.refuses(data, "image '002' holds value 3, expected 0 to 2 or 255", label_caches=[labels])
+
+    def test_object_on_background(self, data):
+        labels = data.label_cache()
+        save_mask(data.class_masks / "002.png", np.zeros(SIZE))
+        self.refuses(data, "object/002.png: object 1 lies on background alone", label_caches=[labels], object_masks=data.object_masks)
+
+    def test_cache_of_another_size(self, data):
+        high_res = np.zeros((2, 5, 10))
+        self.refuses(data, "image '001' is 5 x 10 pixels, the manifest says 6 x 10", cams=[data.cam_cache(size=(5, 10), high_res=high_res)])
+
+    def test_cache_of_another_class_list(self, data):
+        self.refuses(data, "'classes' holds 7, expected 0 to 1", cams=[data.cam_cache(classes=np.array([0, 7]))])
+        for name, array in (("semantic", np.full(SIZE, 9)), ("instance_map", np.full(SIZE, 9)), ("instance_class", np.array([9, 0]))):
+            cache = data.label_cache(**{name: array})
+            self.refuses(data, f"'{name}' holds 9", label_caches=[cache], object_masks=data.object_masks)
+
+
+def test_object_masks_of_16_bits(tmp_path):
+    mask = np.arange(60, dtype=np.uint16).reshape(SIZE) * 1000
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(read_index_png(tmp_path / "mask.png", *SIZE), mask)

@@ -1,0 +1,294 @@
+"""irn/ops/scores.py against slow twins that go mask by mask, and against cases worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from irn.ops.scores import (
+    AP_THRESHOLDS,
+    SWEEP_THRESHOLDS,
+    CamSweep,
+    InstanceScores,
+    class_iou,
+    confusion_matrix,
+    mean_of_defined,
+    object_classes,
+    pairwise_iou,
+)
+
+THRESHOLDS = (0.25, *AP_THRESHOLDS)
+
+
+# The twins.
+
+
+def slow_iou(truths, predictions, labels):
+    values = []
+    for label in range(labels):
+        both = union = 0
+        for truth, predicted in zip(truths, predictions, strict=True):
+            counted = truth != 255
+            both += ((truth == label) & (predicted == label) & counted).sum()
+            union += (((truth == label) | (predicted == label)) & counted).sum()
+        values.append(both / union if union else math.nan)
+    return np.array(values)
+
+
+def slow_cam_labels(classes, cam, threshold):
+    background = np.full((1, *cam.shape[1:]), threshold, cam.dtype)
+    return np.concatenate([[0], np.asarray(classes, int) + 1])[np.concatenate([background, cam]).argmax(0)]
+
+
+def slow_objects(object_mask, class_mask):
+    """[(mask, label)]; label None where no pixel of the object names a class."""
+    found = []
+    for object_id in sorted(set(object_mask.ravel().tolist()) - {0, 255}):
+        mask = object_mask == object_id
+        votes = [(int((class_mask[mask] == label).sum()), -label) for label in range(1, 255)]
+        most, label = max(votes)
+        found.append((mask, -label if most else None))
+    return found
+
+
+def slow_ap(images, class_index, threshold):
+    """Images as (classes, scores, instance_map, object_mask, class_mask), straight from the protocol."""
+    entries, objects = [], 0
+    for number, (classes, scores, instance_map, object_mask, class_mask) in enumerate(images):
+        truths = [mask for mask, label in slow_objects(object_mask, class_mask) if label == class_index + 1]
+        objects += len(truths)
+        for row in (row for row in range(len(classes)) if classes[row] == class_index):
+            mask = instance_map == row + 1
+            overlaps = [(mask & truth).sum() / (mask | truth).sum() for truth in truths]
+            entries.append((scores[row], max(overlaps, default=0.0), (number, int(np.argmax(overlaps))) if truths else None))
+    if not objects:
+        return math.nan
+    entries.sort(key=lambda entry: -entry[0])
+    taken, points, right = set(), [], 0
+    for count, (_, overlap, truth) in enumerate(entries, 1):
+        if overlap >= threshold and truth not in taken:
+            taken.add(truth)
+            right += 1
+        points.append((right / objects, right / count))
+    area, recall_before = 0.0, 0.0
+    for recall, _ in points:
+        area += (recall - recall_before) * max(precision for other, precision in points if other >= recall)
+        recall_before = recall
+    return area
+
+
+# Inputs.
+
+
+def random_image(rng, class_count, shape=(13, 17)):
+    class_mask = np.kron(rng.integers(0, class_count + 1, (5, 6)), np.ones((3, 3), int))[: shape[0], : shape[1]]
+    object_mask = np.kron(rng.integers(0, 5, (4, 4)), np.ones((4, 5), int))[: shape[0], : shape[1]]
+    void = rng.random(shape) < 0.1
+    count = int(rng.integers(0, 7))
+    # Predictions follow the objects loosely, so that all overlaps occur; tied scores and empty pieces occur too.
+    instance_map = np.where(rng.random(shape) < rng.uniform(0, 0.5), rng.integers(0, count + 1, shape), np.minimum(object_mask, count))
+    scores = rng.choice([0, 0.25, 0.5, 1], count).astype(np.float32)
+    classes = rng.integers(0, class_count, count)
+    return classes, scores, instance_map, np.where(void, 255, object_mask), np.where(void, 255, class_mask)
+
+
+def filled(images, class_count):
+    scorer = InstanceScores(class_count)
+    for classes, scores, instance_map, object_mask, class_mask in images:
+        ids, labels = object_classes(object_mask, class_mask)
+        named = (labels > 0) & (labels < 255)
+        scorer.add(classes, scores, instance_map, object_mask, ids[named], labels[named])
+    return scorer
+
+
+def boxes(shape, *corners):
+    """A map with value i in the box (top, bottom, left, right) given i-th, later ones on top."""
+    array = np.zeros(shape, np.uint16)
+    for value, (top, bottom, left, right) in enumerate(corners, 1):
+        array[top:bottom, left:right] = value
+    return array
+
+
+class TestConfusionMatrix:
+    def test_hand_computed(self):
+        truth = np.array([[0, 1, 1], [2, 255, 0]], np.uint8)
+        predicted = np.array([[0, 1, 2], [2, 2, 1]], np.uint8)
+        matrix = confusion_matrix(truth, predicted, 3)
+        assert matrix.dtype == np.int64
+        assert matrix.tolist() == [[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+        iou = class_iou(matrix)
+        assert iou[:3].tolist() == [1 / 2, 1 / 3, 1 / 2]
+        assert math.isnan(iou[3])
+        assert mean_of_defined(iou) == pytest.approx(4 / 9)
+
+    def test_images_add_up_to_the_twin(self):
+        rng = np.random.default_rng(0)
+        for class_count in (1, 3, 254):
+            truths = [rng.choice([0, 1, class_count, 255], (9, 7)).astype(np.uint8) for _ in range(4)]
+            predictions = [rng.choice([0, 1, class_count], (9, 7)).astype(np.uint8) for _ in range(4)]
+            total = sum(confusion_matrix(t, p, class_count) for t, p in zip(truths, predictions, strict=True))
+            np.testing.assert_array_equal(class_iou(total), slow_iou(truths, predictions, class_count + 1))
+
+    def test_all_void_defines_nothing(self):
+        iou = class_iou(confusion_matrix(np.full((4, 5), 255), np.ones((4, 5), int), 2))
+        assert np.isnan(iou).all()
+        assert math.isnan(mean_of_defined(iou))
+
+    def test_a_class_that_is_only_predicted_counts_as_0(self):
+        assert class_iou(confusion_matrix(np.zeros((1, 2), int), np.array([[0, 1]]), 1)).tolist() == [0.5, 0]
+
+
+class TestCamSweep:
+    @pytest.mark.parametrize("present", [0, 1, 3])
+    def test_every_threshold_equals_the_direct_evaluation(self, present):
+        rng = np.random.default_rng(present)
+        sweep = CamSweep(4)
+        direct = {threshold: 0 for threshold in SWEEP_THRESHOLDS}
+        for _ in range(3):
+            truth = rng.choice([0, 1, 2, 3, 4, 255], (11, 6)).astype(np.uint8)
+            classes = rng.permutation(4)[:present]
+            # Steps of 0.05 put many scores exactly on thresholds and on each other.
+            cam = (rng.integers(0, 21, (present, 11, 6)) / 20).astype(np.float32)
+            sweep.add(truth, classes, cam)
+            for threshold in SWEEP_THRESHOLDS:
+                direct[threshold] = direct[threshold] + confusion_matrix(truth, slow_cam_labels(classes, cam, threshold), 4)
+        matrices = sweep.confusions()
+        assert matrices.shape == (60, 5, 5)
+        assert 0.15 in sweep.thresholds
+        for threshold, matrix in zip(sweep.thresholds, matrices, strict=True):
+            np.testing.assert_array_equal(matrix, direct[threshold])
+
+    def test_background_wins_ties_and_the_first_class_among_classes(self):
+        sweep = CamSweep(3, [0.5])
+        cam = np.array([[[0.5, 0.75, 0.25]], [[0.5, 0.75, 0.75]]], np.float32)
+        sweep.add(np.array([[0, 1, 2]]), np.array([2, 0]), cam)
+        assert sweep.confusions()[0].tolist() == [[1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]]
+
+    def test_a_score_of_exactly_the_threshold_in_float32_is_background(self):
+        sweep = CamSweep(1, [0.15])
+        sweep.add(np.array([[1]]), np.array([0]), np.full((1, 1, 1), 0.15, np.float32))
+        assert sweep.confusions()[0].tolist() == [[0, 0], [1, 0]]
+
+    def test_all_void_and_no_image(self):
+        sweep = CamSweep(2)
+        assert not sweep.confusions().any()
+        sweep.add(np.full((3, 3), 255, np.uint8), np.array([1]), np.ones((1, 3, 3), np.float32))
+        assert not sweep.confusions().any()
+
+
+class TestObjects:
+    def test_hand_computed(self):
+        objects = np.array([[1, 1, 1, 1], [7, 7, 0, 255], [9, 9, 300, 300]])
+        classes = np.array([[3, 3, 2, 255], [2, 1, 4, 4], [0, 255, 255, 255]])
+        ids, labels = object_classes(objects, classes)
+        assert ids.tolist() == [1, 7, 9, 300]
+        # Most pixels; the lower class on a tie; background only; void only.
+        assert labels.tolist() == [3, 1, 0, 255]
+
+    def test_twin(self):
+        rng = np.random.default_rng(1)
+        for _ in range(20):
+            _, _, _, object_mask, class_mask = random_image(rng, 3)
+            _, labels = object_classes(object_mask, class_mask)
+            assert [label if 0 < label < 255 else None for label in labels] == [label for _, label in slow_objects(object_mask, class_mask)]
+
+    def test_no_object(self):
+        ids, labels = object_classes(np.array([[0, 255]], np.uint8), np.array([[0, 255]], np.uint8))
+        assert len(ids) == len(labels) == 0
+
+    def test_overlaps_mask_by_mask(self):
+        rng = np.random.default_rng(2)
+        for _ in range(10):
+            classes, _, instance_map, object_mask, class_mask = random_image(rng, 3)
+            ids, _ = object_classes(object_mask, class_mask)
+            expected = np.zeros((len(classes), len(ids)))
+            for row in range(len(classes)):
+                for column, object_id in enumerate(ids):
+                    mask, truth = instance_map == row + 1, object_mask == object_id
+                    expected[row, column] = (mask & truth).sum() / (mask | truth).sum()
+            np.testing.assert_array_equal(pairwise_iou(instance_map, len(classes), object_mask, ids), expected)
+
+
+class TestAveragePrecision:
+    @pytest.mark.parametrize("seed", range(8))
+    def test_twin(self, seed):
+        rng = np.random.default_rng(seed)
+        class_count = int(rng.integers(1, 4))
+        images = [random_image(rng, class_count) for _ in range(int(rng.integers(1, 8)))]
+        expected = [[slow_ap(images, index, threshold) for threshold in THRESHOLDS] for index in range(class_count)]
+        np.testing.assert_allclose(filled(images, class_count).average_precision(THRESHOLDS), expected, rtol=0, atol=1e-12)
+
+    @pytest.mark.parametrize("count", [0, 1])
+    @pytest.mark.parametrize("object_value", [0, 1, 255])
+    @pytest.mark.parametrize("class_value", [1, 255])
+    def test_twin_on_one_pixel(self, count, object_value, class_value):
+        image = (np.zeros(count, int), np.ones(count), np.full((1, 1), count), np.full((1, 1), object_value), np.full((1, 1), class_value))
+        expected = [[slow_ap([image], 0, threshold) for threshold in THRESHOLDS]]
+        np.testing.assert_array_equal(filled([image], 1).average_precision(THRESHOLDS), expected)
+
+    def test_no_image(self):
+        assert np.isnan(InstanceScores(2).average_precision([0.5])).all()
+
+    def test_objects_without_predictions_give_0_and_predictions_without_objects_nothing(self):
+        box = boxes((4, 4), (0, 2, 0, 2))
+        scorer = filled([([1], [1.0], box, box, box)], 2)
+        assert scorer.average_precision([0.5])[0].tolist() == [0]
+        assert math.isnan(scorer.average_precision([0.5])[1, 0])
+
+    def test_hand_computed_curve(self):
+        # Three objects; by score: right, wrong, right; the third object is missed.
+        objects = boxes((4, 12), (0, 2, 0, 2), (0, 2, 4, 6), (0, 2, 8, 10))
+        predictions = boxes((4, 12), (0, 2, 4, 6), (3, 4, 0, 2), (0, 2, 0, 2))
+        scorer = filled([([0, 0, 0], [0.5, 0.75, 1.0], predictions, objects, np.minimum(objects, 1))], 1)
+        assert scorer.average_precision([0.5])[0, 0] == pytest.approx((1 + 2 / 3) / 3)
+
+    def test_envelope_takes_the_best_later_precision(self):
+        # Wrong, right, right: precision 0, 1/2, 2/3; both steps of recall lie under 2/3.
+        objects = boxes((4, 8), (0, 2, 0, 2), (0, 2, 4, 6))
+        predictions = boxes((4, 8), (3, 4, 0, 1), (0, 2, 0, 2), (0, 2, 4, 6))
+        scorer = filled([([0, 0, 0], [1.0, 0.5, 0.25], predictions, objects, np.minimum(objects, 1))], 1)
+        assert scorer.average_precision([0.5])[0, 0] == pytest.approx(2 / 3)
+
+    def test_a_duplicate_is_a_false_positive_even_where_another_object_would_do(self):
+        # The second prediction overlaps object 1 most (4/10) and object 2 by 2/8; object 1 is taken.
+        objects = boxes((1, 12), (0, 1, 0, 8), (0, 1, 8, 12))
+        predictions = boxes((1, 12), (0, 1, 0, 4), (0, 1, 4, 10))
+        scorer = filled([([0, 0], [1.0, 0.5], predictions, objects, np.minimum(objects, 1))], 1)
+        assert pairwise_iou(predictions, 2, objects, np.array([1, 2])).tolist() == [[0.5, 0], [0.4, 0.25]]
+        assert scorer.average_precision([0.25])[0, 0] == pytest.approx(1 / 2)
+
+    def test_order_of_equal_scores(self):
+        objects = boxes((1, 4), (0, 1, 0, 2))
+        right, wrong = objects, boxes((1, 4), (0, 1, 3, 4))
+        good, bad = ([0], [1.0], right, objects, objects), ([0], [1.0], wrong, np.zeros((1, 4), int), np.zeros((1, 4), int))
+        assert filled([good, bad], 1).average_precision([0.5])[0, 0] == 1
+        assert filled([bad, good], 1).average_precision([0.5])[0, 0] == 0.5
+        rows = boxes((1, 4), (0, 1, 3, 4), (0, 1, 0, 2))
+        assert filled([([0, 0], [1.0, 1.0], rows, objects, objects)], 1).average_precision([0.5])[0, 0] == 0.5
+
+    def test_pieces_with_score_0_take_part_last(self):
+        objects = boxes((1, 8), (0, 1, 0, 2), (0, 1, 4, 6))
+        scorer = filled([([0, 0], [0.0, 0.5], objects, objects, np.minimum(objects, 1))], 1)
+        assert scorer.average_precision([0.5])[0, 0] == 1
+        wrong_first = boxes((1, 8), (0, 1, 0, 2), (0, 1, 7, 8))
+        scorer = filled([([0, 0], [0.0, 0.5], wrong_first, objects, np.minimum(objects, 1))], 1)
+        assert scorer.average_precision([0.5])[0, 0] == pytest.approx(1 / 4)
+
+    def test_the_best_object_is_sought_within_the_class(self):
+        # The prediction of class 1 covers the object of class 0 better; that one does not concern it.
+        objects = boxes((1, 10), (0, 1, 0, 6), (0, 1, 6, 10))
+        scorer = filled([([1], [1.0], boxes((1, 10), (0, 1, 0, 10)), objects, objects)], 2)
+        assert scorer.average_precision([0.4, 0.41])[1].tolist() == [1, 0]
+        assert scorer.average_precision([0.4])[0, 0] == 0
+
+    @pytest.mark.parametrize("covered", range(10, 20))
+    def test_an_overlap_of_exactly_the_threshold_is_enough(self, covered):
+        objects, prediction = boxes((1, 20), (0, 1, 0, 20)), boxes((1, 20), (0, 1, 0, covered))
+        found = filled([([0], [1.0], prediction, objects, objects)], 1).average_precision(AP_THRESHOLDS)[0]
+        assert found.tolist() == [float(threshold <= covered / 20) for threshold in AP_THRESHOLDS]
+        assert found.sum() == covered - 9
+
+    def test_void_pixels_of_a_prediction_count_in_its_area(self):
+        objects = np.array([[1, 1, 255, 255]])
+        scorer = filled([([0], [1.0], np.ones((1, 4), int), objects, objects)], 1)
+        assert scorer.average_precision([0.5, 0.51])[0].tolist() == [1, 0]
