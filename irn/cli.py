@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from irn import __version__
 from irn.errors import IrnError
@@ -85,8 +85,10 @@ def train_cam(o: Options) -> None:
     _split(o)
     _backbone(o)
     o.add_argument("--from-scratch", action="store_true", help="start from random weights and train every layer")
-    _training(o)
-    o.add_argument("--long-side", type=whole(1), nargs=2, default=(320, 640), metavar="PX", help="range of the random long side of the image")
+    _training(o, "classifier")
+    o.add_argument(
+        "--long-side", type=whole(1), nargs=2, default=(320, 640), metavar="PX", help="range of the random long side of the image"
+    )
     _compute(o)
 
 
@@ -95,7 +97,9 @@ def make_cams(o: Options) -> None:
     _labels(o)
     _weights(o, "train-cam or import-weights")
     _out(o, "F", "CAM cache to write")
-    o.add_argument("--scales", type=number(0.0, above=True), nargs="+", default=(1.0, 0.5, 1.5, 2.0), metavar="S", help="scales of the image")
+    o.add_argument(
+        "--scales", type=number(0.0, above=True), nargs="+", default=(1.0, 0.5, 1.5, 2.0), metavar="S", help="scales of the image"
+    )
     _split(o)
     _shard(o)
     _compute(o)
@@ -119,8 +123,10 @@ def train_irn(o: Options) -> None:
     _split(o)
     o.add_argument("--mean-split", metavar="NAME", help="images of the mean displacement; those of --split if not given")
     _backbone(o)
-    _training(o)
-    o.add_argument("--scale", type=number(0.0, above=True), nargs=2, default=(0.5, 1.5), metavar="S", help="range of the random scale of the image")
+    _training(o, "displacement head")
+    o.add_argument(
+        "--scale", type=number(0.0, above=True), nargs=2, default=(0.5, 1.5), metavar="S", help="range of the random scale of the image"
+    )
     o.add_argument("--radius", type=whole(2), default=10, metavar="R", help="pairs of pixels are nearer than this, in cells of stride 4")
     _compute(o)
 
@@ -160,7 +166,9 @@ def evaluate(o: Options) -> None:
     _labels(o)
     _caches(o, "--cams", "CAM")
     _caches(o, "--label-caches", "label")
-    o.add_argument("--class-masks", type=Path, required=True, metavar="DIR", help="ground truth, <image_id>.png of 1 + class index, 255 void")
+    o.add_argument(
+        "--class-masks", type=Path, required=True, metavar="DIR", help="ground truth, <image_id>.png of 1 + class index, 255 void"
+    )
     o.add_argument("--object-masks", type=Path, metavar="DIR", help="ground truth, <image_id>.png of object numbers, 255 void")
     _out(o, "CSV", "table of scores to write")
     o.add_argument("--thresholds-out", type=Path, metavar="CSV", help="table to write of the mIoU of the CAMs at each threshold")
@@ -178,6 +186,12 @@ def show(o: Options) -> None:
     o.add_argument("--images", nargs="+", default=(), metavar="ID", help="images to draw; some evenly spaced ones if not given")
     o.add_argument("--count", type=whole(1), default=12, metavar="N", help="how many to draw where --images is not given")
     o.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for one PNG an image")
+
+
+def link_results(o: Options) -> None:
+    o.add_argument("--folders", nargs="+", required=True, metavar="STAGE=DIR", help="folder of each stage in the store")
+    o.add_argument("--scores", type=Path, metavar="CSV", help="table of scores in the store")
+    o.add_argument("--out", type=Path, required=True, metavar="JSON", help="list of the folders to write; the links lie beside it")
 
 
 def import_weights(o: Options) -> None:
@@ -200,6 +214,7 @@ STAGES: dict[str, tuple[str, Callable[[Options], None]]] = {
     "make_labels": ("Make semantic and instance labels from the walk.", make_labels),
     "evaluate": ("Score CAMs and labels against ground truth.", evaluate),
     "show": ("Draw what each stage made of an image, side by side.", show),
+    "link_results": ("Show a run's files in one folder.", link_results),
     "import_weights": ("Import the published release's checkpoints.", import_weights),
 }
 
@@ -273,14 +288,20 @@ def _shard(o: Options) -> None:
 
 def _backbone(o: Options) -> None:
     o.add_argument("--backbone", choices=BACKBONES, default="resnet50", help="torchvision network to stand on")
-    o.add_argument("--backbone-weights", type=Path, metavar="W", help="its weights: a torchvision state dict or a classifier's file; ImageNet's if not given")
+    o.add_argument(
+        "--backbone-weights",
+        type=Path,
+        metavar="W",
+        help="its weights: a torchvision state dict or a classifier's file; ImageNet's if not given",
+    )
 
 
-def _training(o: Options) -> None:
+def _training(o: Options, head: str) -> None:
     o.add_argument("--epochs", type=whole(1), default=5, metavar="N", help="passes over the images")
     o.add_argument("--batch-size", type=whole(1), default=16, metavar="N", help="images a step")
     o.add_argument("--crop-size", type=multiple_of_16, default=512, metavar="PX", help="side of the random crop")
-    o.add_argument("--learning-rate", type=number(0.0, above=True), default=0.1, help="at the first step; the new layers' is ten times that")
+    o.add_argument("--learning-rate", type=number(0.0, above=True), default=0.1, help="at the first step")
+    o.add_argument("--head-factor", type=number(0.0, above=True), default=10.0, help=f"times the learning rate, for the {head}")
     o.add_argument("--momentum", type=number(0.0, 1.0), default=1e-4, help="of SGD; the published numbers were made with 1e-4")
     o.add_argument("--weight-decay", type=number(0.0), default=1e-4, help="of SGD")
     o.add_argument("--metrics", type=Path, metavar="JSONL", help="where to write the losses as JSON lines")
@@ -305,4 +326,9 @@ def _compute(o: Options) -> None:
 
 
 def _workers(o: Options) -> None:
-    o.add_argument("--workers", type=whole(0), metavar="N", help=f"processes beside this one; by default what the stage can use of {os.cpu_count()} cores")
+    o.add_argument(
+        "--workers",
+        type=whole(0),
+        metavar="N",
+        help=f"processes beside this one; by default what the stage can use of {os.cpu_count()} cores",
+    )

@@ -11,7 +11,7 @@ PRECISIONS = ("float32", "bf16")
 
 
 def choose_device(device: str) -> torch.device:
-    """"auto" is the GPU where there is one. Raises IrnError for "cuda" without a GPU."""
+    """ "auto" is the GPU where there is one. Raises IrnError for "cuda" without a GPU."""
     # cuDNN rounds float32 convolutions to TF32 unless told otherwise, which breaks the tolerances of the numbers.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False

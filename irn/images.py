@@ -28,7 +28,9 @@ def read_image(path: Path, height: int | None = None, width: int | None = None) 
     try:
         with Image.open(path) as picture:
             if picture.mode != "RGB":
-                raise IrnError(f"{path}: image mode is {picture.mode}, expected RGB; convert it first, for example with Pillow's convert('RGB')")
+                raise IrnError(
+                    f"{path}: image mode is {picture.mode}, expected RGB; convert it first, for example with Pillow's convert('RGB')"
+                )
             pixels = np.array(picture)
     except FileNotFoundError:
         raise IrnError(f"{path}: no such image; mend the path in the manifest or build the manifest again") from None
@@ -36,7 +38,7 @@ def read_image(path: Path, height: int | None = None, width: int | None = None) 
         raise IrnError(f"{path}: not a readable image ({error}); replace the file or take it out of the manifest") from None
     if height is not None and pixels.shape[:2] != (height, width):
         raise IrnError(
-            f"{path}: the image is {pixels.shape[0]} x {pixels.shape[1]} pixels, the manifest says {height} x {width}; build the manifest again"
+            f"{path}: {pixels.shape[0]} x {pixels.shape[1]} pixels, but the manifest says {height} x {width}; build the manifest again"
         )
     return pixels
 

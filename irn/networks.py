@@ -28,12 +28,18 @@ class Backbone(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
-        resnet = torchvision.models.get_model(name, weights=None)
+        resnet: Any = torchvision.models.get_model(name, weights=None)
         first = resnet.layer4[0]
         strided = first.conv2 if hasattr(first, "conv3") else first.conv1
         strided.stride = first.downsample[0].stride = (1, 1)
-        self.conv1, self.bn1, self.relu, self.maxpool = resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool
-        self.layer1, self.layer2, self.layer3, self.layer4 = resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4
+        self.conv1: nn.Module = resnet.conv1
+        self.bn1: nn.Module = resnet.bn1
+        self.relu: nn.Module = resnet.relu
+        self.maxpool: nn.Module = resnet.maxpool
+        self.layer1: nn.Sequential = resnet.layer1
+        self.layer2: nn.Sequential = resnet.layer2
+        self.layer3: nn.Sequential = resnet.layer3
+        self.layer4: nn.Sequential = resnet.layer4
         self.channels = (64, *(_output_channels(layer) for layer in (self.layer1, self.layer2, self.layer3, self.layer4)))
 
     def forward(self, x: torch.Tensor, stop_gradient: bool = False) -> list[torch.Tensor]:
@@ -73,12 +79,12 @@ class Classifier(nn.Module):
         """(B, 3, H, W) to (B, K, h, w): the rectified maps of the K given classes at stride 16 (equation 1)."""
         return functional.relu(functional.conv2d(self.backbone(x)[-1], self.classifier.weight[classes]))
 
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """What learns: the backbone at `learning_rate`, the classifier at ten times that."""
+    def parameter_groups(self, learning_rate: float, head_factor: float) -> list[dict[str, Any]]:
+        """What learns: the backbone at `learning_rate`, the classifier at `head_factor` times that."""
         trained = self.backbone if self.from_scratch else nn.ModuleList([self.backbone.layer3, self.backbone.layer4])
         return [
             {"params": list(trained.parameters()), "lr": learning_rate},
-            {"params": list(self.classifier.parameters()), "lr": 10 * learning_rate},
+            {"params": list(self.classifier.parameters()), "lr": head_factor * learning_rate},
         ]
 
 
@@ -103,11 +109,11 @@ class IRNet(nn.Module):
             levels = self.backbone(x)
         return self.boundary(levels), self.displacement(levels)
 
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """What learns: the boundary head at `learning_rate`, the displacement head at ten times that."""
+    def parameter_groups(self, learning_rate: float, head_factor: float) -> list[dict[str, Any]]:
+        """What learns: the boundary head at `learning_rate`, the displacement head at `head_factor` times that."""
         return [
             {"params": list(self.boundary.parameters()), "lr": learning_rate},
-            {"params": list(self.displacement.parameters()), "lr": 10 * learning_rate},
+            {"params": list(self.displacement.parameters()), "lr": head_factor * learning_rate},
         ]
 
 
@@ -159,8 +165,8 @@ class DisplacementHead(nn.Module):
         return self.output(self.fine(torch.cat([x[0], x[1], joined], 1), like=fine))
 
 
-def _output_channels(layer: nn.Module) -> int:
-    return [module for module in layer[-1].modules() if isinstance(module, nn.Conv2d)][-1].out_channels  # type: ignore[index]
+def _output_channels(layer: nn.Sequential) -> int:
+    return [module for module in layer[-1].modules() if isinstance(module, nn.Conv2d)][-1].out_channels
 
 
 def _freeze_batch_norm(module: nn.Module) -> None:

@@ -49,7 +49,7 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], work
     except BrokenProcessPool:
         at_hand = ", ".join(name(item) for item, future in waiting if not future.done() or future.exception())
         raise IrnError(
-            f"a worker process died, perhaps for lack of memory, while these were at hand: {at_hand}; use fewer --workers or allow more memory"
+            f"a worker process died, perhaps for lack of memory, with these at hand: {at_hand}; use fewer --workers or allow more memory"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

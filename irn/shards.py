@@ -1,16 +1,21 @@
 """Which images a job works on."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 T = TypeVar("T")
 
 
-class Shard(NamedTuple):
+@dataclass(frozen=True)
+class Shard:
     """Rows index, index + count, ... of a table."""
 
     index: int
     count: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
 
 
 WHOLE = Shard(0, 1)

@@ -32,6 +32,7 @@ class Schedule:
     epochs: int
     batch_size: int
     learning_rate: float
+    head_factor: float
     momentum: float
     weight_decay: float
     seed: int
@@ -73,10 +74,12 @@ def train(
         raise IrnError(f"--batch-size {schedule.batch_size}: only {len(names)} images to train on; use a batch size of at most that")
     steps = schedule.epochs * steps_per_epoch
     optimiser = torch.optim.SGD(
-        model.parameter_groups(schedule.learning_rate), momentum=schedule.momentum, weight_decay=schedule.weight_decay
+        model.parameter_groups(schedule.learning_rate, schedule.head_factor), momentum=schedule.momentum, weight_decay=schedule.weight_decay
     )
     decay = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: (1 - step / steps) ** POLY_POWER if step < steps else 0.0)
     report = Report(steps, schedule)
+    # Convolutions on CPUs are about a fifth faster in this layout.
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.train()
     batches = _batches(sample, names, schedule, workers)
     for step, samples in enumerate(progress(batches, steps, "training", "step")):
@@ -86,7 +89,7 @@ def train(
         optimiser.zero_grad(set_to_none=True)
         losses["loss"].backward()
         optimiser.step()
-        report.add(step, decay.get_last_lr()[0], losses)
+        report.add(step, float(decay.get_last_lr()[0]), losses)
         decay.step()
     model.eval()
     if metrics is not None:

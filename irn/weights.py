@@ -63,7 +63,9 @@ def load_backbone(backbone: Backbone, path: Path) -> None:
     contents = load_file(path)
     if "state_dict" in contents:
         if contents.get("backbone") != backbone.name:
-            raise IrnError(f"{path}: the weights are of backbone {contents.get('backbone')}, expected {backbone.name}; set backbone to match")
+            raise IrnError(
+                f"{path}: the weights are of backbone {contents.get('backbone')}, expected {backbone.name}; set backbone to match"
+            )
         contents = {k.removeprefix("backbone."): v for k, v in contents["state_dict"].items() if k.startswith("backbone.")}
     wanted = backbone.state_dict()
     chosen = {name: contents[name] for name in wanted if name in contents}

@@ -50,11 +50,14 @@ def test_images_and_masks_have_one_size_and_vocs_palette(root: Path) -> None:
     shapes = set()
     for image_id in ids(root, "trainval"):
         with Image.open(root / "JPEGImages" / f"{image_id}.jpg") as picture:
-            assert picture.mode == "RGB" and max(picture.size) == SIZE and min(picture.size) >= 0.75 * SIZE - 1
+            assert picture.mode == "RGB"
+            assert max(picture.size) == SIZE
+            assert min(picture.size) >= 0.75 * SIZE - 1
             shapes.add(picture.size)
         for kind in ("Class", "Object"):
             with Image.open(root / f"Segmentation{kind}" / f"{image_id}.png") as index:
-                assert index.mode == "P" and index.size == picture.size
+                assert index.mode == "P"
+                assert index.size == picture.size
                 assert (index.getpalette() or [])[:18] == [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0, 0, 0, 128, 128, 0, 128]
     assert len(shapes) > 10
 
@@ -65,7 +68,8 @@ def test_masks_and_annotations_agree(root: Path) -> None:
         count = int(numbers.max())
         assert 1 <= count <= 4
         assert set(np.unique(numbers)) == set(range(count + 1))
-        assert ((classes > 0) == (numbers > 0)).all() and classes.max() <= len(CLASSES)
+        assert ((classes > 0) == (numbers > 0)).all()
+        assert classes.max() <= len(CLASSES)
         annotation = ElementTree.parse(root / "Annotations" / f"{image_id}.xml").getroot()
         assert annotation.findtext("filename") == f"{image_id}.jpg"
         assert (annotation.findtext("size/height"), annotation.findtext("size/width")) == tuple(map(str, classes.shape))
@@ -80,7 +84,7 @@ def test_masks_and_annotations_agree(root: Path) -> None:
             assert box == [columns.min() + 1, rows.min() + 1, columns.max() + 1, rows.max() + 1]
 
 
-@pytest.mark.parametrize("number, val", [(2, ["demo_0002"]), (12, ["demo_0002", "demo_0008"])])
+@pytest.mark.parametrize(("number", "val"), [(2, ["demo_0002"]), (12, ["demo_0002", "demo_0008"])])
 def test_every_sixth_image_validates(tmp_path: Path, number: int, val: list[str]) -> None:
     make_demo_data(tmp_path / "set", images=number, size=64)
     assert ids(tmp_path / "set", "val") == val
@@ -140,7 +144,7 @@ def test_an_empty_folder_and_a_stale_partial_one_are_replaced(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "call, word",
+    ("call", "word"),
     [
         (lambda out: make_demo_data(out, images=1), "images"),
         (lambda out: make_demo_data(out, size=63), "size"),

@@ -19,9 +19,7 @@ def padded_pair(pixels: torch.Tensor, crop_size: int) -> torch.Tensor:
     return functional.pad(torch.stack([image, image.flip(-1)]), (0, right, 0, down))
 
 
-def fields(
-    model: IRNet, pixels: torch.Tensor, crop_size: int, mean_displacement: tuple[float, float]
-) -> tuple[torch.Tensor, torch.Tensor]:
+def fields(model: IRNet, pixels: torch.Tensor, crop_size: int, mean_displacement: tuple[float, float]) -> tuple[torch.Tensor, torch.Tensor]:
     """Run IRNet on an image and its mirror.
 
     Parameters

@@ -46,7 +46,7 @@ def _follow(displacement: np.ndarray, steps: int, ends: np.ndarray) -> None:
         for start_x in range(w):
             y, x = np.float32(start_y), np.float32(start_x)
             for _ in range(steps):
-                top, left = int(math.floor(y)), int(math.floor(x))
+                top, left = math.floor(y), math.floor(x)
                 bottom, right = min(top + 1, h - 1), min(left + 1, w - 1)
                 down, across = np.float64(y) - top, np.float64(x) - left
                 dy = _bilinear(displacement[0], top, bottom, left, right, down, across)

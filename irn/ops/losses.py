@@ -77,7 +77,7 @@ class _PathMaximum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: torch.Tensor, radius: int) -> torch.Tensor:
         h, w, left = _source_window(maps, radius)
-        height, width = maps.shape[-2:]
+        width = maps.shape[-1]
         rows = torch.arange(h, device=maps.device)[:, None] * width
         pixel = rows + torch.arange(left, left + w, device=maps.device)
         offsets = pair_offsets(radius)
@@ -94,7 +94,7 @@ class _PathMaximum(torch.autograd.Function):
         return maxima
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         (where,) = ctx.saved_tensors
         batch, height, width = ctx.shape
         result = gradient.new_zeros((batch, height * width))

@@ -130,8 +130,7 @@ def _structure(h: int, w: int, radius: int) -> tuple[torch.Tensor, torch.Tensor,
     inside = np.stack([(y + dy >= 0) & (y + dy < h) & (x + dx >= 0) & (x + dx < w) for dy, dx, *_ in partners], axis=1)
     pixel, partner = np.nonzero(inside)
     shift, plane, source = (
-        np.array(column, np.int32)
-        for column in zip(*[(dy * w + dx, k, sy * w + sx) for dy, dx, k, sy, sx in partners], strict=True)
+        np.array(column, np.int32) for column in zip(*[(dy * w + dx, k, sy * w + sx) for dy, dx, k, sy, sx in partners], strict=True)
     )
     starts = np.concatenate([[0], np.cumsum(inside.sum(1))]).astype(np.int32)
     planes = plane[partner]

@@ -133,7 +133,7 @@ def read_index_png(path: Path, height: int, width: int) -> np.ndarray:
         raise IrnError(f"{path}: not a readable image ({error}); replace the file") from None
     if mask.shape != (height, width):
         raise IrnError(
-            f"{path}: the mask is {mask.shape[0]} x {mask.shape[1]} pixels, the manifest says {height} x {width}; give the mask of this image"
+            f"{path}: the mask is {mask.shape[0]} x {mask.shape[1]} pixels, the manifest says {height} x {width}; give its own mask"
         )
     return mask
 

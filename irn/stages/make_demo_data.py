@@ -15,7 +15,7 @@ from irn.errors import IrnError
 
 CLASSES = ("badger", "hare", "lynx", "panda", "ram")
 FOLDERS = ("JPEGImages", "SegmentationClass", "SegmentationObject", "Annotations", "ImageSets/Segmentation")
-SMALLEST, LARGEST = 0.24, 0.66  # body length (rump to nose, roughly) in units of the image's long side
+SMALLEST, LARGEST = 0.3, 0.95  # body length (rump to nose, roughly) in units of the image's long side
 VISIBLE = 0.62  # share of an animal, and of its head, that those in front leave to be seen
 INSIDE = 0.8  # share of an animal that lies inside the image
 
@@ -158,7 +158,7 @@ def _draw_scene(rng: Generator, size: int) -> Scene:
     scene = Scene(_draw_ground(rng, height, width))
     count = int(rng.choice(4, p=(0.2, 0.36, 0.27, 0.17))) + 1
     pair = count > 1 and rng.random() < 0.7
-    typical = rng.uniform(SMALLEST, (LARGEST, 0.56, 0.48, 0.42)[count - 1])
+    typical = rng.uniform(SMALLEST, (LARGEST, 0.78, 0.64, 0.54)[count - 1])
     for number in range(count):
         length = size * np.clip(typical * rng.uniform(0.8, 1.25), SMALLEST, LARGEST)
         partner = scene.sprites[0] if pair and number == 1 else None
@@ -269,7 +269,7 @@ def _draw_ground(rng: Generator, height: int, width: int) -> np.ndarray:
     blend = 0.5 + rng.uniform(0, 0.4) * ramp + rng.uniform(0.05, 0.3) * _pattern(rng, x, y, size)
     rgb = first + np.clip(blend, 0, 1)[..., None] * (second - first)
     rgb += 0.05 * rng.random() * _texture(rng, y.shape, 0.006 * size)[..., None]
-    for _ in range(rng.integers(4, 22)):
+    for _ in range(rng.integers(3, 14)):
         _add_clutter(rng, rgb, x, y)
     return np.clip(rgb, 0, 1)
 

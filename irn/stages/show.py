@@ -15,18 +15,16 @@ from irn.errors import IrnError
 from irn.files import whole_file
 from irn.images import read_image, rescale
 from irn.progress import progress
-from irn.tables import ClassLabels, ImageRecord, read_labels, read_manifest
+from irn.tables import MAX_CLASSES, ClassLabels, ImageRecord, read_labels, read_manifest
 
 UNSURE = 255
 LEAST_HEIGHT, MOST_HEIGHT, MOST_WIDTH = 192, 320, 560  # pixels of a tile
 LEAST_COLUMN = 150  # pixels: a caption must stay legible above a narrow image
 MOST_IN_A_ROW = 5
 MOST_CAM_TILES = 3
-GAP, MARGIN, CAPTION_HEIGHT, TITLE_HEIGHT = 6, 12, 22, 34
-TITLE_SIZE, CAPTION_SIZE, NAME_SIZE = 19, 13, 12
-PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (110, 110, 110)
-GREY = (150, 150, 150)
-WHITE = (255, 255, 255)
+GAP, MARGIN, CAPTION_HEIGHT, TITLE_HEIGHT = 6, 12, 23, 36
+TITLE_SIZE, CAPTION_SIZE, NAME_SIZE = 20, 14, 13
+INK, FAINT, GREY, FRAME, WHITE = (20, 20, 20), (110, 110, 110), (150, 150, 150), (225, 225, 225), (255, 255, 255)
 
 # The arrays that are drawn of each kind of cache.
 ARRAYS = {
@@ -113,13 +111,15 @@ def draw_panel(scene: Scene) -> Image.Image:
     height, width = tiles[0].pixels.shape[:2]
     column = max(width, LEAST_COLUMN)
     size = (2 * MARGIN + columns * (column + GAP) - GAP, TITLE_HEIGHT + rows * (CAPTION_HEIGHT + height + GAP) - GAP + MARGIN)
-    panel = Image.new("RGB", size, PAPER)
+    panel = Image.new("RGB", size, WHITE)
     draw = ImageDraw.Draw(panel)
     _draw_title(draw, scene, size[0] - MARGIN)
     for number, tile in enumerate(tiles):
         x = MARGIN + number % columns * (column + GAP)
         y = TITLE_HEIGHT + number // columns * (CAPTION_HEIGHT + height + GAP)
         draw.text((x, y + CAPTION_HEIGHT - 5), _shortened(tile.caption, CAPTION_SIZE, column), INK, _font(CAPTION_SIZE), anchor="ls")
+        # A frame, for a displacement field is as white as the paper where nothing moves.
+        draw.rectangle((x - 1, y + CAPTION_HEIGHT - 1, x + width, y + CAPTION_HEIGHT + height), outline=FRAME)
         panel.paste(Image.fromarray(tile.pixels), (x, y + CAPTION_HEIGHT))
     return panel
 
@@ -169,21 +169,19 @@ def _read(cache: CacheReader, record: ImageRecord, table: ClassLabels | None) ->
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise IrnError(f"{where}, array {name!r} holds numbers that are not finite; look for the mistake in the stage that made it")
     if cache.kind == "label":
-        _check_highest(where, "instance_map", arrays["instance_map"], len(arrays["instance_class"]))
-    if table:
-        highest = len(table.names)
-        for name, limit in (("classes", highest - 1), ("instance_class", highest - 1), ("semantic", highest)):
-            _check_highest(where, name, arrays.get(name, np.empty(0)), limit)
-        label = arrays.get("label", np.empty(0))
-        _check_highest(where, "label", label[label != UNSURE], highest)
+        _check_range(where, "instance_map", arrays["instance_map"], len(arrays["instance_class"]))
+    classes = len(table.names) if table else MAX_CLASSES
+    for name, highest in (("classes", classes - 1), ("instance_class", classes - 1), ("semantic", classes), ("label", classes)):
+        if name in arrays:
+            values = arrays[name]
+            _check_range(where, name, values[values != UNSURE] if name == "label" else values, highest)
     return arrays
 
 
-def _check_highest(where: str, name: str, values: np.ndarray, highest: int) -> None:
-    if values.size and values.max() > highest:
-        raise IrnError(
-            f"{where}, array {name!r} holds {values.max()}, expected at most {highest}; give the caches and the labels table of one data set"
-        )
+def _check_range(where: str, name: str, values: np.ndarray, highest: int) -> None:
+    if values.size and not 0 <= values.min() <= values.max() <= highest:
+        found = values.max() if values.max() > highest else values.min()
+        raise IrnError(f"{where}, array {name!r} holds {found}, expected 0 to {highest}; give caches and a labels table of one data set")
 
 
 def _classes_in(arrays: dict[str, dict[str, np.ndarray]]) -> list[int] | None:
@@ -240,8 +238,7 @@ def _ir_label_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
     unsure = label == UNSURE
     sure = np.where(unsure, 0, label)
     pixels = np.where((sure > 0)[..., None], image, drawing.dimmed(image, 0.3))
-    pixels = drawing.overlay(pixels, sure, drawing.voc_palette(), 0.65)
-    pixels = drawing.painted(pixels, drawing.outlines(sure), WHITE, 0.8)
+    pixels = drawing.overlay(pixels, sure, drawing.voc_palette(), 0.7)
     pixels = drawing.painted(pixels, unsure, GREY, 0.35)
     pixels = drawing.painted(pixels, unsure & drawing.stripes(*unsure.shape), WHITE, 0.6)
     return [Tile("IR label (striped: unsure)" if unsure.any() else "IR label", pixels)]
@@ -258,7 +255,7 @@ def _field_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
 
 def _label_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
     semantic = _nearest(scene.arrays["label"]["semantic"], image)
-    pixels = drawing.overlay(image, semantic, drawing.voc_palette(), 0.65)
+    pixels = drawing.overlay(drawing.dimmed(image, 0.85), semantic, drawing.voc_palette(), 0.7)
     pixels = drawing.painted(pixels, drawing.outlines(semantic), WHITE, 0.8)
     return [_instance_tile(scene, image), Tile("semantic label", pixels)]
 
@@ -266,14 +263,17 @@ def _label_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
 def _instance_tile(scene: Scene, image: np.ndarray) -> Tile:
     arrays = scene.arrays["label"]
     pieces, scores = _nearest(arrays["instance_map"], image).astype(int), arrays["instance_score"]
-    kept = np.concatenate([[0], np.where(scores > 0, np.cumsum(scores > 0), 0)]).astype(int)
-    shown = kept[pieces]
-    colours = np.concatenate([[(0, 0, 0)], drawing.distinct_colours(kept.max())]).astype(np.uint8)
-    pixels = drawing.overlay(drawing.dimmed(image, 0.75), shown, colours, 0.6)
-    pixels = drawing.painted(pixels, drawing.outlines(np.where(shown > 0, 0, pieces)), GREY)
+    # New numbers for the pieces with a score, 0 for those without, which are outlined only.
+    number = np.concatenate([[0], np.cumsum(scores > 0) * (scores > 0)]).astype(int)
+    shown = number[pieces]
+    dropped = np.where(shown > 0, 0, pieces)
+    colours = np.concatenate([[(0, 0, 0)], drawing.distinct_colours(number.max())]).astype(np.uint8)
+    pixels = drawing.overlay(drawing.dimmed(image, 0.85), shown, colours, 0.6)
+    pixels = drawing.painted(pixels, drawing.outlines(dropped), GREY)
     pixels = drawing.painted(pixels, drawing.outlines(shown), WHITE)
     texts = [(scene.name(int(index)), f"{score:.2f}") for index, score in zip(arrays["instance_class"], scores, strict=True) if score > 0]
-    return Tile(f"instances: {len(texts)}", _with_names(pixels, shown, texts))
+    note = " (grey: score 0)" if dropped.any() else ""
+    return Tile(f"instances: {len(texts)}{note}", _with_names(pixels, shown, texts))
 
 
 def _nearest(values: np.ndarray, image: np.ndarray, record: ImageRecord | None = None) -> np.ndarray:
@@ -284,12 +284,15 @@ def _nearest(values: np.ndarray, image: np.ndarray, record: ImageRecord | None =
 
 
 def _with_wheel(flow: np.ndarray) -> np.ndarray:
-    """Put the wheel of directions into the lower right corner."""
+    """Put the wheel of directions into the corner that shows least."""
     height, width = flow.shape[:2]
-    diameter = max(min(56, height // 3, width // 3), 1)
+    diameter = max(min(44, height // 3, width // 3), 1)
+    side = min(diameter + 12, height, width)
+    corners = [(x, y) for y in (height - side, 0) for x in (width - side, 0)]
+    x, y = max(corners, key=lambda corner: flow[corner[1] : corner[1] + side, corner[0] : corner[0] + side].min(axis=-1).mean())
+    x, y = x + (side - diameter) // 2, y + (side - diameter) // 2
     panel = Image.fromarray(flow)
-    x, y = width - diameter - 6, height - diameter - 6
-    ImageDraw.Draw(panel).ellipse((x - 3, y - 3, x + diameter + 2, y + diameter + 2), fill=PAPER, outline=GREY)
+    ImageDraw.Draw(panel).ellipse((x - 3, y - 3, x + diameter + 2, y + diameter + 2), fill=WHITE, outline=GREY)
     colours, disc = drawing.flow_wheel(diameter)
     panel.paste(Image.fromarray(colours), (x, y), Image.fromarray(np.round(255 * disc).astype(np.uint8)))
     return np.asarray(panel)
@@ -304,7 +307,7 @@ def _with_names(pixels: np.ndarray, pieces: np.ndarray, texts: Sequence[tuple[st
             box = draw.multiline_textbbox((0, 0), words, _font(NAME_SIZE), anchor="mm", align="center", spacing=2)
             spot = _spot(pieces == number, round(box[2] - box[0]) + 4, round(box[3] - box[1]) + 4)
             if spot:
-                style: dict[str, Any] = {"anchor": "mm", "align": "center", "spacing": 2, "stroke_width": 2, "stroke_fill": INK}
+                style: dict[str, Any] = {"anchor": "mm", "align": "center", "spacing": 2, "stroke_width": 1, "stroke_fill": INK}
                 draw.multiline_text(spot, words, WHITE, _font(NAME_SIZE), **style)
                 break
     return np.asarray(picture)
@@ -331,17 +334,23 @@ def _draw_title(draw: ImageDraw.ImageDraw, scene: Scene, right: int) -> None:
         return
     if not scene.present:
         draw.text((x, baseline), _shortened("no class", CAPTION_SIZE, right - x), FAINT, _font(CAPTION_SIZE), anchor="ls")
-    palette = drawing.voc_palette()
+    palette, small = drawing.voc_palette(), _font(CAPTION_SIZE)
     for done, index in enumerate(scene.present):
-        name, left = scene.name(index), len(scene.present) - done
-        more = f"+ {left} more"
-        room = right - x - (_font(CAPTION_SIZE).getlength(f"+ {left - 1} more") if left > 1 else 0)
-        if 16 + _font(CAPTION_SIZE).getlength(name) + 14 * (left > 1) > room:
-            draw.text((x, baseline), _shortened(more, CAPTION_SIZE, right - x), FAINT, _font(CAPTION_SIZE), anchor="ls")
+        left = len(scene.present) - done
+        needed = 16 + small.getlength(scene.name(index))
+        # Unless it is the last, a name must leave room for telling how many follow.
+        if x + needed + (14 + small.getlength(f"+ {left - 1} more") if left > 1 else 0) > right:
+            draw.text(
+                (x, baseline),
+                _shortened(f"+ {left} more" if done else f"{left} classes", CAPTION_SIZE, right - x),
+                FAINT,
+                small,
+                anchor="ls",
+            )
             return
         draw.rectangle((x, baseline - 11, x + 11, baseline), tuple(palette[index + 1].tolist()))
-        draw.text((x + 16, baseline), name, INK, _font(CAPTION_SIZE), anchor="ls")
-        x += 16 + _font(CAPTION_SIZE).getlength(name) + 14
+        draw.text((x + 16, baseline), scene.name(index), INK, small, anchor="ls")
+        x += needed + 14
 
 
 def _shortened(text: str, size: int, width: float) -> str:

@@ -49,6 +49,7 @@ def train_cam(
     crop_size: int = 512,
     long_side: tuple[int, int] = (320, 640),
     learning_rate: float = 0.1,
+    head_factor: float = 10.0,
     momentum: float = 1e-4,
     weight_decay: float = 1e-4,
     seed: int = 0,
@@ -77,7 +78,7 @@ def train_cam(
         return {"loss": functional.multilabel_soft_margin_loss(logits, batch["target"])}
 
     sample = ClassifierSample(records, targets, long_side, crop_size, seed)
-    schedule = Schedule(epochs, batch_size, learning_rate, momentum, weight_decay, seed)
+    schedule = Schedule(epochs, batch_size, learning_rate, head_factor, momentum, weight_decay, seed)
     workers = available_cores() if workers is None and chosen.type == "cuda" else workers or 0
     train(model, sample, [r.image_id for r in records], losses_of, schedule, chosen, precision, workers, metrics)
     save_weights(out, "cam", model, record, table.names, crop_size)

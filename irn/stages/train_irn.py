@@ -1,8 +1,8 @@
 """Train IRNet's two heads on pairs of pixels of the IR labels (paper, section 4.1, 4.2 and 5.1)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -56,6 +56,7 @@ def train_irn(
     scale: tuple[float, float] = (0.5, 1.5),
     radius: int = 10,
     learning_rate: float = 0.1,
+    head_factor: float = 10.0,
     momentum: float = 1e-4,
     weight_decay: float = 1e-4,
     seed: int = 0,
@@ -67,7 +68,9 @@ def train_irn(
     """Train IRNet on the images of `split`, take the mean displacement over those of `mean_split` (the same by default), write both."""
     record = provenance("train_irn", locals())
     if crop_size // 4 < 2 * radius - 1:
-        raise IrnError(f"--crop-size {crop_size}: no pair of radius {radius} fits; use at least {4 * (2 * radius - 1)} pixels or a smaller --radius")
+        raise IrnError(
+            f"--crop-size {crop_size}: no pair of radius {radius} fits; use at least {4 * (2 * radius - 1)} pixels or a smaller --radius"
+        )
     records = read_manifest(manifest, split)
     mean_records = read_manifest(manifest, mean_split or split)
     cache = CacheReader(ir_labels, "ir_label")
@@ -84,7 +87,7 @@ def train_irn(
         return {"loss": total_loss(losses), **losses}
 
     sample = PairSample(records, cache, scale, crop_size, seed)
-    schedule = Schedule(epochs, batch_size, learning_rate, momentum, weight_decay, seed)
+    schedule = Schedule(epochs, batch_size, learning_rate, head_factor, momentum, weight_decay, seed)
     workers = available_cores() if workers is None and chosen.type == "cuda" else workers or 0
     train(model, sample, [r.image_id for r in records], losses_of, schedule, chosen, precision, workers, metrics)
     mean = mean_displacement(model, mean_records, crop_size, chosen, precision)

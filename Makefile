@@ -1,0 +1,38 @@
+# make demo   the whole workflow on drawn images, up to the table of scores
+# make test   formatter, linter, type check and tests
+# make env    the environment alone
+
+PYTHON ?= python3
+CORES ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
+BIN := .venv/bin
+
+.PHONY: env demo test check clean
+
+env: .venv/installed
+
+.venv/installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "$(PYTHON) is too old; Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: env
+	$(BIN)/snakemake --cores $(CORES)
+	@echo
+	@cat results/demo/evaluate/evaluate.log
+	@echo "scores: results/demo/scores.csv   pictures: results/demo/show/panels/"
+
+test: env check
+	$(BIN)/pytest
+
+# What needs no run: formats, lints and types.
+check: env
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+clean:
+	rm -rf results .snakemake

@@ -1,0 +1,26 @@
+# Weakly supervised instance segmentation with inter-pixel relations: from class labels to instance masks.
+#
+#   snakemake --cores 2                                              the demonstration
+#   snakemake --cores 8 --configfile configs/voc2012_paper.yaml      the paper's run
+#
+# Settings: config.yaml. Every rule runs one command of the package in irn/.
+from snakemake.utils import min_version
+
+min_version("9.16")
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/cam.smk"
+include: "rules/irn.smk"
+include: "rules/labels.smk"
+include: "rules/results.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        everything(),

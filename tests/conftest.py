@@ -1,0 +1,32 @@
+"""Fixtures that several test files share; each is made once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from golden_cases import GOLDEN, NetworkCase, release_checkpoint
+from helpers import run
+from irn.images import read_image
+
+
+@pytest.fixture(scope="session")
+def network_case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NetworkCase]:
+    """The checkpoints of the golden network case, imported by the command."""
+    folder = tmp_path_factory.mktemp("network")
+    files = [folder / name for name in ("cam.pth", "irn.pth", "cam.pt", "irn.pt")]
+    torch.save(release_checkpoint("cam"), files[0])
+    torch.save(release_checkpoint("irn"), files[1])
+    run("import-weights", "--cam", files[0], "--irn", files[1], "--out-cam", files[2], "--out-irn", files[3])
+    height, width = read_image(GOLDEN / "network_image.png").shape[:2]
+    manifest, labels = folder / "manifest.csv", folder / "labels.csv"
+    manifest.write_text(f"image_id,path,height,width,split\nscene,{GOLDEN / 'network_image.png'},{height},{width},train\n", encoding="utf-8")
+    present = np.isin(np.arange(20), np.load(GOLDEN / "network.npz")["keys"]).astype(int)
+    names = [f"class_{index}" for index in range(20)]
+    labels.write_text(f"image_id,{','.join(names)}\nscene,{','.join(map(str, present))}\n", encoding="utf-8")
+    yield NetworkCase(*files, manifest, labels)
+    # 0.4 GB, which the next sessions' folders would keep.
+    for file in files:
+        file.unlink()
