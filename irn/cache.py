@@ -21,6 +21,9 @@ from irn.files import whole_file
 FORMAT_VERSION = 1
 STRIDE = 4
 
+# What h5py raises where bytes are wrong: KeyError for a name whose header it cannot read.
+DAMAGE = (OSError, RuntimeError, KeyError)
+
 
 class ArraySpec(NamedTuple):
     """Dimensions by name, NumPy kinds that readers accept, number type written, and the step that values are rounded to (0: exact)."""
@@ -110,7 +113,7 @@ class CacheReader:
             try:
                 with _open(path) as file:
                     ids = list(file)
-            except (OSError, RuntimeError) as error:
+            except DAMAGE as error:
                 raise _damaged(path, error) from None
             for image_id in ids:
                 if image_id in self._where:
@@ -141,8 +144,16 @@ class CacheReader:
         group = self._group(image_id)
         try:
             return int(group.attrs["height"]), int(group.attrs["width"])
-        except KeyError as error:
+        except DAMAGE as error:
             raise _damaged(self._where[image_id], f"image {image_id!r}: {error}") from None
+
+    def require_size(self, image_id: str, height: int, width: int, source: str) -> None:
+        """Raise IrnError when the image has other (height, width) here than `source` says."""
+        size = self.size(image_id)
+        if size != (height, width):
+            path = self._where[image_id]
+            found = f"{size[0]} x {size[1]} pixels, {source} says {height} x {width}"
+            raise IrnError(f"{path}: image {image_id!r} is {found}; make both from the same images")
 
     def read(self, image_id: str, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """The named arrays of one image (all by default), floats as float32.
@@ -156,21 +167,27 @@ class CacheReader:
         path = self._where[image_id]
         try:
             arrays = {name: np.asarray(group[name][()]) for name in chosen if name in group}
-        except (OSError, RuntimeError) as error:
+        except DAMAGE as error:
             raise _damaged(path, f"image {image_id!r}: {error}") from None
         check_arrays(f"{path}: image {image_id!r}", chosen, arrays, *self.size(image_id))
         return {name: a.astype(np.float32) if a.dtype.kind == "f" else a for name, a in arrays.items()}
 
     def provenance(self) -> list[dict[str, Any]]:
         """What made each file; empty for files that came from elsewhere."""
-        return [json.loads(self._file(path).attrs.get("provenance", "{}")) for path in self.paths]
+        found = []
+        for path in self.paths:
+            try:
+                found.append(json.loads(self._file(path).attrs.get("provenance", "{}")))
+            except (*DAMAGE, ValueError) as error:
+                raise _damaged(path, f"provenance: {error}") from None
+        return found
 
     def _group(self, image_id: str) -> h5py.Group:
         self.require([image_id])
         path = self._where[image_id]
         try:
             return self._file(path)[image_id]
-        except (OSError, RuntimeError, KeyError) as error:
+        except DAMAGE as error:
             raise _damaged(path, f"image {image_id!r}: {error}") from None
 
     def _file(self, path: Path) -> h5py.File:
@@ -216,10 +233,10 @@ def _open(path: Path) -> h5py.File:
         raise IrnError(f"{path}: no such cache file; run the stage that makes it")
     try:
         file = h5py.File(path, "r")
-    except OSError as error:
+        version = file.attrs.get("format_version")
+    except DAMAGE as error:
         raise _damaged(path, error) from None
-    version = file.attrs.get("format_version")
-    if version is None or int(version) != FORMAT_VERSION:
+    if not np.array_equal(version, FORMAT_VERSION):
         file.close()
         found = "none" if version is None else str(version)
         raise IrnError(f"{path}: cache format_version is {found}, expected {FORMAT_VERSION}; delete the file and make it again")

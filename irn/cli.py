@@ -21,7 +21,7 @@ class Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
 Options = argparse.ArgumentParser
@@ -60,7 +60,7 @@ def build_parser() -> Parser:
 def make_demo_data(o: Options) -> None:
     o.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make, in the VOC layout")
     o.add_argument("--images", type=whole(2), default=360, metavar="N", help="number of images, five sixths of them for training")
-    o.add_argument("--size", type=whole(64), default=128, metavar="PX", help="long side of the images")
+    o.add_argument("--size", type=whole(64), default=192, metavar="PX", help="long side of the images")
     _seed(o)
 
 
@@ -147,6 +147,8 @@ def random_walk(o: Options) -> None:
     o.add_argument("--beta", type=number(0.0), default=10.0, help="exponent of the affinities")
     o.add_argument("--steps", type=whole(0), default=256, metavar="N", help="steps of the walk")
     o.add_argument("--radius", type=whole(2), default=5, metavar="R", help="the walk goes to cells nearer than this")
+    o.add_argument("--manifest", type=Path, metavar="M", help="table of the images to walk; those of the first CAM cache if not given")
+    _split(o)
     _shard(o)
     o.add_argument("--device", choices=DEVICES, default="auto", help="where torch computes")
     _workers(o)

@@ -92,6 +92,9 @@ def _convert(value: Any, schema: Config) -> Any:
         return [_convert(item, schema.get("items", {})) for item in value]
     types = schema.get("type", [])
     types = [types] if isinstance(types, str) else types
+    if isinstance(value, int) and not isinstance(value, bool) and types == ["number"]:
+        # 10 and 10.0 are one setting, and must not give two keys in the store.
+        return float(value)
     if not isinstance(value, str):
         return value
     if "null" in types and value in ("null", "None", ""):

@@ -52,7 +52,7 @@ class Backbone(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Multilabel classifier whose weights, applied before the pooling, give class attention maps (paper, section 3).
+    """Multilabel classifier whose weights, applied before the pooling, give class attention maps.
 
     `from_scratch` says how it is trained: every layer and the batch norm learn; otherwise only layer 3 and above, and
     the batch norm keeps its statistics.
@@ -76,7 +76,7 @@ class Classifier(nn.Module):
         return self.classifier(functional.adaptive_avg_pool2d(features, 1)).flatten(1)
 
     def class_maps(self, x: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) to (B, K, h, w): the rectified maps of the K given classes at stride 16 (equation 1)."""
+        """(B, 3, H, W) to (B, K, h, w): the rectified maps of the K given classes at stride 16."""
         return functional.relu(functional.conv2d(self.backbone(x)[-1], self.classifier.weight[classes]))
 
     def parameter_groups(self, learning_rate: float, head_factor: float) -> list[dict[str, Any]]:
@@ -89,7 +89,7 @@ class Classifier(nn.Module):
 
 
 class IRNet(nn.Module):
-    """Boundary and displacement heads on the five levels of a frozen backbone (paper, section 4.1 and figure 3)."""
+    """Boundary and displacement heads on the five levels of a frozen backbone."""
 
     def __init__(self, backbone: str) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ READS = {
     "make_ir_labels": ("build_manifest", "make_cams"),
     "train_irn": ("build_manifest", "make_ir_labels", "download_backbone", "train_cam"),
     "infer_fields": ("build_manifest", "train_irn"),
-    "random_walk": ("make_cams", "infer_fields"),
+    "random_walk": ("build_manifest", "make_cams", "infer_fields"),
     "make_labels": ("random_walk",),
     "evaluate": ("build_manifest", "make_cams", "make_labels"),
     "show": ("build_manifest", "make_cams", "make_ir_labels", "infer_fields", "make_labels"),
@@ -71,10 +71,11 @@ class Plan:
             self._keys[stage] = digest(self.ingredients[stage])
 
     def folder(self, stage: str) -> Path:
-        """The stage's folder in the store; per-image stages have one for each number of shards."""
+        """The stage's folder in the store; per-image stages have one for each choice of images and number of shards."""
         key = self._keys[stage]
         if stage in PER_IMAGE:
-            key = digest([key, self.config["shards"]])
+            # Which other images a cache holds changes nothing in what is made from one of them.
+            key = digest([key, self.image_split, self.config["shards"]])
         return STORE / stage / key
 
     def shards(self, stage: str) -> list[str]:
@@ -131,7 +132,7 @@ class Plan:
     def _ingredients(self, stage: str) -> dict[str, Any]:
         settings = flat(self.config)
         chosen = {name: settings[name] for name in SETTINGS[stage]}
-        if stage in PER_IMAGE:
+        if stage == "show":
             chosen["split"] = self.image_split
         return {
             "stage": stage,

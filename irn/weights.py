@@ -14,6 +14,7 @@ from irn.files import whole_file
 from irn.networks import BACKBONES, Backbone, Classifier, IRNet
 
 FORMAT_VERSION = 1
+KEYS = ("kind", "backbone", "state_dict", "class_names", "crop_size", "mean_displacement")
 Contents = dict[str, Any]
 M = TypeVar("M", bound=nn.Module)
 
@@ -45,7 +46,9 @@ def save_weights(
 def load_classifier(path: Path) -> tuple[Classifier, Contents]:
     """The classifier of a weights file of kind "cam", in evaluation mode, and the file's other contents."""
     contents = _load_own(path, "cam")
-    model = Classifier(contents["backbone"], contents["state_dict"]["classifier.weight"].shape[0])
+    weight = contents["state_dict"].get("classifier.weight")
+    # Where there is none, the network of one class says what is missing.
+    model = Classifier(contents["backbone"], len(weight) if weight is not None and weight.ndim else 1)
     return _fill(path, model, contents), contents
 
 
@@ -100,10 +103,16 @@ def _load_own(path: Path, kind: str) -> Contents:
         raise IrnError(f"{path}: not a weights file of this project; import a published checkpoint with irn import-weights")
     if contents["format_version"] != FORMAT_VERSION:
         raise IrnError(f"{path}: weights format_version is {contents['format_version']}, expected {FORMAT_VERSION}; make it again")
+    missing = [key for key in KEYS if key not in contents]
+    if missing:
+        raise IrnError(f"{path}: {missing[0]!r} is missing from the weights; make the file again")
     if contents["kind"] != kind:
         raise IrnError(f"{path}: weights of kind {contents['kind']!r}, expected {kind!r}; give the file that irn train-{kind} wrote")
     if contents["backbone"] not in BACKBONES:
         raise IrnError(f"{path}: unknown backbone {contents['backbone']!r}; known: {', '.join(BACKBONES)}")
+    tensors = contents["state_dict"]
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
+        raise IrnError(f"{path}: 'state_dict' of the weights is no dictionary of tensors; make the file again")
     return contents
 
 

@@ -60,11 +60,21 @@ def split_list(splits):
     return " ".join(f"'{name}'" for name in splits)
 
 
-def settled(stage):
-    """Whether a network is trained already: its weights are what their key says, so they wait for nothing."""
+def training_labels(wildcards):
+    """The IR labels that IRNet learns from.
+
+    Trained weights are what their key says, so neither newer label files nor another
+    number of shards, whose files do not exist yet, may train them again.
+    """
+    files = shards("make_ir_labels")
     dag = workflow.dag_settings
-    forced = dag.forceall or stage in dag.forcerun or weights(stage) in dag.forcerun
-    return Path(weights(stage)).is_file() and not forced
+    forced = (
+        dag.forceall
+        or {"train_irn", "make_ir_labels", weights("train_irn")} & dag.forcerun
+    )
+    if forced or not Path(weights("train_irn")).is_file():
+        return files
+    return [ancient(path) for path in files if Path(path).is_file()]
 
 
 def weights(stage):

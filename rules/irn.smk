@@ -41,10 +41,7 @@ rule make_ir_labels:
 rule train_irn:
     input:
         manifest=rules.build_manifest.output.manifest,
-        # Another number of shards must not train again.
-        ir_labels=lambda wildcards: (
-            [] if settled("train_irn") else shards("make_ir_labels")
-        ),
+        ir_labels=training_labels,
         backbone=backbone_file("train_irn"),
     output:
         weights=weights("train_irn"),

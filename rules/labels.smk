@@ -3,6 +3,7 @@
 
 rule random_walk:
     input:
+        manifest=rules.build_manifest.output.manifest,
         cams=shard_of("make_cams"),
         fields=shard_of("infer_fields"),
     output:
@@ -22,16 +23,21 @@ rule random_walk:
         beta=config["walk"]["beta"],
         steps=config["walk"]["steps"],
         radius=config["walk"]["radius"],
+        split=plan.image_split,
+        shard=shard_option,
     message:
         "Walking class attention maps over instances, shard {wildcards.shard}"
     shell:
         "irn random-walk"
+        " --manifest {input.manifest}"
         " --cams {input.cams}"
         " --fields {input.fields}"
         " --out {output.walks}"
         " --beta {params.beta}"
         " --steps {params.steps}"
         " --radius {params.radius}"
+        " --split '{params.split}'"
+        " --shard {params.shard}"
         " --device cpu"
         " --workers {threads}"
         " > {log} 2>&1"

@@ -1,15 +1,21 @@
 """Fixtures that several test files share; each is made once."""
 
+import os
+
+# Arrays are small here: threads would cost more than they give, most of all where cores are shared.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-
 from golden_cases import GOLDEN, NetworkCase, release_checkpoint
 from helpers import run
+
 from irn.images import read_image
+
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +28,8 @@ def network_case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NetworkCa
     run("import-weights", "--cam", files[0], "--irn", files[1], "--out-cam", files[2], "--out-irn", files[3])
     height, width = read_image(GOLDEN / "network_image.png").shape[:2]
     manifest, labels = folder / "manifest.csv", folder / "labels.csv"
-    manifest.write_text(f"image_id,path,height,width,split\nscene,{GOLDEN / 'network_image.png'},{height},{width},train\n", encoding="utf-8")
+    row = f"scene,{GOLDEN / 'network_image.png'},{height},{width},train\n"
+    manifest.write_text(f"image_id,path,height,width,split\n{row}", encoding="utf-8")
     present = np.isin(np.arange(20), np.load(GOLDEN / "network.npz")["keys"]).astype(int)
     names = [f"class_{index}" for index in range(20)]
     labels.write_text(f"image_id,{','.join(names)}\nscene,{','.join(map(str, present))}\n", encoding="utf-8")

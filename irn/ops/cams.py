@@ -1,4 +1,4 @@
-"""Class attention maps of one image from several scales and its mirror (paper, section 3)."""
+"""Class attention maps of one image from several scales and its mirror."""
 
 from collections.abc import Sequence
 

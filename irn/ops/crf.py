@@ -1,4 +1,4 @@
-"""Inter-pixel relation labels: confident areas of class maps, refined by a dense CRF (paper, section 4.1)."""
+"""Inter-pixel relation labels: confident areas of class maps, refined by a dense CRF."""
 
 import numpy as np
 from pydensecrf import densecrf

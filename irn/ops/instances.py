@@ -1,4 +1,4 @@
-"""Class-agnostic instances from a displacement field (paper, section 4.2)."""
+"""Class-agnostic instances from a displacement field."""
 
 import math
 
@@ -25,7 +25,7 @@ def instance_groups(displacement: np.ndarray) -> np.ndarray:
 
 
 def follow_displacement(displacement: np.ndarray, steps: int = REFINEMENT_STEPS) -> np.ndarray:
-    """Move each cell by the displacement at its position, `steps` times (equation 4 and its iteration).
+    """Move each cell by the displacement at its position, `steps` times.
 
     displacement: (2, h, w) float32, (dy, dx) in cells. Returns (2, h, w) int64, the cells where they end.
 

@@ -1,4 +1,4 @@
-"""Semantic and instance labels from the maps of the random walk (paper, section 4.3)."""
+"""Semantic and instance labels from the maps of the random walk."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Losses on pairs of pixels that train IRNet (paper, section 4.1 and 4.2)."""
+"""Losses on pairs of pixels that train IRNet."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ def pair_losses(boundary_logits: torch.Tensor, displacement: torch.Tensor, label
 
     Returns
     -------
-    `positive_affinity`, `negative_affinity` (equation 3), `foreground_displacement`, `background_displacement`
-    (equations 7 and 8). Only pairs with both ends sure count, from sources whose whole neighbourhood lies in the map.
+    `positive_affinity`, `negative_affinity`, `foreground_displacement`, `background_displacement`. Only pairs with both
+    ends sure count, from sources whose whole neighbourhood lies in the map.
     """
     source, partner = _pair_views(label, radius)
     sure = (source != UNSURE) & (partner != UNSURE)
@@ -38,23 +38,24 @@ def pair_losses(boundary_logits: torch.Tensor, displacement: torch.Tensor, label
     offsets = displacement.new_tensor(pair_offsets(radius)).reshape(-1, 1, 2, 1, 1)
     difference = start - end
     # Both ends of a pair on one object point at one centroid, so their displacements differ by their offset.
-    foreground_error = (difference - offsets).abs().sum(2) / 2
-    background_error = difference.abs().sum(2) / 2
+    foreground_error = (difference - offsets).abs().sum(2)
+    background_error = difference.abs().sum(2)
     return {
         "positive_affinity": (_mean(attract, background) + _mean(attract, foreground)) / 2,
         "negative_affinity": _mean(repel, different),
-        "foreground_displacement": _mean(foreground_error, foreground),
-        "background_displacement": _mean(background_error, background),
+        "foreground_displacement": _mean(foreground_error, foreground, coordinates=2),
+        "background_displacement": _mean(background_error, background, coordinates=2),
     }
 
 
 def total_loss(losses: dict[str, torch.Tensor]) -> torch.Tensor:
-    """The joint loss (equation 9): half of all four, as released."""
+    """The joint loss: half of all four, as released."""
     return sum(losses.values(), start=torch.zeros_like(losses["positive_affinity"])) / 2
 
 
-def _mean(values: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-    return (values * chosen).sum() / (chosen.sum() + EPSILON)
+def _mean(values: torch.Tensor, chosen: torch.Tensor, coordinates: int = 1) -> torch.Tensor:
+    """Mean of the chosen values, each of which is the sum over so many coordinates."""
+    return (values * chosen).sum() / (coordinates * chosen.sum().to(values.dtype) + EPSILON)
 
 
 def _pair_views(maps: torch.Tensor, radius: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Which pixels form a pair, and which pixels lie between them (paper, section 4.1)."""
+"""Which pixels form a pair, and which pixels lie between them."""
 
 from functools import cache
 

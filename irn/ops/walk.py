@@ -1,4 +1,4 @@
-"""Random walk with the affinities of a boundary map (paper, section 4.3), without ever building its dense matrix."""
+"""Random walk with the affinities of a boundary map, without ever building its dense matrix."""
 
 import warnings
 from functools import lru_cache
@@ -9,15 +9,12 @@ from scipy.special import gammaln
 
 from irn.ops.paths import pair_offsets, path_offsets
 
-# torch calls its compressed sparse matrices a beta feature, once a process.
-warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")
-
 # Sum of the Chebyshev coefficients that may be left out; scores stand in float32, whose own error is about as large.
 SERIES_TOLERANCE = 1e-6
 
 
 def random_walk(scores: torch.Tensor, boundary: torch.Tensor, beta: float, steps: int, radius: int) -> torch.Tensor:
-    """Spread scores over each image region: vec(scores * (1 - boundary)) times T to the power `steps` (equations 5 and 6).
+    """Spread scores over each image region: vec(scores * (1 - boundary)) times T to the power `steps`.
 
     T is A with each column divided by its sum. A has 1 on the diagonal and, for pixels nearer than `radius`,
     (1 - the maximum boundary on the path between them) to the power `beta`, both ways.
@@ -49,7 +46,7 @@ def random_walk(scores: torch.Tensor, boundary: torch.Tensor, beta: float, steps
 
 
 def affinities(boundary: torch.Tensor, radius: int) -> torch.Tensor:
-    """Affinity of each pixel with each partner of `pair_offsets`: 1 - the maximum boundary on the path (equation 2).
+    """Affinity of each pixel with each partner of `pair_offsets`: 1 - the maximum boundary on the path.
 
     boundary: (h, w) float32 in [0, 1]. Returns (P, h, w) float32, 0 where the partner lies outside the map.
     """
@@ -109,7 +106,10 @@ def _transition_parts(boundary: torch.Tensor, beta: float, radius: int) -> tuple
     column_sums = torch.segment_reduce(values, "sum", lengths=counts)
     scale = column_sums.rsqrt()
     values *= scale.repeat_interleave(counts) * scale[columns]
-    matrix = torch.sparse_csr_tensor(starts, columns, values, (h * w, h * w), check_invariants=False)
+    with warnings.catch_warnings():
+        # torch calls its compressed sparse matrices a beta feature, once a process.
+        warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")
+        matrix = torch.sparse_csr_tensor(starts, columns, values, (h * w, h * w), check_invariants=False)
     return matrix, column_sums
 
 

@@ -1,4 +1,4 @@
-"""Boundary maps and displacement fields from IRNet (paper, section 4.1)."""
+"""Boundary maps and displacement fields from IRNet."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Class attention maps of the classes that each image is known to hold (paper, section 3)."""
+"""Class attention maps of the classes that each image is known to hold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -11,9 +11,11 @@ from numpy.random import Generator
 from PIL import Image
 from scipy.ndimage import binary_dilation, gaussian_filter
 
+from irn.drawing import voc_palette
 from irn.errors import IrnError
 
 CLASSES = ("badger", "hare", "lynx", "panda", "ram")
+HUES = (0.58, 0.95, 0.14, 0.36, 0.76)  # of the marks on each one's head
 FOLDERS = ("JPEGImages", "SegmentationClass", "SegmentationObject", "Annotations", "ImageSets/Segmentation")
 SMALLEST, LARGEST = 0.3, 0.95  # body length (rump to nose, roughly) in units of the image's long side
 VISIBLE = 0.62  # share of an animal, and of its head, that those in front leave to be seen
@@ -77,7 +79,7 @@ class Scene:
         self.centres.append((y, x))
 
 
-def make_demo_data(out: Path, seed: int = 0, images: int = 360, size: int = 128) -> None:
+def make_demo_data(out: Path, seed: int = 0, images: int = 360, size: int = 192) -> None:
     """Write a data set of drawn animals in the layout of PASCAL VOC; every sixth image goes to val, the others to train.
 
     Parameters
@@ -108,6 +110,7 @@ def make_demo_data(out: Path, seed: int = 0, images: int = 360, size: int = 128)
         for index in range(images):
             _write_image(partial, f"demo_{index + 1:04d}", np.random.default_rng([seed, index]), size)
         _write_splits(partial / "ImageSets/Segmentation", images)
+        (partial / "classes.txt").write_text("".join(f"{name}\n" for name in CLASSES), encoding="utf-8")
         # The bytes must be on the disk before the name is: a reboot must not leave a whole-looking stub.
         os.sync()
         partial.replace(out)
@@ -131,7 +134,7 @@ def _write_image(root: Path, image_id: str, rng: Generator, size: int) -> None:
     class_of = np.array([0] + [1 + sprite.species for sprite in scene.sprites], np.uint8)
     for folder, mask in (("SegmentationClass", class_of[scene.objects]), ("SegmentationObject", scene.objects)):
         picture = Image.fromarray(mask)
-        picture.putpalette(_voc_palette())
+        picture.putpalette(voc_palette().ravel().tolist())
         picture.save(root / folder / f"{image_id}.png")
     height, width = scene.objects.shape
     lines = ["<annotation>", "  <folder>demo</folder>", f"  <filename>{image_id}.jpg</filename>"]
@@ -146,18 +149,13 @@ def _write_image(root: Path, image_id: str, rng: Generator, size: int) -> None:
     (root / "Annotations" / f"{image_id}.xml").write_text("\n".join([*lines, "</annotation>", ""]), encoding="utf-8")
 
 
-def _voc_palette() -> list[int]:
-    """VOC's 256 colours: the bits of the index, three at a time, from each channel's highest bit downwards."""
-    return [sum(((index >> (3 * bit + channel)) & 1) << (7 - bit) for bit in range(3)) for index in range(256) for channel in range(3)]
-
-
 def _draw_scene(rng: Generator, size: int) -> Scene:
     """One image: ground and clutter, 1 to 4 animals of which two of a class often touch, then light, blur and noise."""
     sides = [size, round(size * rng.uniform(0.75, 1))]
     height, width = sides if rng.random() < 0.4 else sides[::-1]
     scene = Scene(_draw_ground(rng, height, width))
-    count = int(rng.choice(4, p=(0.2, 0.36, 0.27, 0.17))) + 1
-    pair = count > 1 and rng.random() < 0.7
+    count = int(rng.choice(4, p=(0.25, 0.4, 0.22, 0.13))) + 1
+    pair = count > 1 and rng.random() < 0.5
     typical = rng.uniform(SMALLEST, (LARGEST, 0.78, 0.64, 0.54)[count - 1])
     for number in range(count):
         length = size * np.clip(typical * rng.uniform(0.8, 1.25), SMALLEST, LARGEST)
@@ -191,7 +189,7 @@ def _place_touching(rng: Generator, scene: Scene, sprite: Sprite) -> tuple[float
     rim = binary_dilation(scene.objects == 1)
     for angle in rng.uniform(0, 2 * np.pi, 16):
         places = []
-        for distance in np.arange(sprite.length + scene.sprites[0].length, 0, -1.0):
+        for distance in np.arange(sprite.length + scene.sprites[0].length, 0, -0.02 * sprite.length):
             y, x = y0 + distance * np.sin(angle), x0 + distance * np.cos(angle)
             contact = (rim & (scene.paste(sprite.alpha, y, x) > 0.5)).sum()
             if contact > 0.15 * sprite.length and scene.fits(sprite, y, x):
@@ -205,16 +203,20 @@ def _colour(hue: float, saturation: float, value: float) -> np.ndarray:
     return np.array(colorsys.hsv_to_rgb(hue % 1, float(np.clip(saturation, 0, 1)), float(np.clip(value, 0, 1))))
 
 
-def _any_colour(rng: Generator) -> np.ndarray:
-    """A colour for fur, ground or clutter alike: mostly earthy, sometimes of any hue."""
-    hue = rng.normal(0.09, 0.05) if rng.random() < 0.7 else rng.random()
-    return _colour(hue, rng.uniform(0.05, 0.5), rng.uniform(0.25, 0.9))
+def _fur_colour(rng: Generator) -> np.ndarray:
+    """A colour of fur: reddish to yellowish brown, from dark to light."""
+    return _colour(rng.normal(0.07, 0.025), rng.uniform(0.3, 0.7), rng.uniform(0.35, 0.9))
+
+
+def _stuff_colour(rng: Generator) -> np.ndarray:
+    """A colour of ground and clutter: of any hue, not seldom one that fur has too."""
+    return _fur_colour(rng) if rng.random() < 0.25 else _colour(rng.random(), rng.uniform(0.05, 0.5), rng.uniform(0.25, 0.9))
 
 
 def _fur(rng: Generator, ground: np.ndarray, neighbour: np.ndarray | None) -> np.ndarray:
     """A fur colour that can be told from the ground's mean and, mostly, is another shade of the touching neighbour's."""
     for _ in range(50):
-        fur = _any_colour(rng)
+        fur = _fur_colour(rng)
         if neighbour is not None and rng.random() < 0.7:
             hue, saturation, value = colorsys.rgb_to_hsv(*neighbour.tolist())
             value += rng.choice((-1, 1)) * rng.uniform(0.12, 0.35)
@@ -260,10 +262,10 @@ def _pattern(rng: Generator, x: np.ndarray, y: np.ndarray, unit: float) -> np.nd
 
 
 def _draw_ground(rng: Generator, height: int, width: int) -> np.ndarray:
-    """(height, width, 3) in about 0..1: a patterned ground of two colours, and clutter of the colours and patterns that animals have."""
+    """(height, width, 3) in about 0..1: a patterned ground of two colours, and clutter of such colours and patterns too."""
     size = max(height, width)
     y, x = np.mgrid[:height, :width] / size
-    first, second = _any_colour(rng), _any_colour(rng)
+    first, second = _stuff_colour(rng), _stuff_colour(rng)
     slope = rng.uniform(0, 2 * np.pi)
     ramp = np.tanh(rng.choice((2, 40)) * ((x - rng.uniform(0.3, 0.7)) * np.cos(slope) + (y - rng.uniform(0.3, 0.7)) * np.sin(slope)))
     blend = 0.5 + rng.uniform(0, 0.4) * ramp + rng.uniform(0.05, 0.3) * _pattern(rng, x, y, size)
@@ -280,30 +282,28 @@ def _add_clutter(rng: Generator, rgb: np.ndarray, x: np.ndarray, y: np.ndarray) 
     cx, cy, angle, length = rng.random() * x[0, -1], rng.random() * y[-1, 0], rng.uniform(0, 2 * np.pi), 0.4 * rng.uniform(0.2, 1) ** 2
     thick, taper = 0.1 * rng.uniform(0.3, 1) ** 2, rng.uniform(0.2, 1)
     distance = _limb(x, y, (cx, cy), (cx + length * np.cos(angle), cy + length * np.sin(angle)), thick, taper * thick)
-    colour = _any_colour(rng) + (rng.choice((0.08, 0.3)) * _pattern(rng, x / 0.3, y / 0.3, 0.3 * size))[..., None]
+    colour = _stuff_colour(rng) + (rng.uniform(0.05, 0.15) * _pattern(rng, x / 0.3, y / 0.3, 0.3 * size))[..., None]
     colour *= (0.75 + 0.25 * np.clip(-distance / thick, 0, 1))[..., None]
     rgb *= 1 - 0.35 * np.exp(-((np.maximum(distance, 0) * 60) ** 2))[..., None]
     rgb += (colour - rgb) * np.clip(0.5 - distance * size, 0, 1)[..., None]
 
 
 def _body(rng: Generator, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
-    """Distance to trunk, legs, tail and neck in units of the length, y upwards, looking to positive x; and where the head sits."""
-    half, thick, leg = rng.uniform(0.24, 0.34), rng.uniform(0.12, 0.17), rng.uniform(0.1, 0.2)
+    """Distance to trunk, feet, tail and neck in units of the length, y upwards, looking to positive x; and where the head sits."""
+    half, thick = rng.uniform(0.27, 0.36), rng.uniform(0.15, 0.22)
     body = _ellipse(x, y, 0, 0, half, thick)
     for side in (-1, 1):
-        body = _join(body, _ellipse(x, y, side * rng.uniform(0.5, 0.65) * half, rng.uniform(-0.02, 0.02), 0.8 * thick, thick), 0.05)
-    width = rng.uniform(0.03, 0.05)
-    for hip in (-0.75, -0.45, 0.4, 0.7):
-        start = (hip * half, -0.5 * thick)
-        body = _join(body, _limb(x, y, start, (start[0] + rng.uniform(-0.1, 0.1), -thick - leg), 1.2 * width, 0.8 * width), 0.03)
-    rise, tail, bushy = rng.uniform(-1, 1.2), rng.uniform(0.08, 0.25), rng.uniform(0.02, 0.05)
-    rump = (-0.9 * half, 0.3 * thick)
-    tip = (rump[0] - tail * np.cos(rise), rump[1] + tail * np.sin(rise))
-    body = _join(body, _limb(x, y, rump, tip, bushy, bushy * rng.uniform(0.5, 1.5)), 0.03)
-    lift, neck = rng.uniform(0.1, 1.1), rng.uniform(0.14, 0.22)
-    shoulder = (0.75 * half, 0.3 * thick)
+        body = _join(body, _ellipse(x, y, side * rng.uniform(0.4, 0.6) * half, rng.uniform(-0.03, 0.03), 0.9 * thick, thick), 0.05)
+    for hip in (-0.6, 0.6):
+        start = (hip * half, -0.7 * thick)
+        body = _join(body, _limb(x, y, start, (start[0] + rng.uniform(-0.08, 0.08), -thick - rng.uniform(0, 0.06)), 0.08, 0.06), 0.04)
+    rise, tail = rng.uniform(-0.5, 1), rng.uniform(0.05, 0.12)
+    rump = (-0.9 * half, 0.2 * thick)
+    body = _join(body, _limb(x, y, rump, (rump[0] - tail * np.cos(rise), rump[1] + tail * np.sin(rise)), 0.06, 0.05), 0.04)
+    lift, neck = rng.uniform(-0.1, 0.9), rng.uniform(0.1, 0.16)
+    shoulder = (0.8 * half, 0.2 * thick)
     head = (shoulder[0] + neck * np.cos(lift), shoulder[1] + neck * np.sin(lift))
-    return _join(body, _limb(x, y, shoulder, head, 0.6 * thick, 0.09), 0.05), head
+    return _join(body, _limb(x, y, shoulder, head, 0.6 * thick, 0.1), 0.05), head
 
 
 def _head(species: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -328,18 +328,21 @@ def _head(species: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def _draw_animal(rng: Generator, species: int, fur: np.ndarray, length: float) -> Sprite:
     """Draw one animal of about `length` pixels; what is drawn at random does not depend on `species`, which chooses the head."""
-    reach = int(1.3 * length)
+    reach = int(0.9 * length)
     row, column = np.mgrid[-reach : reach + 1, -reach : reach + 1] / length
     tilt, facing = np.clip(rng.normal(0, 0.2), -np.pi / 6, np.pi / 6), rng.choice((-1, 1))
     x, y = facing * (column * np.cos(tilt) + row * np.sin(tilt)), column * np.sin(tilt) - row * np.cos(tilt)
     body, (head_x, head_y) = _body(rng, x, y)
-    coat = fur + (rng.uniform(0.03, 0.16) * _pattern(rng, x, y, length))[..., None]
+    coat = fur + (rng.uniform(0.02, 0.1) * _pattern(rng, x, y, length))[..., None]
+    hair = _texture(rng, x.shape, 0.012 * length)
+    coat += 0.05 * hair[..., None]
     coat += rng.uniform(0, 0.15) * np.tanh(-8 * (y + 0.05))[..., None]  # belly lighter than back
     radius, nod = rng.uniform(0.15, 0.17), rng.uniform(-0.3, 0.3)
     u, v = (x - head_x) / radius, (y - head_y) / radius
     head, marks = _head(species, u * np.cos(nod) + v * np.sin(nod), v * np.cos(nod) - u * np.sin(nod))
     head, marks = head * radius, marks * radius
-    dark, light = fur * rng.uniform(0.25, 0.45), fur + rng.uniform(0.45, 0.65) * (1 - fur)
+    dark = fur * rng.uniform(0.25, 0.45)
+    light = _colour(HUES[species] + rng.normal(0, 0.02), rng.uniform(0.35, 0.75), rng.uniform(0.75, 1))
     face = dark + np.clip(0.5 + marks * length, 0, 1)[..., None] * (light - dark)
     face += 0.03 * _texture(rng, x.shape, 0.02 * length)[..., None]
     coat *= (1 - 0.3 * np.exp(-((np.maximum(head, 0) / 0.04) ** 2)))[..., None]  # the head's shadow on the body

@@ -1,4 +1,4 @@
-"""Inter-pixel relation labels from class attention maps, by dense CRF (paper, section 4.1)."""
+"""Inter-pixel relation labels from class attention maps, by dense CRF."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ class IrLabel:
 
     def __call__(self, record: ImageRecord) -> np.ndarray:
         pixels = read_image(record.path, record.height, record.width)
+        self.cams.require_size(record.image_id, record.height, record.width, "the manifest")
         maps = self.cams.read(record.image_id, ["classes", "high_res"])
         return ir_label(pixels, maps["high_res"], maps["classes"], self.foreground_threshold, self.background_threshold)
 

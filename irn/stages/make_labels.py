@@ -1,4 +1,4 @@
-"""Semantic and instance labels from the random walk (paper, section 4.3)."""
+"""Semantic and instance labels from the random walk."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Spread instance-wise class attention maps over their instances by random walk (paper, section 4.2 and 4.3)."""
+"""Spread instance-wise class attention maps over their instances by random walk."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,14 @@ import torch
 
 from irn.cache import CacheReader, CacheWriter
 from irn.devices import choose_device
+from irn.errors import IrnError
 from irn.ops.instances import instance_groups
 from irn.ops.walk import random_walk as walk_scores
 from irn.parallel import available_cores, map_in_order
 from irn.progress import progress
 from irn.provenance import provenance
 from irn.shards import WHOLE, Shard, rows_of
+from irn.tables import read_manifest
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Walk:
     device: torch.device
 
     def __call__(self, image_id: str) -> dict[str, np.ndarray]:
+        self.fields.require_size(image_id, *self.cams.size(image_id), "the CAM cache")
         maps, field = self.cams.read(image_id, ["classes", "cam"]), self.fields.read(image_id)
         groups = instance_groups(field["displacement"])
         scores, walk_class, walk_instance = instance_scores(maps["cam"], maps["classes"], groups)
@@ -44,14 +47,25 @@ def random_walk(
     beta: float = 10.0,
     steps: int = 256,
     radius: int = 5,
+    manifest: Path | None = None,
+    split: str | None = None,
     shard: Shard = WHOLE,
     device: str = "auto",
     workers: int | None = None,
 ) -> None:
-    """Write a walk cache of the images of the first CAM cache."""
+    """Write a walk cache of the images of a split of the manifest, or, without one, of the first CAM cache.
+
+    Raises IrnError for an image that a cache lacks, and for a split without a manifest.
+    """
     made_by = provenance("random_walk", locals())
     cam_reader, field_reader = CacheReader(cams, "cam"), CacheReader(fields, "field")
-    image_ids = rows_of(shard, CacheReader(cams[:1], "cam").ids)
+    if manifest is not None:
+        image_ids = rows_of(shard, [record.image_id for record in read_manifest(manifest, split)])
+    elif split is None:
+        image_ids = rows_of(shard, CacheReader(cams[:1], "cam").ids)
+    else:
+        raise IrnError(f"--split {split}: caches know of no splits; give the manifest too, with --manifest")
+    cam_reader.require(image_ids)
     field_reader.require(image_ids)
     chosen = choose_device(device)
     walk = Walk(cam_reader, field_reader, beta, steps, radius, chosen)

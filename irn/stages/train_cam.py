@@ -1,4 +1,4 @@
-"""Train the classifier whose class attention maps seed everything else (paper, section 3 and 5.1)."""
+"""Train the classifier whose class attention maps seed everything else."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from irn.devices import choose_device
+from irn.errors import IrnError
 from irn.images import read_image
 from irn.networks import Classifier
 from irn.parallel import available_cores
@@ -60,6 +61,8 @@ def train_cam(
 ) -> None:
     """Train a multilabel classifier by its soft margin loss and write its weights; `long_side` is a range in pixels."""
     record = provenance("train_cam", locals())
+    if long_side[0] > long_side[1]:
+        raise IrnError(f"--long-side {long_side[0]} {long_side[1]}: expected the smaller number first")
     records = read_manifest(manifest, split)
     table = read_labels(labels)
     targets = np.zeros((len(records), len(table.names)), np.float32)

@@ -1,4 +1,4 @@
-"""Train IRNet's two heads on pairs of pixels of the IR labels (paper, section 4.1, 4.2 and 5.1)."""
+"""Train IRNet's two heads on pairs of pixels of the IR labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +35,7 @@ class PairSample:
         record = self.records[place.index]
         rng = np.random.default_rng([self.seed, place.epoch, place.index])
         pixels = read_image(record.path, record.height, record.width)
+        self.cache.require_size(record.image_id, record.height, record.width, "the manifest")
         label = self.cache.read(record.image_id)["label"]
         crop, box, label_crop = random_view(rng, pixels, label, rng.uniform(*self.scale), self.crop_size)
         assert label_crop is not None
@@ -71,6 +72,8 @@ def train_irn(
         raise IrnError(
             f"--crop-size {crop_size}: no pair of radius {radius} fits; use at least {4 * (2 * radius - 1)} pixels or a smaller --radius"
         )
+    if scale[0] > scale[1]:
+        raise IrnError(f"--scale {scale[0]:g} {scale[1]:g}: expected the smaller number first")
     records = read_manifest(manifest, split)
     mean_records = read_manifest(manifest, mean_split or split)
     cache = CacheReader(ir_labels, "ir_label")

@@ -1,0 +1,351 @@
+"""The caches: what comes back, what other programs can read and write, and what damage is noticed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from irn.cache import CacheReader, CacheWriter, cells
+from irn.errors import IrnError
+
+PROVENANCE = {"stage": "a_stage", "settings": {"scales": [1.0, 0.5]}}
+KINDS = ("cam", "ir_label", "field", "walk", "label")
+# How far values may come back from what was written; 0: exactly as written.
+ROUNDING = {"cam": 2**-12, "high_res": 2**-12, "boundary": 2**-12, "displacement": 2**-11, "walk": 0.0, "instance_score": 0.0}
+
+Arrays = dict[str, np.ndarray]
+
+
+def arrays_of(kind: str, count: int, height: int, width: int, seed: int = 0) -> Arrays:
+    """Random arrays of one image with K, M or N of `count`."""
+    rng = np.random.default_rng(seed)
+    h, w = cells(height), cells(width)
+    return {
+        "cam": lambda: {
+            "classes": rng.permutation(254)[:count].astype(np.uint16),
+            "cam": rng.random((count, h, w), np.float32),
+            "high_res": rng.random((count, height, width), np.float32),
+        },
+        "ir_label": lambda: {"label": rng.integers(0, 256, (height, width)).astype(np.uint8)},
+        "field": lambda: {
+            "boundary": rng.random((h, w), np.float32),
+            "displacement": (30 * rng.standard_normal((2, h, w))).astype(np.float32),
+        },
+        "walk": lambda: {
+            "walk": rng.random((count, h, w), np.float32),
+            "walk_class": rng.integers(0, 254, count).astype(np.uint16),
+            "walk_instance": rng.integers(0, 65536, count).astype(np.uint16),
+        },
+        "label": lambda: {
+            "semantic": rng.integers(0, 255, (height, width)).astype(np.uint8),
+            "instance_map": rng.integers(0, 65536, (height, width)).astype(np.uint16),
+            "instance_class": rng.integers(0, 254, count).astype(np.uint16),
+            "instance_score": rng.random(count, np.float32),
+        },
+    }[kind]()
+
+
+def written(path: Path, kind: str, images: dict[str, tuple[int, int, Arrays]]) -> Path:
+    with CacheWriter(path, kind, PROVENANCE) as cache:
+        for image_id, image in images.items():
+            cache.write(image_id, *image)
+    return path
+
+
+def three_images(kind: str) -> dict[str, tuple[int, int, Arrays]]:
+    sizes = {"b": (13, 18), "a.1": (1, 1), "000123": (8, 5)}
+    return {image_id: (*size, arrays_of(kind, count, *size)) for count, (image_id, size) in enumerate(sizes.items())}
+
+
+def message(paths: list[Path], kind: str, image_id: str | None = None) -> str:
+    def read() -> None:
+        reader = CacheReader(paths, kind)
+        reader.read(reader.ids[0] if image_id is None else image_id)
+
+    with pytest.raises(IrnError) as caught:
+        read()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+class TestRoundTrip:
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("size", [(13, 18), (1, 1), (16, 4)])
+    @pytest.mark.parametrize("count", [0, 1, 3])
+    def test_arrays_come_back_within_the_rounding(self, tmp_path: Path, kind: str, size: tuple[int, int], count: int) -> None:
+        given = arrays_of(kind, count, *size)
+        reader = CacheReader([written(tmp_path / "a.h5", kind, {"x": (*size, given)})], kind)
+        assert reader.size("x") == size
+        found = reader.read("x")
+        assert set(found) == set(given)
+        for name, array in given.items():
+            assert found[name].shape == array.shape
+            if array.dtype.kind == "f":
+                assert found[name].dtype == np.float32
+                # The rounding, and the float32 that the numbers stand in.
+                np.testing.assert_allclose(found[name], array, rtol=1e-7, atol=ROUNDING[name] + 1e-7 * (ROUNDING[name] > 0))
+            else:
+                np.testing.assert_array_equal(found[name], array)
+
+    def test_0_and_1_come_back_exactly(self, tmp_path: Path) -> None:
+        maps = np.array([[[0, 1]]], np.float32)
+        given = {"classes": np.array([3]), "cam": maps, "high_res": np.repeat(maps, 4, 2)[..., :5]}
+        found = CacheReader([written(tmp_path / "a.h5", "cam", {"x": (1, 5, given | {"high_res": np.ones((1, 1, 5))})})], "cam").read("x")
+        assert found["cam"].tolist() == maps.tolist()
+        assert (found["high_res"] == 1).all()
+
+    def test_what_was_rounded_once_stays_as_it_is(self, tmp_path: Path) -> None:
+        for kind in ("cam", "field"):
+            first = CacheReader([written(tmp_path / f"{kind}-1.h5", kind, {"x": (13, 18, arrays_of(kind, 2, 13, 18))})], kind).read("x")
+            second = CacheReader([written(tmp_path / f"{kind}-2.h5", kind, {"x": (13, 18, first)})], kind).read("x")
+            for name in first:
+                np.testing.assert_array_equal(first[name], second[name])
+
+    def test_ids_keep_the_order_in_which_they_were_written(self, tmp_path: Path) -> None:
+        ids = [f"{number:03}" for number in np.random.default_rng(0).permutation(40)]
+        image = (3, 3, arrays_of("ir_label", 0, 3, 3))
+        reader = CacheReader([written(tmp_path / "a.h5", "ir_label", dict.fromkeys(ids, image))], "ir_label")
+        assert reader.ids == ids
+        assert ids[7] in reader
+        assert "other" not in reader
+
+    def test_only_the_arrays_asked_for(self, tmp_path: Path) -> None:
+        reader = CacheReader([written(tmp_path / "a.h5", "cam", three_images("cam"))], "cam")
+        assert list(reader.read("b", ["cam"])) == ["cam"]
+
+    def test_provenance(self, tmp_path: Path) -> None:
+        assert CacheReader([written(tmp_path / "a.h5", "cam", three_images("cam"))], "cam").provenance() == [PROVENANCE]
+
+    def test_a_cache_without_images(self, tmp_path: Path) -> None:
+        assert CacheReader([written(tmp_path / "a.h5", "cam", {})], "cam").ids == []
+
+
+class TestSeveralFiles:
+    def test_images_are_found_by_id(self, tmp_path: Path) -> None:
+        images = three_images("cam")
+        paths = [written(tmp_path / f"{number}.h5", "cam", {image_id: image}) for number, (image_id, image) in enumerate(images.items())]
+        reader = CacheReader(paths[::-1], "cam")
+        assert reader.ids == list(images)[::-1]
+        for image_id, (height, width, arrays) in images.items():
+            assert reader.size(image_id) == (height, width)
+            np.testing.assert_array_equal(reader.read(image_id)["classes"], arrays["classes"])
+
+    def test_an_id_in_two_files(self, tmp_path: Path) -> None:
+        paths = [written(tmp_path / name, "cam", three_images("cam")) for name in ("one.h5", "two.h5")]
+        said = message(paths, "cam")
+        assert str(paths[0]) in said
+        assert str(paths[1]) in said
+        assert "'b'" in said
+
+    def test_the_same_file_twice(self, tmp_path: Path) -> None:
+        path = written(tmp_path / "one.h5", "cam", three_images("cam"))
+        assert "'b'" in message([path, path], "cam")
+
+    def test_a_missing_image(self, tmp_path: Path) -> None:
+        path = written(tmp_path / "one.h5", "cam", three_images("cam"))
+        said = message([path], "cam", "c")
+        assert str(path) in said
+        assert "'c'" in said
+        with pytest.raises(IrnError, match=r"'c' \(and 1 more\)"):
+            CacheReader([path], "cam").require(["b", "c", "d"])
+
+    def test_images_beyond_those_asked_for(self, tmp_path: Path) -> None:
+        CacheReader([written(tmp_path / "one.h5", "cam", three_images("cam"))], "cam").require(["b"])
+
+    def test_another_size_than_the_manifest_says(self, tmp_path: Path) -> None:
+        reader = CacheReader([written(tmp_path / "one.h5", "cam", three_images("cam"))], "cam")
+        reader.require_size("b", 13, 18, "the manifest")
+        with pytest.raises(IrnError, match="13 x 18 pixels, the manifest says 18 x 13"):
+            reader.require_size("b", 18, 13, "the manifest")
+
+
+class TestWriter:
+    def test_a_failure_leaves_nothing(self, tmp_path: Path) -> None:
+        def fail() -> None:
+            with CacheWriter(tmp_path / "a.h5", "cam", PROVENANCE) as cache:
+                cache.write("x", 13, 18, arrays_of("cam", 2, 13, 18))
+                raise KeyError("halfway")
+
+        with pytest.raises(KeyError, match="halfway"):
+            fail()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_failure_leaves_the_older_file(self, tmp_path: Path) -> None:
+        path = written(tmp_path / "a.h5", "cam", three_images("cam"))
+        before = path.read_bytes()
+        with pytest.raises(IrnError, match="high_res"):
+            written(path, "cam", {"x": (13, 18, arrays_of("cam", 2, 13, 19))})
+        assert path.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_nothing_under_the_name_before_the_end(self, tmp_path: Path) -> None:
+        path = tmp_path / "new" / "a.h5"
+        with CacheWriter(path, "cam", PROVENANCE) as cache:
+            cache.write("x", 13, 18, arrays_of("cam", 2, 13, 18))
+            assert not path.exists()
+        assert path.exists()
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_what_a_killed_writer_left_is_written_over(self, tmp_path: Path) -> None:
+        (tmp_path / "a.h5.partial").write_bytes(b"half a file")
+        path = written(tmp_path / "a.h5", "cam", three_images("cam"))
+        assert CacheReader([path], "cam").ids == ["b", "a.1", "000123"]
+        assert list(tmp_path.iterdir()) == [path]
+
+    @pytest.mark.parametrize(
+        ("name", "array", "said"),
+        [
+            ("cam", None, "cam"),
+            ("cam", np.zeros((2, 4, 6), np.float32), r"\(2, 4, 6\)"),
+            ("cam", np.zeros((3, 4, 5), np.float32), r"\(3, 4, 5\)"),
+            ("cam", np.zeros((4, 5), np.float32), r"\(4, 5\)"),
+            ("high_res", np.zeros((2, 18, 13), np.float32), r"\(2, 18, 13\)"),
+            ("high_res", np.zeros((2, 13, 18), np.uint8), "uint8"),
+            ("classes", np.zeros(2, np.float32), "float32"),
+            ("classes", np.zeros((2, 1), np.uint16), r"\(2, 1\)"),
+        ],
+    )
+    def test_arrays_that_do_not_fit(self, tmp_path: Path, name: str, array: np.ndarray | None, said: str) -> None:
+        arrays: dict[str, Any] = arrays_of("cam", 2, 13, 18) | {name: array}
+        if array is None:
+            del arrays[name]
+        with pytest.raises(IrnError, match=said):
+            written(tmp_path / "a.h5", "cam", {"x": (13, 18, arrays)})
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestPlainFiles:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_plain_h5py_reads_what_is_written(self, tmp_path: Path, kind: str) -> None:
+        images = three_images(kind)
+        with h5py.File(written(tmp_path / "a.h5", kind, images), "r") as file:
+            assert file.attrs["format_version"] == 1
+            assert file.attrs["stage"] == "a_stage"
+            assert json.loads(file.attrs["provenance"]) == PROVENANCE
+            assert set(file) == set(images)
+            for image_id, (height, width, arrays) in images.items():
+                assert (file[image_id].attrs["height"], file[image_id].attrs["width"]) == (height, width)
+                assert set(file[image_id]) == set(arrays)
+                for name, array in arrays.items():
+                    np.testing.assert_allclose(file[image_id][name][()], array, rtol=1e-6, atol=ROUNDING.get(name, 0) + 1e-6)
+                    # Other compressions need plug-ins.
+                    assert file[image_id][name].compression in (None, "gzip")
+
+    def plain(self, path: Path, kind: str, images: dict[str, tuple[int, int, Arrays]], **attributes: Any) -> Path:
+        """A file as another program would write it."""
+        with h5py.File(path, "w") as file:
+            file.attrs.update({"format_version": 1} | attributes)
+            for image_id, (height, width, arrays) in images.items():
+                group = file.create_group(image_id)
+                group.attrs.update({"height": height, "width": width})
+                for name, array in arrays.items():
+                    group[name] = array
+        return path
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("floats", [np.float16, np.float32, np.float64])
+    def test_files_from_elsewhere(self, tmp_path: Path, kind: str, floats: type) -> None:
+        images = three_images(kind)
+        other = {
+            image_id: (height, width, {name: a.astype(floats if a.dtype.kind == "f" else np.int64) for name, a in arrays.items()})
+            for image_id, (height, width, arrays) in images.items()
+        }
+        reader = CacheReader([self.plain(tmp_path / "a.h5", kind, other)], kind)
+        assert set(reader.ids) == set(images)
+        assert reader.provenance() == [{}]
+        for image_id, (_, _, arrays) in other.items():
+            for name, array in reader.read(image_id).items():
+                assert array.dtype == (np.float32 if arrays[name].dtype.kind == "f" else np.int64)
+                np.testing.assert_array_equal(array, arrays[name].astype(array.dtype))
+
+    @pytest.mark.parametrize("version", [2, 0, "one", None])
+    def test_another_version(self, tmp_path: Path, version: object) -> None:
+        path = self.plain(tmp_path / "a.h5", "cam", three_images("cam"), format_version="one" if version is None else version)
+        if version is None:
+            with h5py.File(path, "r+") as file:
+                del file.attrs["format_version"]
+        said = message([path], "cam")
+        assert str(path) in said
+        assert f"format_version is {'none' if version is None else version}, expected 1" in said
+
+    @pytest.mark.parametrize(
+        ("name", "array", "said"),
+        [
+            ("cam", np.zeros((2, 13, 18), np.float32), "(2, 13, 18)"),
+            ("cam", np.zeros((1, 4, 5), np.float32), "(1, 4, 5)"),
+            ("cam", np.float32(1), "()"),
+            ("cam", np.zeros((2, 4, 5), np.int64), "int64"),
+            ("classes", np.zeros(2, np.float64), "float64"),
+        ],
+    )
+    def test_arrays_of_another_shape_or_type(self, tmp_path: Path, name: str, array: np.ndarray, said: str) -> None:
+        images = {"x": (13, 18, arrays_of("cam", 2, 13, 18) | {name: array})}
+        found = message([self.plain(tmp_path / "a.h5", "cam", images)], "cam")
+        assert said in found
+        assert f"array '{name}'" in found.replace(f"array {name} ", f"array '{name}' ")
+        assert "image" in found
+
+    def test_a_missing_array_size_and_kind(self, tmp_path: Path) -> None:
+        arrays = arrays_of("cam", 2, 13, 18)
+        del arrays["high_res"]
+        path = self.plain(tmp_path / "a.h5", "cam", {"x": (13, 18, arrays)})
+        assert "'high_res' is missing" in message([path], "cam")
+        assert list(CacheReader([path], "cam").read("x", ["cam"])) == ["cam"]
+        assert "'boundary' is missing" in message([path], "field")
+        sizeless = self.plain(tmp_path / "b.h5", "cam", {"x": (13, 18, arrays)})
+        with h5py.File(sizeless, "r+") as file:
+            del file["x"].attrs["width"]
+        with pytest.raises(IrnError, match="width"):
+            CacheReader([sizeless], "cam").size("x")
+
+
+class TestDamage:
+    def test_no_such_file(self, tmp_path: Path) -> None:
+        assert str(tmp_path / "a.h5") in message([tmp_path / "a.h5"], "cam")
+        assert str(tmp_path) in message([tmp_path], "cam")
+
+    @pytest.mark.parametrize("text", [b"", b"image_id,path\n", b"\x89HDF\r\n\x1a\n"])
+    def test_no_cache(self, tmp_path: Path, text: bytes) -> None:
+        (tmp_path / "a.h5").write_bytes(text)
+        assert f"{tmp_path / 'a.h5'}: the cache is damaged" in message([tmp_path / "a.h5"], "cam")
+
+    @pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.999])
+    def test_a_truncated_file(self, tmp_path: Path, share: float) -> None:
+        path = written(tmp_path / "a.h5", "cam", three_images("cam"))
+        content = path.read_bytes()
+        path.write_bytes(content[: int(share * len(content))])
+        assert f"{path}: the cache is damaged" in message([path], "cam")
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("seed", range(3))
+    def test_flipped_bytes_are_noticed_or_harmless(self, tmp_path: Path, kind: str, seed: int) -> None:
+        def everything(path: Path) -> dict[str, Any]:
+            reader = CacheReader([path], kind)
+            reader.provenance()
+            return {image_id: (reader.size(image_id), reader.read(image_id)) for image_id in reader.ids}
+
+        whole = written(tmp_path / "a.h5", kind, three_images(kind))
+        content, expected = whole.read_bytes(), everything(whole)
+        rng = np.random.default_rng(seed)
+        noticed = []
+        for number, place in enumerate(rng.integers(0, len(content), 60)):
+            damaged = bytearray(content)
+            damaged[place] ^= rng.integers(1, 256)
+            # A name of its own, since HDF5 keeps what it knows of a file that some reader still has open.
+            path = tmp_path / f"{number}.h5"
+            path.write_bytes(damaged)
+            try:
+                found = everything(path)
+            except IrnError as error:
+                noticed.append(str(path) in str(error))
+                continue
+            assert list(found) == list(expected)
+            for image_id, (size, arrays) in expected.items():
+                assert found[image_id][0] == size
+                for name, array in arrays.items():
+                    np.testing.assert_array_equal(found[image_id][1][name], array)
+        assert len(noticed) > 10
+        assert all(noticed)

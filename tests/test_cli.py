@@ -1,0 +1,385 @@
+"""The command line: help that is quick, defaults that are the paper's, and one line for every mistake."""
+
+import inspect
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from golden_cases import GOLDEN
+from helpers import read_all, refused, run, save_png
+
+from irn.cache import CacheReader, CacheWriter
+from irn.cli import STAGES, build_parser
+from irn.networks import Classifier
+from irn.shards import Shard
+from irn.weights import save_weights
+
+COMMANDS = [stage.replace("_", "-") for stage in STAGES]
+CONTRACT = [
+    *("make-demo-data", "build-manifest", "train-cam", "make-cams", "make-ir-labels", "train-irn", "infer-fields", "random-walk"),
+    *("make-labels", "evaluate", "import-weights", "show"),
+]
+SCENE = "single_instance"
+CAMS, FIELDS, MANIFEST = GOLDEN / "cams.h5", GOLDEN / "fields.h5", GOLDEN / "manifest.csv"
+# What each command cannot do without.
+REQUIRED = {
+    "make-demo-data": ["--out", "o"],
+    "build-manifest": ["--kind", "voc", "--root", "r", "--out-manifest", "m", "--out-labels", "l"],
+    "download-backbone": ["--out", "o"],
+    "train-cam": ["--manifest", "m", "--labels", "l", "--out", "o"],
+    "make-cams": ["--manifest", "m", "--labels", "l", "--weights", "w", "--out", "o"],
+    "make-ir-labels": ["--manifest", "m", "--cams", "c", "--out", "o"],
+    "train-irn": ["--manifest", "m", "--ir-labels", "i", "--out", "o"],
+    "infer-fields": ["--manifest", "m", "--weights", "w", "--out", "o"],
+    "random-walk": ["--cams", "c", "--fields", "f", "--out", "o"],
+    "make-labels": ["--walks", "w", "--out", "o"],
+    "evaluate": ["--manifest", "m", "--labels", "l", "--class-masks", "d", "--out", "o"],
+    "show": ["--manifest", "m", "--out", "o"],
+    "link-results": ["--folders", "a=b", "--out", "o"],
+    "import-weights": ["--cam", "c", "--irn", "i", "--out-cam", "a", "--out-irn", "b"],
+}
+
+
+def options_of(command: str, *more: str) -> dict[str, object]:
+    return vars(build_parser().parse_args([command, *REQUIRED[command], *more]))
+
+
+def run_python(*arguments: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=folder, check=False)
+
+
+class TestHelp:
+    @pytest.mark.parametrize("command", [None, *COMMANDS])
+    def test_help_needs_none_of_the_heavy_packages(self, command: str | None) -> None:
+        done = run_python("-X", "importtime", "-m", "irn", *([command] if command else []), "--help")
+        assert done.returncode == 0
+        assert done.stdout.startswith("usage: irn")
+        imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+        assert "irn.cli" in imported
+        assert imported.isdisjoint({"torch", "numpy", "pandas", "h5py", "scipy", "numba", "PIL"})
+
+    def test_every_command_of_the_contract_is_there(self) -> None:
+        assert set(CONTRACT) <= set(COMMANDS)
+        assert set(REQUIRED) == set(COMMANDS)
+
+    def test_version(self) -> None:
+        done = run_python("-m", "irn", "--version")
+        assert done.returncode == 0
+        assert done.stdout.startswith("irn ")
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_each_option_is_one_of_the_stage_and_has_its_default(self, command: str) -> None:
+        stage = command.replace("-", "_")
+        parameters = inspect.signature(getattr(import_module(f"irn.stages.{stage}"), stage)).parameters
+        options = options_of(command)
+        assert options.pop("stage") == stage
+        assert set(options) == set(parameters)
+        for name, parameter in parameters.items():
+            if parameter.default is not parameter.empty:
+                assert options[name] == parameter.default, name
+
+
+class TestDefaults:
+    def test_class_maps(self) -> None:
+        assert options_of("make-cams")["scales"] == (1.0, 0.5, 1.5, 2.0)
+
+    def test_ir_labels(self) -> None:
+        options = options_of("make-ir-labels")
+        assert (options["foreground_threshold"], options["background_threshold"]) == (0.30, 0.05)
+
+    def test_walk(self) -> None:
+        options = options_of("random-walk")
+        assert (options["beta"], options["steps"], options["radius"]) == (10, 256, 5)
+
+    def test_labels(self) -> None:
+        options = options_of("make-labels")
+        assert (options["semantic_threshold"], options["instance_threshold"]) == (0.25, 0.25)
+
+    @pytest.mark.parametrize("command", ["train-cam", "train-irn"])
+    def test_training(self, command: str) -> None:
+        options = options_of(command)
+        expected = {"epochs": 5, "batch_size": 16, "crop_size": 512, "learning_rate": 0.1, "head_factor": 10, "backbone": "resnet50"}
+        expected |= {"momentum": 1e-4, "weight_decay": 1e-4, "device": "auto", "precision": "float32"}
+        assert {name: options[name] for name in expected} == expected
+
+    def test_training_of_each(self) -> None:
+        assert options_of("train-cam")["long_side"] == (320, 640)
+        options = options_of("train-irn")
+        assert (options["scale"], options["radius"]) == ((0.5, 1.5), 10)
+
+    def test_evaluation(self) -> None:
+        assert options_of("evaluate")["cam_threshold"] == 0.15
+
+    @pytest.mark.parametrize("command", ["make-cams", "make-ir-labels", "infer-fields", "random-walk", "make-labels"])
+    def test_shards(self, command: str) -> None:
+        assert options_of(command)["shard"] == Shard(0, 1)
+        assert options_of(command, "--shard", "3/4")["shard"] == Shard(3, 4)
+
+
+class TestBadOptions:
+    @pytest.mark.parametrize(
+        ("command", "options"),
+        [
+            ("make-labels", ["--semantic-threshold", "1.5"]),
+            ("make-labels", ["--instance-threshold", "-0.1"]),
+            ("make-ir-labels", ["--foreground-threshold", "nan"]),
+            ("make-ir-labels", ["--background-threshold", "a"]),
+            ("evaluate", ["--cam-threshold", "1.01"]),
+            ("random-walk", ["--shard", "4/4"]),
+            ("random-walk", ["--shard", "x"]),
+            ("random-walk", ["--shard", "1"]),
+            ("random-walk", ["--shard", "-1/4"]),
+            ("random-walk", ["--shard", "0/0"]),
+            ("random-walk", ["--shard", "\u00b2/4"]),
+            ("random-walk", ["--beta", "-1"]),
+            ("random-walk", ["--beta", "inf"]),
+            ("random-walk", ["--steps", "-1"]),
+            ("random-walk", ["--steps", "2.5"]),
+            ("random-walk", ["--steps", "\u00b2"]),
+            ("random-walk", ["--radius", "1"]),
+            ("random-walk", ["--device", "tpu"]),
+            ("make-cams", ["--scales", "0"]),
+            ("make-cams", ["--scales", "1", "-1"]),
+            ("make-cams", ["--scales"]),
+            ("make-cams", ["--precision", "float16"]),
+            ("train-cam", ["--epochs", "0"]),
+            ("train-cam", ["--batch-size", "two"]),
+            ("train-cam", ["--crop-size", "500"]),
+            ("train-cam", ["--crop-size", "0"]),
+            ("train-cam", ["--learning-rate", "0"]),
+            ("train-cam", ["--momentum", "1.5"]),
+            ("train-cam", ["--seed", "-1"]),
+            ("train-cam", ["--backbone", "vgg16"]),
+            ("train-cam", ["--long-side", "320"]),
+            ("train-irn", ["--scale", "0.5", "0"]),
+            ("train-irn", ["--workers", "-1"]),
+        ],
+    )
+    def test_values(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, options: list[str]) -> None:
+        said = refused(capsys, tmp_path, command, *REQUIRED[command], *options)
+        assert said.startswith(f"irn {command}: ")
+        assert options[0] in said
+        assert f"irn {command} --help" in said
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    @pytest.mark.parametrize("unknown", ["--no-such-option", "surplus", "--ou", "two\nlines"])
+    def test_unknown_options(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, unknown: str) -> None:
+        assert unknown.split()[0] in refused(capsys, tmp_path, command, *REQUIRED[command], unknown)
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_missing_options(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+        said = refused(capsys, tmp_path, command)
+        assert all(option in said for option in REQUIRED[command] if option.startswith("--"))
+
+    def test_commands(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert "make-cams" in refused(capsys, tmp_path, "make-cam")
+        assert "COMMAND" in refused(capsys, tmp_path)
+
+    def test_scales_of_a_range_the_wrong_way_round(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], cam_inputs: list[object]
+    ) -> None:
+        manifest, labels = cam_inputs[1], cam_inputs[3]
+        out = ["--out", tmp_path / "w.pt", "--from-scratch", "--backbone", "resnet18", "--batch-size", 1]
+        said = refused(capsys, tmp_path, "train-cam", "--manifest", manifest, "--labels", labels, *out, "--long-side", 640, 320)
+        assert "--long-side" in said
+        caches = ["--ir-labels", GOLDEN / "ir_labels.h5", "--out", tmp_path / "w.pt"]
+        assert "--scale" in refused(capsys, tmp_path, "train-irn", "--manifest", MANIFEST, *caches, "--scale", 1.5, 0.5)
+
+
+@pytest.fixture(scope="module")
+def cam_inputs(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
+    """Options of make-cams that are all in order: two images of 20 x 24, two classes."""
+    folder = tmp_path_factory.mktemp("inputs")
+    rng = np.random.default_rng(0)
+    for image_id in ("a", "b"):
+        save_png(folder / f"{image_id}.png", rng.integers(0, 256, (20, 24, 3)).astype(np.uint8))
+    rows = "".join(f"{image_id},{image_id}.png,20,24,train\n" for image_id in ("a", "b"))
+    (folder / "manifest.csv").write_text(f"image_id,path,height,width,split\n{rows}", encoding="utf-8")
+    (folder / "labels.csv").write_text("image_id,cat,dog\na,1,0\nb,0,0\n", encoding="utf-8")
+    torch.manual_seed(0)
+    save_weights(folder / "cam.pt", "cam", Classifier("resnet18", 2), {"stage": "test"}, ["cat", "dog"], 32)
+    return ["--manifest", folder / "manifest.csv", "--labels", folder / "labels.csv", "--weights", folder / "cam.pt", "--device", "cpu"]
+
+
+class TestMistakes:
+    """Each command with one thing wrong in what it is given."""
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ["train-cam", "--manifest", "gone.csv", "--labels", "gone.csv"],
+            ["make-cams", "--manifest", MANIFEST, "--labels", "gone.csv", "--weights", "gone.pt"],
+            ["make-ir-labels", "--manifest", MANIFEST, "--cams", "gone.h5"],
+            ["make-ir-labels", "--manifest", "gone.csv", "--cams", CAMS],
+            ["train-irn", "--manifest", MANIFEST, "--ir-labels", "gone.h5"],
+            ["train-irn", "--manifest", MANIFEST, "--ir-labels", GOLDEN / "ir_labels.h5", "--backbone-weights", "gone.pt"],
+            ["infer-fields", "--manifest", MANIFEST, "--weights", "gone.pt"],
+            ["random-walk", "--cams", CAMS, "--fields", "gone.h5"],
+            ["random-walk", "--cams", CAMS, "gone.h5", "--fields", FIELDS],
+            ["make-labels", "--walks", "gone.h5"],
+            ["evaluate", "--manifest", "gone.csv", "--labels", "gone.csv", "--class-masks", "gone", "--cams", CAMS],
+            ["show", "--manifest", "gone.csv"],
+            ["link-results", "--folders", "make_cams=gone"],
+            ["build-manifest", "--kind", "voc", "--root", "gone", "--out-labels", "labels.csv"],
+            ["import-weights", "--cam", "gone.pth", "--irn", "gone.pth", "--out-irn", "irn.pt"],
+        ],
+        ids=lambda command: command[0],
+    )
+    def test_a_missing_file(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: list[object]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        out = {"build-manifest": "--out-manifest", "import-weights": "--out-cam"}.get(str(command[0]), "--out")
+        said = refused(capsys, tmp_path, *command, out, "folder/out")
+        assert said.startswith(f"irn {command[0]}: ")
+        assert "gone" in said
+
+    def test_from_a_shell(self, tmp_path: Path) -> None:
+        done = run_python("-m", "irn", "make-labels", "--walks", "gone.h5", "--out", "labels.h5", folder=tmp_path)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr == "irn make-labels: gone.h5: no such cache file; run the stage that makes it\n"
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_cache_of_another_kind(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        said = refused(capsys, tmp_path, "random-walk", "--cams", FIELDS, "--fields", FIELDS, "--out", tmp_path / "w.h5", "--workers", 0)
+        assert str(FIELDS) in said
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_a_damaged_cache(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int) -> None:
+        folder = tmp_path / "in"
+        folder.mkdir()
+        reader = CacheReader([CAMS], "cam")
+        with CacheWriter(folder / "cams.h5", "cam", {"stage": "test"}) as cache:
+            cache.write(SCENE, *reader.size(SCENE), reader.read(SCENE))
+        with h5py.File(folder / "cams.h5", "r") as file:
+            place = file[SCENE]["cam"].id.get_chunk_info(0).byte_offset
+        content = bytearray((folder / "cams.h5").read_bytes())
+        content[place + 10] ^= 255
+        (folder / "damaged.h5").write_bytes(content)
+        command = ["random-walk", "--cams", folder / "damaged.h5", "--fields", FIELDS, "--out", tmp_path / "w.h5"]
+        said = refused(capsys, tmp_path, *command, "--workers", workers)
+        assert f"{folder / 'damaged.h5'}: the cache is damaged" in said
+        assert SCENE in said
+
+    def test_an_image_in_two_caches_and_in_none(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        command = ["make-ir-labels", "--manifest", MANIFEST, "--out", tmp_path / "i.h5", "--cams"]
+        assert "noisy_fields" in refused(capsys, tmp_path, *command, CAMS, CAMS)
+        reader = CacheReader([CAMS], "cam")
+        (tmp_path / "in").mkdir()
+        with CacheWriter(tmp_path / "in" / "cams.h5", "cam", {"stage": "test"}) as cache:
+            cache.write(SCENE, *reader.size(SCENE), reader.read(SCENE))
+        assert "noisy_fields" in refused(capsys, tmp_path, *command, tmp_path / "in" / "cams.h5")
+
+    def test_caches_made_from_images_of_another_size(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        reader, folder = CacheReader([CAMS], "cam"), tmp_path / "in"
+        folder.mkdir()
+        height, width = reader.size(SCENE)
+        turned = {name: np.swapaxes(array, -1, -2) if array.ndim == 3 else array for name, array in reader.read(SCENE).items()}
+        with CacheWriter(folder / "cams.h5", "cam", {"stage": "test"}) as cache:
+            cache.write(SCENE, width, height, turned)
+        rows = MANIFEST.read_text(encoding="utf-8").replace("images/", f"{GOLDEN}/images/").splitlines(keepends=True)
+        (folder / "manifest.csv").write_text(rows[0] + "".join(row for row in rows if row.startswith(SCENE)), encoding="utf-8")
+        out = ["--out", tmp_path / "o.h5", "--workers", 0]
+        for command in (
+            ["make-ir-labels", "--manifest", folder / "manifest.csv", "--cams", folder / "cams.h5"],
+            ["random-walk", "--cams", folder / "cams.h5", "--fields", FIELDS],
+        ):
+            said = refused(capsys, tmp_path, *command, *out)
+            assert SCENE in said
+            assert f"{height} x {width}" in said
+            assert f"{width} x {height}" in said
+
+    def test_a_split_that_is_not_there(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        command = ["make-ir-labels", "--manifest", MANIFEST, "--cams", CAMS, "--out", tmp_path / "i.h5"]
+        assert "'val'" in refused(capsys, tmp_path, *command, "--split", "val")
+
+    @pytest.mark.parametrize(
+        ("table", "said"),
+        [
+            ("image_id,cat\na,1\nb,0\n", "classes cat,dog"),
+            ("image_id,dog,cat\na,1,0\nb,0,0\n", "dog,cat"),
+            ("image_id,cat,dog\na,1,0\n", "'b'"),
+            ("image_id,cat,dog\na,1,2\nb,0,0\n", "'2'"),
+        ],
+    )
+    def test_labels_that_do_not_fit(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], cam_inputs: list[object], table: str, said: str
+    ) -> None:
+        (tmp_path / "labels.csv").write_text(table, encoding="utf-8")
+        options = [*cam_inputs, "--labels", tmp_path / "labels.csv"]
+        found = refused(capsys, tmp_path, "make-cams", *options, "--out", tmp_path / "c.h5")
+        assert said in found
+        assert str(tmp_path / "labels.csv") in found
+
+    def test_weights_of_the_wrong_kind(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], cam_inputs: list[object]) -> None:
+        command = ["infer-fields", "--manifest", cam_inputs[1], "--weights", cam_inputs[5], "--out", tmp_path / "f.h5"]
+        assert "expected 'irn'" in refused(capsys, tmp_path, *command)
+
+    @pytest.mark.parametrize("mode", ["gone", "text", "L", "RGBA", "size"])
+    def test_an_image_that_cannot_serve(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], cam_inputs: list[object], mode: str
+    ) -> None:
+        rows = "image_id,path,height,width,split\na,a.png,20,24,train\n"
+        (tmp_path / "manifest.csv").write_text(rows, encoding="utf-8")
+        if mode == "text":
+            (tmp_path / "a.png").write_text("no image", encoding="utf-8")
+        elif mode != "gone":
+            shape = {"L": (20, 24), "RGBA": (20, 24, 4), "size": (24, 20, 3)}[mode]
+            save_png(tmp_path / "a.png", np.zeros(shape, np.uint8))
+        options = [*cam_inputs, "--manifest", tmp_path / "manifest.csv"]
+        assert str(tmp_path / "a.png") in refused(capsys, tmp_path, "make-cams", *options, "--out", tmp_path / "c.h5")
+
+    def test_a_place_where_nothing_can_be_written(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], cam_inputs: list[object]
+    ) -> None:
+        (tmp_path / "file").write_text("", encoding="utf-8")
+        assert str(tmp_path / "file") in refused(capsys, tmp_path, "make-cams", *cam_inputs, "--out", tmp_path / "file" / "c.h5")
+
+    def test_a_gpu_where_there_is_none(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cam_inputs: list[object]
+    ) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        options = [*cam_inputs, "--device", "cuda"]
+        assert "--device cuda" in refused(capsys, tmp_path, "make-cams", *options, "--out", tmp_path / "c.h5")
+
+
+class TestCams:
+    def test_shards_workers_and_splits(self, tmp_path: Path, cam_inputs: list[object]) -> None:
+        run("make-cams", *cam_inputs, "--scales", 1, 0.5, "--out", tmp_path / "whole.h5")
+        parts = [tmp_path / "0.h5", tmp_path / "1.h5"]
+        for index, part in enumerate(parts):
+            run("make-cams", *cam_inputs, "--scales", 1, 0.5, "--out", part, "--shard", f"{index}/2", "--split", "train", "--workers", 2)
+        whole, found = read_all(tmp_path / "whole.h5", "cam"), read_all(parts, "cam")
+        assert list(whole) == list(found) == ["a", "b"]
+        assert whole["b"]["cam"].shape == (0, 5, 6)
+        for image_id, arrays in whole.items():
+            for name, array in arrays.items():
+                np.testing.assert_allclose(found[image_id][name], array, rtol=0, atol=1e-3)
+
+    def test_the_record_in_the_file(self, tmp_path: Path, cam_inputs: list[object]) -> None:
+        run("make-cams", *cam_inputs, "--scales", 0.5, "--out", tmp_path / "c.h5")
+        (record,) = CacheReader([tmp_path / "c.h5"], "cam").provenance()
+        assert record["stage"] == "make_cams"
+        assert record["settings"]["scales"] == [0.5]
+        assert not any(str(folder) in str(record) for folder in (tmp_path, Path(str(cam_inputs[1])).parent))
+
+    def test_an_image_without_classes_is_background_to_the_end(self, tmp_path: Path, cam_inputs: list[object]) -> None:
+        run("make-cams", *cam_inputs, "--scales", 1, "--out", tmp_path / "c.h5")
+        run("make-ir-labels", "--manifest", cam_inputs[1], "--cams", tmp_path / "c.h5", "--out", tmp_path / "i.h5", "--workers", 0)
+        with CacheWriter(tmp_path / "f.h5", "field", {"stage": "test"}) as cache:
+            for image_id in ("a", "b"):
+                cache.write(image_id, 20, 24, {"boundary": np.full((5, 6), 0.5), "displacement": np.zeros((2, 5, 6))})
+        walk = ["random-walk", "--cams", tmp_path / "c.h5", "--fields", tmp_path / "f.h5", "--out", tmp_path / "w.h5"]
+        run(*walk, "--device", "cpu", "--workers", 0)
+        run("make-labels", "--walks", tmp_path / "w.h5", "--out", tmp_path / "l.h5", "--workers", 0)
+        assert not read_all(tmp_path / "i.h5", "ir_label")["b"]["label"].any()
+        label = read_all(tmp_path / "l.h5", "label")["b"]
+        assert not label["semantic"].any()
+        assert not label["instance_map"].any()
+        assert label["instance_class"].shape == (0,)

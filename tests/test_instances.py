@@ -1,0 +1,106 @@
+"""Instances from displacement fields: twins by plain arithmetic and search, and fields whose instances are known."""
+
+import numpy as np
+import pytest
+from twins import same_partition, slow_follow, slow_groups
+
+from irn.ops.instances import follow_displacement, instance_groups
+
+
+def towards(centroids: list[tuple[float, float]], h: int, w: int) -> tuple[np.ndarray, np.ndarray]:
+    """A field that leads each cell straight to the nearest of some points, and which point that is."""
+    y, x = np.indices((h, w))
+    distances = np.stack([np.hypot(y - cy, x - cx) for cy, cx in centroids])
+    nearest = distances.argmin(0)
+    goal = np.array(centroids)[nearest]
+    return np.stack([goal[..., 0] - y, goal[..., 1] - x]).astype(np.float32), nearest
+
+
+def noise(seed: int, h: int, w: int, size: float) -> np.ndarray:
+    return (np.random.default_rng(seed).standard_normal((2, h, w)) * size).astype(np.float32)
+
+
+FIELDS = {
+    "zero": np.zeros((2, 7, 9), np.float32),
+    "short and constant": np.full((2, 7, 9), 1.5, np.float32),
+    "long and constant": np.full((2, 7, 9), -3, np.float32),
+    "far out of the map": np.full((2, 5, 6), 1e6, np.float32),
+    "exactly 2.5 long": np.stack([np.full((6, 7), 1.5, np.float32), np.full((6, 7), 2, np.float32)]),
+    "one cell at rest": np.zeros((2, 1, 1), np.float32),
+    "one cell that cannot move": np.full((2, 1, 1), 5, np.float32),
+    "one row": noise(1, 1, 12, 3),
+    "one column": noise(2, 12, 1, 3),
+    "two centroids": towards([(5.0, 4.0), (6.0, 17.0)], 12, 22)[0],
+    "centroids between cells": towards([(2.4, 3.5), (8.7, 3.2), (5.5, 14.6)], 11, 18)[0],
+    **{f"noise of {size} cells, {seed}": noise(seed, 14, 17, size) for size in (0.3, 1.5, 3, 8) for seed in range(3)},
+    **{f"two noisy centroids, {seed}": towards([(5.0, 4.0), (6.0, 17.0)], 12, 22)[0] + noise(seed, 12, 22, 0.8) for seed in range(3)},
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_cells_end_where_the_twin_says(name: str) -> None:
+    ends = follow_displacement(FIELDS[name])
+    assert ends.dtype == np.int64
+    np.testing.assert_array_equal(ends, slow_follow(FIELDS[name]))
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_groups_are_those_of_the_twin(name: str) -> None:
+    groups = instance_groups(FIELDS[name])
+    assert groups.dtype == np.int32
+    assert groups.shape == FIELDS[name].shape[1:]
+    assert same_partition(groups, slow_groups(FIELDS[name]))
+    assert set(groups.ravel().tolist()) == set(range(groups.max() + 1))
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 5])
+def test_single_steps(steps: int) -> None:
+    np.testing.assert_array_equal(follow_displacement(noise(4, 9, 8, 2), steps), slow_follow(noise(4, 9, 8, 2), steps))
+
+
+def test_two_centroids_are_two_instances() -> None:
+    field, nearest = towards([(5.0, 4.0), (6.0, 17.0)], 12, 22)
+    groups = instance_groups(field)
+    assert groups.max() == 1
+    assert same_partition(groups, nearest)
+
+
+def test_no_displacement_is_one_instance() -> None:
+    assert not instance_groups(FIELDS["zero"]).any()
+
+
+def test_cells_that_end_in_no_region_are_one_group() -> None:
+    # A region at the left; at the right, cells are driven off to the corners and find no place to rest.
+    field = np.zeros((2, 9, 20), np.float32)
+    field[1, :, 8:] = 4
+    field[0, :4, 8:], field[0, 4:, 8:] = -4, 4
+    groups = instance_groups(field)
+    assert same_partition(groups, (np.arange(20) >= 8) & np.ones((9, 1), bool))
+
+
+def test_a_cycle_without_rest() -> None:
+    field = np.zeros((2, 1, 6), np.float32)
+    field[1, 0] = [3, 3, 3, -3, -3, -3]
+    ends = follow_displacement(field)
+    # After an even number of steps each cell is back where it began.
+    np.testing.assert_array_equal(ends, np.indices((1, 6)))
+    np.testing.assert_array_equal(follow_displacement(field, 299)[1], [[3, 4, 5, 0, 1, 2]])
+    assert not instance_groups(field).any()
+
+
+def test_regions_are_connected_through_sides_and_not_through_corners() -> None:
+    field = np.full((2, 4, 4), 3, np.float32)
+    field[:, 0, 0] = field[:, 1, 1] = 0
+    field[:, 2:, 2:] = 0
+    field[:, 1, 0] = field[:, 0, 1] = (-3, 0)
+    groups = instance_groups(field)
+    assert len({groups[0, 0], groups[1, 1], groups[2, 2]}) == 3
+    assert groups[2, 2] == groups[3, 3]
+
+
+def test_the_argument_may_be_of_any_layout_and_stays_as_it_is() -> None:
+    field = noise(5, 9, 8, 3)
+    kept = field.copy()
+    turned = np.asfortranarray(field)
+    np.testing.assert_array_equal(instance_groups(turned), instance_groups(field))
+    np.testing.assert_array_equal(field, kept)

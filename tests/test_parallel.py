@@ -1,0 +1,99 @@
+"""Work in several processes: the same results in the same order, and a clear word when a process dies."""
+
+import os
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pytest
+
+from irn.errors import IrnError
+from irn.parallel import available_cores, map_in_order
+from irn.shards import Shard, rows_of
+
+
+def slow_for_even(item: int) -> int:
+    """Even items take longer, so that they end after their successors."""
+    time.sleep(0.05 * (item % 2 == 0))
+    return item * item
+
+
+def table(item: int) -> np.ndarray:
+    return np.random.default_rng(item).random((50, 40))
+
+
+def stumble(item: int, at: int) -> int:
+    if item == at:
+        raise IrnError(f"image {item}: something is wrong")
+    return item
+
+
+def die(item: int, at: int) -> int:
+    if item == at:
+        os._exit(9)
+    return item
+
+
+def name(item: int) -> str:
+    return f"image_{item}"
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_results_come_in_order(workers: int) -> None:
+    assert list(map_in_order(slow_for_even, range(20), workers, name)) == [item * item for item in range(20)]
+
+
+def test_results_are_equal_in_this_process_and_in_others() -> None:
+    for one, other in zip(map_in_order(table, range(9), 0, name), map_in_order(table, range(9), 2, name), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_no_item(workers: int) -> None:
+    assert list(map_in_order(table, [], workers, name)) == []
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("at", [0, 5, 11])
+def test_an_exception_comes_through_after_the_results_before_it(workers: int, at: int) -> None:
+    results = map_in_order(partial(stumble, at=at), range(12), workers, name)
+    found = []
+    with pytest.raises(IrnError, match=f"^image {at}: something is wrong$"):
+        found.extend(results)
+    assert found == list(range(at))
+
+
+@pytest.mark.parametrize("at", [0, 11])
+def test_a_worker_that_is_killed(at: int) -> None:
+    with pytest.raises(IrnError, match=rf"\bimage_{at}\b") as caught:
+        list(map_in_order(partial(die, at=at), range(12), 2, name))
+    assert "\n" not in str(caught.value)
+    assert "--workers" in str(caught.value)
+
+
+def test_few_results_are_held_however_many_items_there_are() -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for item in range(1000):
+            taken.append(item)
+            yield item
+
+    results = map_in_order(table, items(), 2, name)
+    next(results)
+    assert len(taken) < 50
+    # Stopped early, it ends its processes.
+    results.close()
+
+
+def test_cores() -> None:
+    assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 30])
+def test_shards_hold_each_row_once(count: int) -> None:
+    rows = list("abcdefghij")
+    shards = [rows_of(Shard(index, count), rows) for index in range(count)]
+    assert sorted(row for shard in shards for row in shard) == rows
+    assert shards[0] == [rows[index] for index in range(0, len(rows), count)]

@@ -1,0 +1,308 @@
+"""Training of both networks on a handful of small images, and the crops that they see."""
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from helpers import refused, run, save_png, smooth_image
+
+from irn.cache import CacheWriter
+from irn.images import read_image
+from irn.networks import normalise
+from irn.training import normalised, random_view
+from irn.weights import load_classifier, load_irnet
+
+SIZES = {"a": (60, 80), "b": (75, 50), "c": (64, 64), "d": (40, 90), "e": (20, 30), "f": (70, 100)}
+# The last is for the mean displacement alone.
+SPLITS = dict.fromkeys("abcde", "train") | {"f": "val"}
+
+Tensors = dict[str, torch.Tensor]
+
+
+class Data(NamedTuple):
+    manifest: Path
+    labels: Path
+    ir_labels: Path
+    pixels: dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    """Images with a bright or a dark square; the classes say which."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    rows, classes, pixels = [], [], {}
+    with CacheWriter(folder / "ir_labels.h5", "ir_label", {"stage": "test"}) as cache:
+        for number, (image_id, (height, width)) in enumerate(SIZES.items()):
+            image = smooth_image(rng, height, width) // 2 + 64
+            square = np.s_[height // 4 : height // 2 + 8, width // 4 : width // 2 + 8]
+            image[square] = 250 if number % 2 else 5
+            label = np.zeros((height, width), np.uint8)
+            label[square] = 1 + number % 2
+            label[:3] = 255
+            cache.write(image_id, height, width, {"label": label})
+            save_png(folder / f"{image_id}.png", image)
+            pixels[image_id] = image
+            rows.append(f"{image_id},{image_id}.png,{height},{width},{SPLITS[image_id]}\n")
+            classes.append(f"{image_id},{1 - number % 2},{number % 2}\n")
+    (folder / "manifest.csv").write_text("image_id,path,height,width,split\n" + "".join(rows), encoding="utf-8")
+    (folder / "labels.csv").write_text("image_id,dark,bright\n" + "".join(classes), encoding="utf-8")
+    return Data(folder / "manifest.csv", folder / "labels.csv", folder / "ir_labels.h5", pixels)
+
+
+def cam_command(data: Data, out: Path, *more: object) -> list[object]:
+    fixed = ["train-cam", "--manifest", data.manifest, "--labels", data.labels, "--split", "train", "--out", out, "--backbone", "resnet18"]
+    sizes = ["--crop-size", 64, "--long-side", 48, 96, "--epochs", 2, "--batch-size", 2, "--device", "cpu"]
+    return [*fixed, *sizes, *more]
+
+
+def irn_command(data: Data, backbone: Path, out: Path, *more: object) -> list[object]:
+    fixed = ["train-irn", "--manifest", data.manifest, "--ir-labels", data.ir_labels, "--split", "train", "--out", out]
+    network = ["--backbone", "resnet18", "--backbone-weights", backbone]
+    sizes = ["--crop-size", 64, "--radius", 3, "--epochs", 2, "--batch-size", 2, "--device", "cpu"]
+    return [*fixed, *network, *sizes, *more]
+
+
+def tensors(path: Path) -> Tensors:
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def same_bytes(one: Tensors, other: Tensors) -> bool:
+    return list(one) == list(other) and all(
+        one[name].contiguous().numpy().tobytes() == other[name].contiguous().numpy().tobytes() for name in one
+    )
+
+
+class Trained(NamedTuple):
+    weights: Path
+    metrics: Path
+
+
+@pytest.fixture(scope="module")
+def cam(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("cam")
+    run(*cam_command(data, folder / "cam.pt", "--from-scratch", "--seed", 1, "--metrics", folder / "cam.jsonl", "--workers", 0))
+    return Trained(folder / "cam.pt", folder / "cam.jsonl")
+
+
+@pytest.fixture(scope="module")
+def irn(data: Data, cam: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("irn")
+    options = ["--seed", 1, "--metrics", folder / "irn.jsonl", "--mean-split", "train+val", "--workers", 0]
+    run(*irn_command(data, cam.weights, folder / "irn.pt", *options))
+    return Trained(folder / "irn.pt", folder / "irn.jsonl")
+
+
+class TestCommands:
+    def test_the_classifier_loads_with_what_later_stages_need(self, cam: Trained) -> None:
+        model, contents = load_classifier(cam.weights)
+        assert contents["backbone"] == "resnet18"
+        assert contents["class_names"] == ["dark", "bright"]
+        assert contents["crop_size"] == 64
+        assert model.classifier.out_channels == 2
+        settings = json.loads(contents["provenance"])["settings"]
+        assert (settings["seed"], settings["momentum"], settings["from_scratch"]) == (1, 1e-4, True)
+
+    def test_irnet_holds_the_backbone_as_it_was_given(self, cam: Trained, irn: Trained) -> None:
+        given, kept = tensors(cam.weights), tensors(irn.weights)
+        names = [name for name in kept if name.startswith("backbone.")]
+        assert names == [name for name in given if name.startswith("backbone.")]
+        assert all(torch.equal(kept[name], given[name]) for name in names)
+        assert load_irnet(irn.weights)[1]["crop_size"] == 64
+
+    @pytest.mark.parametrize(
+        ("stage", "losses"),
+        [("cam", []), ("irn", ["positive_affinity", "negative_affinity", "foreground_displacement", "background_displacement"])],
+    )
+    def test_metrics(self, cam: Trained, irn: Trained, stage: str, losses: list[str]) -> None:
+        lines = [json.loads(line) for line in {"cam": cam, "irn": irn}[stage].metrics.read_text(encoding="utf-8").splitlines()]
+        assert lines[0]["event"] == "start"
+        # Five images in batches of two: the last is dropped in each of the two epochs.
+        assert lines[0]["steps"] == lines[-1]["step"] == 4
+        assert (lines[0]["seed"], lines[0]["batch_size"]) == (1, 2)
+        for line in lines[1:]:
+            assert all(math.isfinite(line[name]) for name in ["loss", *losses])
+            assert line["learning_rate"] == pytest.approx(0.1 * (1 - (line["step"] - 1) / 4) ** 0.9)
+
+    def test_mean_displacement(self, data: Data, irn: Trained) -> None:
+        model, contents = load_irnet(irn.weights)
+        means = []
+        for pixels in data.pixels.values():
+            image = torch.zeros(1, 3, 64, 64)
+            cut = pixels[:64, :64]
+            image[0, :, : cut.shape[0], : cut.shape[1]] = normalise(torch.from_numpy(cut.copy()))
+            with torch.inference_mode():
+                means.append(model(image)[1].numpy().astype(np.float64).mean((0, 2, 3)))
+        assert contents["mean_displacement"] == pytest.approx(np.mean(means, 0), rel=1e-3, abs=1e-4)
+
+    def test_from_given_weights_the_first_layers_stay(self, data: Data, cam: Trained, tmp_path: Path) -> None:
+        run(*cam_command(data, tmp_path / "w.pt", "--backbone-weights", cam.weights, "--epochs", 1))
+        before, after = tensors(cam.weights), tensors(tmp_path / "w.pt")
+        changed = {name for name in before if not torch.equal(before[name], after[name])}
+        assert {name.split(".")[1] for name in changed} == {"layer3", "layer4", "weight"}
+        assert not any("running" in name or "num_batches" in name for name in changed)
+
+    def test_the_same_seed_gives_the_same_classifier_with_other_workers_too(self, data: Data, cam: Trained, tmp_path: Path) -> None:
+        run(*cam_command(data, tmp_path / "w.pt", "--from-scratch", "--seed", 1, "--workers", 2))
+        assert same_bytes(tensors(tmp_path / "w.pt"), tensors(cam.weights))
+
+    def test_the_same_seed_gives_the_same_irnet_with_other_workers_too(
+        self, data: Data, cam: Trained, irn: Trained, tmp_path: Path
+    ) -> None:
+        run(*irn_command(data, cam.weights, tmp_path / "w.pt", "--seed", 1, "--mean-split", "train+val", "--workers", 2))
+        assert same_bytes(tensors(tmp_path / "w.pt"), tensors(irn.weights))
+        assert load_irnet(tmp_path / "w.pt")[1]["mean_displacement"] == load_irnet(irn.weights)[1]["mean_displacement"]
+
+    def test_another_seed_gives_others(self, data: Data, cam: Trained, irn: Trained, tmp_path: Path) -> None:
+        run(*cam_command(data, tmp_path / "cam.pt", "--from-scratch", "--seed", 2))
+        run(*irn_command(data, cam.weights, tmp_path / "irn.pt", "--seed", 2))
+        for name in ("classifier.weight", "backbone.conv1.weight"):
+            assert not torch.equal(tensors(tmp_path / "cam.pt")[name], tensors(cam.weights)[name])
+        for name in ("boundary.output.weight", "displacement.output.weight"):
+            assert not torch.equal(tensors(tmp_path / "irn.pt")[name], tensors(irn.weights)[name])
+
+    @pytest.mark.parametrize("stage", ["cam", "irn"])
+    def test_training_lowers_the_loss(self, data: Data, cam: Trained, tmp_path: Path, stage: str) -> None:
+        metrics, out = tmp_path / "m.jsonl", tmp_path / "w.pt"
+        command = cam_command(data, out, "--from-scratch") if stage == "cam" else irn_command(data, cam.weights, out)
+        run(*command, "--epochs", 20, "--batch-size", 5, "--learning-rate", 0.005, "--metrics", metrics)
+        # Each line is the mean of ten steps.
+        first, last = (json.loads(line)["loss"] for line in metrics.read_text(encoding="utf-8").splitlines()[1:])
+        assert last < 0.95 * first
+
+
+class TestMistakes:
+    def test_a_batch_larger_than_the_data(self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        for command in (cam_command(data, tmp_path / "w.pt", "--from-scratch"), irn_command(data, cam.weights, tmp_path / "w.pt")):
+            said = refused(capsys, tmp_path, *command, "--batch-size", 6, "--metrics", tmp_path / "m.jsonl")
+            assert "--batch-size 6" in said
+            assert "5 images" in said
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_a_loss_that_is_no_number(self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int) -> None:
+        command = cam_command(data, tmp_path / "w.pt", "--from-scratch", "--learning-rate", 1e30, "--workers", workers)
+        said = refused(capsys, tmp_path, *command, "--metrics", tmp_path / "m.jsonl")
+        assert "the loss is" in said
+        assert "learning rate" in said
+
+    def test_a_crop_too_small_for_the_radius(self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        said = refused(capsys, tmp_path, *irn_command(data, cam.weights, tmp_path / "w.pt", "--radius", 9))
+        assert "--crop-size 64" in said
+        assert "--radius" in said
+
+    def test_an_image_without_an_ir_label(self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        manifest = tmp_path / "manifest.csv"
+        manifest.write_text(f"image_id,path,height,width,split\ng,{data.manifest.parent / 'a.png'},60,80,train\n", encoding="utf-8")
+        said = refused(capsys, tmp_path, *irn_command(data._replace(manifest=manifest), cam.weights, tmp_path / "w.pt"))
+        assert "'g'" in said
+        assert str(data.ir_labels) in said
+
+    def test_an_ir_label_of_another_size(self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        with CacheWriter(tmp_path / "f.h5", "ir_label", {"stage": "test"}) as cache:
+            for image_id, (height, width) in SIZES.items():
+                cache.write(image_id, width, height, {"label": np.zeros((width, height), np.uint8)})
+        said = refused(capsys, tmp_path, *irn_command(data._replace(ir_labels=tmp_path / "f.h5"), cam.weights, tmp_path / "w.pt"))
+        assert "the manifest says" in said
+
+    def test_an_image_that_cannot_be_read_in_a_worker(
+        self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        manifest = tmp_path / "manifest.csv"
+        rows = [f"{image_id},gone.png,{height},{width},train\n" for image_id, (height, width) in SIZES.items()]
+        manifest.write_text("image_id,path,height,width,split\n" + "".join(rows), encoding="utf-8")
+        command = irn_command(data._replace(manifest=manifest), cam.weights, tmp_path / "w.pt", "--workers", 2)
+        assert "gone.png: no such image" in refused(capsys, tmp_path, *command)
+
+
+def coordinates(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """An image that names each pixel's row and column, one above both so that nothing is 0, and a label that follows from them."""
+    y, x = np.indices((height, width))
+    pixels = np.stack([y + 1, x + 1, np.full_like(y, 77)], -1).astype(np.uint8)
+    return pixels, label_at(pixels)
+
+
+def label_at(pixels: np.ndarray) -> np.ndarray:
+    return ((7 * pixels[..., 0].astype(int) + 3 * pixels[..., 1]) % 200).astype(np.uint8)
+
+
+class TestRandomView:
+    @pytest.mark.parametrize("size", [(20, 30), (32, 32), (50, 20), (45, 60), (1, 1), (33, 31)])
+    def test_content_is_a_piece_of_the_image_or_its_mirror_in_its_box(self, size: tuple[int, int]) -> None:
+        pixels, label = coordinates(*size)
+        for seed in range(20):
+            crop, box, label_crop = random_view(np.random.default_rng(seed), pixels, label, 1.0, 32)
+            assert label_crop is not None
+            assert (crop.shape, label_crop.shape) == ((32, 32, 3), (32, 32))
+            assert (crop.dtype, label_crop.dtype) == (np.uint8, np.uint8)
+            top, left, bottom, right = box
+            assert (bottom - top, right - left) == (min(size[0], 32), min(size[1], 32))
+            assert top >= 0
+            assert left >= 0
+            inside = crop[top:bottom, left:right]
+            assert (np.diff(inside[..., 0].astype(int), axis=0) == 1).all()
+            assert (np.diff(inside[..., 0].astype(int), axis=1) == 0).all()
+            steps = np.diff(inside[..., 1].astype(int), axis=1)
+            assert (np.abs(steps) == 1).all()
+            assert len(np.unique(steps)) <= 1
+            assert (inside[..., 2] == 77).all()
+            np.testing.assert_array_equal(label_crop[top:bottom, left:right], label_at(inside))
+            outside = np.ones((32, 32), bool)
+            outside[top:bottom, left:right] = False
+            assert not crop[outside].any()
+            assert (label_crop[outside] == 255).all()
+
+    @pytest.mark.parametrize("size", [(2, 3), (6, 7)])
+    def test_every_placement_and_both_mirrors_come_up_about_equally_often(self, size: tuple[int, int]) -> None:
+        pixels, _ = coordinates(*size)
+        seen: Counter[tuple[int, ...]] = Counter()
+        for seed in range(1500):
+            crop, box, _ = random_view(np.random.default_rng(seed), pixels, None, 1.0, 4)
+            corner = crop[box[0], box[1]].astype(int)
+            mirrored = crop[box[0], box[3] - 1, 1] < corner[1]
+            seen[(box[0], box[1], corner[0], crop[box[0], box[1] : box[3], 1].min(), int(mirrored))] += 1
+        places = [abs(4 - side) + 1 for side in size]
+        assert len(seen) == 2 * places[0] * places[1]
+        mean = 1500 / len(seen)
+        assert all(0.5 * mean < count < 1.6 * mean for count in seen.values())
+
+    @pytest.mark.parametrize("scale", [0.5, 0.77, 1.5, 2.2])
+    def test_image_and_label_stay_aligned_when_scaled(self, scale: float) -> None:
+        label = np.zeros((40, 52), np.uint8)
+        label[10:25, 7:30] = 9
+        pixels = np.repeat((20 * label + 10)[..., None], 3, -1).astype(np.uint8)
+        for seed in range(10):
+            crop, box, label_crop = random_view(np.random.default_rng(seed), pixels, label, scale, 64)
+            assert label_crop is not None
+            top, left, bottom, right = box
+            assert (bottom - top, right - left) == (min(round(40 * scale), 64), min(round(52 * scale), 64))
+            there, bright = label_crop[top:bottom, left:right] == 9, crop[top:bottom, left:right, 0] > 100
+            # Only along the rim may half a pixel of difference show.
+            assert (there ^ bright).mean() < 0.03
+            assert set(np.unique(label_crop)) <= {0, 9, 255}
+
+    def test_the_same_random_numbers_give_the_same_view_with_and_without_label(self) -> None:
+        pixels, label = coordinates(40, 30)
+        with_label, without = (random_view(np.random.default_rng(3), pixels, given, 1.2, 32) for given in (label, None))
+        np.testing.assert_array_equal(with_label[0], without[0])
+        np.testing.assert_array_equal(with_label[1], without[1])
+        assert without[2] is None
+
+    def test_normalised_is_zero_outside_the_box_alone(self) -> None:
+        pixels = torch.zeros((2, 8, 8, 3), dtype=torch.uint8)
+        batch = {"pixels": pixels, "box": torch.tensor([[1, 2, 5, 8], [0, 0, 8, 8]])}
+        found = normalised(batch)
+        expected = normalise(pixels)
+        inside = torch.zeros((2, 1, 8, 8), dtype=torch.bool)
+        inside[0, 0, 1:5, 2:8] = inside[1] = True
+        # Black pixels of an image are not zero after normalisation; the rest of the crop is.
+        assert torch.equal(found, torch.where(inside, expected, torch.zeros(())))
+        assert (found[inside.expand_as(found)] != 0).all()
+
+    def test_normalised_images_are_those_of_inference(self, data: Data) -> None:
+        pixels = torch.from_numpy(read_image(data.manifest.parent / "c.png"))[None]
+        assert torch.equal(normalised({"pixels": pixels, "box": torch.tensor([[0, 0, 64, 64]])}), normalise(pixels))

@@ -1,0 +1,243 @@
+"""Weights files: what comes back, and every kind of wrong file."""
+
+import pickle
+import urllib.error
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from helpers import refused, run
+from torchvision.models import ResNet18_Weights
+
+from irn.errors import IrnError
+from irn.networks import Backbone, Classifier, IRNet
+from irn.weights import load_backbone, load_classifier, load_irnet, save_weights, start_backbone
+
+PROVENANCE = {"stage": "a_stage"}
+
+
+@pytest.fixture(scope="module")
+def torchvision_states() -> dict[str, dict[str, torch.Tensor]]:
+    torch.manual_seed(0)
+    return {name: torchvision.models.get_model(name, weights=None).state_dict() for name in ("resnet18", "resnet34")}
+
+
+@pytest.fixture(scope="module")
+def classifier_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "cam.pt"
+    save_weights(path, "cam", Classifier("resnet18", 2), PROVENANCE, ["a", "b"])
+    return path
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    first, second = one.state_dict(), other.state_dict()
+    return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def message(path: Path, backbone: str = "resnet18") -> str:
+    with pytest.raises(IrnError) as caught:
+        load_backbone(Backbone(backbone), path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+class TestRoundTrip:
+    @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
+    def test_classifier(self, tmp_path: Path, backbone: str) -> None:
+        model = Classifier(backbone, 3)
+        save_weights(tmp_path / "w.pt", "cam", model, PROVENANCE, ["a", "b", "c"], 64)
+        found, contents = load_classifier(tmp_path / "w.pt")
+        assert same(found, model)
+        assert not found.training
+        assert contents["class_names"] == ["a", "b", "c"]
+        assert contents["crop_size"] == 64
+        assert list(tmp_path.iterdir()) == [tmp_path / "w.pt"]
+
+    def test_irnet_with_its_backbone(self, tmp_path: Path) -> None:
+        model = IRNet("resnet18")
+        save_weights(tmp_path / "w.pt", "irn", model, PROVENANCE, crop_size=128, mean_displacement=(0.25, -1.5))
+        found, contents = load_irnet(tmp_path / "w.pt")
+        assert same(found, model)
+        assert tuple(contents["mean_displacement"]) == (0.25, -1.5)
+        assert contents["crop_size"] == 128
+
+    def test_plain_torch_loads_it_without_running_code(self, tmp_path: Path) -> None:
+        save_weights(tmp_path / "w.pt", "cam", Classifier("resnet18", 2), PROVENANCE, ["a", "b"])
+        contents = torch.load(tmp_path / "w.pt", weights_only=True)
+        assert contents["backbone"] == "resnet18"
+        assert contents["class_names"] == ["a", "b"]
+        assert "a_stage" in contents["provenance"]
+
+
+class TestWrongFiles:
+    def test_the_other_kind(self, tmp_path: Path) -> None:
+        save_weights(tmp_path / "cam.pt", "cam", Classifier("resnet18", 2), PROVENANCE, ["a", "b"])
+        save_weights(tmp_path / "irn.pt", "irn", IRNet("resnet18"), PROVENANCE, mean_displacement=(0, 0))
+        with pytest.raises(IrnError, match="kind 'irn', expected 'cam'"):
+            load_classifier(tmp_path / "irn.pt")
+        with pytest.raises(IrnError, match="kind 'cam', expected 'irn'"):
+            load_irnet(tmp_path / "cam.pt")
+
+    def test_a_torchvision_file_where_a_trained_one_is_due(
+        self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]]
+    ) -> None:
+        torch.save(torchvision_states["resnet18"], tmp_path / "w.pt")
+        with pytest.raises(IrnError, match="not a weights file of this project"):
+            load_classifier(tmp_path / "w.pt")
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("format_version", 2),
+            ("backbone", "vgg16"),
+            ("backbone", "resnet34"),
+            ("backbone", None),
+            ("kind", None),
+            ("state_dict", {}),
+            ("state_dict", None),
+            ("state_dict", {"classifier.weight": torch.zeros(2, 512, 1, 1)}),
+            ("state_dict", {"classifier.weight": torch.tensor(1.0)}),
+            ("state_dict", {"classifier.weight": "text"}),
+        ],
+    )
+    def test_contents_that_do_not_fit(self, tmp_path: Path, classifier_file: Path, key: str, value: object) -> None:
+        contents = torch.load(classifier_file, weights_only=True)
+        torch.save(contents | {key: value}, tmp_path / "w.pt")
+        with pytest.raises(IrnError, match=r"w\.pt: ") as caught:
+            load_classifier(tmp_path / "w.pt")
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("key", ["format_version", "kind", "backbone", "state_dict", "class_names", "crop_size", "mean_displacement"])
+    def test_missing_contents(self, tmp_path: Path, classifier_file: Path, key: str) -> None:
+        contents = torch.load(classifier_file, weights_only=True)
+        del contents[key]
+        torch.save(contents, tmp_path / "w.pt")
+        with pytest.raises(IrnError, match=r"w\.pt: "):
+            load_classifier(tmp_path / "w.pt")
+
+    @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 broken archive"])
+    def test_a_damaged_file(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "w.pt").write_bytes(content)
+        assert "not a readable weights file" in message(tmp_path / "w.pt")
+
+    @pytest.mark.parametrize("share", [0.1, 0.9])
+    def test_a_truncated_file(self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]], share: float) -> None:
+        torch.save(torchvision_states["resnet18"], tmp_path / "whole.pt")
+        content = (tmp_path / "whole.pt").read_bytes()
+        (tmp_path / "w.pt").write_bytes(content[: int(share * len(content))])
+        assert "not a readable weights file" in message(tmp_path / "w.pt")
+
+    def test_a_missing_file(self, tmp_path: Path) -> None:
+        assert "no such weights file" in message(tmp_path / "w.pt")
+        assert str(tmp_path) in message(tmp_path)
+
+    @pytest.mark.parametrize("legacy", [False, True])
+    def test_code_in_a_file_is_not_run(self, tmp_path: Path, legacy: bool) -> None:
+        if legacy:
+            (tmp_path / "w.pt").write_bytes(pickle.dumps(Touch(tmp_path / "run")))
+        else:
+            torch.save({"conv1.weight": Touch(tmp_path / "run")}, tmp_path / "w.pt")
+        assert "not a readable weights file" in message(tmp_path / "w.pt")
+        assert not (tmp_path / "run").exists()
+
+    def test_no_dictionary(self, tmp_path: Path) -> None:
+        torch.save([torch.zeros(3)], tmp_path / "w.pt")
+        assert "holds a list" in message(tmp_path / "w.pt")
+
+
+class Touch:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+class TestBackbone:
+    @pytest.mark.parametrize("number_type", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+    def test_a_torchvision_state_dict_of_any_float_type(
+        self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]], number_type: torch.dtype
+    ) -> None:
+        state = {name: t.to(number_type) if t.is_floating_point() else t for name, t in torchvision_states["resnet18"].items()}
+        torch.save(state, tmp_path / "w.pt")
+        backbone = Backbone("resnet18")
+        load_backbone(backbone, tmp_path / "w.pt")
+        for name, tensor in backbone.state_dict().items():
+            assert tensor.dtype == (torch.float32 if state[name].is_floating_point() else torch.int64)
+            assert torch.equal(tensor, state[name].to(tensor.dtype)), name
+
+    def test_an_old_file_without_counters(self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]]) -> None:
+        state = {name: tensor for name, tensor in torchvision_states["resnet18"].items() if "num_batches" not in name}
+        torch.save(state, tmp_path / "w.pt")
+        backbone = Backbone("resnet18")
+        load_backbone(backbone, tmp_path / "w.pt")
+        assert torch.equal(backbone.layer4[1].conv2.weight, state["layer4.1.conv2.weight"])
+
+    def test_a_trained_classifier(self, tmp_path: Path) -> None:
+        model = Classifier("resnet18", 2)
+        save_weights(tmp_path / "w.pt", "cam", model, PROVENANCE, ["a", "b"])
+        backbone = Backbone("resnet18")
+        load_backbone(backbone, tmp_path / "w.pt")
+        assert same(backbone, model.backbone)
+
+    @pytest.mark.parametrize(("wanted", "given"), [("resnet18", "resnet34"), ("resnet34", "resnet18")])
+    def test_another_depth(self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]], wanted: str, given: str) -> None:
+        torch.save(torchvision_states[given], tmp_path / "plain.pt")
+        assert wanted in message(tmp_path / "plain.pt", wanted)
+        save_weights(tmp_path / "own.pt", "cam", Classifier(given, 2), PROVENANCE, ["a", "b"])
+        said = message(tmp_path / "own.pt", wanted)
+        assert wanted in said
+        assert given in said
+
+    def test_tensors_of_another_width(self, tmp_path: Path) -> None:
+        torch.save(torchvision.models.get_model("resnet50", weights=None).state_dict(), tmp_path / "w.pt")
+        assert "resnet18" in message(tmp_path / "w.pt", "resnet18")
+
+    def test_a_file_of_something_else(self, tmp_path: Path) -> None:
+        torch.save({"epoch": 3, "model": {}}, tmp_path / "w.pt")
+        assert "resnet18" in message(tmp_path / "w.pt")
+        torch.save({"epoch": 3, "state_dict": {}}, tmp_path / "w.pt")
+        assert "resnet18" in message(tmp_path / "w.pt")
+
+
+class TestImageNet:
+    def give(self, monkeypatch: pytest.MonkeyPatch, state: dict[str, torch.Tensor] | Exception) -> list[object]:
+        """Let torchvision give a state dict, or fail, without a network; returns which weights it was asked for."""
+        asked: list[object] = []
+
+        def get_state_dict(weights: object, *_: object, **__: object) -> dict[str, torch.Tensor]:
+            asked.append(weights)
+            if isinstance(state, Exception):
+                raise state
+            return state
+
+        monkeypatch.setattr(ResNet18_Weights, "get_state_dict", get_state_dict)
+        return asked
+
+    def test_what_torchvision_gives_is_stored(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torchvision_states: dict[str, dict[str, torch.Tensor]]
+    ) -> None:
+        state = torchvision_states["resnet18"]
+        asked = self.give(monkeypatch, state)
+        run("download-backbone", "--backbone", "resnet18", "--out", tmp_path / "w.pt")
+        assert asked == [ResNet18_Weights.IMAGENET1K_V1]
+        found = torch.load(tmp_path / "w.pt", weights_only=True)
+        assert list(found) == list(state)
+        assert all(torch.equal(found[name], state[name]) for name in state)
+        stored, direct = Backbone("resnet18"), Backbone("resnet18")
+        start_backbone(stored, tmp_path / "w.pt")
+        start_backbone(direct, None)
+        assert same(stored, direct)
+
+    @pytest.mark.parametrize("failure", [urllib.error.URLError("no route\nto host"), RuntimeError("invalid hash value"), TimeoutError()])
+    def test_a_failing_download(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failure: Exception
+    ) -> None:
+        self.give(monkeypatch, failure)
+        said = refused(capsys, tmp_path, "download-backbone", "--backbone", "resnet18", "--out", tmp_path / "w.pt")
+        assert "ImageNet weights of resnet18" in said
+        assert "--backbone-weights" in said
