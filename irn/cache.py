@@ -159,7 +159,7 @@ class CacheReader:
         """The named arrays of one image (all by default), floats as float32.
 
         Raises IrnError for an image that is missing, a failed checksum, or an array that is missing or has another shape
-        or number type than the format says.
+        or number type than the format says, or numbers that are not finite.
         """
         formats = FORMATS[self.kind]
         chosen = {name: formats[name] for name in (formats if names is None else names)}
@@ -169,7 +169,11 @@ class CacheReader:
             arrays = {name: np.asarray(group[name][()]) for name in chosen if name in group}
         except DAMAGE as error:
             raise _damaged(path, f"image {image_id!r}: {error}") from None
-        check_arrays(f"{path}: image {image_id!r}", chosen, arrays, *self.size(image_id))
+        where = f"{path}: image {image_id!r}"
+        check_arrays(where, chosen, arrays, *self.size(image_id))
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise IrnError(f"{where}, array {name!r} holds numbers that are not finite; look for the mistake in the stage that made it")
         return {name: a.astype(np.float32) if a.dtype.kind == "f" else a for name, a in arrays.items()}
 
     def provenance(self) -> list[dict[str, Any]]:

@@ -34,7 +34,8 @@ def read_image(path: Path, height: int | None = None, width: int | None = None) 
             pixels = np.array(picture)
     except FileNotFoundError:
         raise IrnError(f"{path}: no such image; mend the path in the manifest or build the manifest again") from None
-    except (OSError, Image.DecompressionBombError) as error:
+    # Pillow says SyntaxError of a PNG that is damaged in the middle.
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise IrnError(f"{path}: not a readable image ({error}); replace the file or take it out of the manifest") from None
     if height is not None and pixels.shape[:2] != (height, width):
         raise IrnError(

@@ -279,6 +279,8 @@ class TestPlainFiles:
             ("cam", np.float32(1), "()"),
             ("cam", np.zeros((2, 4, 5), np.int64), "int64"),
             ("classes", np.zeros(2, np.float64), "float64"),
+            ("cam", np.full((2, 4, 5), np.nan), "not finite"),
+            ("cam", np.full((2, 4, 5), np.inf, np.float32), "not finite"),
         ],
     )
     def test_arrays_of_another_shape_or_type(self, tmp_path: Path, name: str, array: np.ndarray, said: str) -> None:
@@ -318,6 +320,22 @@ class TestDamage:
         content = path.read_bytes()
         path.write_bytes(content[: int(share * len(content))])
         assert f"{path}: the cache is damaged" in message([path], "cam")
+
+    @pytest.mark.parametrize("compressible", [False, True])
+    def test_every_flipped_byte_of_an_array_is_noticed(self, tmp_path: Path, compressible: bool) -> None:
+        arrays = arrays_of("walk", 1, 100, 100)
+        if compressible:
+            arrays["walk"][...] = 0.5
+        whole = written(tmp_path / "a.h5", "walk", {"x": (100, 100, arrays)})
+        with h5py.File(whole, "r") as file:
+            chunk = file["x"]["walk"].id.get_chunk_info(0)
+        content = whole.read_bytes()
+        for number, place in enumerate(np.random.default_rng(0).integers(chunk.byte_offset, chunk.byte_offset + chunk.size, 40)):
+            damaged = bytearray(content)
+            damaged[place] ^= 1 << number % 8
+            path = tmp_path / f"{number}.h5"
+            path.write_bytes(damaged)
+            assert f"{path}: the cache is damaged (image 'x'" in message([path], "walk")
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("seed", range(3))

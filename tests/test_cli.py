@@ -321,7 +321,7 @@ class TestMistakes:
         command = ["infer-fields", "--manifest", cam_inputs[1], "--weights", cam_inputs[5], "--out", tmp_path / "f.h5"]
         assert "expected 'irn'" in refused(capsys, tmp_path, *command)
 
-    @pytest.mark.parametrize("mode", ["gone", "text", "L", "RGBA", "size"])
+    @pytest.mark.parametrize("mode", ["gone", "text", "cut", "chunk", "L", "RGBA", "size"])
     def test_an_image_that_cannot_serve(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], cam_inputs: list[object], mode: str
     ) -> None:
@@ -329,6 +329,11 @@ class TestMistakes:
         (tmp_path / "manifest.csv").write_text(rows, encoding="utf-8")
         if mode == "text":
             (tmp_path / "a.png").write_text("no image", encoding="utf-8")
+        elif mode in ("cut", "chunk"):
+            content = save_png(tmp_path / "a.png", np.random.default_rng(0).integers(0, 256, (200, 300, 3)).astype(np.uint8)).read_bytes()
+            last = content.rindex(b"IDAT")
+            damaged = content[:last] if mode == "cut" else content[:last] + b"\xa6\x06|\xa4" + content[last + 4 :]
+            (tmp_path / "a.png").write_bytes(damaged)
         elif mode != "gone":
             shape = {"L": (20, 24), "RGBA": (20, 24, 4), "size": (24, 20, 3)}[mode]
             save_png(tmp_path / "a.png", np.zeros(shape, np.uint8))
@@ -347,6 +352,29 @@ class TestMistakes:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         options = [*cam_inputs, "--device", "cuda"]
         assert "--device cuda" in refused(capsys, tmp_path, "make-cams", *options, "--out", tmp_path / "c.h5")
+
+
+class TestWalks:
+    def test_images_are_those_of_the_manifest_in_its_order(self, tmp_path: Path) -> None:
+        rows = [f"{scene},x.png,1,1,{split}\n" for scene, split in (("three_classes", "a"), ("noisy_fields", "b"), (SCENE, "a"))]
+        (tmp_path / "manifest.csv").write_text("image_id,path,height,width,split\n" + "".join(rows), encoding="utf-8")
+        command = ["random-walk", "--cams", CAMS, "--fields", FIELDS, "--steps", 1, "--workers", 0, "--device", "cpu"]
+        command += ["--manifest", tmp_path / "manifest.csv"]
+        run(*command, "--out", tmp_path / "all.h5")
+        run(*command, "--out", tmp_path / "split.h5", "--split", "a")
+        run(*command, "--out", tmp_path / "shard.h5", "--split", "a", "--shard", "1/2")
+        assert CacheReader([tmp_path / "all.h5"], "walk").ids == ["three_classes", "noisy_fields", SCENE]
+        assert CacheReader([tmp_path / "split.h5"], "walk").ids == ["three_classes", SCENE]
+        assert CacheReader([tmp_path / "shard.h5"], "walk").ids == [SCENE]
+
+    def test_a_split_needs_a_manifest(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        command = ["random-walk", "--cams", CAMS, "--fields", FIELDS, "--out", tmp_path / "w.h5"]
+        assert "--manifest" in refused(capsys, tmp_path, *command, "--split", "train")
+
+    def test_an_image_of_the_manifest_that_a_cache_lacks(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "manifest.csv").write_text("image_id,path,height,width,split\nother,x.png,1,1,train\n", encoding="utf-8")
+        command = ["random-walk", "--cams", CAMS, "--fields", FIELDS, "--manifest", tmp_path / "manifest.csv"]
+        assert "'other'" in refused(capsys, tmp_path, *command, "--out", tmp_path / "w.h5")
 
 
 class TestCams:

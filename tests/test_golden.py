@@ -210,21 +210,24 @@ class TestScenes:
         for scene in SCENES:
             assert share_equal(labels[scene]["semantic"], expected[scene]["semantic"]) >= 0.999, scene
 
-    def test_instances(self, caches: tuple[Path, Path], labels: dict[str, dict[str, np.ndarray]]) -> None:
-        expected = read_all(GOLDEN / "labels.h5", "label")
-        # Paths through a field of noise are chaotic: displacements off by as little as 2^-20 cells move 2 % of an instance.
-        scenes = SCENES if caches[0].parent == GOLDEN else [scene for scene in SCENES if scene != "noisy_fields"]
-        for scene in scenes:
-            found = list(scored_instances(labels[scene]))
-            wanted = list(scored_instances(expected[scene]))
-            assert len(found) == len(wanted), scene
-            for mask, class_index, score in wanted:
-                overlaps = [(mask & other).sum() / (mask | other).sum() for other, _, _ in found]
-                best = int(np.argmax(overlaps))
-                assert overlaps[best] >= 0.99, scene
-                _, found_class, found_score = found[best]
-                assert found_class == class_index, scene
-                assert found_score == pytest.approx(score, abs=2e-3), scene
+    @pytest.mark.parametrize("scene", SCENES)
+    def test_instances(
+        self, request: pytest.FixtureRequest, caches: tuple[Path, Path], labels: dict[str, dict[str, np.ndarray]], scene: str
+    ) -> None:
+        if scene == "noisy_fields" and caches[0].parent != GOLDEN:
+            # A displacement that is off by as little as 2^-20 cells moves 2 % of an instance there.
+            reason = "paths through a field of noise are chaotic, and the field cache rounds displacements"
+            request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+        found = list(scored_instances(labels[scene]))
+        wanted = list(scored_instances(read_all(GOLDEN / "labels.h5", "label")[scene]))
+        assert len(found) == len(wanted)
+        for mask, class_index, score in wanted:
+            overlaps = [(mask & other).sum() / (mask | other).sum() for other, _, _ in found]
+            best = int(np.argmax(overlaps))
+            _, found_class, found_score = found[best]
+            assert found_class == class_index
+            assert found_score == pytest.approx(score, abs=2e-3)
+            assert overlaps[best] >= 0.99
 
     def test_shards_in_two_processes_give_the_same(
         self, labels: dict[str, dict[str, np.ndarray]], caches: tuple[Path, Path], tmp_path: Path

@@ -78,6 +78,13 @@ def test_cells_that_end_in_no_region_are_one_group() -> None:
     assert same_partition(groups, (np.arange(20) >= 8) & np.ones((9, 1), bool))
 
 
+def test_a_displacement_of_exactly_2_and_a_half_cells_is_none_of_a_region() -> None:
+    field = np.zeros((2, 1, 12), np.float32)
+    field[1, 0, :4], field[1, 0, 8:] = -2.5, 2.5
+    # The two ends would be regions of their own; so they are one group, that of the cells which end in no region.
+    assert same_partition(instance_groups(field), np.array([[1] * 4 + [0] * 4 + [1] * 4]))
+
+
 def test_a_cycle_without_rest() -> None:
     field = np.zeros((2, 1, 6), np.float32)
     field[1, 0] = [3, 3, 3, -3, -3, -3]

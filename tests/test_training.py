@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 import torch
 from helpers import refused, run, save_png, smooth_image
+from PIL import Image
 
-from irn.cache import CacheWriter
+from irn.cache import CacheReader, CacheWriter
 from irn.images import read_image
 from irn.networks import normalise
-from irn.training import normalised, random_view
+from irn.stages.train_cam import ClassifierSample
+from irn.stages.train_irn import PairSample
+from irn.tables import ImageRecord
+from irn.training import Place, normalised, random_view
 from irn.weights import load_classifier, load_irnet
 
 SIZES = {"a": (60, 80), "b": (75, 50), "c": (64, 64), "d": (40, 90), "e": (20, 30), "f": (70, 100)}
@@ -291,6 +295,36 @@ class TestRandomView:
         np.testing.assert_array_equal(with_label[0], without[0])
         np.testing.assert_array_equal(with_label[1], without[1])
         assert without[2] is None
+
+    def test_pair_labels_are_the_label_rescaled_to_a_quarter_by_the_nearest_pixel(self, tmp_path: Path) -> None:
+        pixels, label = coordinates(41, 53)
+        record = ImageRecord("x", save_png(tmp_path / "x.png", pixels), 41, 53, "train")
+        with CacheWriter(tmp_path / "f.h5", "ir_label", {"stage": "test"}) as cache:
+            cache.write("x", 41, 53, {"label": label})
+        sample = PairSample([record], CacheReader([tmp_path / "f.h5"], "ir_label"), (1.0, 1.0), 48, 0)
+        for epoch in range(8):
+            view = sample(Place(epoch, 0))
+            crop = np.full((48, 48), 255, np.uint8)
+            top, left, bottom, right = view["box"]
+            crop[top:bottom, left:right] = label_at(view["pixels"][top:bottom, left:right])
+            quarter = Image.fromarray(crop).resize((12, 12), Image.Resampling.NEAREST)
+            np.testing.assert_array_equal(view["label"], np.array(quarter))
+
+    def test_the_long_side_is_drawn_from_the_whole_range(self, tmp_path: Path) -> None:
+        pixels, _ = coordinates(30, 60)
+        record = ImageRecord("x", save_png(tmp_path / "x.png", pixels), 30, 60, "train")
+        sample = ClassifierSample([record], np.ones((1, 2), np.float32), (20, 23), 32, 0)
+        views = [sample(Place(epoch, 0)) for epoch in range(40)]
+        assert {int(view["box"][3] - view["box"][1]) for view in views} == {20, 21, 22, 23}
+        assert {int(view["box"][2] - view["box"][0]) for view in views} == {10, 11, 12}
+
+    def test_an_epoch_and_an_image_have_a_view_of_their_own(self, tmp_path: Path) -> None:
+        pixels, _ = coordinates(60, 60)
+        record = ImageRecord("x", save_png(tmp_path / "x.png", pixels), 60, 60, "train")
+        sample = ClassifierSample([record, record], np.ones((2, 2), np.float32), (40, 80), 32, 0)
+        places = [Place(epoch, index) for epoch in range(6) for index in range(2)]
+        assert len({sample(place)["pixels"].tobytes() for place in places}) == len(places)
+        assert sample(places[3])["pixels"].tobytes() == sample(places[3])["pixels"].tobytes()
 
     def test_normalised_is_zero_outside_the_box_alone(self) -> None:
         pixels = torch.zeros((2, 8, 8, 3), dtype=torch.uint8)

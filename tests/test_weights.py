@@ -8,7 +8,7 @@ import pytest
 import torch
 import torchvision
 from helpers import refused, run
-from torchvision.models import ResNet18_Weights
+from torchvision.models import ResNet18_Weights, ResNet50_Weights
 
 from irn.errors import IrnError
 from irn.networks import Backbone, Classifier, IRNet
@@ -205,7 +205,9 @@ class TestBackbone:
 
 
 class TestImageNet:
-    def give(self, monkeypatch: pytest.MonkeyPatch, state: dict[str, torch.Tensor] | Exception) -> list[object]:
+    def give(
+        self, monkeypatch: pytest.MonkeyPatch, state: dict[str, torch.Tensor] | Exception, weights: type = ResNet18_Weights
+    ) -> list[object]:
         """Let torchvision give a state dict, or fail, without a network; returns which weights it was asked for."""
         asked: list[object] = []
 
@@ -215,7 +217,7 @@ class TestImageNet:
                 raise state
             return state
 
-        monkeypatch.setattr(ResNet18_Weights, "get_state_dict", get_state_dict)
+        monkeypatch.setattr(weights, "get_state_dict", get_state_dict)
         return asked
 
     def test_what_torchvision_gives_is_stored(
@@ -232,6 +234,11 @@ class TestImageNet:
         start_backbone(stored, tmp_path / "w.pt")
         start_backbone(direct, None)
         assert same(stored, direct)
+
+    def test_the_weights_are_those_that_the_published_numbers_stand_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked = self.give(monkeypatch, {"conv1.weight": torch.zeros(1)}, ResNet50_Weights)
+        run("download-backbone", "--backbone", "resnet50", "--out", tmp_path / "w.pt")
+        assert asked == [ResNet50_Weights.IMAGENET1K_V1]
 
     @pytest.mark.parametrize("failure", [urllib.error.URLError("no route\nto host"), RuntimeError("invalid hash value"), TimeoutError()])
     def test_a_failing_download(

@@ -341,7 +341,7 @@ def _draw_animal(rng: Generator, species: int, fur: np.ndarray, length: float) -
     u, v = (x - head_x) / radius, (y - head_y) / radius
     head, marks = _head(species, u * np.cos(nod) + v * np.sin(nod), v * np.cos(nod) - u * np.sin(nod))
     head, marks = head * radius, marks * radius
-    dark = fur * rng.uniform(0.25, 0.45)
+    dark = fur * rng.uniform(0.55, 0.85) + 0.05 * hair[..., None]
     light = _colour(HUES[species] + rng.normal(0, 0.02), rng.uniform(0.35, 0.75), rng.uniform(0.75, 1))
     face = dark + np.clip(0.5 + marks * length, 0, 1)[..., None] * (light - dark)
     face += 0.03 * _texture(rng, x.shape, 0.02 * length)[..., None]
