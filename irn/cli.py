@@ -37,8 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (IrnError, OSError) as error:
         print(f"irn {stage.replace('_', '-')}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        return 1
     return 0
 
 

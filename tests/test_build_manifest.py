@@ -199,7 +199,8 @@ def test_voc_list_that_is_no_text(voc: Path) -> None:
 
 def test_voc_parts_that_are_missing(voc: Path) -> None:
     message = mistake("voc", voc, ["test"])
-    assert "test.txt: no such list of images; name one in " in message and "(has train, trainval, val)" in message
+    assert "test.txt: no such list of images; name one in " in message
+    assert "(has train, trainval, val)" in message
     assert "VOCdevkit/VOC2012" in mistake("voc", voc / "ImageSets")
     (voc / "Annotations/000001.xml").unlink()
     assert "Annotations: no XML file for image '000001'; add it" in mistake("voc", voc)
@@ -386,6 +387,6 @@ def test_an_earlier_output_survives_a_mistake(voc: Path) -> None:
 
 def test_one_table_is_not_written_without_the_other(voc: Path, tmp_path: Path) -> None:
     (tmp_path / "taken/l.csv.partial").mkdir(parents=True)
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match=r"l\.csv\.partial"):
         build_manifest("voc", voc, tmp_path / "taken/m.csv", tmp_path / "taken/l.csv")
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["l.csv.partial"]

@@ -211,13 +211,7 @@ class TestScenes:
             assert share_equal(labels[scene]["semantic"], expected[scene]["semantic"]) >= 0.999, scene
 
     @pytest.mark.parametrize("scene", SCENES)
-    def test_instances(
-        self, request: pytest.FixtureRequest, caches: tuple[Path, Path], labels: dict[str, dict[str, np.ndarray]], scene: str
-    ) -> None:
-        if scene == "noisy_fields" and caches[0].parent != GOLDEN:
-            # A displacement that is off by as little as 2^-20 cells moves 2 % of an instance there.
-            reason = "paths through a field of noise are chaotic, and the field cache rounds displacements"
-            request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    def test_instances(self, labels: dict[str, dict[str, np.ndarray]], scene: str) -> None:
         found = list(scored_instances(labels[scene]))
         wanted = list(scored_instances(read_all(GOLDEN / "labels.h5", "label")[scene]))
         assert len(found) == len(wanted)

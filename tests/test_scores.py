@@ -143,7 +143,7 @@ class TestCamSweep:
     def test_every_threshold_equals_the_direct_evaluation(self, present):
         rng = np.random.default_rng(present)
         sweep = CamSweep(4)
-        direct = {threshold: 0 for threshold in SWEEP_THRESHOLDS}
+        direct = dict.fromkeys(SWEEP_THRESHOLDS, 0)
         for _ in range(3):
             truth = rng.choice([0, 1, 2, 3, 4, 255], (11, 6)).astype(np.uint8)
             classes = rng.permutation(4)[:present]

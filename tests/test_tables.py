@@ -99,7 +99,7 @@ def test_labels_file_as_spreadsheets_write_it(tmp_path: Path) -> None:
 def test_labels_of_one_image(tmp_path: Path) -> None:
     labels = ClassLabels(["cat", "dog"], {"a": [1]})
     assert labels.of("a", tmp_path / "l.csv") == [1]
-    with pytest.raises(IrnError, match="l.csv: no row for image 'b'"):
+    with pytest.raises(IrnError, match=r"l\.csv: no row for image 'b'"):
         labels.of("b", tmp_path / "l.csv")
 
 

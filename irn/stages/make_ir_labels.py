@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from irn.cache import CacheReader, CacheWriter
+from irn.errors import IrnError
 from irn.images import read_image
 from irn.ops.crf import ir_label
 from irn.parallel import available_cores, map_in_order
@@ -43,6 +44,11 @@ def make_ir_labels(
 ) -> None:
     """Write an IR label cache of the images of a split."""
     made_by = provenance("make_ir_labels", locals())
+    if background_threshold > foreground_threshold:
+        raise IrnError(
+            f"--background-threshold {background_threshold}: above --foreground-threshold {foreground_threshold};"
+            " sure background needs the lower score"
+        )
     records = rows_of(shard, read_manifest(manifest, split))
     reader = CacheReader(cams, "cam")
     reader.require(record.image_id for record in records)
