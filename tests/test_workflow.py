@@ -93,7 +93,7 @@ def test_logs_hold_no_progress_bars(finished: Path) -> None:
     ("setting", "rules"),
     [
         ("walk={beta: 5}", {"random_walk", "make_labels", "evaluate", "show", "link_results"}),
-        ("labels={instance_threshold: 0.4}", {"make_labels", "evaluate", "show", "link_results"}),
+        ("labels={instance_threshold: 0.35}", {"make_labels", "evaluate", "show", "link_results"}),
         ("evaluate={cam_threshold: 0.3}", {"evaluate", "link_results"}),
         ("ir_labels={foreground_threshold: 0.4}", set(STAGES[4:]) | {"link_results"}),
         ("cam={scales: [1]}", set(STAGES[3:]) | {"link_results"}),

@@ -17,7 +17,7 @@ from irn.errors import IrnError
 CLASSES = ("badger", "hare", "lynx", "panda", "ram")
 HUES = (0.58, 0.95, 0.14, 0.36, 0.76)  # of the marks on each one's head
 FOLDERS = ("JPEGImages", "SegmentationClass", "SegmentationObject", "Annotations", "ImageSets/Segmentation")
-SMALLEST, LARGEST = 0.3, 0.95  # body length (rump to nose, roughly) in units of the image's long side
+SMALLEST, LARGEST = 0.32, 0.98  # body length (rump to nose, roughly) in units of the image's long side
 VISIBLE = 0.62  # share of an animal, and of its head, that those in front leave to be seen
 INSIDE = 0.8  # share of an animal that lies inside the image
 
@@ -154,9 +154,9 @@ def _draw_scene(rng: Generator, size: int) -> Scene:
     sides = [size, round(size * rng.uniform(0.75, 1))]
     height, width = sides if rng.random() < 0.4 else sides[::-1]
     scene = Scene(_draw_ground(rng, height, width))
-    count = int(rng.choice(4, p=(0.25, 0.4, 0.22, 0.13))) + 1
-    pair = count > 1 and rng.random() < 0.5
-    typical = rng.uniform(SMALLEST, (LARGEST, 0.78, 0.64, 0.54)[count - 1])
+    count = int(rng.choice(4, p=(0.45, 0.35, 0.13, 0.07))) + 1
+    pair = count > 1 and rng.random() < 0.75
+    typical = rng.uniform(SMALLEST, (LARGEST, 0.85, 0.7, 0.6)[count - 1])
     for number in range(count):
         length = size * np.clip(typical * rng.uniform(0.8, 1.25), SMALLEST, LARGEST)
         partner = scene.sprites[0] if pair and number == 1 else None
@@ -271,7 +271,7 @@ def _draw_ground(rng: Generator, height: int, width: int) -> np.ndarray:
     blend = 0.5 + rng.uniform(0, 0.4) * ramp + rng.uniform(0.05, 0.3) * _pattern(rng, x, y, size)
     rgb = first + np.clip(blend, 0, 1)[..., None] * (second - first)
     rgb += 0.05 * rng.random() * _texture(rng, y.shape, 0.006 * size)[..., None]
-    for _ in range(rng.integers(3, 14)):
+    for _ in range(rng.integers(2, 11)):
         _add_clutter(rng, rgb, x, y)
     return np.clip(rgb, 0, 1)
 
@@ -341,7 +341,7 @@ def _draw_animal(rng: Generator, species: int, fur: np.ndarray, length: float) -
     u, v = (x - head_x) / radius, (y - head_y) / radius
     head, marks = _head(species, u * np.cos(nod) + v * np.sin(nod), v * np.cos(nod) - u * np.sin(nod))
     head, marks = head * radius, marks * radius
-    dark = fur * rng.uniform(0.55, 0.85) + 0.05 * hair[..., None]
+    dark = fur * rng.uniform(0.3, 0.6) + 0.03 * hair[..., None]
     light = _colour(HUES[species] + rng.normal(0, 0.02), rng.uniform(0.35, 0.75), rng.uniform(0.75, 1))
     face = dark + np.clip(0.5 + marks * length, 0, 1)[..., None] * (light - dark)
     face += 0.03 * _texture(rng, x.shape, 0.02 * length)[..., None]
