@@ -209,7 +209,7 @@ def check_arrays(where: str, formats: dict[str, ArraySpec], arrays: dict[str, np
     for name, spec in formats.items():
         remedy = "delete the file and make it again"
         if name not in arrays:
-            raise IrnError(f"{where}: array {name!r} is missing; {remedy}")
+            raise IrnError(f"{where}: array {name!r} is missing; give a cache of the right kind, or {remedy}")
         array = arrays[name]
         expected = tuple(dim if isinstance(dim, int) else sizes.get(dim, dim) for dim in spec.dims)
         same = array.ndim == len(expected) and all(isinstance(e, str) or e == n for e, n in zip(expected, array.shape, strict=True))

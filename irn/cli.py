@@ -60,6 +60,7 @@ def make_demo_data(o: Options) -> None:
     o.add_argument("--images", type=whole(2), default=360, metavar="N", help="number of images, five sixths of them for training")
     o.add_argument("--size", type=whole(64), default=192, metavar="PX", help="long side of the images")
     _seed(o)
+    _workers(o)
 
 
 def build_manifest(o: Options) -> None:

@@ -10,7 +10,7 @@ rule make_demo_data:
         f"{store('make_demo_data')}/benchmark.tsv"
     conda:
         conda_env
-    threads: 1
+    threads: 16
     resources:
         mem_mb=more(1000),
         runtime=more(10),
@@ -26,6 +26,7 @@ rule make_demo_data:
         " --images {params.images}"
         " --size {params.size}"
         " --seed {params.seed}"
+        " --workers {threads}"
         " > {log} 2>&1"
 
 

@@ -13,6 +13,8 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 
 from irn.drawing import voc_palette
 from irn.errors import IrnError
+from irn.parallel import available_cores, map_in_order
+from irn.progress import progress
 
 CLASSES = ("badger", "hare", "lynx", "panda", "ram")
 HUES = (0.58, 0.95, 0.14, 0.36, 0.76)  # of the marks on each one's head
@@ -32,6 +34,18 @@ class Sprite:
     alpha: np.ndarray
     head: np.ndarray
     length: float
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw one image, given its index; it does not depend on how many there are."""
+
+    root: Path
+    seed: int
+    size: int
+
+    def __call__(self, index: int) -> None:
+        _write_image(self.root, f"demo_{index + 1:04d}", np.random.default_rng([self.seed, index]), self.size)
 
 
 class Scene:
@@ -79,7 +93,7 @@ class Scene:
         self.centres.append((y, x))
 
 
-def make_demo_data(out: Path, seed: int = 0, images: int = 360, size: int = 192) -> None:
+def make_demo_data(out: Path, seed: int = 0, images: int = 360, size: int = 192, workers: int | None = None) -> None:
     """Write a data set of drawn animals in the layout of PASCAL VOC; every sixth image goes to val, the others to train.
 
     Parameters
@@ -107,8 +121,9 @@ def make_demo_data(out: Path, seed: int = 0, images: int = 360, size: int = 192)
     try:
         for folder in FOLDERS:
             (partial / folder).mkdir(parents=True)
-        for index in range(images):
-            _write_image(partial, f"demo_{index + 1:04d}", np.random.default_rng([seed, index]), size)
+        drawn = map_in_order(Draw(partial, seed, size), range(images), available_cores() if workers is None else workers, str)
+        for _ in progress(drawn, images, "drawing"):
+            pass
         _write_splits(partial / "ImageSets/Segmentation", images)
         (partial / "classes.txt").write_text("".join(f"{name}\n" for name in CLASSES), encoding="utf-8")
         # The bytes must be on the disk before the name is: a reboot must not leave a whole-looking stub.
