@@ -63,7 +63,8 @@ class Plan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.stages = [stage for stage in READS if stage not in self._absent()]
+        absent = self._absent()
+        self.stages = [stage for stage in READS if stage not in absent]
         self.ingredients: dict[str, dict[str, Any]] = {}
         self._keys: dict[str, str] = {}
         for stage in self.stages:

@@ -103,9 +103,9 @@ def everything():
     return files
 
 
-def more(first, unit=1):
+def more(first):
     """A resource that grows each time a job is tried again."""
-    return lambda wildcards, attempt: first * attempt * unit
+    return lambda wildcards, attempt: first * attempt
 
 
 onstart:

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from irn.cache import CacheWriter
-from irn.devices import autocast, choose_device
+from irn.devices import autocast, choose_device, loading_workers
 from irn.images import read_image
 from irn.ops.fields import fields
-from irn.parallel import available_cores, map_in_order
+from irn.parallel import map_in_order
 from irn.progress import progress
 from irn.provenance import provenance
 from irn.shards import WHOLE, Shard, rows_of
@@ -33,7 +33,7 @@ def infer_fields(
     model, contents = load_irnet(weights)
     chosen = choose_device(device)
     model.to(chosen)
-    workers = available_cores() if workers is None and chosen.type == "cuda" else workers or 0
+    workers = loading_workers(workers, chosen)
     loaded = map_in_order(_pixels, records, workers, lambda record: record.image_id)
     with CacheWriter(out, "field", made_by) as cache, torch.inference_mode(), autocast(chosen, precision):
         for record, array in zip(records, progress(loaded, len(records), "fields"), strict=True):

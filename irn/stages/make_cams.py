@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from irn.cache import CacheWriter
-from irn.devices import autocast, choose_device
+from irn.devices import autocast, choose_device, loading_workers
 from irn.errors import IrnError
 from irn.images import read_image
 from irn.ops.cams import at_scale, class_attention_maps
-from irn.parallel import available_cores, map_in_order
+from irn.parallel import map_in_order
 from irn.progress import progress
 from irn.provenance import provenance
 from irn.shards import WHOLE, Shard, rows_of
@@ -52,7 +52,7 @@ def make_cams(
     _check_classes(weights, contents["class_names"], model.classifier.out_channels, labels, table.names)
     chosen = choose_device(device)
     model.to(chosen)
-    workers = available_cores() if workers is None and chosen.type == "cuda" else workers or 0
+    workers = loading_workers(workers, chosen)
     loaded = map_in_order(ScaledImage(scales), records, workers, lambda record: record.image_id)
     with CacheWriter(out, "cam", made_by) as cache, torch.inference_mode(), autocast(chosen, precision):
         for record, arrays in zip(records, progress(loaded, len(records), "class attention maps"), strict=True):

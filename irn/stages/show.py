@@ -165,9 +165,6 @@ def _read(cache: CacheReader, record: ImageRecord, table: ClassLabels | None) ->
             "make the cache again from this manifest"
         )
     arrays = cache.read(record.image_id, ARRAYS[cache.kind])
-    for name, values in arrays.items():
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise IrnError(f"{where}, array {name!r} holds numbers that are not finite; look for the mistake in the stage that made it")
     if cache.kind == "label":
         _check_range(where, "instance_map", arrays["instance_map"], len(arrays["instance_class"]))
     classes = len(table.names) if table else MAX_CLASSES

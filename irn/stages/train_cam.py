@@ -7,11 +7,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from irn.devices import choose_device
+from irn.devices import choose_device, loading_workers
 from irn.errors import IrnError
 from irn.images import read_image
 from irn.networks import Classifier
-from irn.parallel import available_cores
 from irn.provenance import provenance
 from irn.tables import ImageRecord, read_labels, read_manifest
 from irn.training import Place, Sample, Schedule, normalised, random_view, train
@@ -82,6 +81,6 @@ def train_cam(
 
     sample = ClassifierSample(records, targets, long_side, crop_size, seed)
     schedule = Schedule(epochs, batch_size, learning_rate, head_factor, momentum, weight_decay, seed)
-    workers = available_cores() if workers is None and chosen.type == "cuda" else workers or 0
+    workers = loading_workers(workers, chosen)
     train(model, sample, [r.image_id for r in records], losses_of, schedule, chosen, precision, workers, metrics)
     save_weights(out, "cam", model, record, table.names, crop_size)

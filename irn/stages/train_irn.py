@@ -8,12 +8,11 @@ import numpy as np
 import torch
 
 from irn.cache import CacheReader
-from irn.devices import autocast, choose_device
+from irn.devices import autocast, choose_device, loading_workers
 from irn.errors import IrnError
 from irn.images import read_image
 from irn.networks import IRNet, normalise
 from irn.ops.losses import pair_losses, total_loss
-from irn.parallel import available_cores
 from irn.progress import progress
 from irn.provenance import provenance
 from irn.tables import ImageRecord, read_manifest
@@ -91,7 +90,7 @@ def train_irn(
 
     sample = PairSample(records, cache, scale, crop_size, seed)
     schedule = Schedule(epochs, batch_size, learning_rate, head_factor, momentum, weight_decay, seed)
-    workers = available_cores() if workers is None and chosen.type == "cuda" else workers or 0
+    workers = loading_workers(workers, chosen)
     train(model, sample, [r.image_id for r in records], losses_of, schedule, chosen, precision, workers, metrics)
     mean = mean_displacement(model, mean_records, crop_size, chosen, precision)
     save_weights(out, "irn", model, record, crop_size=crop_size, mean_displacement=mean)
