@@ -1,12 +1,13 @@
 # make demo   the whole workflow on drawn images, up to the table of scores
 # make test   formatter, linter, type check and tests
+# make bench  measure the code beside naive twins
 # make env    the environment alone
 
 PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
 BIN := .venv/bin
 
-.PHONY: env demo test check clean
+.PHONY: env demo test check bench clean
 
 env: .venv/installed
 
@@ -33,6 +34,9 @@ check: env
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+
+bench: env
+	$(BIN)/python benchmarks/bench.py
 
 clean:
 	rm -rf results .snakemake

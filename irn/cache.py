@@ -4,9 +4,10 @@ One file a shard, one group an image named by its id, with attributes `height` a
 Every array is compressed with gzip, shuffled and carries a Fletcher-32 checksum, all of which plain h5py reads.
 """
 
+import io
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -26,25 +27,24 @@ DAMAGE = (OSError, RuntimeError, KeyError)
 
 
 class ArraySpec(NamedTuple):
-    """Dimensions by name, NumPy kinds that readers accept, number type written, and the step that values are rounded to (0: exact)."""
+    """Dimensions by name, NumPy kinds that readers accept, number type written, and by how much rounding may change a value (0: exact)."""
 
     dims: tuple[str | int, ...]
     kinds: str
     dtype: str
-    step: float = 0.0
+    error: float = 0.0
 
 
-# Steps stay well inside the tolerances of the published numbers: half a step is the error.
-# A multiple of 2^-11 in [0, 1] is exact in float16.
+# Errors stay inside the tolerances of the published numbers. 2^-12 is half of the smallest step that values are rounded to.
 FORMATS: dict[str, dict[str, ArraySpec]] = {
     "cam": {
         "classes": ArraySpec(("K",), "ui", "uint16"),
-        "cam": ArraySpec(("K", "h", "w"), "f", "float16", 2**-11),
-        "high_res": ArraySpec(("K", "height", "width"), "f", "float16", 2**-11),
+        "cam": ArraySpec(("K", "h", "w"), "f", "float16", 4e-4),
+        "high_res": ArraySpec(("K", "height", "width"), "f", "float16", 4e-4),
     },
     "ir_label": {"label": ArraySpec(("height", "width"), "ui", "uint8")},
     "field": {
-        "boundary": ArraySpec(("h", "w"), "f", "float16", 2**-11),
+        "boundary": ArraySpec(("h", "w"), "f", "float16", 2**-12),
         # Exact: in a noisy field an error of 2^-20 cells leads one cell in fifty to another instance.
         "displacement": ArraySpec((2, "h", "w"), "f", "float32"),
     },
@@ -80,8 +80,10 @@ class CacheWriter:
     def __enter__(self) -> "CacheWriter":
         self._stack = ExitStack()
         partial = self._stack.enter_context(whole_file(self.path))
+        self._disk = self._stack.enter_context(_Disk(partial, "w+"))
+        self._stack.callback(self._disk.check)
         # The newest layout has checksums on its own structures too, the old one has none.
-        self._file = self._stack.enter_context(h5py.File(partial, "w", libver="latest", track_order=True))
+        self._file = self._stack.enter_context(h5py.File(self._disk, "w", libver="latest", track_order=True))
         self._file.attrs["format_version"] = FORMAT_VERSION
         self._file.attrs["stage"] = self.provenance["stage"]
         self._file.attrs["provenance"] = json.dumps(self.provenance, sort_keys=True)
@@ -98,6 +100,36 @@ class CacheWriter:
         group.attrs["height"], group.attrs["width"] = height, width
         for name, spec in formats.items():
             _store(group, name, spec, arrays[name])
+        self._disk.check()
+
+
+class _Disk(io.FileIO):
+    """A file that keeps its first error for `check`: HDF5 goes on after a failed write, and may crash later."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of `data`, or nothing more after an error."""
+        rest = memoryview(data).cast("B")
+        while len(rest) and self.error is None:
+            try:
+                rest = rest[super().write(rest) :]
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Cut or lengthen the file to `size`, or do nothing after an error."""
+        try:
+            return super().truncate(size) if self.error is None else 0
+        except OSError as error:
+            self.error = error
+            return 0
+
+    def check(self) -> None:
+        """Raise the first error, if there was one."""
+        if self.error is not None:
+            raise self.error
 
 
 class CacheReader:
@@ -172,10 +204,20 @@ class CacheReader:
             raise _damaged(path, f"image {image_id!r}: {error}") from None
         where = f"{path}: image {image_id!r}"
         check_arrays(where, chosen, arrays, *self.size(image_id))
+        arrays = {name: a.astype(np.float32, copy=False) if a.dtype.kind == "f" else a for name, a in arrays.items()}
         for name, array in arrays.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise IrnError(f"{where}, array {name!r} holds numbers that are not finite; look for the mistake in the stage that made it")
-        return {name: a.astype(np.float32) if a.dtype.kind == "f" else a for name, a in arrays.items()}
+        return arrays
+
+    def check(self, image_id: str) -> None:
+        """Raise IrnError for arrays of an image that `read` would refuse by shape or number type, without reading them."""
+        formats, group, path = FORMATS[self.kind], self._group(image_id), self._where[image_id]
+        try:
+            arrays = {name: group[name] for name in formats if isinstance(group.get(name), h5py.Dataset)}
+        except DAMAGE as error:
+            raise _damaged(path, f"image {image_id!r}: {error}") from None
+        check_arrays(f"{path}: image {image_id!r}", formats, arrays, *self.size(image_id))
 
     def provenance(self) -> list[dict[str, Any]]:
         """What made each file; empty for files that came from elsewhere."""
@@ -203,7 +245,9 @@ class CacheReader:
         return self._files[key]
 
 
-def check_arrays(where: str, formats: dict[str, ArraySpec], arrays: dict[str, np.ndarray], height: int, width: int) -> None:
+def check_arrays(
+    where: str, formats: dict[str, ArraySpec], arrays: Mapping[str, np.ndarray | h5py.Dataset], height: int, width: int
+) -> None:
     """Raise IrnError, naming `where`, unless every array has the shape and number type of `formats` and they agree on K, M and N."""
     sizes: dict[str | int, int] = {"height": height, "width": width, "h": cells(height), "w": cells(width)}
     for name, spec in formats.items():
@@ -214,7 +258,8 @@ def check_arrays(where: str, formats: dict[str, ArraySpec], arrays: dict[str, np
         expected = tuple(dim if isinstance(dim, int) else sizes.get(dim, dim) for dim in spec.dims)
         same = array.ndim == len(expected) and all(isinstance(e, str) or e == n for e, n in zip(expected, array.shape, strict=True))
         if not same:
-            raise IrnError(f"{where}: array {name!r} has shape {array.shape}, expected {expected}; {remedy}".replace("'", ""))
+            wanted = str(expected).replace("'", "")
+            raise IrnError(f"{where}: array {name!r} has shape {array.shape}, expected {wanted}; {remedy}")
         if array.dtype.kind not in spec.kinds:
             wanted = "a float type" if "f" in spec.kinds else "an integer type"
             raise IrnError(f"{where}: array {name!r} has number type {array.dtype}, expected {wanted}; {remedy}")
@@ -222,15 +267,21 @@ def check_arrays(where: str, formats: dict[str, ArraySpec], arrays: dict[str, np
 
 
 def _store(group: h5py.Group, name: str, spec: ArraySpec, array: np.ndarray) -> None:
-    if spec.step:
-        array = np.round(np.asarray(array, np.float32) / np.float32(spec.step)) * np.float32(spec.step)
+    if spec.error:
+        array = _rounded(np.asarray(array, np.float32), spec.error)
     array = np.asarray(array).astype(spec.dtype)
     if array.size == 0:
         group.create_dataset(name, data=array)
         return
     # A chunk is one map: that is what is read at a time.
     chunks = (1, *array.shape[1:]) if array.ndim == 3 else array.shape
-    group.create_dataset(name, data=array, chunks=chunks, compression="gzip", compression_opts=4, shuffle=True, fletcher32=True)
+    group.create_dataset(name, data=array, chunks=chunks, compression="gzip", compression_opts=5, shuffle=True, fletcher32=True)
+
+
+def _rounded(array: np.ndarray, error: float) -> np.ndarray:
+    """The nearest multiple of 2^-10 where that is within `error`, else of 2^-11, both of them exact in float16 for values in [0, 1]."""
+    coarse, fine = (np.round(array * steps) / np.float32(steps) for steps in (1024, 2048))
+    return np.where(np.abs(coarse - array) <= np.float32(error), coarse, fine)
 
 
 def _open(path: Path) -> h5py.File:

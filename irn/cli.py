@@ -77,6 +77,13 @@ def download_backbone(o: Options) -> None:
     o.add_argument("--out", type=Path, required=True, metavar="W", help="state dict to write")
 
 
+def check_cams(o: Options) -> None:
+    _manifest(o)
+    _labels(o)
+    _caches(o, "--cams", "CAM", required=True)
+    _split(o)
+
+
 def train_cam(o: Options) -> None:
     _manifest(o)
     _labels(o)
@@ -175,6 +182,7 @@ def evaluate(o: Options) -> None:
     o.add_argument("--thresholds-out", type=Path, metavar="CSV", help="table to write of the mIoU of the CAMs at each threshold")
     o.add_argument("--cam-threshold", type=share, default=0.15, metavar="T", help="score of background in the CAM's segmentation")
     _split(o)
+    _workers(o)
 
 
 def show(o: Options) -> None:
@@ -202,10 +210,22 @@ def import_weights(o: Options) -> None:
     o.add_argument("--out-irn", type=Path, required=True, metavar="W", help="IRNet weights to write")
 
 
+def status(o: Options) -> None:
+    _configfiles(o, "YAML files laid over config.yaml, as Snakemake is given them")
+    o.add_argument("--config", nargs="+", default=(), metavar="KEY=VALUE", help="settings laid over them, likewise")
+    o.add_argument("--brief", action="store_true", help="one line a stage, without settings and code")
+
+
+def free_store(o: Options) -> None:
+    _configfiles(o, "YAML files, each a configuration over config.yaml by itself, whose folders are kept")
+    o.add_argument("--delete", action="store_true", help="remove what is listed")
+
+
 STAGES: dict[str, tuple[str, Callable[[Options], None]]] = {
     "make_demo_data": ("Draw the demonstration data set.", make_demo_data),
     "build_manifest": ("List the images of a data set and the classes in each.", build_manifest),
     "download_backbone": ("Fetch a backbone's ImageNet weights.", download_backbone),
+    "check_cams": ("Check CAM caches from elsewhere.", check_cams),
     "train_cam": ("Train the classifier of class attention maps.", train_cam),
     "make_cams": ("Make class attention maps.", make_cams),
     "make_ir_labels": ("Make inter-pixel relation labels by dense CRF.", make_ir_labels),
@@ -217,6 +237,8 @@ STAGES: dict[str, tuple[str, Callable[[Options], None]]] = {
     "show": ("Draw what each stage made of an image, side by side.", show),
     "link_results": ("Show a run's files in one folder.", link_results),
     "import_weights": ("Import the published release's checkpoints.", import_weights),
+    "status": ("Say of every stage what there is, and what would be made again and why.", status),
+    "free_store": ("List what no run and no configuration refers to in the store, and remove it.", free_store),
 }
 
 
@@ -256,6 +278,10 @@ def shard(text: str) -> Shard:
     if not (slash and index.isdigit() and count.isdigit() and int(index) < int(count)):
         raise argparse.ArgumentTypeError(f"{text!r} is no shard I/N with 0 <= I < N, such as 0/4")
     return Shard(int(index), int(count))
+
+
+def _configfiles(o: Options, help_text: str) -> None:
+    o.add_argument("--configfile", type=Path, nargs="+", default=(), metavar="FILE", help=help_text)
 
 
 def _manifest(o: Options) -> None:

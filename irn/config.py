@@ -1,6 +1,7 @@
 """Check the workflow's configuration, in one line a mistake."""
 
 import difflib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,26 @@ from jsonschema.exceptions import ValidationError
 from irn.errors import IrnError
 
 SCHEMA = Path(__file__).with_name("config.schema.yaml")
+DEFAULTS = Path(__file__).parents[1] / "config.yaml"
 Config = dict[str, Any]
+
+
+def read_config(files: Sequence[Path] = (), entries: Sequence[str] = ()) -> Config:
+    """The checked configuration that Snakemake makes of `config.yaml`, `--configfile` and `--config`.
+
+    entries: KEY=VALUE each, a key at the top and YAML. Raises IrnError for what cannot be read, and as `check_config` does.
+    """
+    from snakemake.utils import update_config  # not at the top: environments of single rules lack Snakemake
+
+    config: Config = {}
+    for path in (DEFAULTS, *files):
+        update_config(config, _read_yaml(path.read_text(encoding="utf-8"), str(path)))
+    for entry in entries:
+        key, equals, value = entry.partition("=")
+        if not equals:
+            raise IrnError(f"--config {entry}: expected KEY=VALUE, such as run=other or 'walk={{beta: 5}}'")
+        update_config(config, _read_yaml(f"{key}: {value}", f"--config {entry}"))
+    return check_config(config)
 
 
 def check_config(config: Config) -> Config:
@@ -75,6 +95,16 @@ def _check_together(config: Config) -> None:
             f"config: irn.crop_size is {irn['crop_size']}, too small for pairs of irn.radius {irn['radius']};"
             f" expected at least {-(-4 * (2 * irn['radius'] - 1) // 16) * 16}, or a smaller radius"
         )
+
+
+def _read_yaml(text: str, where: str) -> Config:
+    try:
+        config = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise IrnError(f"{where}: no readable YAML ({' '.join(str(error).split())}); mend it") from None
+    if not isinstance(config, dict):
+        raise IrnError(f"{where}: expected keys with values, as config.yaml has them")
+    return config
 
 
 @cache

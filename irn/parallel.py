@@ -3,21 +3,31 @@
 import multiprocessing
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from irn.errors import IrnError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+FEW = 8  # images
+
+_function: Callable[[Any], Any]  # in a worker: what it computes
+
 
 def available_cores() -> int:
     """Cores that this process may use, which a scheduler may have limited."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_workers(items: int) -> int:
+    """How many processes for so many images where the user does not say: every core, or none if a process would start too late to help."""
+    return available_cores() if items >= FEW else 0
 
 
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int, name: Callable[[Item], str]) -> Iterator[Result]:
@@ -34,11 +44,12 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], work
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload([function.__module__, type(function).__module__])
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_single_thread)
+    # The function may hold tables of all images, so it travels once to each worker, not with each item.
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(function,))
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     try:
         for item in items:
-            waiting.append((item, pool.submit(function, item)))
+            waiting.append((item, pool.submit(_call, item)))
             # Enough ahead to keep all workers busy, little enough to hold few results in memory.
             if len(waiting) > 3 * workers:
                 yield waiting[0][1].result()
@@ -55,8 +66,23 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], work
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _single_thread() -> None:
-    """Keep each worker to one thread: there is one worker a core."""
+def _start_worker(function: Callable[[Any], Any]) -> None:
+    """Keep the function for `_call`, and the worker to one thread, one worker a core, and to the life of the process that it works for."""
+    global _function
+    _function = function
     os.environ["OMP_NUM_THREADS"] = "1"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _call(item: Any) -> Any:
+    return _function(item)

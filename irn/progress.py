@@ -9,6 +9,6 @@ from tqdm import tqdm
 T = TypeVar("T")
 
 
-def progress(items: Iterable[T], total: int, what: str, unit: str = "image") -> Iterator[T]:
-    """Pass `items` through; on a terminal show how many of `total` are done, units a second and the time left."""
-    return iter(tqdm(items, total=total, desc=what, unit=unit, disable=not sys.stderr.isatty(), dynamic_ncols=True))
+def progress(items: Iterable[T], total: int, what: str, unit: str = "image", done: int = 0) -> Iterator[T]:
+    """Pass `items` through; on a terminal show how many of `total` are done (`done` from before), units a second and the time left."""
+    return iter(tqdm(items, total=total, initial=done, desc=what, unit=unit, disable=not sys.stderr.isatty(), dynamic_ncols=True))

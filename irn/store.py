@@ -27,7 +27,8 @@ SETTINGS = {
         "backbone", "pretrained", "precision", "seed", "momentum", "weight_decay", "dataset.train_split", "cam.epochs",
         "cam.batch_size", "cam.learning_rate", "cam.head_factor", "cam.crop_size", "cam.long_side",
     ),
-    "make_cams": ("precision", "cam.scales", "cam.external"),
+    "check_cams": ("cam.external",),
+    "make_cams": ("precision", "cam.scales"),
     "make_ir_labels": ("ir_labels.foreground_threshold", "ir_labels.background_threshold"),
     "train_irn": (
         "backbone", "pretrained", "precision", "seed", "momentum", "weight_decay", "dataset.train_split", "irn.epochs",
@@ -45,6 +46,7 @@ READS = {
     "make_demo_data": (),
     "build_manifest": ("make_demo_data",),
     "download_backbone": (),
+    "check_cams": ("build_manifest",),
     "train_cam": ("build_manifest", "download_backbone"),
     "make_cams": ("build_manifest", "train_cam"),
     "make_ir_labels": ("build_manifest", "make_cams"),
@@ -56,6 +58,17 @@ READS = {
     "show": ("build_manifest", "make_cams", "make_ir_labels", "infer_fields", "make_labels"),
 }
 PER_IMAGE = ("make_cams", "make_ir_labels", "infer_fields", "random_walk", "make_labels")
+# The files of the others, without those that only tell of the making (log, benchmark, metrics).
+FILES = {
+    "make_demo_data": ("data",),
+    "build_manifest": ("manifest.csv", "labels.csv"),
+    "download_backbone": ("backbone.pt",),
+    "check_cams": ("checked",),
+    "train_cam": ("weights.pt",),
+    "train_irn": ("weights.pt",),
+    "evaluate": ("scores.csv", "thresholds.csv"),
+    "show": ("panels",),
+}
 
 
 class Plan:
@@ -71,13 +84,35 @@ class Plan:
             self.ingredients[stage] = self._ingredients(stage)
             self._keys[stage] = digest(self.ingredients[stage])
 
+    def record(self, stage: str) -> dict[str, Any]:
+        """What the name of the stage's folder stands for, as `key.json` has it.
+
+        The images and the number of shards are in it and not in the key: which other images a cache holds changes
+        nothing in what is made from one of them.
+        """
+        record = dict(self.ingredients[stage])
+        if stage in (*PER_IMAGE, "check_cams", "show"):
+            record["split"] = self.image_split
+        if stage in PER_IMAGE:
+            record["shards"] = self.config["shards"]
+        return record
+
     def folder(self, stage: str) -> Path:
         """The stage's folder in the store; per-image stages have one for each choice of images and number of shards."""
-        key = self._keys[stage]
-        if stage in PER_IMAGE:
-            # Which other images a cache holds changes nothing in what is made from one of them.
-            key = digest([key, self.image_split, self.config["shards"]])
-        return STORE / stage / key
+        return STORE / stage / digest(self.record(stage))
+
+    def files(self, stage: str) -> list[str]:
+        """The files that a stage makes."""
+        return self.shards(stage) if stage in PER_IMAGE else [str(self.folder(stage) / name) for name in FILES[stage]]
+
+    def inputs(self, stage: str) -> list[str]:
+        """The stages that make it run again when their files are newer than its own.
+
+        Trained weights are what their key says, so newer IR labels do not train IRNet again; and it stands on the
+        classifier's backbone only when that starts from scratch.
+        """
+        not_these = ("make_ir_labels", "train_cam" if self.config["pretrained"] else "") if stage == "train_irn" else ()
+        return [other for other in READS[stage] if other in self.stages and other not in not_these]
 
     def shards(self, stage: str) -> list[str]:
         """The cache files of a per-image stage, or the caches from elsewhere that stand in its place."""
@@ -111,7 +146,7 @@ class Plan:
         for stage in self.stages:
             folder = self.folder(stage)
             folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(self.ingredients[stage], indent=1, sort_keys=True) + "\n"
+            text = json.dumps(self.record(stage), indent=1, sort_keys=True) + "\n"
             if not (folder / "key.json").exists():
                 (folder / "key.json").write_text(text, encoding="utf-8")
             link(Path("results") / self.config["run"] / stage, folder)
@@ -125,6 +160,8 @@ class Plan:
             absent.add("download_backbone")
         if self.config["cam"]["external"]:
             absent |= {"train_cam", "make_cams"}
+        else:
+            absent.add("check_cams")
         # Without masks there is nothing to score; the demonstration data has them.
         if self.config["dataset"]["kind"] != "demo" and self.masks("class") is None:
             absent.add("evaluate")
@@ -132,34 +169,65 @@ class Plan:
 
     def _ingredients(self, stage: str) -> dict[str, Any]:
         settings = flat(self.config)
-        chosen = {name: settings[name] for name in SETTINGS[stage]}
-        if stage == "show":
-            chosen["split"] = self.image_split
         return {
             "stage": stage,
             "code": code_fingerprint(stage),
-            "settings": chosen,
+            "settings": {name: settings[name] for name in SETTINGS[stage]},
             "reads": {other: self._keys[other] for other in READS[stage] if other in self._keys},
             "files": dict(self._files(stage)),
         }
 
     def _files(self, stage: str) -> Iterator[tuple[str, str]]:
-        """Files from outside that the stage reads, with a digest of each."""
-        dataset, pretrained = self.config["dataset"], self.config["pretrained"]
+        """What the stage reads from outside the workflow, by what it is, with a digest of each."""
+        dataset, pretrained, external = self.config["dataset"], self.config["pretrained"], self.config["cam"]["external"]
         if stage == "build_manifest" and dataset["kind"] != "demo":
             root = self.data_root
-            yield str(root), stat_digest([*(root / name for name in IMAGE_FOLDERS), *(root / name for name in TABLES)])
-            lists = [Path(name) for name in dataset["splits"] or [] if Path(name).is_file()]
-            if dataset["labels_csv"] or lists:
-                yield "lists", stat_digest([*lists, *([Path(dataset["labels_csv"])] if dataset["labels_csv"] else [])])
+            yield "data set", stat_digest([*(root / name for name in IMAGE_FOLDERS), *(root / name for name in TABLES)])
+            lists = [name for name in [*(dataset["splits"] or []), dataset["labels_csv"]] if name and Path(name).is_file()]
+            if lists:
+                yield "lists", stat_digest(Path(name) for name in lists)
         if stage in ("train_cam", "train_irn") and pretrained not in (None, "imagenet"):
             with open(pretrained, "rb") as file:
-                yield pretrained, hashlib.file_digest(file, "sha256").hexdigest()
-        if self.config["cam"]["external"] and "make_cams" in READS[stage]:
-            yield "external CAMs", stat_digest(Path(path) for path in self.config["cam"]["external"])
+                yield "pretrained weights", hashlib.file_digest(file, "sha256").hexdigest()
+        if external and (stage == "check_cams" or "make_cams" in READS[stage]):
+            yield "external CAMs", stat_digest(Path(path) for path in external)
         if stage == "evaluate" and dataset["kind"] != "demo":
             masks = [folder for folder in (self.masks("class"), self.masks("object")) if folder]
             yield "masks", stat_digest(masks)
+
+
+def made(stage: str) -> dict[Path, dict[str, Any]]:
+    """The folders of a stage in which something was made, with what the name of each stands for."""
+    # A benchmark is written when a job has succeeded.
+    folders = [path for path in sorted((STORE / stage).glob("*")) if any(path.glob("*benchmark.tsv")) and (path / "key.json").exists()]
+    return {folder: json.loads((folder / "key.json").read_text(encoding="utf-8")) for folder in folders}
+
+
+def nearest(record: dict[str, Any], others: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """Of other records of the same stage the one that differs least; None if there is none."""
+    return min(others, key=lambda other: len(differences(other, record)), default=None)
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """In what two records of one stage differ, in words: settings, code, files, and stages that it reads from."""
+    found = []
+    old, new = ({**record["settings"], "split": record.get("split"), "shards": record.get("shards")} for record in (before, after))
+    found += [f"{name} {as_text(old.get(name))} -> {as_text(new.get(name))}" for name in {**new, **old} if old.get(name) != new.get(name)]
+    if before["code"] != after["code"]:
+        found.append("code edited")
+    found += [f"{name} changed" for name in _apart(before["files"], after["files"])]
+    return found + [f"reads another {stage}" for stage in _apart(before["reads"], after["reads"])]
+
+
+def as_text(value: Any) -> str:
+    """A setting as the configuration has it."""
+    return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else json.dumps(value)
+
+
+def locked() -> bool:
+    """Whether Snakemake's lock is on the folder: a run is at work, or one was killed."""
+    folder = Path(".snakemake/locks")
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def digest(value: Any) -> str:
@@ -189,6 +257,10 @@ def link(name: Path, target: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(wanted)
     fresh.replace(name)
+
+
+def _apart(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    return [name for name in {**new, **old} if old.get(name) != new.get(name)]
 
 
 def _stat(path: str, status: os.stat_result) -> tuple[str, int, int]:

@@ -1,14 +1,16 @@
 """The training loop that both networks share, and the crops that they see."""
 
 import json
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from irn.devices import autocast
 from irn.errors import IrnError
@@ -17,6 +19,7 @@ from irn.images import rescale
 from irn.networks import Classifier, IRNet, normalise
 from irn.parallel import map_in_order
 from irn.progress import progress
+from irn.weights import load_file, save_file
 
 POLY_POWER = 0.9
 REPORT_EVERY = 10  # steps
@@ -56,8 +59,9 @@ def train(
     precision: str,
     workers: int,
     metrics: Path | None,
+    checkpoint: "Checkpoint",
 ) -> None:
-    """Train `model` in place.
+    """Train `model` in place, from where `checkpoint` left it if it holds anything.
 
     Parameters
     ----------
@@ -66,6 +70,7 @@ def train(
     names: the images' names; each epoch takes them in another order, and drops the last partial batch.
     losses_of: a batch on `device` to its losses, of which `loss` is minimised and the others reported.
     metrics: where JSON lines of the mean losses go, if anywhere.
+    checkpoint: written after each epoch; for the caller to remove once the weights are written.
 
     Raises IrnError when there are fewer images than one batch holds, and when the loss is no finite number.
     """
@@ -81,19 +86,86 @@ def train(
     # Convolutions on CPUs are about a fifth faster in this layout.
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.train()
-    batches = _batches(sample, names, schedule, workers)
-    for step, samples in enumerate(progress(batches, steps, "training", "step")):
+    first = checkpoint.restore(model, optimiser, decay, report)
+    batches = _batches(sample, names, schedule, workers, first)
+    start = first * steps_per_epoch
+    for step, samples in enumerate(progress(batches, steps, "training", "step", start), start):
         batch = {name: torch.from_numpy(np.stack([s[name] for s in samples])).to(device) for name in samples[0]}
         with autocast(device, precision):
             losses = losses_of(batch)
         optimiser.zero_grad(set_to_none=True)
         losses["loss"].backward()
         optimiser.step()
-        report.add(step, float(decay.get_last_lr()[0]), losses)
+        try:
+            report.add(step, float(decay.get_last_lr()[0]), losses)
+        except IrnError:
+            checkpoint.remove()  # it may hold the numbers that went astray
+            raise
         decay.step()
+        if (step + 1) % steps_per_epoch == 0:
+            checkpoint.save((step + 1) // steps_per_epoch, model, optimiser, decay, report)
     model.eval()
     if metrics is not None:
         report.write(metrics)
+
+
+class Checkpoint:
+    """The state of a training after its last whole epoch, in a file beside the weights to come; what was killed goes on from it.
+
+    It holds for the same settings, code and input files alone; any other is left unread and written over.
+    """
+
+    def __init__(self, weights: Path, record: dict[str, Any], inputs: Iterable[Path | None]) -> None:
+        self.path = Path(weights).with_name(Path(weights).name + ".checkpoint")
+        found = [(str(path), path.stat()) for path in inputs if path is not None and path.exists()]
+        files = [(name, status.st_size, status.st_mtime_ns) for name, status in found]
+        self.made_by = json.dumps([record["settings"], record["code"], files], sort_keys=True)
+
+    def save(
+        self,
+        epochs: int,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        decay: torch.optim.lr_scheduler.LRScheduler,
+        report: "Report",
+    ) -> None:
+        """Write the state after so many epochs."""
+        contents = {
+            "made_by": self.made_by,
+            "epochs": epochs,
+            "model": model.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "decay": decay.state_dict(),
+            "lines": report.lines,
+            "recent": [{name: float(value) for name, value in losses.items()} for losses in report.recent],
+        }
+        save_file(self.path, contents)
+
+    def restore(
+        self,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        decay: torch.optim.lr_scheduler.LRScheduler,
+        report: "Report",
+    ) -> int:
+        """Put everything back as it was, and say after how many epochs; 0 where there is nothing that holds."""
+        if not self.path.exists():
+            return 0
+        contents = load_file(self.path)
+        if contents.get("made_by") != self.made_by:
+            return 0
+        model.load_state_dict(contents["model"])
+        optimiser.load_state_dict(contents["optimiser"])
+        decay.load_state_dict(contents["decay"])
+        device = next(model.parameters()).device
+        report.lines = contents["lines"]
+        report.recent = [{name: torch.tensor(value, device=device) for name, value in losses.items()} for losses in contents["recent"]]
+        print(f"going on after epoch {contents['epochs']}, from {self.path}", file=sys.stderr)
+        return int(contents["epochs"])
+
+    def remove(self) -> None:
+        """Delete the file, now that the training's outcome is safe."""
+        self.path.unlink(missing_ok=True)
 
 
 class Report:
@@ -126,12 +198,12 @@ class Report:
             partial.write_text("".join(json.dumps(line) + "\n" for line in self.lines), encoding="utf-8")
 
 
-def _batches(sample: Callable[[Place], Sample], names: list[str], schedule: Schedule, workers: int) -> Iterator[list[Sample]]:
-    """Lists of samples, epoch after epoch, each in an order of its own, without the last partial batch."""
+def _batches(sample: Callable[[Place], Sample], names: list[str], schedule: Schedule, workers: int, first: int) -> Iterator[list[Sample]]:
+    """Lists of samples, epoch after epoch from `first` on, each in an order of its own, without the last partial batch."""
     whole = len(names) // schedule.batch_size * schedule.batch_size
     places = (
         Place(epoch, int(index))
-        for epoch in range(schedule.epochs)
+        for epoch in range(first, schedule.epochs)
         for index in np.random.default_rng([schedule.seed, epoch]).permutation(len(names))[:whole]
     )
     samples = map_in_order(sample, places, workers, lambda place: names[place.index])

@@ -1,5 +1,6 @@
 """Weights files: one file holds all that its stage needs (docs/caches.md)."""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -39,8 +40,16 @@ def save_weights(
         "mean_displacement": mean_displacement,
         "provenance": json.dumps(provenance, sort_keys=True),
     }
+    save_file(path, contents)
+
+
+def save_file(path: Path, contents: Contents) -> None:
+    """Write a dictionary for `load_file`."""
+    # Written by torch itself, a full disk would be a RuntimeError like any other.
+    buffer = io.BytesIO()
+    torch.save(contents, buffer)
     with whole_file(path) as partial:
-        torch.save(contents, partial)
+        partial.write_bytes(buffer.getbuffer())
 
 
 def load_classifier(path: Path) -> tuple[Classifier, Contents]:

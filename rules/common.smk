@@ -6,7 +6,7 @@ sys.path.insert(0, workflow.basedir)
 
 from irn.config import check_config
 from irn.errors import IrnError
-from irn.store import PER_IMAGE, Plan
+from irn.store import Plan
 
 try:
     config = check_config(config)
@@ -52,6 +52,16 @@ def shard_of(stage):
     return f"{store(stage)}/{{shard}}.h5"
 
 
+def external_checked(stage):
+    """What says that CAMs from elsewhere are sound, for files that are still to be made; it changes nothing in others."""
+    return lambda wildcards: (
+        f"{store('check_cams')}/checked"
+        if "check_cams" in plan.stages
+        and not Path(store(stage), f"{wildcards.shard}.h5").is_file()
+        else []
+    )
+
+
 def shard_option(wildcards):
     return wildcards.shard.replace("-of-", "/")
 
@@ -72,9 +82,21 @@ def training_labels(wildcards):
         dag.forceall
         or {"train_irn", "make_ir_labels", weights("train_irn")} & dag.forcerun
     )
-    if forced or not Path(weights("train_irn")).is_file():
+    if forced or not irn_is_trained():
         return files
     return [ancient(path) for path in files if Path(path).is_file()]
+
+
+def irn_is_trained():
+    """Whether IRNet's weights are there, and no older than the file of the backbone that they stand on.
+
+    Snakemake does not look at times of a job behind ancient files that are made again.
+    """
+    trained, backbone = Path(weights("train_irn")), Path(backbone_file("train_irn"))
+    if not (trained.is_file() and backbone.is_file()):
+        return False
+    known_by_content = config["pretrained"] not in (None, "imagenet")
+    return known_by_content or backbone.stat().st_mtime <= trained.stat().st_mtime
 
 
 def weights(stage):
@@ -86,21 +108,17 @@ def backbone_file(stage):
     if config["pretrained"] == "imagenet":
         return f"{store('download_backbone')}/backbone.pt"
     if config["pretrained"]:
-        return config["pretrained"]
+        # Known by its content, so its time does not count.
+        return ancient(config["pretrained"])
     return weights("train_cam") if stage == "train_irn" else []
 
 
 def everything():
     """All that a run has made when it is complete."""
     files = [f"results/{config['run']}/run.json"]
-    for stage in plan.stages:
-        if stage in PER_IMAGE:
-            files += shards(stage)
-        elif stage.startswith("train_"):
-            files.append(weights(stage))
     if "evaluate" in plan.stages:
         files.append(f"results/{config['run']}/scores.csv")
-    return files
+    return files + [file for stage in plan.stages for file in plan.files(stage)]
 
 
 def more(first):
@@ -108,6 +126,27 @@ def more(first):
     return lambda wildcards, attempt: first * attempt
 
 
+def check_arrays():
+    """Refuse limits under which SLURM's executor waits without end for the rest of a job array."""
+    if not getattr(workflow.executor_settings, "array_jobs", None):
+        return
+    limits = [name for name in workflow.global_resources if not name.startswith("_")]
+    if workflow.resource_settings.cores:
+        limits.append("cores")
+    if workflow.resource_settings.nodes < config["shards"]:
+        limits.append("jobs")
+    if limits and config["shards"] > 1:
+        raise IrnError(
+            f"snakemake: a limit on {', '.join(limits)} holds shards back, and a job array would wait for them for ever;"
+            " take profiles/slurm by --workflow-profile and drop the limit, or add --slurm-array-jobs ''"
+        )
+
+
 onstart:
+    try:
+        check_arrays()
+    except IrnError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
     # So that the files of stages that are done can be looked at while others run.
     plan.open()

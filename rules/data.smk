@@ -41,6 +41,8 @@ rule build_manifest:
         f"{store('build_manifest')}/build_manifest.log",
     benchmark:
         f"{store('build_manifest')}/benchmark.tsv"
+    # With check_cams, so that mistakes in the data are found before anything is submitted to a cluster.
+    localrule: True
     conda:
         conda_env
     threads: 1
@@ -68,6 +70,38 @@ rule build_manifest:
         " --out-labels {output.labels}"
         " {params.splits}"
         " {params.labels_csv}"
+        " > {log} 2>&1"
+
+
+# Only with cam.external.
+rule check_cams:
+    input:
+        manifest=rules.build_manifest.output.manifest,
+        labels=rules.build_manifest.output.labels,
+        cams=config["cam"]["external"] or [],
+    output:
+        checked=touch(f"{store('check_cams')}/checked"),
+    log:
+        f"{store('check_cams')}/check_cams.log",
+    benchmark:
+        f"{store('check_cams')}/benchmark.tsv"
+    localrule: True
+    conda:
+        conda_env
+    threads: 1
+    resources:
+        mem_mb=more(1000),
+        runtime=more(20),
+    params:
+        split=plan.image_split,
+    message:
+        "Checking the CAMs from elsewhere"
+    shell:
+        "irn check-cams"
+        " --manifest {input.manifest}"
+        " --labels {input.labels}"
+        " --cams {input.cams}"
+        " --split '{params.split}'"
         " > {log} 2>&1"
 
 

@@ -5,6 +5,7 @@ rule make_ir_labels:
     input:
         manifest=rules.build_manifest.output.manifest,
         cams=shard_of("make_cams"),
+        checked=external_checked("make_ir_labels"),
     output:
         ir_labels=f"{store('make_ir_labels')}/{{shard}}.h5",
     log:

@@ -6,6 +6,7 @@ rule random_walk:
         manifest=rules.build_manifest.output.manifest,
         cams=shard_of("make_cams"),
         fields=shard_of("infer_fields"),
+        checked=external_checked("random_walk"),
     output:
         walks=f"{store('random_walk')}/{{shard}}.h5",
     log:

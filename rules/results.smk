@@ -16,9 +16,9 @@ rule evaluate:
         f"{store('evaluate')}/benchmark.tsv"
     conda:
         conda_env
-    threads: 1
+    threads: 16
     resources:
-        mem_mb=more(2000),
+        mem_mb=lambda wildcards, threads, attempt: (1000 + 300 * threads) * attempt,
         runtime=more(60),
     params:
         class_masks=lambda wildcards: plan.masks("class"),
@@ -41,6 +41,7 @@ rule evaluate:
         " --thresholds-out {output.thresholds}"
         " --cam-threshold {params.cam_threshold}"
         " --split '{params.split}'"
+        " --workers {threads}"
         " > {log} 2>&1"
 
 

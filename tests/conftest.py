@@ -6,12 +6,14 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from golden_cases import GOLDEN, NetworkCase, release_checkpoint
-from helpers import run
+from helpers import SMALL, run, snakemake
 
 from irn.images import read_image
 
@@ -37,3 +39,13 @@ def network_case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NetworkCa
     # 0.4 GB, which the next sessions' folders would keep.
     for file in files:
         file.unlink()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a small run of the demonstration is complete; tests leave it as it is."""
+    folder = tmp_path_factory.mktemp("workflow")
+    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    result = snakemake(folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder

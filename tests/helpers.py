@@ -1,5 +1,10 @@
-"""What several test files need: commands run in this process, and small images."""
+"""What several test files need: commands run in this process, the workflow, and small images."""
 
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +14,16 @@ from scipy import ndimage
 
 from irn.cache import CacheReader
 from irn.cli import main
+
+ROOT = Path(__file__).parents[1]
+# The demonstration, smaller.
+SMALL = {
+    "run": "small",
+    "dataset": {"demo": {"images": 24, "size": 96}},
+    "cam": {"epochs": 1, "batch_size": 4, "crop_size": 64, "long_side": [64, 96], "scales": [1.0, 1.5]},
+    "irn": {"epochs": 1, "batch_size": 4, "crop_size": 80, "scale": [0.8, 1.2]},
+    "show": {"images": 2},
+}
 
 
 def run(*arguments: object) -> None:
@@ -31,6 +46,26 @@ def refused(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: object
     assert len(said.err.splitlines()) == 1, said.err
     assert sorted(folder.rglob("*")) == before
     return said.err.rstrip("\n")
+
+
+def snakemake(
+    folder: Path, *arguments: str, checkout: Path = ROOT, environment: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run the workflow of a checkout in a folder of its own, with the settings of its small.yaml."""
+    command = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", str(checkout / "Snakefile"), "--directory", str(folder)]
+    command += ["--cores", "2", "--configfile", str(folder / "small.yaml"), *arguments]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+    return subprocess.run(command, capture_output=True, text=True, env={**clean, **(environment or {})}, check=False, cwd=checkout)
+
+
+def rules_to_run(folder: Path, *arguments: str, checkout: Path = ROOT, environment: Mapping[str, str] | None = None) -> set[str]:
+    """The rules that a dry run lists."""
+    result = snakemake(folder, "--dry-run", *arguments, checkout=checkout, environment=environment)
+    said = result.stdout + result.stderr
+    assert result.returncode == 0, said
+    rules = set(re.findall(r"^(\w+) +\d+$", result.stdout, re.M)) - {"total", "all"}
+    assert rules or "Nothing to be done" in said, said
+    return rules
 
 
 def read_all(paths: Path | list[Path], kind: str) -> dict[str, dict[str, np.ndarray]]:

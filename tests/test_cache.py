@@ -14,7 +14,7 @@ from irn.errors import IrnError
 PROVENANCE = {"stage": "a_stage", "settings": {"scales": [1.0, 0.5]}}
 KINDS = ("cam", "ir_label", "field", "walk", "label")
 # How far values may come back from what was written; 0: exactly as written.
-ROUNDING = {"cam": 2**-12, "high_res": 2**-12, "boundary": 2**-12, "displacement": 0.0, "walk": 0.0, "instance_score": 0.0}
+ROUNDING = {"cam": 4e-4, "high_res": 4e-4, "boundary": 2**-12, "displacement": 0.0, "walk": 0.0, "instance_score": 0.0}
 
 Arrays = dict[str, np.ndarray]
 

@@ -31,6 +31,7 @@ REQUIRED = {
     "make-demo-data": ["--out", "o"],
     "build-manifest": ["--kind", "voc", "--root", "r", "--out-manifest", "m", "--out-labels", "l"],
     "download-backbone": ["--out", "o"],
+    "check-cams": ["--cams", "c", "--manifest", "m", "--labels", "l"],
     "train-cam": ["--manifest", "m", "--labels", "l", "--out", "o"],
     "make-cams": ["--manifest", "m", "--labels", "l", "--weights", "w", "--out", "o"],
     "make-ir-labels": ["--manifest", "m", "--cams", "c", "--out", "o"],
@@ -42,6 +43,8 @@ REQUIRED = {
     "show": ["--manifest", "m", "--out", "o"],
     "link-results": ["--folders", "a=b", "--out", "o"],
     "import-weights": ["--cam", "c", "--irn", "i", "--out-cam", "a", "--out-irn", "b"],
+    "status": [],
+    "free-store": [],
 }
 
 
@@ -171,7 +174,7 @@ class TestBadOptions:
     def test_unknown_options(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, unknown: str) -> None:
         assert unknown.split()[0] in refused(capsys, tmp_path, command, *REQUIRED[command], unknown)
 
-    @pytest.mark.parametrize("command", COMMANDS)
+    @pytest.mark.parametrize("command", [command for command in COMMANDS if REQUIRED[command]])
     def test_missing_options(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
         said = refused(capsys, tmp_path, command)
         assert all(option in said for option in REQUIRED[command] if option.startswith("--"))

@@ -1,11 +1,15 @@
 """Work in several processes: the same results in the same order, and a clear word when a process dies."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from irn.errors import IrnError
@@ -70,6 +74,33 @@ def test_a_worker_that_is_killed(at: int) -> None:
         list(map_in_order(partial(die, at=at), range(12), 2, name))
     assert "\n" not in str(caught.value)
     assert "--workers" in str(caught.value)
+
+
+WAITS = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from test_parallel import map_in_order, pid_of, name
+for pid in map_in_order(pid_of, range(8), 2, name):
+    print(pid, flush=True)
+time.sleep(60)
+"""
+
+
+def pid_of(item: int) -> int:
+    return os.getpid()
+
+
+def test_workers_end_when_the_stage_is_killed() -> None:
+    command = [sys.executable, "-c", WAITS, str(Path(__file__).parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stage:
+        assert stage.stdout is not None
+        workers = {int(stage.stdout.readline()) for _ in range(3)}
+        stage.kill()
+    until = time.monotonic() + 20
+    while workers and time.monotonic() < until:
+        time.sleep(0.1)
+        workers = {pid for pid in workers if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE}
+    assert not workers
 
 
 def test_few_results_are_held_however_many_items_there_are() -> None:

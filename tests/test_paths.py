@@ -1,9 +1,11 @@
 """Which pixels form pairs and what lies between them, against the definitions and against cases drawn by hand."""
 
+import numpy as np
 import pytest
+import torch
 from twins import slow_half_disc, slow_path
 
-from irn.ops.paths import pair_offsets, path_offsets
+from irn.ops.paths import pair_offsets, path_maxima, path_offsets
 
 
 @pytest.mark.parametrize("radius", range(1, 14))
@@ -53,3 +55,20 @@ def test_a_mirrored_pair_has_the_mirrored_path() -> None:
     for dy, dx in slow_half_disc(7):
         assert set(path_offsets(dy, -dx)) == {(y, -x) for y, x in path_offsets(dy, dx)}
         assert set(path_offsets(-dy, -dx)) == {(-y, -x) for y, x in path_offsets(dy, dx)}
+
+
+@pytest.mark.parametrize(
+    ("shape", "radius"), [((1, 12, 17), 4), ((2, 10, 19), 10), ((3, 9, 8), 3), ((1, 5, 9), 5), ((1, 4, 3), 2), ((2, 3, 9), 4)]
+)
+def test_path_maxima(shape: tuple[int, int, int], radius: int) -> None:
+    maps = np.random.default_rng(radius).integers(-50, 50, shape)
+    batch, height, width = shape
+    rows, columns = max(0, height - radius + 1), max(0, width - 2 * radius + 2)
+    expected = np.zeros((len(pair_offsets(radius)), batch, rows, columns), maps.dtype)
+    for k, offset in enumerate(pair_offsets(radius)):
+        for b, y, x in np.ndindex(batch, rows, columns):
+            expected[k, b, y, x] = max(maps[b, y + dy, x + radius - 1 + dx] for dy, dx in slow_path(*offset))
+    for dtype in (torch.int32, torch.float32, torch.float64):
+        found = path_maxima(torch.from_numpy(maps).to(dtype), radius)
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found.numpy(), expected)

@@ -4,7 +4,7 @@ import json
 import math
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from irn.networks import normalise
 from irn.stages.train_cam import ClassifierSample
 from irn.stages.train_irn import PairSample
 from irn.tables import ImageRecord
-from irn.training import Place, normalised, random_view
+from irn.training import Checkpoint, Place, normalised, random_view
 from irn.weights import load_classifier, load_irnet
 
 SIZES = {"a": (60, 80), "b": (75, 50), "c": (64, 64), "d": (40, 90), "e": (20, 30), "f": (70, 100)}
@@ -178,6 +178,79 @@ class TestCommands:
         # Each line is the mean of ten steps.
         first, last = (json.loads(line)["loss"] for line in metrics.read_text(encoding="utf-8").splitlines()[1:])
         assert last < 0.95 * first
+
+
+def killed_after(monkeypatch: pytest.MonkeyPatch, epochs: int, *command: object) -> None:
+    """Run a training that dies as soon as its checkpoint after so many epochs is on disk."""
+    save = Checkpoint.save
+
+    def save_and_die(self: Checkpoint, done: int, *state: Any) -> None:
+        save(self, done, *state)
+        if done == epochs:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            run(*command)
+
+
+def without_speed(path: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
+
+
+class TestCheckpoints:
+    @pytest.mark.parametrize("stage", ["cam", "irn"])
+    @pytest.mark.parametrize("epochs", [1, 3])
+    def test_what_was_killed_ends_as_if_it_had_not_been(
+        self,
+        data: Data,
+        cam: Trained,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        stage: str,
+        epochs: int,
+    ) -> None:
+        def command(folder: Path) -> list[object]:
+            options = ["--epochs", 3, "--momentum", 0.5, "--metrics", folder / "m.jsonl"]
+            if stage == "cam":
+                return cam_command(data, folder / "w.pt", "--from-scratch", *options)
+            return irn_command(data, cam.weights, folder / "w.pt", *options)
+
+        run(*command(tmp_path / "one"))
+        killed_after(monkeypatch, epochs, *command(tmp_path / "other"))
+        assert sorted(path.name for path in (tmp_path / "other").iterdir()) == ["w.pt.checkpoint"]
+        capsys.readouterr()
+        run(*command(tmp_path / "other"))
+        assert f"going on after epoch {epochs}" in capsys.readouterr().err
+        assert same_bytes(tensors(tmp_path / "one" / "w.pt"), tensors(tmp_path / "other" / "w.pt"))
+        assert without_speed(tmp_path / "one" / "m.jsonl") == without_speed(tmp_path / "other" / "m.jsonl")
+        assert sorted(path.name for path in (tmp_path / "other").iterdir()) == ["m.jsonl", "w.pt"]
+
+    @pytest.mark.parametrize("change", ["setting", "input"])
+    def test_it_does_not_hold_for_another_training(
+        self, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], change: str
+    ) -> None:
+        labels = tmp_path / "labels.csv"
+        labels.write_bytes(data.labels.read_bytes())
+        mine = data._replace(labels=labels)
+        killed_after(monkeypatch, 1, *cam_command(mine, tmp_path / "w.pt", "--from-scratch", "--seed", 1))
+        if change == "input":
+            labels.write_text(labels.read_text(encoding="utf-8").replace("dark,bright", "bright,dark"), encoding="utf-8")
+        capsys.readouterr()
+        run(*cam_command(mine, tmp_path / "w.pt", "--from-scratch", "--seed", 2 if change == "setting" else 1))
+        assert "going on" not in capsys.readouterr().err
+
+    def test_a_damaged_one_is_refused_by_name(
+        self, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = cam_command(data, tmp_path / "w.pt", "--from-scratch")
+        killed_after(monkeypatch, 1, *command)
+        checkpoint = tmp_path / "w.pt.checkpoint"
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-1000])
+        assert f"{checkpoint}: not a readable weights file" in refused(capsys, tmp_path, *command)
 
 
 class TestMistakes:

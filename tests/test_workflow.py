@@ -2,56 +2,23 @@
 
 import csv
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import yaml
+from helpers import ROOT, SMALL, snakemake
 
-ROOT = Path(__file__).parents[1]
-SNAKEMAKE = Path(sys.executable).with_name("snakemake")
-SMALL = {
-    "run": "small",
-    "dataset": {"demo": {"images": 24, "size": 96}},
-    "cam": {"epochs": 1, "batch_size": 4, "crop_size": 64, "long_side": [64, 96], "scales": [1.0, 1.5]},
-    "irn": {"epochs": 1, "batch_size": 4, "crop_size": 80, "scale": [0.8, 1.2]},
-    "show": {"images": 2},
-}
+from irn.config import read_config
+from irn.store import Plan
+
 STAGES = [
     "make_demo_data", "build_manifest", "train_cam", "make_cams", "make_ir_labels", "train_irn", "infer_fields",
     "random_walk", "make_labels", "evaluate", "show",
 ]  # fmt: skip
-
-
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the workflow in a folder of its own, with the settings of its small.yaml."""
-    command = [str(SNAKEMAKE), "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder), "--cores", "2"]
-    arguments = ("--configfile", str(folder / "small.yaml"), *arguments)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment, check=False, cwd=ROOT)
-
-
-def rules_to_run(folder: Path, *config: str) -> set[str]:
-    """The rules that a dry run lists, for settings given as key=value."""
-    result = snakemake(folder, "--dry-run", *(("--config", *config) if config else ()))
-    assert result.returncode == 0, result.stdout + result.stderr
-    return set(re.findall(r"^(\w+) +\d+$", result.stdout, re.M)) - {"total", "all"}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the small run is complete."""
-    folder = tmp_path_factory.mktemp("workflow")
-    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
-    result = snakemake(folder)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return folder
 
 
 def test_results_are_seen_in_the_folder_of_the_run(finished: Path) -> None:
@@ -81,30 +48,21 @@ def test_nothing_is_left_to_do_and_nothing_half_written(finished: Path) -> None:
     assert not list(finished.rglob("*.partial"))
 
 
+def test_the_files_of_each_stage_are_those_that_the_store_names(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished)
+    plan = Plan(read_config([finished / "small.yaml"]))
+    for stage in STAGES:
+        about = {"key.json", "metrics.jsonl", *(path.name for path in plan.folder(stage).glob("*.log"))}
+        found = {str(path) for path in plan.folder(stage).iterdir() if path.name not in about and not path.name.endswith("benchmark.tsv")}
+        assert found == set(plan.files(stage))
+
+
 def test_logs_hold_no_progress_bars(finished: Path) -> None:
     logs = list((finished / "results/store").rglob("*.log"))
     assert len(logs) == len(STAGES)
     for log in logs:
         if log.name != "evaluate.log":
             assert log.read_text() == "", log
-
-
-@pytest.mark.parametrize(
-    ("setting", "rules"),
-    [
-        ("walk={beta: 5}", {"random_walk", "make_labels", "evaluate", "show", "link_results"}),
-        ("labels={instance_threshold: 0.35}", {"make_labels", "evaluate", "show", "link_results"}),
-        ("evaluate={cam_threshold: 0.3}", {"evaluate", "link_results"}),
-        ("ir_labels={foreground_threshold: 0.4}", set(STAGES[4:]) | {"link_results"}),
-        ("cam={scales: [1]}", set(STAGES[3:]) | {"link_results"}),
-        ("momentum=0.5", set(STAGES[2:]) | {"link_results"}),
-        ("shards=2", {"make_cams", "make_ir_labels", "infer_fields", "random_walk", "make_labels", "evaluate", "show", "link_results"}),
-        ("gpus=1", set()),
-        ("run=other", {"link_results"}),
-    ],
-)
-def test_an_edit_reruns_what_depends_on_it(finished: Path, setting: str, rules: set[str]) -> None:
-    assert rules_to_run(finished, setting) == rules
 
 
 def test_the_same_seed_gives_the_same_labels_to_the_byte(finished: Path, tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ from typing import Any
 
 import torch
 
-from irn.ops.paths import pair_offsets, path_offsets
+from irn.ops.paths import pair_offsets, path_maxima
 
 EPSILON = 1e-5
 UNSURE = 255
+# What a pair is: none of both ends sure, or both background, or both on one class, or of different classes.
+BACKGROUND, FOREGROUND, DIFFERENT = 1, 2, 3
+KINDS = 4
 
 
 def pair_losses(boundary_logits: torch.Tensor, displacement: torch.Tensor, label: torch.Tensor, radius: int) -> dict[str, torch.Tensor]:
@@ -25,26 +28,29 @@ def pair_losses(boundary_logits: torch.Tensor, displacement: torch.Tensor, label
     `positive_affinity`, `negative_affinity`, `foreground_displacement`, `background_displacement`. Only pairs with both
     ends sure count, from sources whose whole neighbourhood lies in the map.
     """
-    source, partner = _pair_views(label, radius)
-    sure = (source != UNSURE) & (partner != UNSURE)
-    same = sure & (source == partner)
-    background, foreground, different = same & (source == 0), same & (source != 0), sure & (source != partner)
-
-    affinity = 1 - torch.sigmoid(_PathMaximum.apply(boundary_logits[:, 0], radius))
+    kinds = _pair_kinds(label, radius)
+    logits = boundary_logits.reshape(-1)
+    # An affinity depends on one pixel, the path's maximum: it is enough to count how often each pixel is that, for pairs of each kind.
+    order = logits.detach().argsort()
+    rank = torch.empty_like(order, dtype=torch.int32)
+    rank[order] = torch.arange(len(order), dtype=torch.int32, device=order.device)
+    largest = path_maxima(rank.reshape(label.shape), radius)
+    times = torch.bincount((largest + len(order) * kinds.int()).reshape(-1), minlength=KINDS * len(order)).reshape(KINDS, -1)
+    times = times.to(logits.dtype)
+    pairs = times.sum(1)
+    affinity = 1 - torch.sigmoid(logits[order])
     attract = -torch.log(affinity + EPSILON)
     repel = -torch.log(1 + EPSILON - affinity)
 
-    start, end = _pair_views(displacement, radius)
-    offsets = displacement.new_tensor(pair_offsets(radius)).reshape(-1, 1, 2, 1, 1)
-    difference = start - end
-    # Both ends of a pair on one object point at one centroid, so their displacements differ by their offset.
-    foreground_error = (difference - offsets).abs().sum(2)
-    background_error = difference.abs().sum(2)
+    def mean(values: torch.Tensor, kind: int) -> torch.Tensor:
+        return (values * times[kind]).sum() / (pairs[kind] + EPSILON)
+
+    background_error, foreground_error = _DisplacementErrors.apply(displacement, kinds, radius)
     return {
-        "positive_affinity": (_mean(attract, background) + _mean(attract, foreground)) / 2,
-        "negative_affinity": _mean(repel, different),
-        "foreground_displacement": _mean(foreground_error, foreground, coordinates=2),
-        "background_displacement": _mean(background_error, background, coordinates=2),
+        "positive_affinity": (mean(attract, BACKGROUND) + mean(attract, FOREGROUND)) / 2,
+        "negative_affinity": mean(repel, DIFFERENT),
+        "foreground_displacement": foreground_error / (2 * pairs[FOREGROUND] + EPSILON),
+        "background_displacement": background_error / (2 * pairs[BACKGROUND] + EPSILON),
     }
 
 
@@ -53,52 +59,54 @@ def total_loss(losses: dict[str, torch.Tensor]) -> torch.Tensor:
     return sum(losses.values(), start=torch.zeros_like(losses["positive_affinity"])) / 2
 
 
-def _mean(values: torch.Tensor, chosen: torch.Tensor, coordinates: int = 1) -> torch.Tensor:
-    """Mean of the chosen values, each of which is the sum over so many coordinates."""
-    return (values * chosen).sum() / (coordinates * chosen.sum().to(values.dtype) + EPSILON)
-
-
-def _pair_views(maps: torch.Tensor, radius: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Values at the sources, (1, ..., h, w), and at all their partners, (P, ..., h, w), of maps (..., H, W)."""
-    h, w, left = _source_window(maps, radius)
-    source = maps[..., :h, left : left + w]
-    partners = [maps[..., dy : dy + h, left + dx : left + dx + w] for dy, dx in pair_offsets(radius)]
-    return source[None], torch.stack(partners)
-
-
-def _source_window(maps: torch.Tensor, radius: int) -> tuple[int, int, int]:
-    """Height and width of the window of sources, and its first column."""
+def _window(maps: torch.Tensor, radius: int, dy: int = 0, dx: int = 0) -> torch.Tensor:
+    """View (..., h, w) of the sources in maps (..., H, W), or of their partners at (dy, dx)."""
     height, width = maps.shape[-2:]
-    return max(0, height - radius + 1), max(0, width - 2 * radius + 2), radius - 1
+    rows, columns = max(0, height - radius + 1), max(0, width - 2 * radius + 2)
+    left = radius - 1 + dx
+    return maps[..., dy : dy + rows, left : left + columns]
 
 
-class _PathMaximum(torch.autograd.Function):
-    """(B, H, W) to (P, B, h, w): the maximum on the path of every pair; its gradient goes to the pixel that has it."""
+def _pair_kinds(label: torch.Tensor, radius: int) -> torch.Tensor:
+    """(B, H, W) uint8 labels to (P, B, h, w) uint8, what every pair is."""
+    source = _window(label, radius)
+    alike = torch.where(source == 0, BACKGROUND, FOREGROUND).byte()
+    different = torch.full_like(alike, DIFFERENT)
+    kinds = label.new_empty((len(pair_offsets(radius)), *source.shape))
+    for kind, offset in zip(kinds, pair_offsets(radius), strict=True):
+        partner = _window(label, radius, *offset)
+        kind[:] = torch.where(source == partner, alike, different)
+        kind *= (source != UNSURE) & (partner != UNSURE)
+    return kinds
+
+
+class _DisplacementErrors(torch.autograd.Function):
+    """Sums of |difference of displacements - wanted difference| over background pairs and over foreground pairs.
+
+    Their gradients are sums of signs, taken pair offset by pair offset along with the values: nothing is kept for each pair.
+    """
 
     @staticmethod
-    def forward(ctx: Any, maps: torch.Tensor, radius: int) -> torch.Tensor:
-        h, w, left = _source_window(maps, radius)
-        width = maps.shape[-1]
-        rows = torch.arange(h, device=maps.device)[:, None] * width
-        pixel = rows + torch.arange(left, left + w, device=maps.device)
-        offsets = pair_offsets(radius)
-        maxima = maps.new_empty((len(offsets), len(maps), h, w))
-        where = torch.empty(maxima.shape, dtype=torch.int32, device=maps.device)
-        for k, offset in enumerate(offsets):
-            path = path_offsets(*offset)
-            views = torch.stack([maps[:, y : y + h, left + x : left + x + w] for y, x in path])
-            maxima[k], index = views.max(0)
-            steps = torch.tensor([y * width + x for y, x in path], device=maps.device)
-            where[k] = pixel + steps[index]
-        ctx.save_for_backward(where)
-        ctx.shape = maps.shape
-        return maxima
+    def forward(ctx: Any, displacement: torch.Tensor, kinds: torch.Tensor, radius: int) -> tuple[torch.Tensor, torch.Tensor]:
+        source = _window(displacement, radius).contiguous()
+        sums = displacement.new_zeros(2)
+        gradients = displacement.new_zeros((2, *displacement.shape))
+        at_source = source.new_zeros((2, *source.shape))
+        offsets = displacement.new_tensor(pair_offsets(radius))[:, :, None, None]
+        for (dy, dx), offset, kind in zip(pair_offsets(radius), offsets, kinds, strict=True):
+            difference = source - _window(displacement, radius, dy, dx)
+            # Both ends of a pair on one object point at one centroid, so their displacements differ by their offset.
+            for i, (which, error) in enumerate(((BACKGROUND, difference), (FOREGROUND, difference - offset))):
+                error = error * (kind == which)[:, None]
+                sign = error.sign()
+                sums[i] += torch.dot(error.reshape(-1), sign.reshape(-1))
+                at_source[i] += sign
+                _window(gradients[i], radius, dy, dx).sub_(sign)
+        _window(gradients, radius).add_(at_source)
+        ctx.save_for_backward(gradients)
+        return sums[0], sums[1]
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (where,) = ctx.saved_tensors
-        batch, height, width = ctx.shape
-        result = gradient.new_zeros((batch, height * width))
-        for k in range(len(where)):
-            result.scatter_add_(1, where[k].reshape(batch, -1).long(), gradient[k].reshape(batch, -1))
-        return result.reshape(ctx.shape), None
+    def backward(ctx: Any, background: torch.Tensor, foreground: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (gradients,) = ctx.saved_tensors
+        return background * gradients[0] + foreground * gradients[1], None, None

@@ -3,6 +3,8 @@
 from functools import cache
 
 import numpy as np
+import torch
+from torch.nn import functional
 
 
 @cache
@@ -25,3 +27,56 @@ def path_offsets(dy: int, dx: int) -> tuple[tuple[int, int], ...]:
     ys, xs = np.meshgrid(np.arange(min(dy, 0), max(dy, 0) + 1), np.arange(min(dx, 0), max(dx, 0) + 1), indexing="ij")
     near = np.abs(dy * xs - dx * ys) < np.hypot(dy, dx)
     return tuple((int(y), int(x)) for y, x in zip(ys[near], xs[near], strict=True))
+
+
+def path_maxima(maps: torch.Tensor, radius: int) -> torch.Tensor:
+    """The largest value on the path of every pair whose source has its whole neighbourhood in the map.
+
+    maps: (B, H, W) of any number type. Returns (P, B, H - radius + 1, W - 2 radius + 2), pairs as in `pair_offsets`,
+    sources from column radius - 1 on; no source at all where that leaves no row or column.
+    """
+    height, width = maps.shape[-2:]
+    front, count = radius - 1, maps.numel()
+    # In one line of pixels, each step on a path is a shift. What a shift brings in from beyond a map reaches no source that counts.
+    line = functional.pad(maps.reshape(-1), (front, front * (width + 1)))
+    planes = line.new_zeros((len(pair_offsets(radius)) + 1, len(line)))
+    planes[-1] = line
+    for plane, pieces in _path_pieces(radius):
+        target = planes[plane, front : front + count]
+        for i, (piece, dy, dx) in enumerate(pieces):
+            values = planes[piece, front + dy * width + dx :][:count]
+            if i == 0:
+                target.copy_(values)
+            else:
+                torch.maximum(target, values, out=target)
+    found = planes[:-1, front : front + count].reshape(-1, *maps.shape)
+    return found[..., : max(0, height - front), front : max(front, width - front)]
+
+
+@cache
+def _path_pieces(radius: int) -> tuple[tuple[int, tuple[tuple[int, int, int], ...]], ...]:
+    """How each path is put together from shorter ones, shortest first: its number in `pair_offsets`, and (number, dy, dx) of each piece.
+
+    The piece is the path of that number, moved by (dy, dx); number -1 is the single pixel. At radius 10, 2,134 pixels become 323 pieces.
+    """
+    offsets = pair_offsets(radius)
+    numbers = {(0, 0): -1}
+    result = []
+    for offset in sorted(offsets, key=lambda offset: offset[0] ** 2 + offset[1] ** 2):
+        path = path_offsets(*offset)
+        fitting = []
+        for y, x in path:
+            for end_y, end_x in path:
+                step = (end_y - y, end_x - x)
+                if step in numbers:
+                    moved = {(y + dy, x + dx) for dy, dx in path_offsets(*step)} | {(y, x)}
+                    if moved <= set(path):
+                        fitting.append((moved, (numbers[step], y, x)))
+        missing, pieces = set(path), []
+        while missing:
+            covered, piece = max(fitting, key=lambda found: len(found[0] & missing))
+            missing -= covered
+            pieces.append(piece)
+        numbers[offset] = offsets.index(offset)
+        result.append((numbers[offset], tuple(pieces)))
+    return tuple(result)

@@ -6,8 +6,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 from scipy.special import gammaln
+from torch.nn import functional
 
-from irn.ops.paths import pair_offsets, path_offsets
+from irn.ops.paths import pair_offsets, path_maxima
 
 # Sum of the Chebyshev coefficients that may be left out; scores stand in float32, whose own error is about as large.
 SERIES_TOLERANCE = 1e-6
@@ -50,18 +51,9 @@ def affinities(boundary: torch.Tensor, radius: int) -> torch.Tensor:
 
     boundary: (h, w) float32 in [0, 1]. Returns (P, h, w) float32, 0 where the partner lies outside the map.
     """
-    h, w = boundary.shape
-    offsets = pair_offsets(radius)
-    planes = boundary.new_zeros((len(offsets), h, w))
-    for plane, (dy, dx) in zip(planes, offsets, strict=True):
-        left, right = max(0, -dx), min(w, w - dx)
-        if dy >= h or left >= right:
-            continue
-        largest = boundary.new_zeros((h - dy, right - left))
-        for y, x in path_offsets(dy, dx):
-            torch.maximum(largest, boundary[y : y + h - dy, left + x : right + x], out=largest)
-        plane[: h - dy, left:right] = 1 - largest
-    return planes
+    edge = radius - 1
+    # Beyond the map all is boundary.
+    return 1 - path_maxima(functional.pad(boundary, (edge, edge, 0, edge), value=1)[None], radius)[:, 0]
 
 
 def chebyshev_coefficients(power: int) -> np.ndarray:

@@ -2,14 +2,9 @@
 
 from pathlib import Path
 
-import torch
-
-from irn.files import whole_file
-from irn.weights import imagenet_state_dict
+from irn.weights import imagenet_state_dict, save_file
 
 
 def download_backbone(backbone: str, out: Path) -> None:
     """Write the state dict of a backbone trained on ImageNet. Raises IrnError where it cannot be downloaded."""
-    state_dict = imagenet_state_dict(backbone)
-    with whole_file(out) as partial:
-        torch.save(state_dict, partial)
+    save_file(out, imagenet_state_dict(backbone))

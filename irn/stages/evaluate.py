@@ -25,6 +25,7 @@ from irn.ops.scores import (
     mean_of_defined,
     object_classes,
 )
+from irn.parallel import default_workers, map_in_order
 from irn.progress import progress
 from irn.tables import RESERVED_CLASSES, ImageRecord, read_labels, read_manifest
 
@@ -55,11 +56,43 @@ class Sources(NamedTuple):
 
 @dataclass
 class Tally:
-    """What has been counted over the images of one split; None where a stage is not scored."""
+    """What has been counted over some images of one split; None where a stage is not scored."""
 
     cam: CamSweep | None
     semantic: np.ndarray | None
     instance: InstanceScores | None
+
+    def merge(self, other: "Tally") -> None:
+        """Add the images that were counted next."""
+        if self.cam and other.cam:
+            self.cam.merge(other.cam)
+        if self.semantic is not None and other.semantic is not None:
+            self.semantic += other.semantic
+        if self.instance and other.instance:
+            self.instance.merge(other.instance)
+
+
+@dataclass(frozen=True)
+class Count:
+    """Count one image of a split."""
+
+    sources: Sources
+    class_count: int
+    thresholds: Sequence[float]
+    has_cams: bool
+    has_labels: bool
+
+    def __call__(self, record: ImageRecord) -> Tally:
+        tally = self.empty()
+        _count_image(record, tally, self.sources, self.class_count)
+        return tally
+
+    def empty(self) -> Tally:
+        return Tally(
+            cam=CamSweep(self.class_count, self.thresholds) if self.has_cams else None,
+            semantic=np.zeros((self.class_count + 1, self.class_count + 1), np.int64) if self.has_labels else None,
+            instance=InstanceScores(self.class_count) if self.has_labels and self.sources.object_masks else None,
+        )
 
 
 def evaluate(
@@ -73,6 +106,7 @@ def evaluate(
     split: str | None = None,
     cam_threshold: float = 0.15,
     thresholds_out: Path | None = None,
+    workers: int | None = None,
 ) -> None:
     """Score caches against ground truth and write `scores.csv`.
 
@@ -102,7 +136,7 @@ def evaluate(
     scores: list[Score] = []
     sweep: list[tuple[str, float, float]] = []
     for name, records in splits.items():
-        tally = _count(name, records, sources, len(names), sweep_thresholds)
+        tally = _count(name, records, sources, len(names), sweep_thresholds, workers)
         scores += _scores(name, tally, names, len(records), cam_threshold)
         if tally.cam:
             means = [mean_of_defined(iou) for iou in class_iou(tally.cam.confusions())]
@@ -183,15 +217,14 @@ def _check_cache(reader: CacheReader, splits: dict[str, list[ImageRecord]], mani
         raise IrnError(f"{_paths(reader)}: holds no image of {manifest}; give the caches that were made from this manifest")
 
 
-def _count(split: str, records: Sequence[ImageRecord], sources: Sources, class_count: int, thresholds: Sequence[float]) -> Tally:
+def _count(
+    split: str, records: Sequence[ImageRecord], sources: Sources, class_count: int, thresholds: Sequence[float], workers: int | None
+) -> Tally:
     """One pass over the images of a split."""
     # A split is wholly in a cache or not at all.
     has_cams, has_labels = records[0].image_id in sources.cams, records[0].image_id in sources.label_caches
-    tally = Tally(
-        cam=CamSweep(class_count, thresholds) if has_cams else None,
-        semantic=np.zeros((class_count + 1, class_count + 1), np.int64) if has_labels else None,
-        instance=InstanceScores(class_count) if has_labels and sources.object_masks else None,
-    )
+    count = Count(sources, class_count, thresholds, has_cams, has_labels)
+    tally = count.empty()
     if not has_cams and not has_labels:
         return tally
     # Before the long loop, so that the mistake shows at once.
@@ -199,8 +232,10 @@ def _count(split: str, records: Sequence[ImageRecord], sources: Sources, class_c
         for path in (folder / _mask_name(record) for record in records if folder):
             if not path.is_file():
                 raise _no_mask(path)
-    for record in progress(records, len(records), f"evaluate {split}"):
-        _count_image(record, tally, sources, class_count)
+    workers = default_workers(len(records)) if workers is None else workers
+    counted = map_in_order(count, records, workers, lambda record: record.image_id)
+    for found in progress(counted, len(records), f"evaluate {split}"):
+        tally.merge(found)
     return tally
 
 
@@ -217,12 +252,13 @@ def _count_image(record: ImageRecord, tally: Tally, sources: Sources, class_coun
         _check_values(sources.cams, record, "classes", arrays["classes"], class_count - 1)
         tally.cam.add(truth, arrays["classes"], arrays["high_res"])
     if tally.semantic is not None:
-        semantic = _read(sources.label_caches, record, ("semantic",))["semantic"]
+        names = ("semantic", "instance_map", "instance_class", "instance_score") if tally.instance else ("semantic",)
+        arrays = _read(sources.label_caches, record, names)
+        semantic = arrays["semantic"]
         _check_values(sources.label_caches, record, "semantic", semantic, class_count)
         tally.semantic += confusion_matrix(truth, semantic, class_count)
     if tally.instance is not None and sources.object_masks:
         objects, ids, labels = _read_objects(sources.object_masks / _mask_name(record), record, truth)
-        arrays = _read(sources.label_caches, record, ("instance_map", "instance_class", "instance_score"))
         classes = arrays["instance_class"]
         _check_values(sources.label_caches, record, "instance_class", classes, class_count - 1)
         _check_values(sources.label_caches, record, "instance_map", arrays["instance_map"], len(classes))

@@ -8,6 +8,7 @@ import torch
 from irn.cache import CacheWriter
 from irn.devices import autocast, choose_device, loading_workers
 from irn.images import read_image
+from irn.networks import for_inference
 from irn.ops.fields import fields
 from irn.parallel import map_in_order
 from irn.progress import progress
@@ -32,7 +33,7 @@ def infer_fields(
     records = rows_of(shard, read_manifest(manifest, split))
     model, contents = load_irnet(weights)
     chosen = choose_device(device)
-    model.to(chosen)
+    for_inference(model, chosen)
     workers = loading_workers(workers, chosen)
     loaded = map_in_order(_pixels, records, workers, lambda record: record.image_id)
     with CacheWriter(out, "field", made_by) as cache, torch.inference_mode(), autocast(chosen, precision):

@@ -11,6 +11,7 @@ from irn.cache import CacheWriter
 from irn.devices import autocast, choose_device, loading_workers
 from irn.errors import IrnError
 from irn.images import read_image
+from irn.networks import for_inference
 from irn.ops.cams import at_scale, class_attention_maps
 from irn.parallel import map_in_order
 from irn.progress import progress
@@ -51,7 +52,7 @@ def make_cams(
     model, contents = load_classifier(weights)
     _check_classes(weights, contents["class_names"], model.classifier.out_channels, labels, table.names)
     chosen = choose_device(device)
-    model.to(chosen)
+    for_inference(model, chosen)
     workers = loading_workers(workers, chosen)
     loaded = map_in_order(ScaledImage(scales), records, workers, lambda record: record.image_id)
     with CacheWriter(out, "cam", made_by) as cache, torch.inference_mode(), autocast(chosen, precision):

@@ -10,7 +10,7 @@ from irn.cache import CacheReader, CacheWriter
 from irn.errors import IrnError
 from irn.images import read_image
 from irn.ops.crf import ir_label
-from irn.parallel import available_cores, map_in_order
+from irn.parallel import default_workers, map_in_order
 from irn.progress import progress
 from irn.provenance import provenance
 from irn.shards import WHOLE, Shard, rows_of
@@ -53,7 +53,7 @@ def make_ir_labels(
     reader = CacheReader(cams, "cam")
     reader.require(record.image_id for record in records)
     label = IrLabel(reader, foreground_threshold, background_threshold)
-    labelled = map_in_order(label, records, available_cores() if workers is None else workers, lambda record: record.image_id)
+    labelled = map_in_order(label, records, default_workers(len(records)) if workers is None else workers, lambda record: record.image_id)
     with CacheWriter(out, "ir_label", made_by) as cache:
         for record, array in zip(records, progress(labelled, len(records), "IR labels"), strict=True):
             cache.write(record.image_id, record.height, record.width, {"label": array})

@@ -8,7 +8,7 @@ import numpy as np
 
 from irn.cache import CacheReader, CacheWriter
 from irn.ops.labels import synthesise_labels
-from irn.parallel import available_cores, map_in_order
+from irn.parallel import default_workers, map_in_order
 from irn.progress import progress
 from irn.provenance import provenance
 from irn.shards import WHOLE, Shard, rows_of
@@ -41,7 +41,7 @@ def make_labels(
     reader = CacheReader(walks, "walk")
     image_ids = rows_of(shard, CacheReader(walks[:1], "walk").ids)
     label = Label(reader, semantic_threshold, instance_threshold)
-    labelled = map_in_order(label, image_ids, available_cores() if workers is None else workers, str)
+    labelled = map_in_order(label, image_ids, default_workers(len(image_ids)) if workers is None else workers, str)
     with CacheWriter(out, "label", made_by) as cache:
         for image_id, arrays in zip(image_ids, progress(labelled, len(image_ids), "labels"), strict=True):
             cache.write(image_id, *reader.size(image_id), arrays)

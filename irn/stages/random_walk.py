@@ -12,7 +12,7 @@ from irn.devices import choose_device
 from irn.errors import IrnError
 from irn.ops.instances import instance_groups
 from irn.ops.walk import random_walk as walk_scores
-from irn.parallel import available_cores, map_in_order
+from irn.parallel import default_workers, map_in_order
 from irn.progress import progress
 from irn.provenance import provenance
 from irn.shards import WHOLE, Shard, rows_of
@@ -69,7 +69,7 @@ def random_walk(
     field_reader.require(image_ids)
     chosen = choose_device(device)
     walk = Walk(cam_reader, field_reader, beta, steps, radius, chosen)
-    workers = (0 if chosen.type == "cuda" else available_cores()) if workers is None else workers
+    workers = (0 if chosen.type == "cuda" else default_workers(len(image_ids))) if workers is None else workers
     walked = map_in_order(walk, image_ids, workers, str)
     with CacheWriter(out, "walk", made_by) as cache:
         for image_id, arrays in zip(image_ids, progress(walked, len(image_ids), "random walk"), strict=True):

@@ -13,7 +13,7 @@ from irn.images import read_image
 from irn.networks import Classifier
 from irn.provenance import provenance
 from irn.tables import ImageRecord, read_labels, read_manifest
-from irn.training import Place, Sample, Schedule, normalised, random_view, train
+from irn.training import Checkpoint, Place, Sample, Schedule, normalised, random_view, train
 from irn.weights import save_weights, start_backbone
 
 
@@ -82,5 +82,7 @@ def train_cam(
     sample = ClassifierSample(records, targets, long_side, crop_size, seed)
     schedule = Schedule(epochs, batch_size, learning_rate, head_factor, momentum, weight_decay, seed)
     workers = loading_workers(workers, chosen)
-    train(model, sample, [r.image_id for r in records], losses_of, schedule, chosen, precision, workers, metrics)
+    checkpoint = Checkpoint(out, record, [manifest, labels, backbone_weights])
+    train(model, sample, [r.image_id for r in records], losses_of, schedule, chosen, precision, workers, metrics, checkpoint)
     save_weights(out, "cam", model, record, table.names, crop_size)
+    checkpoint.remove()

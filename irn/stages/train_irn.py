@@ -16,7 +16,7 @@ from irn.ops.losses import pair_losses, total_loss
 from irn.progress import progress
 from irn.provenance import provenance
 from irn.tables import ImageRecord, read_manifest
-from irn.training import Place, Sample, Schedule, normalised, random_view, train
+from irn.training import Checkpoint, Place, Sample, Schedule, normalised, random_view, train
 from irn.weights import save_weights, start_backbone
 
 
@@ -91,9 +91,11 @@ def train_irn(
     sample = PairSample(records, cache, scale, crop_size, seed)
     schedule = Schedule(epochs, batch_size, learning_rate, head_factor, momentum, weight_decay, seed)
     workers = loading_workers(workers, chosen)
-    train(model, sample, [r.image_id for r in records], losses_of, schedule, chosen, precision, workers, metrics)
+    checkpoint = Checkpoint(out, record, [manifest, *ir_labels, backbone_weights])
+    train(model, sample, [r.image_id for r in records], losses_of, schedule, chosen, precision, workers, metrics, checkpoint)
     mean = mean_displacement(model, mean_records, crop_size, chosen, precision)
     save_weights(out, "irn", model, record, crop_size=crop_size, mean_displacement=mean)
+    checkpoint.remove()
 
 
 def mean_displacement(

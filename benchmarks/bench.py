@@ -1,0 +1,262 @@
+"""Measure every row of the benchmark in one run, each beside its naive twin, and write the table (make bench).
+
+benchmarks/bench.py                everything, into benchmarks/results/ and docs/performance.md
+benchmarks/bench.py --only walk    one row, printed
+benchmarks/bench.py --quick        small inputs, once each: whether all runs and agrees, not how fast
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+# Nothing heavy here: every process that a row starts imports this file.
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = [ROOT, ROOT / "benchmarks", ROOT / "tests"]
+sys.path[:0] = [str(folder) for folder in FOLDERS]
+RESULTS = ROOT / "benchmarks/results"
+DOCS = ROOT / "docs/performance.md"
+MARKS = ("<!-- results: written by make bench -->", "<!-- end of results -->")
+LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "numba", "h5py", "pillow", "pydensecrf2", "snakemake")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measure this project's code beside naive twins and write a table.")
+    parser.add_argument("--only", metavar="ROW", help="measure one row and print it; 'scaling' is the growth of cost")
+    parser.add_argument("--quick", action="store_true", help="small inputs, once each")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the table; benchmarks/results and docs/performance.md by default"
+    )
+    parser.add_argument("--name", default=f"{cores()}_cores", help="of the files in that folder")
+    options = parser.parse_args()
+    # For the processes that measure, and for what they start.
+    os.environ["PYTHONPATH"] = os.pathsep.join(str(folder) for folder in FOLDERS)
+    from rows import ROWS, Disagreement
+    from scaling import plot, scaling
+
+    names = [*ROWS, "scaling"] if options.only is None else [options.only]
+    if unknown := [name for name in names if name not in [*ROWS, "scaling"]]:
+        parser.error(f"no row {unknown[0]}; choose from {', '.join([*ROWS, 'scaling'])}")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["rows", "scaling"])
+    report: dict[str, Any] = {"made_on": machine(), "quick": options.quick, "rows": {}, "scaling": {}}
+    for name in names:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        try:
+            if name == "scaling":
+                report["scaling"] = in_process(context, scaling, options.quick)
+            else:
+                report["rows"][name] = measured(context, name, options.quick)
+        except Disagreement as error:
+            print(f"bench: {name}: the sides disagree: {error}", file=sys.stderr)
+            return 1
+    text = markdown(report, options.name)
+    print(text)
+    if options.only is not None or (options.quick and options.out is None):
+        return 0
+    folder = options.out or RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{options.name}.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    (folder / f"{options.name}.md").write_text(text, encoding="utf-8")
+    plot(report["scaling"], folder / f"{options.name}.png")
+    if options.out is None:
+        before, _, rest = DOCS.read_text(encoding="utf-8").partition(MARKS[0])
+        after = rest.partition(MARKS[1])[2]
+        shown = text.replace("](", "](../benchmarks/results/").replace("\n# ", "\n## ").removeprefix("# ")
+        DOCS.write_text(f"{before}{MARKS[0]}\n{shown}{MARKS[1]}{after}", encoding="utf-8")
+    return 0
+
+
+def measured(context: Any, name: str, quick: bool) -> dict[str, Any]:
+    """Measure one row: its sides take turns, each in a process of its own."""
+    from rows import ROWS, Measure
+
+    row = ROWS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        pipes: dict[str, Any] = {}
+        processes = []
+        for side in row.names:
+            pipe, other = context.Pipe()
+            process = context.Process(target=serve, args=(other, name, side, quick, Path(folder)))
+            process.start()
+            other.close()
+            processes.append(process)
+            # One after another, so that the first makes files that they share.
+            if pipe.recv():
+                pipes[side] = pipe
+        seconds: dict[str, list[float]] = {side: [] for side in pipes}
+        first: dict[str, float] = {}
+        for turn in range(1 if quick else 1 + row.repeats):
+            for side, pipe in pipes.items():
+                if turn == 0 or side not in row.once:
+                    pipe.send("run")
+                    spent = answer(pipe)
+                    first.setdefault(side, spent)
+                    if turn > 0 or quick or side in row.once:
+                        seconds[side].append(spent)
+        ends = {}
+        for side, pipe in pipes.items():
+            pipe.send("end")
+            ends[side] = answer(pipe)
+        for process in processes:
+            process.join()
+    measures = {side: Measure(seconds[side], first[side], *ends[side]) for side in pipes}
+    agreement, goals = row.judge(measures)
+    return {
+        "title": row.title,
+        "agreement": agreement,
+        "goals": [goal._asdict() for goal in goals],
+        "sides": {side: {"seconds": m.seconds, "first": m.first, "memory": m.memory} for side, m in measures.items()},
+    }
+
+
+def serve(pipe: Connection, name: str, side: str, quick: bool, folder: Path) -> None:
+    """Make one side's inputs and run it when told to; at the end send the most memory that it added, and its last result."""
+    from rows import ROWS
+
+    row = ROWS[name]
+    result: Any = None
+    try:
+        if not quick:
+            # At a small size first, so that libraries are loaded and compiled before memory is measured.
+            with tempfile.TemporaryDirectory() as small:
+                warm_up = row.sides(True, Path(small)).get(side)
+                if warm_up:
+                    warm_up()
+        function = row.sides(quick, folder).get(side)
+        before = forget_peak()
+        pipe.send(function is not None)
+        if function is None:
+            return
+        while pipe.recv() == "run":
+            start = time.perf_counter()
+            result = function()
+            pipe.send(time.perf_counter() - start)
+        pipe.send((peak() - before, result))
+    except BaseException as error:
+        pipe.send(error)
+        raise
+
+
+def answer(pipe: Connection) -> Any:
+    got = pipe.recv()
+    if isinstance(got, BaseException):
+        raise got
+    return got
+
+
+def in_process(context: Any, function: Any, quick: bool) -> Any:
+    """function(quick) in a process of its own."""
+    pipe, other = context.Pipe()
+    process = context.Process(target=_send, args=(other, function, quick))
+    process.start()
+    other.close()
+    got = answer(pipe)
+    process.join()
+    return got
+
+
+def _send(pipe: Connection, function: Any, quick: bool) -> None:
+    try:
+        pipe.send(function(quick))
+    except BaseException as error:
+        pipe.send(error)
+        raise
+
+
+def forget_peak() -> int:
+    """Bytes in memory now, from where the peak is counted; on Linux the peak so far is forgotten."""
+    if sys.platform == "linux":
+        Path("/proc/self/clear_refs").write_text("5")
+    return peak()
+
+
+def peak() -> int:
+    """The most bytes in memory of this process; what it started does not count."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machine() -> dict[str, str]:
+    """What the numbers were measured on."""
+    import torch
+
+    from irn.provenance import git_commit
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": git_commit() or "unknown",
+        "processor": processor(),
+        "cores": f"{cores()}, torch computes with {torch.get_num_threads()} threads",
+        "memory": f"{memory / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+        **{name: version(name) for name in LIBRARIES},
+    }
+
+
+def processor() -> str:
+    try:
+        if sys.platform == "darwin":
+            return subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=True).stdout.strip()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration, subprocess.CalledProcessError):
+        return platform.machine()
+
+
+def markdown(report: dict[str, Any], name: str) -> str:
+    """The report as Markdown: goals, times, growth, machine."""
+    lines = ["# Measured", ""]
+    if report["quick"]:
+        lines += ["Small inputs, once each: this shows that all runs and agrees, not how fast it is.", ""]
+    goals = [goal for row in report["rows"].values() for goal in row["goals"]]
+    if goals:
+        lines += ["| what | measured | goal | reached |", "|---|---|---|---|"]
+        lines += [f"| {g['what']} | {g['found']} | {g['wanted']} | {'yes' if g['reached'] else 'no'} |" for g in goals]
+        lines += [
+            "",
+            "Every side, in seconds: the median of the repeats, the fastest and the slowest, the first call, and the peak memory",
+            "that the measured process added (not the processes that it starts).",
+            "",
+        ]
+        lines += ["| | median | spread | repeats | first | memory |", "|---|---|---|---|---|---|"]
+    for row in report["rows"].values():
+        lines.append(f"| **{row['title']}**: {row['agreement']} | | | | | |")
+        for side, m in row["sides"].items():
+            times = m["seconds"]
+            spread = f"{min(times):.3g} to {max(times):.3g}" if len(times) > 1 else ""
+            lines.append(f"| {side} | {median(times):.3g} | {spread} | {len(times)} | {m['first']:.3g} | {m['memory'] / 1e6:.0f} MB |")
+    if report["scaling"]:
+        lines += [
+            "",
+            f"![How cost grows]({name}.png)",
+            "",
+            "| what grows | from | to | time from | time to | as the power |",
+            "|---|---|---|---|---|---|",
+        ]
+        for what, series in report["scaling"].items():
+            x, y = series["x"], series["seconds"]
+            lines.append(f"| {what} | {x[0]:,} | {x[-1]:,} | {y[0]:.3g} s | {y[-1]:.3g} s | {series['power']:.2f} |")
+    lines += ["", *(f"- {key}: {value}" for key, value in report["made_on"].items()), ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""How the cost of the walk and of the pair losses grows."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from rows import VOC, loss_case, walk_case
+
+from irn.ops.losses import pair_losses, total_loss
+from irn.ops.walk import random_walk
+
+SIZES = ((188, 250), (375, 500), (540, 960), (750, 1000), (1080, 1920))
+
+
+def scaling(quick: bool) -> dict[str, dict[str, Any]]:
+    """Seconds (the median of three after a warm-up) by what grows, and the power that fits them: 1 is in proportion."""
+    sizes = ((32, 48), (48, 64)) if quick else SIZES
+    middle = (48, 64) if quick else VOC
+    series: dict[str, list[tuple[int, Callable[[], Any]]]] = {
+        "walk, pixels": [(h * w, walk((h, w))) for h, w in sizes],
+        "walk, classes": [(n, walk(middle, classes=n, objects=max(n, 5))) for n in ((1, 2) if quick else (1, 2, 4, 8))],
+        "walk, instances": [(n, walk(middle, objects=n)) for n in ((2, 3) if quick else (2, 5, 10, 20))],
+        "walk, radius": [(n, walk(middle, radius=n)) for n in ((3, 4) if quick else (3, 5, 7, 10, 15))],
+        "pair losses, radius": [(n, losses(24 if quick else 128, n)) for n in ((3, 4) if quick else (3, 5, 7, 10, 15))],
+    }
+    return {what: _measured(points, 1 if quick else 3) for what, points in series.items()}
+
+
+def walk(size: tuple[int, int], classes: int = 2, objects: int = 5, radius: int = 5) -> Callable[[], Any]:
+    *_, start, boundary = walk_case(size, classes, objects)
+    return lambda: random_walk(start, boundary, 10, 256, radius)
+
+
+def losses(cells: int, radius: int) -> Callable[[], Any]:
+    logits, displacement, labels = loss_case(cells, radius)
+    label = torch.from_numpy(labels)
+
+    def run() -> None:
+        logits.grad = displacement.grad = None
+        total_loss(pair_losses(logits, displacement, label, radius)).backward()
+
+    return run
+
+
+def plot(series: dict[str, dict[str, Any]], path: Path) -> None:
+    """One panel for each of what grows, both axes logarithmic."""
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, len(series), figsize=(3 * len(series), 3), layout="constrained")
+    for panel, (what, found) in zip(panels, series.items(), strict=True):
+        panel.loglog(found["x"], found["seconds"], "o-")
+        panel.set(title=what, xlabel=what.split(", ")[1], ylabel="seconds")
+        panel.grid(alpha=0.3, which="both")
+    figure.savefig(path, dpi=100)
+    pyplot.close(figure)
+
+
+def _measured(points: list[tuple[int, Callable[[], Any]]], repeats: int) -> dict[str, Any]:
+    found = []
+    for _, run in points:
+        run()
+        times = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - start)
+        found.append(median(times))
+    x = [n for n, _ in points]
+    return {"x": x, "seconds": found, "power": float(np.polyfit(np.log(x), np.log(found), 1)[0])}

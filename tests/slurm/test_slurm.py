@@ -1,0 +1,234 @@
+"""The workflow on a real SLURM, which tests/slurm/cluster starts on this machine: one node, and a GPU that is none."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from helpers import ROOT, SMALL, read_all
+
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+CLUSTER = Path(__file__).with_name("cluster")
+GPU_RULES = {"train_cam", "make_cams", "train_irn", "infer_fields"}
+PER_IMAGE = {"make_cams", "make_ir_labels", "infer_fields", "random_walk", "make_labels"}
+ABSENT = [name for name in ("slurmctld", "slurmd", "munged") if not shutil.which(name)]
+# Each job needs more than its first attempt may have; Python and Snakemake themselves take some 300 MB.
+LIMITS = f"""
+rule all:
+    input: "memory", "time"
+
+rule memory:
+    output: touch("memory")
+    resources: mem_mb=lambda wildcards, attempt: 600 * attempt, runtime=5
+    shell: "'{sys.executable}' -c 'import time; held = bytearray(range(256)) * (3 << 20); time.sleep(8)'"
+
+rule time:
+    output: touch("time")
+    resources: mem_mb=1000, runtime=lambda wildcards, attempt: attempt
+    shell: "test {{resources.runtime}} -gt 1 || sleep 600"
+"""
+
+pytestmark = [
+    pytest.mark.skipif(bool(ABSENT), reason=f"no {', '.join(ABSENT)} here; install Debian's slurm-wlm and munge to test on SLURM"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a SLURM to test on"),
+]
+Job = dict[str, str]
+
+
+class Cluster:
+    """A running SLURM and a copy of profiles/slurm that is adapted to it."""
+
+    def __init__(self, folder: Path) -> None:
+        script = f'lines=$("{CLUSTER}" start "{folder}") && eval "$lines" && echo "$SLURM_CONF" && echo "$PATH"'
+        started = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=60)
+        assert started.returncode == 0, started.stderr
+        conf, path = started.stdout.splitlines()
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SNAKEMAKE", "SLURM"))}
+        self.environment = inherited | {"SLURM_CONF": conf, "PATH": path}
+        self.profile = folder / "profile"
+        self.profile.mkdir()
+        text = (ROOT / "profiles/slurm/config.yaml").read_text()
+        # As the profile's first comment says. The cluster has no accounts; gpu is asked for while the networks stay on the CPU.
+        text = re.sub(r"^#(?=\S|  )", "", text, flags=re.M)
+        text = re.sub(r"^ *slurm_account: .*\n", "", text, flags=re.M)
+        text = text.replace("gpu_model: a100", "gpu_model: standin\n    gpu: 1").replace("max-threads: 16", "max-threads: 2")
+        (self.profile / "config.yaml").write_text(text)
+
+    def run(self, *command: object) -> str:
+        """What a command of SLURM prints."""
+        words = [str(word) for word in command]
+        return subprocess.run(words, env=self.environment, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    def start(self, snakefile: Path, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start Snakemake in a folder, with its output in snakemake.txt there."""
+        command = [SNAKEMAKE, "--snakefile", snakefile, "--directory", folder, "--workflow-profile", self.profile]
+        # squeue, since the cluster keeps no accounts for sacct; the seconds are what a job takes at least.
+        command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "8", *arguments]
+        with open(folder / "snakemake.txt", "wb") as file:
+            return subprocess.Popen(command, env=self.environment, stdout=file, stderr=file, cwd=ROOT)
+
+    def jobs(self, folder: Path) -> list[Job]:
+        """What SLURM knows of each job that Snakemake in `folder` submitted, with its rule, in order; each task of an array is one."""
+        lines = self.run("scontrol", "--details", "--oneliner", "show", "job").splitlines()
+        found = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in lines]
+        found = [job for job in found if job.get("WorkDir") == str(folder)]
+        for job in found:
+            job["rule"] = re.sub(r"^rule_|_wildcards_.*$", "", job["Comment"])
+        return sorted(found, key=lambda job: int(job["JobId"]))
+
+
+def finish(process: subprocess.Popen[bytes], folder: Path, seconds: float) -> str:
+    """Wait until Snakemake has ended well; give what it printed."""
+    code = process.wait(seconds)
+    said = (folder / "snakemake.txt").read_text()
+    assert code == 0, said
+    return said
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait until something holds while Snakemake is at work."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "Snakemake ended too early"
+        assert time.monotonic() < end, "in vain"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """SLURM, at work until the last test is done."""
+    folder = tmp_path_factory.mktemp("slurm")
+    try:
+        yield Cluster(folder)
+    finally:
+        subprocess.run([CLUSTER, "stop", folder], check=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def limits(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
+    """Jobs that need more than they are first given, at work beside the others: SLURM's shortest time is a minute."""
+    folder = tmp_path_factory.mktemp("limits")
+    (folder / "Snakefile").write_text(LIMITS)
+    process = cluster.start(folder / "Snakefile", folder)
+    yield folder, process
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def on_slurm(cluster: Cluster, limits: object, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Job]]:
+    """A folder in which the small run in two shards is complete, and its jobs."""
+    folder = tmp_path_factory.mktemp("workflow")
+    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL | {"shards": 2}))
+    process = cluster.start(ROOT / "Snakefile", folder, "--configfile", str(folder / "small.yaml"))
+    try:
+        finish(process, folder, 900)
+    finally:
+        process.kill()
+    return folder, cluster.jobs(folder)
+
+
+def test_gpu_rules_hold_a_gpu_and_no_others_do(on_slurm: tuple[Path, list[Job]]) -> None:
+    jobs = on_slurm[1]
+    held = {(job["rule"], job["JOB_GRES"], job["Partition"]) for job in jobs}
+    assert {rule for rule, gpu, _ in held if gpu != "(null)"} == GPU_RULES
+    assert {(gpu, partition) for rule, gpu, partition in held if rule in GPU_RULES} == {("gpu:standin:1", "gpu")}
+    assert {partition for rule, _, partition in held if rule not in GPU_RULES} == {"main"}
+
+
+def test_shards_are_jobs_of_their_own_and_start_as_arrays(on_slurm: tuple[Path, list[Job]]) -> None:
+    done = [job for job in on_slurm[1] if job["JobState"] == "COMPLETED"]
+    for rule in {job["rule"] for job in done}:
+        assert sum(job["rule"] == rule for job in done) == (2 if rule in PER_IMAGE else 1), rule
+    # What follows training starts together.
+    for rule in ("make_cams", "infer_fields"):
+        assert {job.get("ArrayTaskId") for job in done if job["rule"] == rule} == {"1", "2"}
+
+
+def test_what_needs_the_network_or_sets_links_is_no_job(on_slurm: tuple[Path, list[Job]]) -> None:
+    folder, jobs = on_slurm
+    assert not {"download_backbone", "link_results"} & {job["rule"] for job in jobs}
+    assert (folder / "results/small/scores.csv").is_file()
+
+
+def test_labels_equal_those_of_a_local_run(on_slurm: tuple[Path, list[Job]], finished: Path) -> None:
+    files = [on_slurm[0] / f"results/small/make_labels/{index}-of-2.h5" for index in range(2)]
+    here, there = read_all(finished / "results/small/make_labels/0-of-1.h5", "label"), read_all(files, "label")
+    assert set(here) == set(there)
+    for image_id in here:
+        for name in here[image_id]:
+            assert here[image_id][name].dtype == there[image_id][name].dtype
+            assert here[image_id][name].tobytes() == there[image_id][name].tobytes(), (image_id, name)
+
+
+def test_a_job_over_its_memory_or_time_is_tried_again_with_more(cluster: Cluster, limits: tuple[Path, subprocess.Popen[bytes]]) -> None:
+    folder, process = limits
+    finish(process, folder, 300)
+    jobs = cluster.jobs(folder)
+    memory = [(job["JobState"], job["MinMemoryNode"]) for job in jobs if job["rule"] == "memory"]
+    assert [asked for _, asked in memory] == ["600M", "1200M"]
+    assert memory[0][0] != "COMPLETED"
+    assert memory[1][0] == "COMPLETED"
+    times = [(job["JobState"], job["TimeLimit"]) for job in jobs if job["rule"] == "time"]
+    assert times == [("TIMEOUT", "00:01:00"), ("COMPLETED", "00:02:00")]
+
+
+def test_a_training_that_is_stopped_or_requeued_loses_at_most_an_epoch(cluster: Cluster, on_slurm: tuple[Path, list[Job]]) -> None:
+    folder, before = on_slurm
+    process = cluster.start(
+        ROOT / "Snakefile", folder, "--configfile", str(folder / "small.yaml"), "--config", "cam={epochs: 20}", "--until", "train_cam"
+    )
+
+    def epochs() -> int:
+        found = list(folder.glob("results/store/train_cam/*/weights.pt.checkpoint"))
+        return int(torch.load(found[0], weights_only=True)["epochs"]) if found else 0
+
+    def went_on() -> int:
+        # Snakemake removes the log when the job starts anew.
+        log = folder / "results/small/train_cam/train_cam.log"
+        said = re.search(r"going on after epoch (\d+)", log.read_text() if log.exists() else "")
+        return int(said[1]) if said else 0
+
+    def jobs() -> list[Job]:
+        known = {job["JobId"] for job in before}
+        return [job for job in cluster.jobs(folder) if job["JobId"] not in known]
+
+    try:
+        wait_for(lambda: epochs() > 0, process, 120)
+        first, done = jobs()[0]["JobId"], epochs()
+        cluster.run("scontrol", "requeue", first)
+        wait_for(lambda: jobs()[0]["JobState"] == "PENDING", process, 60)
+        # SLURM would wait for two minutes.
+        cluster.run("scontrol", "update", f"JobId={first}", "StartTime=now")
+        wait_for(lambda: went_on() > 0, process, 120)
+        assert went_on() >= done
+        wait_for(lambda: epochs() > went_on(), process, 60)
+        done = epochs()
+        cluster.run("scancel", first)
+        finish(process, folder, 300)
+    finally:
+        process.kill()
+        process.wait()
+    assert went_on() >= done
+    # The rule's own numbers: what is tried again has more memory and more time.
+    tried = [(job["JobState"], job["Restarts"], job["MinMemoryNode"], job["TimeLimit"]) for job in jobs()]
+    assert tried == [("CANCELLED", "1", "16000M", "04:00:00"), ("COMPLETED", "0", "32000M", "08:00:00")]
+
+
+def test_a_limit_under_which_an_array_would_wait_for_ever_is_refused(cluster: Cluster, on_slurm: tuple[Path, list[Job]]) -> None:
+    folder = on_slurm[0]
+    process = cluster.start(
+        ROOT / "Snakefile", folder, "--configfile", str(folder / "small.yaml"), "--config", "shards=3", "--resources", "gpu=1"
+    )
+    assert process.wait(60) == 2
+    said = (folder / "snakemake.txt").read_text()
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith("snakemake: a limit on gpu holds shards back")

@@ -1,0 +1,172 @@
+"""What is killed at any moment, or runs out of disk, leaves nothing that a later run takes for whole."""
+
+import multiprocessing
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from helpers import run
+
+from irn.cli import main
+
+KILLS = 6  # of each stage; ten stages make 60
+PATHS = (
+    "data",
+    "manifest.csv",
+    "labels.csv",
+    "cam.pt",
+    "cams.h5",
+    "ir.h5",
+    "irn.pt",
+    "fields.h5",
+    "walks.h5",
+    "labels.h5",
+    "scores.csv",
+    "panels",
+)
+
+# Each child starts with the modules loaded, so that a kill hits the stage and not the imports.
+children = multiprocessing.get_context("forkserver")
+
+
+def commands(at: Callable[[str], Path]) -> dict[str, list[object]]:
+    """Each stage's command, small, for files whose places `at` says."""
+    data, manifest, labels, cam, cams, ir, irn, fields, walks, label_caches, scores, panels = (at(name) for name in PATHS)
+    listed = ["--manifest", manifest]
+    cpu = ["--device", "cpu", "--workers", 0]
+    training = ["--epochs", 3, "--batch-size", 4, "--backbone", "resnet18", "--metrics"]
+    return {
+        "make_demo_data": ["--out", data, "--images", 12, "--size", 96, "--workers", 0],
+        "build_manifest": ["--kind", "demo", "--root", data, "--out-manifest", manifest, "--out-labels", labels],
+        "train_cam": [
+            *listed, "--labels", labels, "--out", cam, "--from-scratch", "--crop-size", 64, "--long-side", 64, 96,
+            *training, cam.with_suffix(".jsonl"), *cpu,
+        ],
+        "make_cams": [*listed, "--labels", labels, "--weights", cam, "--out", cams, *cpu],
+        "make_ir_labels": [*listed, "--cams", cams, "--out", ir, "--workers", 0],
+        "train_irn": [
+            *listed, "--ir-labels", ir, "--out", irn, "--backbone-weights", cam, "--crop-size", 80,
+            *training, irn.with_suffix(".jsonl"), *cpu,
+        ],
+        "infer_fields": [*listed, "--weights", irn, "--out", fields, *cpu],
+        "random_walk": [*listed, "--cams", cams, "--fields", fields, "--out", walks, "--device", "cpu"],
+        "make_labels": ["--walks", walks, "--out", label_caches],
+        "evaluate": [
+            *listed, "--labels", labels, "--cams", cams, "--label-caches", label_caches, "--out", scores,
+            "--class-masks", data / "SegmentationClass", "--object-masks", data / "SegmentationObject",
+        ],
+        "show": [
+            *listed, "--labels", labels, "--cams", cams, "--ir-labels", ir, "--fields", fields, "--label-caches", label_caches,
+            "--count", 12, "--out", panels,
+        ],
+    }  # fmt: skip
+
+
+OUTPUTS = {
+    "make_demo_data": ["data"], "build_manifest": ["manifest.csv", "labels.csv"], "train_cam": ["cam.pt", "cam.jsonl"],
+    "make_cams": ["cams.h5"], "make_ir_labels": ["ir.h5"], "train_irn": ["irn.pt", "irn.jsonl"], "infer_fields": ["fields.h5"],
+    "random_walk": ["walks.h5"], "make_labels": ["labels.h5"], "evaluate": ["scores.csv"], "show": ["panels"],
+}  # fmt: skip
+
+
+def texts(arguments: list[object]) -> list[str]:
+    return [str(argument) for argument in arguments]
+
+
+def quietly(arguments: list[str], limit: int | None = None) -> None:
+    """In a child: run a command, with files of at most `limit` bytes."""
+    torch.set_num_threads(1)
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    sys.exit(main(arguments))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, float]]:
+    """A folder in which every stage has run undisturbed, and the seconds that each took in a child."""
+    children.set_forkserver_preload([f"irn.stages.{stage}" for stage in OUTPUTS] + ["test_kills"])
+    first = children.Process(target=time.sleep, args=(0,))  # waits for the imports
+    first.start()
+    first.join()
+    folder = tmp_path_factory.mktemp("whole")
+    seconds = {}
+    for stage, arguments in commands(folder.joinpath).items():
+        start = time.monotonic()
+        child = children.Process(target=quietly, args=(texts([stage.replace("_", "-"), *arguments]),))
+        child.start()
+        child.join()
+        assert child.exitcode == 0, stage
+        seconds[stage] = time.monotonic() - start
+    return folder, seconds
+
+
+def files(path: Path) -> dict[str, bytes]:
+    """The content of a file, or of all files of a folder, without what differs from run to run."""
+    if path.is_dir():
+        return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+    if path.suffix == ".h5":
+        content = {}
+        with h5py.File(path) as file:
+            for image_id, group in file.items():
+                content |= {f"{image_id}/{name}": array[()].tobytes() for name, array in group.items()}
+        return content
+    if path.suffix == ".pt":
+        tensors = torch.load(path, weights_only=True)["state_dict"]
+        return {name: tensor.contiguous().numpy().tobytes() for name, tensor in tensors.items()}
+    if path.suffix == ".jsonl":
+        return {"lines": str(len(path.read_text().splitlines())).encode()}
+    return {path.name: path.read_bytes()}
+
+
+def whole_files(path: Path) -> dict[str, bytes]:
+    return {name: content for name, content in files(path).items() if not name.endswith(".partial")}
+
+
+@pytest.mark.parametrize("stage", OUTPUTS)
+def test_a_killed_stage_ends_as_an_undisturbed_one(whole: tuple[Path, dict[str, float]], tmp_path: Path, stage: str) -> None:
+    reference, seconds = whole
+    rng = np.random.default_rng([7, list(OUTPUTS).index(stage)])
+    outputs = OUTPUTS[stage]
+    arguments = texts([stage.replace("_", "-"), *commands(lambda name: (tmp_path if name in outputs else reference) / name)[stage]])
+    kills = 0
+    for _ in range(4 * KILLS):
+        child = children.Process(target=quietly, args=(arguments,))
+        child.start()
+        time.sleep(rng.uniform(0, seconds[stage]))
+        kills += child.is_alive()
+        child.kill()
+        child.join()
+        for name in outputs:
+            if (tmp_path / name).exists():
+                # Panels come one by one, each of them whole.
+                assert whole_files(tmp_path / name).items() <= files(reference / name).items(), name
+        if kills == KILLS:
+            break
+        if child.exitcode == 0:
+            for name in outputs:
+                shutil.rmtree(tmp_path / name) if (tmp_path / name).is_dir() else (tmp_path / name).unlink()
+    assert kills == KILLS
+    run(*arguments)
+    for name in outputs:
+        assert files(tmp_path / name) == files(reference / name), name
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(outputs)
+
+
+@pytest.mark.parametrize("stage", OUTPUTS)
+def test_a_full_disk_leaves_nothing(whole: tuple[Path, dict[str, float]], tmp_path: Path, stage: str) -> None:
+    # A limit on the size of files stands in for the disk: it fails in the same place, in the middle of a write.
+    reference, _ = whole
+    outputs = OUTPUTS[stage]
+    arguments = texts([stage.replace("_", "-"), *commands(lambda name: (tmp_path if name in outputs else reference) / name)[stage]])
+    child = children.Process(target=quietly, args=(arguments, 300))
+    child.start()
+    child.join()
+    assert child.exitcode == 2
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
