@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch.nn import functional
 
 from irn.ops.paths import pair_offsets, path_maxima
 
@@ -35,8 +36,12 @@ def pair_losses(boundary_logits: torch.Tensor, displacement: torch.Tensor, label
     rank = torch.empty_like(order, dtype=torch.int32)
     rank[order] = torch.arange(len(order), dtype=torch.int32, device=order.device)
     largest = path_maxima(rank.reshape(label.shape), radius)
-    times = torch.bincount((largest + len(order) * kinds.int()).reshape(-1), minlength=KINDS * len(order)).reshape(KINDS, -1)
-    times = times.to(logits.dtype)
+    times = order.new_zeros(KINDS * len(order))
+    # A few planes at a time: fresh memory for all of them would cost more than the sum.
+    for some_largest, some_kinds in zip(largest.split(16), kinds.reshape(-1, *label.shape).split(16), strict=True):
+        numbers = torch.add(some_largest, _sources(some_kinds, radius), alpha=len(order))
+        times += torch.bincount(numbers.reshape(-1), minlength=len(times))
+    times = times.reshape(KINDS, -1).to(logits.dtype)
     pairs = times.sum(1)
     affinity = 1 - torch.sigmoid(logits[order])
     attract = -torch.log(affinity + EPSILON)
@@ -59,25 +64,40 @@ def total_loss(losses: dict[str, torch.Tensor]) -> torch.Tensor:
     return sum(losses.values(), start=torch.zeros_like(losses["positive_affinity"])) / 2
 
 
-def _window(maps: torch.Tensor, radius: int, dy: int = 0, dx: int = 0) -> torch.Tensor:
-    """View (..., h, w) of the sources in maps (..., H, W), or of their partners at (dy, dx)."""
+def _sources(maps: torch.Tensor, radius: int) -> torch.Tensor:
+    """View (..., h, w) of those pixels of maps (..., H, W) whose whole neighbourhood lies in the map."""
     height, width = maps.shape[-2:]
-    rows, columns = max(0, height - radius + 1), max(0, width - 2 * radius + 2)
-    left = radius - 1 + dx
-    return maps[..., dy : dy + rows, left : left + columns]
+    edge = radius - 1
+    return maps[..., : max(0, height - edge), edge : max(edge, width - edge)]
 
 
 def _pair_kinds(label: torch.Tensor, radius: int) -> torch.Tensor:
-    """(B, H, W) uint8 labels to (P, B, h, w) uint8, what every pair is."""
-    source = _window(label, radius)
-    alike = torch.where(source == 0, BACKGROUND, FOREGROUND).byte()
-    different = torch.full_like(alike, DIFFERENT)
-    kinds = label.new_empty((len(pair_offsets(radius)), *source.shape))
-    for kind, offset in zip(kinds, pair_offsets(radius), strict=True):
-        partner = _window(label, radius, *offset)
-        kind[:] = torch.where(source == partner, alike, different)
-        kind *= (source != UNSURE) & (partner != UNSURE)
+    """(B, H, W) uint8 labels to (P, B H W) uint8, what every pair is, 0 for those without a source.
+
+    All pixels stand in one line, here and in the errors below: a partner is a shift away, which is fastest.
+    """
+    sources = torch.full_like(label, UNSURE)
+    _sources(sources, radius)[:] = _sources(label, radius)
+    source, line = sources.reshape(-1), _line(label[None], radius, UNSURE)[0]
+    sure, partner_sure = (source != UNSURE).byte(), (line != UNSURE).byte()
+    different = DIFFERENT * sure
+    less_if_alike = torch.where(source == 0, DIFFERENT - BACKGROUND, DIFFERENT - FOREGROUND).byte() * sure
+    kinds = label.new_empty((len(pair_offsets(radius)), len(source)))
+    for kind, shift in zip(kinds, _shifts(label, radius), strict=True):
+        partner = slice(shift, shift + len(source))
+        torch.mul(different, partner_sure[partner], out=kind)
+        kind -= (source == line[partner]) * less_if_alike
     return kinds
+
+
+def _line(maps: torch.Tensor, radius: int, beyond: int = 0) -> torch.Tensor:
+    """(C, B, H, W) to (C, B H W + what the farthest partner of the last pixel needs)."""
+    return functional.pad(maps.reshape(len(maps), -1), (0, (radius - 1) * (maps.shape[-1] + 1)), value=beyond)
+
+
+def _shifts(maps: torch.Tensor, radius: int) -> list[int]:
+    """How far each partner is in that line; a map so narrow that this would be less than 0 has no pair at all."""
+    return [max(0, dy * maps.shape[-1] + dx) for dy, dx in pair_offsets(radius)]
 
 
 class _DisplacementErrors(torch.autograd.Function):
@@ -88,22 +108,24 @@ class _DisplacementErrors(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, displacement: torch.Tensor, kinds: torch.Tensor, radius: int) -> tuple[torch.Tensor, torch.Tensor]:
-        source = _window(displacement, radius).contiguous()
+        channels = displacement.movedim(1, 0)
+        line, count = _line(channels, radius), kinds.shape[1]
+        source = line[:, :count].contiguous()
         sums = displacement.new_zeros(2)
-        gradients = displacement.new_zeros((2, *displacement.shape))
+        gradients = line.new_zeros((2, *line.shape))
         at_source = source.new_zeros((2, *source.shape))
-        offsets = displacement.new_tensor(pair_offsets(radius))[:, :, None, None]
-        for (dy, dx), offset, kind in zip(pair_offsets(radius), offsets, kinds, strict=True):
-            difference = source - _window(displacement, radius, dy, dx)
+        offsets = displacement.new_tensor(pair_offsets(radius))[:, :, None]
+        for shift, offset, kind in zip(_shifts(displacement, radius), offsets, kinds, strict=True):
+            difference = source - line[:, shift : shift + count]
             # Both ends of a pair on one object point at one centroid, so their displacements differ by their offset.
             for i, (which, error) in enumerate(((BACKGROUND, difference), (FOREGROUND, difference - offset))):
-                error = error * (kind == which)[:, None]
+                error = error * (kind == which).to(error.dtype)
                 sign = error.sign()
                 sums[i] += torch.dot(error.reshape(-1), sign.reshape(-1))
                 at_source[i] += sign
-                _window(gradients[i], radius, dy, dx).sub_(sign)
-        _window(gradients, radius).add_(at_source)
-        ctx.save_for_backward(gradients)
+                gradients[i, :, shift : shift + count] -= sign
+        gradients = gradients[..., :count] + at_source
+        ctx.save_for_backward(gradients.reshape(2, *channels.shape).movedim(1, 2))
         return sums[0], sums[1]
 
     @staticmethod
