@@ -20,6 +20,7 @@ from torch import nn
 from twins import slow_follow
 
 from irn.cache import CacheReader, CacheWriter
+from irn.memory import keep_freed_memory
 from irn.networks import Classifier, IRNet, for_inference, normalise
 from irn.ops import crf
 from irn.ops.cams import at_scale, class_attention_maps
@@ -173,7 +174,7 @@ def large_walk_judge(m: dict[str, Measure]) -> tuple[str, list[Goal]]:
 
 
 def ir_label_sides(quick: bool, folder: Path) -> Sides:
-    size, count = ((60, 80), 2) if quick else (VOC, 8)
+    size, count = ((60, 80), 2) if quick else (VOC, 16)
     scenes = [scene(seed, *size) for seed in range(count)]
     manifest, caches, out = folder / "manifest.csv", folder / "cams.h5", folder / "ir_labels.h5"
     if not manifest.exists():
@@ -184,14 +185,20 @@ def ir_label_sides(quick: bool, folder: Path) -> Sides:
         rows = "".join(f"{seed},{seed}.png,{size[0]},{size[1]},train\n" for seed in range(count))
         manifest.write_text(f"image_id,path,height,width,split\n{rows}")
 
+    def one_lattice() -> list[np.ndarray]:
+        # As the command line does, here and below.
+        keep_freed_memory()
+        return [crf.ir_label(s.pixels, s.high_res, s.classes, 0.30, 0.05) for s in scenes]
+
     def stage(workers: int) -> list[np.ndarray]:
+        keep_freed_memory()
         make_ir_labels(manifest, [caches], out, workers=workers)
         reader = CacheReader([out], "ir_label")
         return [reader.read(image_id)["label"] for image_id in reader.ids]
 
     return {
         "two lattices": lambda: [naive.ir_label(s.pixels, s.high_res, s.classes, 0.30, 0.05) for s in scenes],
-        "one lattice": lambda: [crf.ir_label(s.pixels, s.high_res, s.classes, 0.30, 0.05) for s in scenes],
+        "one lattice": one_lattice,
         "stage, one process": lambda: stage(1),
         "stage, two processes": lambda: stage(2),
     }
@@ -368,6 +375,7 @@ def evaluation_sides(quick: bool, folder: Path) -> Sides:
     names = _evaluation_set(folder, 12 if quick else 1464, quick)
 
     def run(part: Path, **options: Any) -> dict[str, float]:
+        keep_freed_memory()
         with open(os.devnull, "w") as nowhere:
             out, sys.stdout = sys.stdout, nowhere
             try:
@@ -500,14 +508,16 @@ ROWS = {
         once=("1080 x 1920, 256 sparse products",),
     ),
     "ir_labels": Row(
-        "IR labels, 8 images",
+        "IR labels, 16 images",
         ir_label_sides,
         ("two lattices", "one lattice", "stage, one process", "stage, two processes"),
         ir_label_judge,
         repeats=3,
     ),
     "irnet_step": Row("IRNet training step, batch 2, crop 512, ResNet-50", irnet_step_sides, ("gather", "training step"), irnet_step_judge),
-    "pair_losses": Row("Pair losses, batch 2, crop 512, radius 10", pair_loss_sides, ("gather", "pair losses"), pair_loss_judge),
+    "pair_losses": Row(
+        "Pair losses, batch 2, crop 512, radius 10", pair_loss_sides, ("gather", "pair losses"), pair_loss_judge, repeats=15
+    ),
     "cams": Row("CAM inference, one image, 4 scales and mirror, ResNet-50", cam_sides, ("as trained", "float32", "bf16"), cam_judge),
     "grouping": Row("Centroid refinement and grouping", grouping_sides, ("300 NumPy steps", "instance groups"), grouping_judge),
     "evaluation": Row(

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from irn import __version__
 from irn.errors import IrnError
+from irn.memory import keep_freed_memory
 from irn.shards import WHOLE, Shard
 
 BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101")
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, or 2 after one line on standard error for a mistake of the user's."""
     options = vars(build_parser().parse_args(arguments))
     stage = options.pop("stage")
+    keep_freed_memory()
     try:
         function: Callable[..., None] = getattr(importlib.import_module(f"irn.stages.{stage}"), stage)
         function(**options)

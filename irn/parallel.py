@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from irn.errors import IrnError
+from irn.memory import keep_freed_memory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -70,6 +71,7 @@ def _start_worker(function: Callable[[Any], Any]) -> None:
     """Keep the function for `_call`, and the worker to one thread, one worker a core, and to the life of the process that it works for."""
     global _function
     _function = function
+    keep_freed_memory()
     os.environ["OMP_NUM_THREADS"] = "1"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
