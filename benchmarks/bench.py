@@ -74,8 +74,8 @@ def main() -> int:
     if options.out is None:
         before, _, rest = DOCS.read_text(encoding="utf-8").partition(MARKS[0])
         after = rest.partition(MARKS[1])[2]
-        shown = text.replace("](", "](../benchmarks/results/").replace("\n# ", "\n## ").removeprefix("# ")
-        DOCS.write_text(f"{before}{MARKS[0]}\n{shown}{MARKS[1]}{after}", encoding="utf-8")
+        shown = text.replace("](", "](../benchmarks/results/")
+        DOCS.write_text(f"{before}{MARKS[0]}\n#{shown}{MARKS[1]}{after}", encoding="utf-8")
     return 0
 
 

@@ -87,7 +87,7 @@ def must(agree: bool, what: str) -> None:
 
 def faster(what: str, slow: Measure, fast: Measure, wanted: float) -> Goal:
     ratio = slow.median / fast.median
-    return Goal(what, f"{ratio:.3g} times", f"at least {wanted:g} times", ratio >= wanted)
+    return Goal(what, f"{ratio:,.0f} times" if ratio >= 100 else f"{ratio:.3g} times", f"at least {wanted:g} times", ratio >= wanted)
 
 
 def below(what: str, measure: Measure, seconds: float) -> Goal:
