@@ -34,7 +34,8 @@ def fields(model: IRNet, pixels: torch.Tensor, crop_size: int, mean_displacement
     `boundary` (h, w) float32 probabilities, from the mean logit of image and mirror, and `displacement` (2, h, w)
     float32 in cells, of the image alone, less the mean displacement.
     """
-    logits, displacement = model(padded_pair(pixels, crop_size))
+    levels = model.backbone(padded_pair(pixels, crop_size))
+    logits, displacement = model.boundary(levels), model.displacement([level[:1] for level in levels])
     h, w = cells(pixels.shape[0]), cells(pixels.shape[1])
     logits = logits[:, 0, :h, :w].float()
     boundary = torch.sigmoid((logits[0] + logits[1].flip(-1)) / 2)
