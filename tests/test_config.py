@@ -79,10 +79,13 @@ def test_numbers_that_the_command_line_gives_as_text() -> None:
         ({"cam__scales": 1}, "config: cam.scales is 1; expected a list of numbers above 0"),
         ({"cam__crop_size": 100}, "config: cam.crop_size is 100; expected a multiple of 16"),
         ({"cam__long_side": [300, 200]}, "config: cam.long_side is [300, 200]; expected the smaller number first"),
-        ({"irn__crop_size": 32}, "config: irn.crop_size is 32, too small for pairs of irn.radius 5; expected at least 48"),
         (
-            {"ir_labels__background_threshold": 0.5},
-            "config: ir_labels.background_threshold is 0.5, above ir_labels.foreground_threshold, 0.35",
+            {"irn__crop_size": 64, "irn__radius": 10},
+            "config: irn.crop_size is 64, too small for pairs of irn.radius 10; expected at least 80",
+        ),
+        (
+            {"ir_labels__background_threshold": 0.5, "ir_labels__foreground_threshold": 0.3},
+            "config: ir_labels.background_threshold is 0.5, above ir_labels.foreground_threshold, 0.3",
         ),
         ({"dataset__kind": "coco"}, "config: dataset.kind is 'coco'; expected one of demo, voc, folder"),
         ({"dataset__kind": "voc"}, "config: dataset.root is null, but dataset.kind 'voc' needs the folder of the data set"),
