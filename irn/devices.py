@@ -24,7 +24,10 @@ def choose_device(device: str) -> torch.device:
     torch.backends.cuda.matmul.allow_tf32 = False
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
-        raise IrnError("--device cuda: no GPU is visible to torch; use --device cpu or auto, or check CUDA_VISIBLE_DEVICES and the driver")
+        raise IrnError(
+            "--device cuda: no GPU is visible to torch; compute on the CPU (--device cpu, in the workflow gpus: 0),"
+            " or check CUDA_VISIBLE_DEVICES and the driver"
+        )
     if device == "cpu" or not available:
         return torch.device("cpu")
     # A scheduler that hands out GPUs says so in this variable.
