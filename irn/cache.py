@@ -18,12 +18,13 @@ import numpy as np
 
 from irn.errors import IrnError
 from irn.files import whole_file
+from irn.tables import MAX_CLASSES
 
 FORMAT_VERSION = 1
 STRIDE = 4
 
-# What h5py raises where bytes are wrong: KeyError for a name whose header it cannot read.
-DAMAGE = (OSError, RuntimeError, KeyError)
+# What h5py raises where bytes are wrong: KeyError for a name whose header it cannot read, UnicodeDecodeError for text that is none.
+DAMAGE = (OSError, RuntimeError, KeyError, UnicodeDecodeError)
 
 
 class ArraySpec(NamedTuple):
@@ -192,14 +193,14 @@ class CacheReader:
         """The named arrays of one image (all by default), floats as float32.
 
         Raises IrnError for an image that is missing, a failed checksum, or an array that is missing or has another shape
-        or number type than the format says, or numbers that are not finite.
+        or number type than the format says, numbers that are not finite, or a class that label maps cannot hold.
         """
         formats = FORMATS[self.kind]
         chosen = {name: formats[name] for name in (formats if names is None else names)}
         group = self._group(image_id)
         path = self._where[image_id]
         try:
-            arrays = {name: np.asarray(group[name][()]) for name in chosen if name in group}
+            arrays = {name: np.asarray(group[name][()]) for name in chosen if isinstance(group.get(name), h5py.Dataset)}
         except DAMAGE as error:
             raise _damaged(path, f"image {image_id!r}: {error}") from None
         where = f"{path}: image {image_id!r}"
@@ -208,6 +209,11 @@ class CacheReader:
         for name, array in arrays.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise IrnError(f"{where}, array {name!r} holds numbers that are not finite; look for the mistake in the stage that made it")
+            # Such a class would turn into another one in a map of bytes.
+            if "class" in name and array.size and not 0 <= array.min() <= array.max() < MAX_CLASSES:
+                raise IrnError(
+                    f"{where}, array {name!r} holds {array.min()} to {array.max()}; expected zero-based class indices below {MAX_CLASSES}"
+                )
         return arrays
 
     def check(self, image_id: str) -> None:

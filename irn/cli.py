@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from irn import __version__
 from irn.errors import IrnError
@@ -16,6 +16,8 @@ from irn.shards import WHOLE, Shard
 BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "bf16")
+# Options that name files to write.
+OUTPUTS = ("out", "out_manifest", "out_labels", "out_cam", "out_irn", "metrics", "thresholds_out")
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,12 +36,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stage = options.pop("stage")
     keep_freed_memory()
     try:
+        _check_outputs(options)
         function: Callable[..., None] = getattr(importlib.import_module(f"irn.stages.{stage}"), stage)
         function(**options)
     except (IrnError, OSError) as error:
-        print(f"irn {stage.replace('_', '-')}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+        message = " ".join(str(error).split())
+    except (MemoryError, RuntimeError) as error:
+        # torch's own exception cannot be named here, where torch is not imported; on CPUs it raises a RuntimeError.
+        if not (isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)):
+            raise
+        sizes = [name for name in ("batch_size", "crop_size", "long_side", "scales", "workers") if name in options]
+        remedy = f"lower --{' or --'.join(sizes).replace('_', '-')}, or give it more" if sizes else "give it more"
+        message = f"not enough memory ({' '.join(str(error).split())}); {remedy}"
+    else:
+        return 0
+    print(f"irn {stage.replace('_', '-')}: {message}", file=sys.stderr)
+    return 2
+
+
+def _check_outputs(options: dict[str, Any]) -> None:
+    """IrnError where a file to write is one that is read, or another one to write."""
+    named: dict[Path, str] = {}
+    for name in sorted(options, key=lambda name: name in OUTPUTS):
+        values = options[name] if isinstance(options[name], list) else [options[name]]
+        for path in (value for value in values if isinstance(value, Path)):
+            flag = f"--{name.replace('_', '-')}"
+            if name in OUTPUTS and path.resolve() in named:
+                raise IrnError(f"{flag} {path}: {named[path.resolve()]} is the same file, which would be replaced; name another")
+            named[path.resolve()] = flag
 
 
 def build_parser() -> Parser:
@@ -68,15 +92,15 @@ def make_demo_data(o: Options) -> None:
 def build_manifest(o: Options) -> None:
     o.add_argument("--kind", required=True, choices=("demo", "voc", "folder"), help="layout of the data set")
     o.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the data set")
-    o.add_argument("--out-manifest", type=Path, required=True, metavar="M", help="table of the images to write")
-    o.add_argument("--out-labels", type=Path, required=True, metavar="L", help="table of the classes in each image to write")
+    o.add_argument("--out-manifest", type=file_to_write, required=True, metavar="M", help="table of the images to write")
+    o.add_argument("--out-labels", type=file_to_write, required=True, metavar="L", help="table of the classes in each image to write")
     o.add_argument("--splits", nargs="+", default=(), metavar="NAME", help="splits to list; in the VOC layout also paths to lists of ids")
     o.add_argument("--labels-csv", type=Path, metavar="CSV", help="classes of the images, in place of the data set's own")
 
 
 def download_backbone(o: Options) -> None:
     o.add_argument("--backbone", choices=BACKBONES, default="resnet50", help="network whose ImageNet weights are fetched")
-    o.add_argument("--out", type=Path, required=True, metavar="W", help="state dict to write")
+    _out(o, "W", "state dict to write")
 
 
 def check_cams(o: Options) -> None:
@@ -92,7 +116,9 @@ def train_cam(o: Options) -> None:
     _out(o, "W", "weights file to write")
     _split(o)
     _backbone(o)
-    o.add_argument("--from-scratch", action="store_true", help="start from random weights and train every layer")
+    o.add_argument(
+        "--from-scratch", action="store_true", help="start from random weights, with no --backbone-weights, and train every layer"
+    )
     _training(o, "classifier")
     o.add_argument(
         "--long-side", type=whole(1), nargs=2, default=(320, 640), metavar="PX", help="range of the random long side of the image"
@@ -158,8 +184,7 @@ def random_walk(o: Options) -> None:
     o.add_argument("--manifest", type=Path, metavar="M", help="table of the images to walk; those of the first CAM cache if not given")
     _split(o)
     _shard(o)
-    o.add_argument("--device", choices=DEVICES, default="auto", help="where torch computes")
-    _workers(o)
+    _compute(o, "changes nothing here, where no network computes")
 
 
 def make_labels(o: Options) -> None:
@@ -167,6 +192,8 @@ def make_labels(o: Options) -> None:
     _out(o, "F", "label cache to write")
     o.add_argument("--semantic-threshold", type=share, default=0.25, metavar="T", help="score of background in semantic labels")
     o.add_argument("--instance-threshold", type=share, default=0.25, metavar="T", help="score of background in instance labels")
+    o.add_argument("--manifest", type=Path, metavar="M", help="table of the images to label; those of the first walk cache if not given")
+    _split(o)
     _shard(o)
     _workers(o)
 
@@ -181,7 +208,7 @@ def evaluate(o: Options) -> None:
     )
     o.add_argument("--object-masks", type=Path, metavar="DIR", help="ground truth, <image_id>.png of object numbers, 255 void")
     _out(o, "CSV", "table of scores to write")
-    o.add_argument("--thresholds-out", type=Path, metavar="CSV", help="table to write of the mIoU of the CAMs at each threshold")
+    o.add_argument("--thresholds-out", type=file_to_write, metavar="CSV", help="table to write of the mIoU of the CAMs at each threshold")
     o.add_argument("--cam-threshold", type=share, default=0.15, metavar="T", help="score of background in the CAM's segmentation")
     _split(o)
     _workers(o)
@@ -202,14 +229,14 @@ def show(o: Options) -> None:
 def link_results(o: Options) -> None:
     o.add_argument("--folders", nargs="+", required=True, metavar="STAGE=DIR", help="folder of each stage in the store")
     o.add_argument("--scores", type=Path, metavar="CSV", help="table of scores in the store")
-    o.add_argument("--out", type=Path, required=True, metavar="JSON", help="list of the folders to write; the links lie beside it")
+    _out(o, "JSON", "list of the folders to write; the links lie beside it")
 
 
 def import_weights(o: Options) -> None:
     o.add_argument("--cam", type=Path, required=True, metavar="P", help="the release's checkpoint of the CAM network")
     o.add_argument("--irn", type=Path, required=True, metavar="P", help="the release's checkpoint of IRNet")
-    o.add_argument("--out-cam", type=Path, required=True, metavar="W", help="classifier weights to write")
-    o.add_argument("--out-irn", type=Path, required=True, metavar="W", help="IRNet weights to write")
+    o.add_argument("--out-cam", type=file_to_write, required=True, metavar="W", help="classifier weights to write")
+    o.add_argument("--out-irn", type=file_to_write, required=True, metavar="W", help="IRNet weights to write")
 
 
 def status(o: Options) -> None:
@@ -274,6 +301,19 @@ def number(least: float, most: float = float("inf"), above: bool = False) -> Cal
 share = number(0.0, 1.0)
 
 
+def file_to_write(text: str) -> Path:
+    """Type of a file that can be written: found out before the work, not after it."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is a folder; give the name of a file")
+    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} cannot be written, since {parent} is no folder that one may write to; choose another place"
+        )
+    return path
+
+
 def shard(text: str) -> Shard:
     """Type of a shard I/N."""
     index, slash, count = text.partition("/")
@@ -304,7 +344,7 @@ def _caches(o: Options, flag: str, kind: str, required: bool = False) -> None:
 
 
 def _out(o: Options, metavar: str, help_text: str) -> None:
-    o.add_argument("--out", type=Path, required=True, metavar=metavar, help=help_text)
+    o.add_argument("--out", type=file_to_write, required=True, metavar=metavar, help=help_text)
 
 
 def _split(o: Options) -> None:
@@ -333,7 +373,7 @@ def _training(o: Options, head: str) -> None:
     o.add_argument("--head-factor", type=number(0.0, above=True), default=10.0, help=f"times the learning rate, for the {head}")
     o.add_argument("--momentum", type=number(0.0, 1.0), default=1e-4, help="of SGD; the published numbers were made with 1e-4")
     o.add_argument("--weight-decay", type=number(0.0), default=1e-4, help="of SGD")
-    o.add_argument("--metrics", type=Path, metavar="JSONL", help="where to write the losses as JSON lines")
+    o.add_argument("--metrics", type=file_to_write, metavar="JSONL", help="where to write the losses as JSON lines")
     _seed(o)
 
 
@@ -348,9 +388,9 @@ def _seed(o: Options) -> None:
     o.add_argument("--seed", type=whole(0), default=0, metavar="S", help="of everything random")
 
 
-def _compute(o: Options) -> None:
+def _compute(o: Options, precision: str = "of the networks' convolutions") -> None:
     o.add_argument("--device", choices=DEVICES, default="auto", help="where torch computes")
-    o.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the networks' convolutions")
+    o.add_argument("--precision", choices=PRECISIONS, default="float32", help=precision)
     _workers(o)
 
 

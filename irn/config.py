@@ -1,6 +1,7 @@
 """Check the workflow's configuration, in one line a mistake."""
 
 import difflib
+import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -26,7 +27,12 @@ def read_config(files: Sequence[Path] = (), entries: Sequence[str] = ()) -> Conf
 
     config: Config = {}
     for path in (DEFAULTS, *files):
-        update_config(config, _read_yaml(path.read_text(encoding="utf-8"), str(path)))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
+            raise IrnError(f"{path}: cannot be read ({reason}); expected a YAML file of settings") from None
+        update_config(config, _read_yaml(text, str(path)))
     for entry in entries:
         key, equals, value = entry.partition("=")
         if not equals:
@@ -46,6 +52,11 @@ def check_config(config: Config) -> Config:
     if errors:
         # The mistake nearest to the root explains those below it.
         raise IrnError(_message(min(errors, key=lambda error: len(error.absolute_path))))
+    for key, value in flat(config).items():
+        for number in value if isinstance(value, list) else [value]:
+            # JSON Schema lets them through.
+            if isinstance(number, float) and not math.isfinite(number):
+                raise IrnError(f"config: {key} is {value}; expected finite numbers")
     _check_together(config)
     return config
 
@@ -125,6 +136,8 @@ def _convert(value: Any, schema: Config) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and types == ["number"]:
         # 10 and 10.0 are one setting, and must not give two keys in the store.
         return float(value)
+    if isinstance(value, float) and value.is_integer() and "integer" in types and "number" not in types:
+        return int(value)
     if not isinstance(value, str):
         return value
     if "null" in types and value in ("null", "None", ""):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
-LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "h5py", "pillow", "pydensecrf2")
+LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "h5py", "numba", "pillow", "pydensecrf2")
 
 
 # Options that say where to work, not what to compute.

@@ -142,14 +142,21 @@ class Plan:
         return own if self.config["dataset"]["kind"] == "demo" or own.is_dir() else None
 
     def open(self) -> None:
-        """Make the folders, say in each what its key stands for, and show them in results/<run>/."""
+        """Make the folders, say in each what its key stands for, and show them in results/<run>/ in the place of all others."""
+        shown, wanted = Path("results") / self.config["run"], {stage: self.folder(stage) for stage in self.stages}
+        if "evaluate" in wanted:
+            wanted["scores.csv"] = wanted["evaluate"] / "scores.csv"
+        for name in (*READS, "scores.csv"):
+            # Stages that this configuration does without, and scores of another one.
+            if (shown / name).is_symlink() and (name not in wanted or (shown / name).resolve() != wanted[name].resolve()):
+                (shown / name).unlink()
         for stage in self.stages:
             folder = self.folder(stage)
             folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps(self.record(stage), indent=1, sort_keys=True) + "\n"
             if not (folder / "key.json").exists():
                 (folder / "key.json").write_text(text, encoding="utf-8")
-            link(Path("results") / self.config["run"] / stage, folder)
+            link(shown / stage, folder)
 
     def _absent(self) -> set[str]:
         """Stages that this configuration does without."""

@@ -74,6 +74,10 @@ def load_backbone(backbone: Backbone, path: Path) -> None:
     """
     contents = load_file(path)
     if "state_dict" in contents:
+        if "format_version" not in contents:
+            raise IrnError(
+                f"{path}: a checkpoint around a state dict; save its entry 'state_dict' alone, with torchvision's names, and give that"
+            )
         if contents.get("backbone") != backbone.name:
             raise IrnError(
                 f"{path}: the weights are of backbone {contents.get('backbone')}, expected {backbone.name}; set backbone to match"

@@ -25,7 +25,7 @@ rule train_cam:
         split=config["dataset"]["train_split"],
         backbone=config["backbone"],
         start=lambda wildcards, input: (
-            f"--backbone-weights '{input.backbone}'"
+            f"--backbone-weights {quote(input.backbone)}"
             if input.backbone
             else "--from-scratch"
         ),
@@ -46,7 +46,7 @@ rule train_cam:
         " --manifest {input.manifest}"
         " --labels {input.labels}"
         " --out {output.weights}"
-        " --split '{params.split}'"
+        " --split {params.split:q}"
         " --backbone {params.backbone}"
         " {params.start}"
         " --epochs {params.epochs}"
@@ -97,7 +97,7 @@ rule make_cams:
         " --weights {input.weights}"
         " --out {output.cams}"
         " --scales {params.scales}"
-        " --split '{params.split}'"
+        " --split {params.split:q}"
         " --shard {params.shard}"
         " --device {resources.device}"
         " --precision {params.precision}"

@@ -1,6 +1,7 @@
 # Paths, targets and resources that the rules share.
 import sys
 from pathlib import Path
+from shlex import quote
 
 sys.path.insert(0, workflow.basedir)
 
@@ -20,8 +21,8 @@ except IrnError as error:
 in_conda = "conda" in {
     str(method) for method in workflow.deployment_settings.deployment_method
 }
-python = "python" if in_conda else f"'{sys.executable}'"
-command = f"PYTHONPATH='{workflow.basedir}' {python} -m irn"
+python = "python" if in_conda else quote(sys.executable)
+command = f"PYTHONPATH={quote(str(workflow.basedir))} {python} -m irn"
 # Braces are halved here, and once more when Snakemake formats the prefix.
 shell.prefix(f'irn() {{{{ {command} "$@"; }}}}; ')
 device = "cuda" if config["gpus"] else "cpu"
@@ -67,7 +68,7 @@ def shard_option(wildcards):
 
 
 def split_list(splits):
-    return " ".join(f"'{name}'" for name in splits)
+    return " ".join(map(quote, splits))
 
 
 def training_labels(wildcards):

@@ -58,14 +58,14 @@ rule build_manifest:
             else ""
         ),
         labels_csv=lambda wildcards, input: (
-            f"--labels-csv '{input.labels_csv}'" if input.labels_csv else ""
+            f"--labels-csv {quote(input.labels_csv)}" if input.labels_csv else ""
         ),
     message:
         "Listing the images in {params.root}"
     shell:
         "irn build-manifest"
         " --kind {params.kind}"
-        " --root '{params.root}'"
+        " --root {params.root:q}"
         " --out-manifest {output.manifest}"
         " --out-labels {output.labels}"
         " {params.splits}"
@@ -100,8 +100,8 @@ rule check_cams:
         "irn check-cams"
         " --manifest {input.manifest}"
         " --labels {input.labels}"
-        " --cams {input.cams}"
-        " --split '{params.split}'"
+        " --cams {input.cams:q}"
+        " --split {params.split:q}"
         " > {log} 2>&1"
 
 

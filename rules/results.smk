@@ -23,7 +23,9 @@ rule evaluate:
     params:
         class_masks=lambda wildcards: plan.masks("class"),
         object_masks=lambda wildcards: (
-            f"--object-masks '{plan.masks('object')}'" if plan.masks("object") else ""
+            f"--object-masks {quote(str(plan.masks('object')))}"
+            if plan.masks("object")
+            else ""
         ),
         cam_threshold=config["evaluate"]["cam_threshold"],
         split=config["dataset"]["eval_split"],
@@ -33,14 +35,14 @@ rule evaluate:
         "irn evaluate"
         " --manifest {input.manifest}"
         " --labels {input.labels}"
-        " --cams {input.cams}"
+        " --cams {input.cams:q}"
         " --label-caches {input.label_caches}"
-        " --class-masks '{params.class_masks}'"
+        " --class-masks {params.class_masks:q}"
         " {params.object_masks}"
         " --out {output.scores}"
         " --thresholds-out {output.thresholds}"
         " --cam-threshold {params.cam_threshold}"
-        " --split '{params.split}'"
+        " --split {params.split:q}"
         " --workers {threads}"
         " > {log} 2>&1"
 
@@ -73,7 +75,7 @@ rule show:
         "irn show"
         " --manifest {input.manifest}"
         " --labels {input.labels}"
-        " --cams {input.cams}"
+        " --cams {input.cams:q}"
         " --ir-labels {input.ir_labels}"
         " --fields {input.fields}"
         " --label-caches {input.label_caches}"

@@ -281,6 +281,8 @@ class TestPlainFiles:
             ("classes", np.zeros(2, np.float64), "float64"),
             ("cam", np.full((2, 4, 5), np.nan), "not finite"),
             ("cam", np.full((2, 4, 5), np.inf, np.float32), "not finite"),
+            ("classes", np.array([3, 254]), "3 to 254"),
+            ("classes", np.array([-1, 3]), "-1 to 3"),
         ],
     )
     def test_arrays_of_another_shape_or_type(self, tmp_path: Path, name: str, array: np.ndarray, said: str) -> None:
@@ -289,6 +291,13 @@ class TestPlainFiles:
         assert said in found
         assert f"array '{name}'" in found.replace(f"array {name} ", f"array '{name}' ")
         assert "image" in found
+
+    def test_a_group_in_the_place_of_an_array(self, tmp_path: Path) -> None:
+        path = self.plain(tmp_path / "a.h5", "cam", {"x": (13, 18, arrays_of("cam", 2, 13, 18))})
+        with h5py.File(path, "r+") as file:
+            del file["x/cam"]
+            file.create_group("x/cam")
+        assert "'cam' is missing" in message([path], "cam")
 
     def test_a_missing_array_size_and_kind(self, tmp_path: Path) -> None:
         arrays = arrays_of("cam", 2, 13, 18)

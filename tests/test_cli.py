@@ -194,6 +194,57 @@ class TestBadOptions:
         assert "--scale" in refused(capsys, tmp_path, "train-irn", "--manifest", MANIFEST, *caches, "--scale", 1.5, 0.5)
 
 
+class TestFilesToWrite:
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["make-labels", "--walks", "a", "b", "--out", "b"],
+            ["make-ir-labels", "--manifest", "m", "--cams", "a", "--out", "../{folder}/a"],
+            ["evaluate", "--manifest", "m", "--labels", "l", "--class-masks", "d", "--out", "l"],
+            ["evaluate", "--manifest", "m", "--labels", "l", "--class-masks", "d", "--out", "o", "--thresholds-out", "o"],
+            ["train-cam", "--manifest", "m", "--labels", "l", "--out", "o", "--metrics", "o"],
+            ["import-weights", "--cam", "c", "--irn", "i", "--out-cam", "o", "--out-irn", "o"],
+        ],
+    )
+    def test_one_that_is_read_or_named_twice(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+        said = refused(capsys, tmp_path, *[argument.format(folder=tmp_path.name) for argument in arguments])
+        assert "is the same file" in said
+        assert "name another" in said
+
+    @pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ("make-demo-data", "show")])
+    def test_a_folder_or_a_place_below_a_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "file").touch()
+        for index, option in enumerate(REQUIRED[command]):
+            if option.startswith("--out"):
+                for name, reason in (("folder", "is a folder"), ("file/o", "cannot be written")):
+                    said = refused(capsys, tmp_path, command, *REQUIRED[command][: index + 1], name, *REQUIRED[command][index + 2 :])
+                    assert f"argument {option}: '{name}' {reason}" in said
+
+
+@pytest.mark.parametrize("error", [MemoryError("much"), RuntimeError("DefaultCPUAllocator: can't allocate memory: much")])
+def test_too_little_memory_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(import_module("irn.stages.make_cams"), "make_cams", fail)
+    said = refused(capsys, tmp_path, "make-cams", *REQUIRED["make-cams"])
+    assert said.startswith("irn make-cams: not enough memory (")
+    assert "lower --scales or --workers" in said
+
+
+def test_random_weights_and_given_ones_exclude_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, tmp_path, "train-cam", *REQUIRED["train-cam"], "--from-scratch", "--backbone-weights", "w.pt")
+    assert "--from-scratch" in said
+    assert "--backbone-weights w.pt" in said
+
+
 @pytest.fixture(scope="module")
 def cam_inputs(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     """Options of make-cams that are all in order: two images of 20 x 24, two classes."""

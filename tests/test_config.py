@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from irn.config import SCHEMA, check_config, flat
+from irn.config import SCHEMA, check_config, flat, read_config
 from irn.errors import IrnError
 from irn.store import SETTINGS
 
@@ -60,6 +60,19 @@ def test_numbers_that_the_command_line_gives_as_text() -> None:
     assert (config["seed"], config["walk"]["beta"], config["cam"]["scales"], config["pretrained"]) == (3, 2.5, [1.0, 0.5], None)
 
 
+def test_whole_numbers_with_a_point_are_whole_numbers() -> None:
+    config = check_config(changed(shards=2.0, cam__long_side=[64.0, 96]))
+    assert (repr(config["shards"]), repr(config["cam"]["long_side"])) == ("2", "[64, 96]")
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"walk: [", b"3"])
+def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "own.yaml").write_bytes(content)
+    with pytest.raises(IrnError, match=r"own\.yaml: [^\n]+$"):
+        read_config([tmp_path / "own.yaml"])
+
+
 @pytest.mark.parametrize(
     ("edits", "message"),
     [
@@ -99,6 +112,9 @@ def test_numbers_that_the_command_line_gives_as_text() -> None:
         ({"cam__external": ["nowhere.h5"], "pretrained": "imagenet"}, "config: cam.external names 'nowhere.h5', which is no file"),
         ({"dataset__demo__images": 1}, "config: dataset.demo.images is 1; expected a whole number of at least 2"),
         ({"walk": 3}, "config: walk is 3; expected"),
+        ({"cam__learning_rate": float("inf")}, "config: cam.learning_rate is inf; expected finite numbers"),
+        ({"labels__semantic_threshold": "nan"}, "config: labels.semantic_threshold is nan; expected finite numbers"),
+        ({"irn__scale": [0.5, float("inf")]}, "config: irn.scale is [0.5, inf]; expected finite numbers"),
     ],
 )
 def test_mistakes_are_named_in_one_line(edits: dict[str, Any], message: str) -> None:

@@ -5,6 +5,7 @@ import pytest
 from twins import slow_pieces
 
 from irn.cache import cells
+from irn.errors import IrnError
 from irn.ops.labels import synthesise_labels
 
 
@@ -165,3 +166,10 @@ def test_pieces_touch_through_sides_and_not_through_corners() -> None:
     found = agree(walk, [0], 40, 40, 0.6, 0.6)
     assert found["instance_class"].tolist() == [0, 0]
     assert found["instance_map"][0, 0] != found["instance_map"][39, 39]
+
+
+def test_more_pieces_than_the_cache_can_number() -> None:
+    walk = np.zeros((1, 520, 520), np.float32)
+    walk[0, ::2, ::2] = 1
+    with pytest.raises(IrnError, match="67600 pieces"):
+        synthesise_labels(walk, np.array([0]), 2080, 2080, 0.7, 0.7)

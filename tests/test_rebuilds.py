@@ -223,14 +223,14 @@ def test_with_external_cams_scoring_another_split_never_trains(external: Path) -
 
 
 def test_a_mistake_in_external_cams_ends_the_run_before_anything_is_made_from_them(voc: Path) -> None:
-    shutil.copy(voc / "results/small/make_cams/0-of-1.h5", voc / "bad.h5")
-    with h5py.File(voc / "bad.h5", "r+") as cache:
+    shutil.copy(voc / "results/small/make_cams/0-of-1.h5", voc / "Bob's bad.h5")
+    with h5py.File(voc / "Bob's bad.h5", "r+") as cache:
         image_id = next(iter(cache))
         cache[image_id].attrs["height"] = 1
-    result = snakemake(voc, "--config", "run=bad", "cam={external: [bad.h5]}")
+    result = snakemake(voc, "--config", "run=bad", "cam={external: [Bob's bad.h5]}")
     said = result.stdout + result.stderr
     assert result.returncode == 1
-    assert f"irn check-cams: bad.h5: image '{image_id}' is 1 x " in said
+    assert f"irn check-cams: Bob's bad.h5: image '{image_id}' is 1 x " in said
     assert re.findall(r"^Job \d+: (.*)$", said, re.M) == ["Checking the CAMs from elsewhere"]
     text = (ROOT / "rules/data.smk").read_text(encoding="utf-8")
     assert [rule.split(":")[0] for rule in re.split(r"^rule ", text, flags=re.M) if "localrule: True" in rule] == [

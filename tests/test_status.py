@@ -7,6 +7,7 @@ import pytest
 from helpers import refused, run
 
 from irn.config import read_config
+from irn.stages.link_results import link_results
 from irn.store import Plan
 
 NUMBER = iter(range(10**9))
@@ -56,7 +57,29 @@ class TestStatus:
         assert str(plan.folder("random_walk")) in said
         code = plan.record("random_walk")["code"]
         walk = plan.config["walk"]
-        assert f"code {code}, walk.beta {walk['beta']:g}, walk.steps {walk['steps']}, walk.radius {walk['radius']}, split train, shards 1" in said
+        assert (
+            f"code {code}, walk.beta {walk['beta']:g}, walk.steps {walk['steps']}, walk.radius {walk['radius']}, split train, shards 1"
+            in said
+        )
+
+    def test_nothing_of_another_configuration_is_shown(self, folder: Path) -> None:
+        shown = folder / "results/demo"
+
+        def finished(*settings: str) -> Plan:
+            plan = make(*settings)
+            link_results(shown / "run.json", [f"{stage}={plan.folder(stage)}" for stage in plan.stages], Path(plan.files("evaluate")[0]))
+            return plan
+
+        finished()
+        make()
+        assert (shown / "scores.csv").is_file()
+        make("walk={beta: 5}")
+        assert not (shown / "scores.csv").is_symlink()
+        finished("walk={beta: 5}")
+        (folder / "data/images").mkdir(parents=True)
+        make("dataset={kind: folder, root: data}", "pretrained=imagenet")
+        assert {path.name for path in shown.iterdir() if path.is_symlink()} & {"scores.csv", "evaluate", "make_demo_data"} == set()
+        assert (shown / "make_labels").is_dir()
 
     def test_a_setting(self, capsys: pytest.CaptureFixture[str]) -> None:
         make()
@@ -151,7 +174,7 @@ class TestStatus:
             (["--config", "walk={betas: 5}"], "config: walk.betas is no key of the configuration; did you mean 'beta'?"),
             (["--config", "shards"], "--config shards: expected KEY=VALUE"),
             (["--config", "walk={beta"], "--config walk={beta: no readable YAML"),
-            (["--configfile", "nowhere.yaml"], "[Errno 2] No such file or directory: 'nowhere.yaml'"),
+            (["--configfile", "nowhere.yaml"], "nowhere.yaml: cannot be read (No such file or directory)"),
             (["--configfile", "list.yaml"], "list.yaml: expected keys with values"),
         ],
     )

@@ -34,6 +34,15 @@ def test_numbers_of_steps(steps: int) -> None:
     agree(*random_case(steps, 2, 9, 11), 10, steps, 5)
 
 
+@pytest.mark.parametrize("steps", [513, 4096])
+def test_rounding_does_not_grow_with_the_steps(steps: int) -> None:
+    scores, boundary = random_case(steps, 2, 24, 20)
+    found = random_walk(torch.from_numpy(scores), torch.from_numpy(boundary), 10, steps, 5)
+    assert found.dtype == torch.float32
+    expected = slow_walk(scores, boundary, 10, steps, 5)
+    assert np.abs(found.numpy() - expected).max() < 1e-5 * expected.max()
+
+
 @pytest.mark.parametrize("beta", [0, 0.5, 1, 4, 10, 40])
 def test_exponents(beta: float) -> None:
     agree(*random_case(1, 2, 8, 10), beta, 64, 4)

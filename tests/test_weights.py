@@ -200,8 +200,10 @@ class TestBackbone:
     def test_a_file_of_something_else(self, tmp_path: Path) -> None:
         torch.save({"epoch": 3, "model": {}}, tmp_path / "w.pt")
         assert "resnet18" in message(tmp_path / "w.pt")
-        torch.save({"epoch": 3, "state_dict": {}}, tmp_path / "w.pt")
-        assert "resnet18" in message(tmp_path / "w.pt")
+
+    def test_a_checkpoint_around_a_state_dict(self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]]) -> None:
+        torch.save({"epoch": 3, "arch": "resnet18", "state_dict": torchvision_states["resnet18"]}, tmp_path / "w.pt")
+        assert "save its entry 'state_dict' alone" in message(tmp_path / "w.pt")
 
 
 class TestImageNet:

@@ -5,6 +5,8 @@ import torch
 from scipy import ndimage
 from torch.nn import functional
 
+from irn.errors import IrnError
+
 SMALLEST_PIECE = 0.01  # share of the image
 
 
@@ -24,6 +26,10 @@ def synthesise_labels(
     -------
     The arrays of a label cache: `semantic` (height, width) uint8, 0 background, else 1 + class index; `instance_map`
     (height, width) uint16, 0 none, else 1 + row of `instance_class` (N,) uint16 and `instance_score` (N,) float32 in [0, 1].
+
+    Raises
+    ------
+    IrnError for more than 65,535 pieces.
 
     Notes
     -----
@@ -60,7 +66,7 @@ def _upsampled_argmax(maps: list[np.ndarray], height: int, width: int, threshold
 
 def _pieces(winner: np.ndarray, score: np.ndarray, walk_class: np.ndarray) -> dict[str, np.ndarray]:
     """Split each map's region into 4-connected pieces; those strictly under 1 % of the image get score 0."""
-    instance_map = np.zeros(winner.shape, np.uint16)
+    instance_map = np.zeros(winner.shape, np.int32)
     rows_class: list[int] = []
     rows_score: list[float] = []
     for index in np.unique(winner[winner > 0]):
@@ -71,8 +77,10 @@ def _pieces(winner: np.ndarray, score: np.ndarray, walk_class: np.ndarray) -> di
         highest = ndimage.maximum(score, pieces, numbers)
         rows_class += [int(walk_class[index - 1])] * count
         rows_score += np.where(area < SMALLEST_PIECE * winner.size, 0.0, highest).tolist()
+    if len(rows_class) > np.iinfo(np.uint16).max:
+        raise IrnError(f"{len(rows_class)} pieces of instances in one image, the label cache holds 65535; raise the instance threshold")
     return {
-        "instance_map": instance_map,
+        "instance_map": instance_map.astype(np.uint16),
         "instance_class": np.array(rows_class, np.uint16),
         "instance_score": np.array(rows_score, np.float32),
     }

@@ -12,6 +12,10 @@ from irn.ops.paths import pair_offsets, path_maxima
 
 # Sum of the Chebyshev coefficients that may be left out; scores stand in float32, whose own error is about as large.
 SERIES_TOLERANCE = 1e-6
+# Rounding grows with the steps, by about 5e-7 of the maximum each in float32; beyond so many float64 is taken.
+FLOAT32_STEPS = 512
+# Maps of so many cells and more keep the structure of one size alone: it has 12 bytes for each of 69 entries a cell.
+LARGE = 40_000
 
 
 def random_walk(scores: torch.Tensor, boundary: torch.Tensor, beta: float, steps: int, radius: int) -> torch.Tensor:
@@ -40,10 +44,12 @@ def random_walk(scores: torch.Tensor, boundary: torch.Tensor, beta: float, steps
     if len(scores) == 0:
         return scores.clone()
     maps, h, w = scores.shape
+    if steps > FLOAT32_STEPS:
+        scores, boundary = scores.double(), boundary.double()
     matrix, column_sums = _transition_parts(boundary, beta, radius)
     root = column_sums.sqrt()[:, None]
     start = (scores * (1 - boundary)).reshape(maps, h * w).T * root
-    return (_symmetric_power(matrix, start, steps) / root).T.reshape(maps, h, w).contiguous()
+    return (_symmetric_power(matrix, start, steps) / root).T.reshape(maps, h, w).float().contiguous()
 
 
 def affinities(boundary: torch.Tensor, radius: int) -> torch.Tensor:
@@ -88,7 +94,7 @@ def _symmetric_power(matrix: torch.Tensor, start: torch.Tensor, power: int) -> t
 def _transition_parts(boundary: torch.Tensor, beta: float, radius: int) -> tuple[torch.Tensor, torch.Tensor]:
     """D^-1/2 A D^-1/2 as a sparse (h w, h w) matrix, and the diagonal of D, the column sums of A."""
     h, w = boundary.shape
-    rows, columns, planes, sources = _structure(h, w, radius)
+    rows, columns, planes, sources = (_structures if h * w < LARGE else _large_structure)(h, w, radius)
     forward = affinities(boundary, radius) ** beta
     weights = torch.cat([forward.reshape(-1), forward.new_ones(1)])
     values = weights[(planes * (h * w) + sources).to(boundary.device)]
@@ -105,7 +111,6 @@ def _transition_parts(boundary: torch.Tensor, beta: float, radius: int) -> tuple
     return matrix, column_sums
 
 
-@lru_cache(maxsize=8)
 def _structure(h: int, w: int, radius: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Where A has entries, in compressed rows, and which value of `affinities` each takes.
 
@@ -130,3 +135,6 @@ def _structure(h: int, w: int, radius: int) -> tuple[torch.Tensor, torch.Tensor,
     sources = np.where(planes == len(half), 0, pixel + source[partner]).astype(np.int32)
     columns = (pixel + shift[partner]).astype(np.int32)
     return tuple(torch.from_numpy(a) for a in (starts, columns, planes, sources))  # type: ignore[return-value]
+
+
+_structures, _large_structure = lru_cache(maxsize=8)(_structure), lru_cache(maxsize=1)(_structure)

@@ -12,6 +12,7 @@ from irn.parallel import default_workers, map_in_order
 from irn.progress import progress
 from irn.provenance import provenance
 from irn.shards import WHOLE, Shard, rows_of
+from irn.tables import listed_images
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,19 @@ def make_labels(
     out: Path,
     semantic_threshold: float = 0.25,
     instance_threshold: float = 0.25,
+    manifest: Path | None = None,
+    split: str | None = None,
     shard: Shard = WHOLE,
     workers: int | None = None,
 ) -> None:
-    """Write a label cache of the images of the first walk cache."""
+    """Write a label cache of the images of a split of the manifest, or, without one, of the first walk cache.
+
+    Raises IrnError for an image that the caches lack, and for a split without a manifest.
+    """
     made_by = provenance("make_labels", locals())
     reader = CacheReader(walks, "walk")
-    image_ids = rows_of(shard, CacheReader(walks[:1], "walk").ids)
+    image_ids = rows_of(shard, listed_images(manifest, split, CacheReader(walks[:1], "walk").ids))
+    reader.require(image_ids)
     label = Label(reader, semantic_threshold, instance_threshold)
     labelled = map_in_order(label, image_ids, default_workers(len(image_ids)) if workers is None else workers, str)
     with CacheWriter(out, "label", made_by) as cache:

@@ -9,14 +9,13 @@ import torch
 
 from irn.cache import CacheReader, CacheWriter
 from irn.devices import choose_device
-from irn.errors import IrnError
 from irn.ops.instances import instance_groups
 from irn.ops.walk import random_walk as walk_scores
 from irn.parallel import default_workers, map_in_order
 from irn.progress import progress
 from irn.provenance import provenance
 from irn.shards import WHOLE, Shard, rows_of
-from irn.tables import read_manifest
+from irn.tables import listed_images
 
 
 @dataclass(frozen=True)
@@ -51,20 +50,17 @@ def random_walk(
     split: str | None = None,
     shard: Shard = WHOLE,
     device: str = "auto",
+    precision: str = "float32",
     workers: int | None = None,
 ) -> None:
     """Write a walk cache of the images of a split of the manifest, or, without one, of the first CAM cache.
 
+    `precision` changes nothing: every stage that computes with torch has it, and here no network does.
     Raises IrnError for an image that a cache lacks, and for a split without a manifest.
     """
     made_by = provenance("random_walk", locals())
     cam_reader, field_reader = CacheReader(cams, "cam"), CacheReader(fields, "field")
-    if manifest is not None:
-        image_ids = rows_of(shard, [record.image_id for record in read_manifest(manifest, split)])
-    elif split is None:
-        image_ids = rows_of(shard, CacheReader(cams[:1], "cam").ids)
-    else:
-        raise IrnError(f"--split {split}: caches know of no splits; give the manifest too, with --manifest")
+    image_ids = rows_of(shard, listed_images(manifest, split, CacheReader(cams[:1], "cam").ids))
     cam_reader.require(image_ids)
     field_reader.require(image_ids)
     chosen = choose_device(device)

@@ -62,6 +62,8 @@ def train_cam(
     record = provenance("train_cam", locals())
     if long_side[0] > long_side[1]:
         raise IrnError(f"--long-side {long_side[0]} {long_side[1]}: expected the smaller number first")
+    if from_scratch and backbone_weights is not None:
+        raise IrnError(f"--from-scratch: random weights are no start from --backbone-weights {backbone_weights}; leave one of the two out")
     records = read_manifest(manifest, split)
     table = read_labels(labels)
     targets = np.zeros((len(records), len(table.names)), np.float32)

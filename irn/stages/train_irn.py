@@ -68,9 +68,8 @@ def train_irn(
     """Train IRNet on the images of `split`, take the mean displacement over those of `mean_split` (the same by default), write both."""
     record = provenance("train_irn", locals())
     if crop_size // 4 < 2 * radius - 1:
-        raise IrnError(
-            f"--crop-size {crop_size}: no pair of radius {radius} fits; use at least {4 * (2 * radius - 1)} pixels or a smaller --radius"
-        )
+        least = -(-4 * (2 * radius - 1) // 16) * 16
+        raise IrnError(f"--crop-size {crop_size}: no pair of radius {radius} fits; use at least {least} pixels or a smaller --radius")
     if scale[0] > scale[1]:
         raise IrnError(f"--scale {scale[0]:g} {scale[1]:g}: expected the smaller number first")
     records = read_manifest(manifest, split)
