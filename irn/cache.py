@@ -200,7 +200,7 @@ class CacheReader:
         group = self._group(image_id)
         path = self._where[image_id]
         try:
-            arrays = {name: np.asarray(group[name][()]) for name in chosen if isinstance(group.get(name), h5py.Dataset)}
+            arrays = {name: np.asarray(group[name][()]) for name in chosen if name in group and isinstance(group[name], h5py.Dataset)}
         except DAMAGE as error:
             raise _damaged(path, f"image {image_id!r}: {error}") from None
         where = f"{path}: image {image_id!r}"
@@ -220,7 +220,7 @@ class CacheReader:
         """Raise IrnError for arrays of an image that `read` would refuse by shape or number type, without reading them."""
         formats, group, path = FORMATS[self.kind], self._group(image_id), self._where[image_id]
         try:
-            arrays = {name: group[name] for name in formats if isinstance(group.get(name), h5py.Dataset)}
+            arrays = {name: group[name] for name in formats if name in group and isinstance(group[name], h5py.Dataset)}
         except DAMAGE as error:
             raise _damaged(path, f"image {image_id!r}: {error}") from None
         check_arrays(f"{path}: image {image_id!r}", formats, arrays, *self.size(image_id))

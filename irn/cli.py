@@ -42,12 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (IrnError, OSError) as error:
         message = " ".join(str(error).split())
     except (MemoryError, RuntimeError) as error:
-        # torch's own exception cannot be named here, where torch is not imported; on CPUs it raises a RuntimeError.
-        if not (isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)):
+        # torch raises a RuntimeError, of several kinds on GPUs.
+        said = " ".join(str(error).split())
+        if not (isinstance(error, MemoryError) or any(sign in said for sign in ("can't allocate memory", "out of memory", "ALLOC_FAILED"))):
             raise
         sizes = [name for name in ("batch_size", "crop_size", "long_side", "scales", "workers") if name in options]
-        remedy = f"lower --{' or --'.join(sizes).replace('_', '-')}, or give it more" if sizes else "give it more"
-        message = f"not enough memory ({' '.join(str(error).split())}); {remedy}"
+        lower = f"lower --{' or --'.join(sizes).replace('_', '-')}, or " if sizes else ""
+        message = f"not enough memory{said and f' ({said})'}; {lower}give the command more memory"
     else:
         return 0
     print(f"irn {stage.replace('_', '-')}: {message}", file=sys.stderr)
@@ -56,14 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check_outputs(options: dict[str, Any]) -> None:
     """IrnError where a file to write is one that is read, or another one to write."""
-    named: dict[Path, str] = {}
+    named: dict[str, str] = {}
     for name in sorted(options, key=lambda name: name in OUTPUTS):
         values = options[name] if isinstance(options[name], list) else [options[name]]
         for path in (value for value in values if isinstance(value, Path)):
-            flag = f"--{name.replace('_', '-')}"
-            if name in OUTPUTS and path.resolve() in named:
-                raise IrnError(f"{flag} {path}: {named[path.resolve()]} is the same file, which would be replaced; name another")
-            named[path.resolve()] = flag
+            flag, place = f"--{name.replace('_', '-')}", os.path.realpath(path)
+            if name in OUTPUTS and place in named:
+                raise IrnError(f"{flag} {path}: {named[place]} is the same file, which would be replaced; name another")
+            named[place] = flag
 
 
 def build_parser() -> Parser:
@@ -304,9 +305,12 @@ share = number(0.0, 1.0)
 def file_to_write(text: str) -> Path:
     """Type of a file that can be written: found out before the work, not after it."""
     path = Path(text)
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is a folder; give the name of a file")
-    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    try:
+        if path.is_dir():
+            raise argparse.ArgumentTypeError(f"{text!r} is a folder; give the name of a file")
+        parent = next(folder for folder in path.absolute().parents if folder.exists())
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written ({error.strerror}); give another name") from None
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise argparse.ArgumentTypeError(
             f"{text!r} cannot be written, since {parent} is no folder that one may write to; choose another place"

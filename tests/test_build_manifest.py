@@ -376,6 +376,14 @@ def test_outputs_do_not_replace_the_data_sets_tables(folder: Path, tmp_path: Pat
     assert not (tmp_path / "m.csv").exists()
 
 
+@pytest.mark.parametrize("name", ["classes.txt", "own.txt"])
+def test_outputs_do_not_replace_the_lists_of_the_voc_layout(voc: Path, tmp_path: Path, name: str) -> None:
+    (voc / "own.txt").write_text("000001\n", encoding="utf-8")
+    with pytest.raises(IrnError, match="would replace a table that this command reads"):
+        build_manifest("voc", voc, voc / name, tmp_path / "l.csv", [str(voc / "own.txt")])
+    assert (voc / "own.txt").read_text(encoding="utf-8") == "000001\n"
+
+
 def test_an_earlier_output_survives_a_mistake(voc: Path) -> None:
     build("voc", voc)
     before = (voc.parent / "out/m.csv").read_bytes(), (voc.parent / "out/l.csv").read_bytes()

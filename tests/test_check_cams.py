@@ -78,7 +78,10 @@ def test_a_class_without_a_map_is_accepted(tables: list[object], cams: Path) -> 
         # As where 0 is taken for background.
         (replace("b/classes", np.array([2])), "CAMs of image 'b': class index 2 (fox), but {folder}/labels.csv gives it 1 (dog)"),
         (replace("b/classes", np.array([3])), "CAMs of image 'b': class index 3, but {folder}/labels.csv gives it 1 (dog)"),
-        (replace("b/classes", np.array([-1])), "CAMs of image 'b': class index -1, but {folder}/labels.csv gives it 1 (dog)"),
+        (
+            replace("b/classes", np.array([-1])),
+            "cams.h5: image 'b', array 'classes' holds -1 to -1; expected zero-based class indices below 254",
+        ),
         (replace("a/classes", np.array([2, 2])), "CAMs of image 'a': a class index stands twice in [2, 2]"),
         (replace("b/cam", np.full((1, 4, 6), 7.5)), "CAMs of image 'b': cam goes from 7.5 to 7.5; expected values in [0, 1]"),
         (replace("b/high_res", np.full((1, 16, 24), -1.0)), "CAMs of image 'b': high_res goes from -1 to -1; expected values in [0, 1]"),

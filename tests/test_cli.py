@@ -225,8 +225,24 @@ class TestFilesToWrite:
                     said = refused(capsys, tmp_path, command, *REQUIRED[command][: index + 1], name, *REQUIRED[command][index + 2 :])
                     assert f"argument {option}: '{name}' {reason}" in said
 
+    def test_names_that_the_system_refuses(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert "cannot be written (File name too long)" in refused(capsys, tmp_path, "make-labels", "--walks", "w", "--out", 300 * "o")
+        (tmp_path / "loop").symlink_to("loop")
+        assert "loop: no such cache file" in refused(capsys, tmp_path, "make-labels", "--walks", "loop", "--out", "o")
 
-@pytest.mark.parametrize("error", [MemoryError("much"), RuntimeError("DefaultCPUAllocator: can't allocate memory: much")])
+
+def test_too_little_memory_without_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(import_module("irn.stages.check_cams"), "check_cams", fail)
+    said = refused(capsys, tmp_path, "check-cams", *REQUIRED["check-cams"])
+    assert said == "irn check-cams: not enough memory; give the command more memory"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("much"), RuntimeError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory: much")]
+)
 def test_too_little_memory_is_said_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:

@@ -12,7 +12,7 @@ from irn.drawing import distinct_colours, flow_colours, flow_wheel, heat, outlin
 from irn.errors import IrnError
 from irn.images import read_image
 from irn.stages.show import show
-from irn.tables import ClassLabels, ImageRecord, write_labels, write_manifest
+from irn.tables import ClassLabels, ImageRecord, read_manifest, write_labels, write_manifest
 
 NAMES = ["cat", "dog", "owl", "elk"]
 HEIGHT, WIDTH = 200, 240  # between the bounds of a tile's size, so a tile has the image's own pixels
@@ -305,6 +305,13 @@ class TestMistakes:
     def test_image_without_a_row_of_labels(self, data):
         write_labels(data.root / "labels.csv", ClassLabels(NAMES, {"001": [0], "002": []}))
         data.refused("labels.csv", "'003'", images=IDS, labels=data.root / "labels.csv")
+
+    def test_panels_do_not_replace_the_images(self, data):
+        source = read_manifest(data.root / "manifest.csv")[0].path
+        before = source.read_bytes()
+        with pytest.raises(IrnError, match="would replace that image"):
+            show(data.root / "manifest.csv", [source.stem], source.parent)
+        assert source.read_bytes() == before
 
     def test_out_is_a_file(self, data):
         data.out.write_text("notes")

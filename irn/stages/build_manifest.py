@@ -76,7 +76,7 @@ def build_manifest(
         remedy = "make it with irn make-demo-data, or mend the path" if kind == "demo" else "mend the path of the data set"
         raise IrnError(f"{root}: no such folder; {remedy}")
     labels_csv = Path(labels_csv) if labels_csv is not None else None
-    inputs = [root / "labels.csv", root / "splits.csv"] if kind == "folder" else []
+    inputs = [root / name for name in (("labels.csv", "splits.csv") if kind == "folder" else ("classes.txt",))] + [Path(s) for s in splits]
     _check_outputs(Path(out_manifest), Path(out_labels), inputs + ([labels_csv] if labels_csv is not None else []))
     images, labels = (_folder if kind == "folder" else _voc_layout)(root, splits, labels_csv)
     records = _measure(images)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from irn.cache import CacheReader, CacheWriter
+from irn.errors import IrnError
 from irn.ops.labels import synthesise_labels
 from irn.parallel import default_workers, map_in_order
 from irn.progress import progress
@@ -26,7 +27,10 @@ class Label:
     def __call__(self, image_id: str) -> dict[str, np.ndarray]:
         maps = self.walks.read(image_id, ["walk", "walk_class"])
         size = self.walks.size(image_id)
-        return synthesise_labels(maps["walk"], maps["walk_class"], *size, self.semantic_threshold, self.instance_threshold)
+        try:
+            return synthesise_labels(maps["walk"], maps["walk_class"], *size, self.semantic_threshold, self.instance_threshold)
+        except IrnError as error:
+            raise IrnError(f"image {image_id!r}: {error}") from None
 
 
 def make_labels(

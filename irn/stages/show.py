@@ -77,8 +77,8 @@ def show(
 
     Raises
     ------
-    IrnError, before anything is written, for an id that the manifest or a cache lacks, an image that is missing, and caches
-    that do not fit the manifest or the labels table.
+    IrnError, before anything is written, for an id that the manifest or a cache lacks, an image that is missing or would be
+    replaced by a panel, and caches that do not fit the manifest or the labels table.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -88,6 +88,10 @@ def show(
     table = read_labels(labels) if labels else None
     records = read_manifest(manifest)
     chosen = _named(records, images, manifest) if images else _spread(records, caches, table, count, manifest)
+    sources = {record.path.resolve() for record in records}
+    for record in chosen:
+        if (out / f"{record.image_id}.png").resolve() in sources:
+            raise IrnError(f"--out {out}: the panel of image {record.image_id!r} would replace that image; give another folder")
     for cache in caches.values():
         cache.require(record.image_id for record in chosen)
 
