@@ -18,7 +18,7 @@ import numpy as np
 
 from irn.errors import IrnError
 from irn.files import whole_file
-from irn.tables import MAX_CLASSES
+from irn.tables import MAX_CLASSES, read_manifest
 
 FORMAT_VERSION = 1
 STRIDE = 4
@@ -162,6 +162,14 @@ class CacheReader:
         """Image ids, file after file, in the order in which they were written."""
         return list(self._where)
 
+    def listed(self, manifest: Path | None, split: str | None) -> list[str]:
+        """Ids of a split of the manifest, or, without one, of the first file; IrnError for a split without a manifest."""
+        if manifest is not None:
+            return [record.image_id for record in read_manifest(manifest, split)]
+        if split is not None:
+            raise IrnError(f"--split {split}: caches know of no splits; give the manifest too, with --manifest")
+        return [image_id for image_id, path in self._where.items() if path == self.paths[0]]
+
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._where
 
@@ -197,10 +205,9 @@ class CacheReader:
         """
         formats = FORMATS[self.kind]
         chosen = {name: formats[name] for name in (formats if names is None else names)}
-        group = self._group(image_id)
-        path = self._where[image_id]
+        datasets, path = self._datasets(image_id, chosen), self._where[image_id]
         try:
-            arrays = {name: np.asarray(group[name][()]) for name in chosen if name in group and isinstance(group[name], h5py.Dataset)}
+            arrays = {name: np.asarray(dataset[()]) for name, dataset in datasets.items()}
         except DAMAGE as error:
             raise _damaged(path, f"image {image_id!r}: {error}") from None
         where = f"{path}: image {image_id!r}"
@@ -218,12 +225,9 @@ class CacheReader:
 
     def check(self, image_id: str) -> None:
         """Raise IrnError for arrays of an image that `read` would refuse by shape or number type, without reading them."""
-        formats, group, path = FORMATS[self.kind], self._group(image_id), self._where[image_id]
-        try:
-            arrays = {name: group[name] for name in formats if name in group and isinstance(group[name], h5py.Dataset)}
-        except DAMAGE as error:
-            raise _damaged(path, f"image {image_id!r}: {error}") from None
-        check_arrays(f"{path}: image {image_id!r}", formats, arrays, *self.size(image_id))
+        formats = FORMATS[self.kind]
+        arrays = self._datasets(image_id, formats)
+        check_arrays(f"{self._where[image_id]}: image {image_id!r}", formats, arrays, *self.size(image_id))
 
     def provenance(self) -> list[dict[str, Any]]:
         """What made each file; empty for files that came from elsewhere."""
@@ -242,6 +246,15 @@ class CacheReader:
             return self._file(path)[image_id]
         except DAMAGE as error:
             raise _damaged(path, f"image {image_id!r}: {error}") from None
+
+    def _datasets(self, image_id: str, names: Iterable[str]) -> dict[str, h5py.Dataset]:
+        """Those of the named arrays that the image has."""
+        group = self._group(image_id)
+        try:
+            found = {name: group[name] for name in names if name in group}
+        except DAMAGE as error:
+            raise _damaged(self._where[image_id], f"image {image_id!r}: {error}") from None
+        return {name: item for name, item in found.items() if isinstance(item, h5py.Dataset)}
 
     def _file(self, path: Path) -> h5py.File:
         # HDF5 files do not survive a fork, so every process opens its own.

@@ -39,20 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_outputs(options)
         function: Callable[..., None] = getattr(importlib.import_module(f"irn.stages.{stage}"), stage)
         function(**options)
-    except (IrnError, OSError) as error:
-        message = " ".join(str(error).split())
-    except (MemoryError, RuntimeError) as error:
-        # torch raises a RuntimeError, of several kinds on GPUs.
+    except (IrnError, OSError, MemoryError, RuntimeError) as error:
         said = " ".join(str(error).split())
-        if not (isinstance(error, MemoryError) or any(sign in said for sign in ("can't allocate memory", "out of memory", "ALLOC_FAILED"))):
-            raise
-        sizes = [name for name in ("batch_size", "crop_size", "long_side", "scales", "workers") if name in options]
-        lower = f"lower --{' or --'.join(sizes).replace('_', '-')}, or " if sizes else ""
-        message = f"not enough memory{said and f' ({said})'}; {lower}give the command more memory"
-    else:
-        return 0
-    print(f"irn {stage.replace('_', '-')}: {message}", file=sys.stderr)
-    return 2
+        if isinstance(error, MemoryError | RuntimeError):
+            # torch raises a RuntimeError, of several kinds on GPUs.
+            signs = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+            if isinstance(error, RuntimeError) and not any(sign in said for sign in signs):
+                raise
+            sizes = [name for name in ("batch_size", "crop_size", "long_side", "scales", "workers") if name in options]
+            lower = f"lower --{' or --'.join(sizes).replace('_', '-')}, or " if sizes else ""
+            said = f"not enough memory{said and f' ({said})'}; {lower}give the command more memory"
+        print(f"irn {stage.replace('_', '-')}: {said}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _check_outputs(options: dict[str, Any]) -> None:

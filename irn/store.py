@@ -143,13 +143,14 @@ class Plan:
 
     def open(self) -> None:
         """Make the folders, say in each what its key stands for, and show them in results/<run>/ in the place of all others."""
-        shown, wanted = Path("results") / self.config["run"], {stage: self.folder(stage) for stage in self.stages}
-        if "evaluate" in wanted:
-            wanted["scores.csv"] = wanted["evaluate"] / "scores.csv"
-        for name in (*READS, "scores.csv"):
-            # Stages that this configuration does without, and scores of another one.
-            if (shown / name).is_symlink() and (name not in wanted or (shown / name).resolve() != wanted[name].resolve()):
-                (shown / name).unlink()
+        shown = Path("results") / self.config["run"]
+        stale = [shown / stage for stage in READS if stage not in self.stages]
+        scores = shown / "scores.csv"
+        if "evaluate" not in self.stages or scores.resolve() != (self.folder("evaluate") / "scores.csv").resolve():
+            stale.append(scores)
+        for name in stale:
+            if name.is_symlink():
+                name.unlink()
         for stage in self.stages:
             folder = self.folder(stage)
             folder.mkdir(parents=True, exist_ok=True)

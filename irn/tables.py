@@ -72,15 +72,6 @@ def read_manifest(path: Path, split: str | None = None) -> list[ImageRecord]:
     return records
 
 
-def listed_images(manifest: Path | None, split: str | None, without: Sequence[str]) -> list[str]:
-    """Image ids of a split of the manifest, or those to take `without` one; IrnError for a split without a manifest."""
-    if manifest is not None:
-        return [record.image_id for record in read_manifest(manifest, split)]
-    if split is not None:
-        raise IrnError(f"--split {split}: caches know of no splits; give the manifest too, with --manifest")
-    return list(without)
-
-
 def write_manifest(path: Path, records: Sequence[ImageRecord]) -> None:
     """Write the manifest, with absolute image paths."""
     rows = [(r.image_id, str(r.path.absolute()), r.height, r.width, r.split) for r in records]

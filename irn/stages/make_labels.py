@@ -13,7 +13,6 @@ from irn.parallel import default_workers, map_in_order
 from irn.progress import progress
 from irn.provenance import provenance
 from irn.shards import WHOLE, Shard, rows_of
-from irn.tables import listed_images
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def make_labels(
     """
     made_by = provenance("make_labels", locals())
     reader = CacheReader(walks, "walk")
-    image_ids = rows_of(shard, listed_images(manifest, split, CacheReader(walks[:1], "walk").ids))
+    image_ids = rows_of(shard, reader.listed(manifest, split))
     reader.require(image_ids)
     label = Label(reader, semantic_threshold, instance_threshold)
     labelled = map_in_order(label, image_ids, default_workers(len(image_ids)) if workers is None else workers, str)

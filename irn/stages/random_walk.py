@@ -15,7 +15,6 @@ from irn.parallel import default_workers, map_in_order
 from irn.progress import progress
 from irn.provenance import provenance
 from irn.shards import WHOLE, Shard, rows_of
-from irn.tables import listed_images
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def random_walk(
     """
     made_by = provenance("random_walk", locals())
     cam_reader, field_reader = CacheReader(cams, "cam"), CacheReader(fields, "field")
-    image_ids = rows_of(shard, listed_images(manifest, split, CacheReader(cams[:1], "cam").ids))
+    image_ids = rows_of(shard, cam_reader.listed(manifest, split))
     cam_reader.require(image_ids)
     field_reader.require(image_ids)
     chosen = choose_device(device)

@@ -88,8 +88,10 @@ def show(
     table = read_labels(labels) if labels else None
     records = read_manifest(manifest)
     chosen = _named(records, images, manifest) if images else _spread(records, caches, table, count, manifest)
-    sources = {record.path.resolve() for record in records}
-    for record in chosen:
+    older = [record for record in chosen if (out / f"{record.image_id}.png").exists()]
+    # Every path of a long manifest is looked up only where there is something to replace.
+    sources = {record.path.resolve() for record in records} if older else set()
+    for record in older:
         if (out / f"{record.image_id}.png").resolve() in sources:
             raise IrnError(f"--out {out}: the panel of image {record.image_id!r} would replace that image; give another folder")
     for cache in caches.values():
