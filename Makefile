@@ -2,12 +2,13 @@
 # make test   formatter, linter, type check and tests
 # make bench  measure the code beside naive twins
 # make env    the environment alone
+# make tables bring the tables in docs/ and the schema for editors up to date
 
 PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
 BIN := .venv/bin
 
-.PHONY: env demo test check bench clean
+.PHONY: env demo test check tables bench clean
 
 env: .venv/installed
 
@@ -34,6 +35,9 @@ check: env
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+
+tables: env
+	$(BIN)/python docs/tables.py
 
 bench: env
 	$(BIN)/python benchmarks/bench.py

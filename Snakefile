@@ -3,13 +3,15 @@
 #   snakemake --cores 2                                              the demonstration
 #   snakemake --cores 8 --configfile configs/voc2012_paper.yaml      the paper's run
 #
-# Settings: config.yaml. Every rule runs one command of the package in irn/.
+# Settings that nobody names have the paper's values; config.yaml is the demonstration, and holds when no file is given.
+# Every rule runs one command of the package in irn/.
 from snakemake.utils import min_version
 
 min_version("9.16")
 
+if not workflow.overwrite_configfiles:
 
-configfile: f"{workflow.basedir}/config.yaml"
+    configfile: f"{workflow.basedir}/config.yaml"
 
 
 include: "rules/common.smk"
@@ -18,9 +20,10 @@ include: "rules/cam.smk"
 include: "rules/irn.smk"
 include: "rules/labels.smk"
 include: "rules/results.smk"
+include: "rules/slurm.smk"
 
 
 rule all:
     default_target: True
     input:
-        everything(),
+        everything,

@@ -1,7 +1,7 @@
-"""Measure every row of the benchmark in one run, each beside its naive twin, and write the table (make bench).
+"""Measure every case of the benchmark in one run, each beside its naive twin, and write the tables (make bench).
 
 benchmarks/bench.py                everything, into benchmarks/results/ and docs/performance.md
-benchmarks/bench.py --only walk    one row, printed
+benchmarks/bench.py --only walk    one case, printed
 benchmarks/bench.py --quick        small inputs, once each: whether all runs and agrees, not how fast
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-# Nothing heavy here: every process that a row starts imports this file.
+# Nothing heavy here: every process that a case starts imports this file.
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = [ROOT, ROOT / "benchmarks", ROOT / "tests"]
 sys.path[:0] = [str(folder) for folder in FOLDERS]
@@ -33,32 +33,36 @@ LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "numba", "h5py", "pillow"
 
 
 def main() -> int:
+    from irn.io.parallel import available_cores
+
     parser = argparse.ArgumentParser(description="Measure this project's code beside naive twins and write a table.")
-    parser.add_argument("--only", metavar="ROW", help="measure one row and print it; 'scaling' is the growth of cost")
+    parser.add_argument("--only", metavar="CASE", help="measure one case and print it; 'scaling' is the growth of cost")
     parser.add_argument("--quick", action="store_true", help="small inputs, once each")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of the table; benchmarks/results and docs/performance.md by default"
     )
-    parser.add_argument("--name", default=f"{cores()}_cores", help="of the files in that folder")
+    parser.add_argument("--name", default=f"{available_cores()}_cores", help="of the files in that folder")
     options = parser.parse_args()
     # For the processes that measure, and for what they start.
     os.environ["PYTHONPATH"] = os.pathsep.join(str(folder) for folder in FOLDERS)
-    from rows import ROWS, Disagreement
+    from cases import CASES
+    from cases.common import Disagreement
     from scaling import plot, scaling
 
-    names = [*ROWS, "scaling"] if options.only is None else [options.only]
-    if unknown := [name for name in names if name not in [*ROWS, "scaling"]]:
-        parser.error(f"no row {unknown[0]}; choose from {', '.join([*ROWS, 'scaling'])}")
+    known = [*CASES, "scaling"]
+    if options.only not in (None, *known):
+        parser.error(f"no case {options.only}; choose from {', '.join(known)}")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rows", "scaling"])
-    report: dict[str, Any] = {"made_on": machine(), "quick": options.quick, "rows": {}, "scaling": {}}
-    for name in names:
+    context.set_forkserver_preload(["cases", "scaling"])
+    report: dict[str, Any] = {"made_on": machine(), "quick": options.quick, "cases": {}, "scaling": {}}
+    for name in known if options.only is None else [options.only]:
         print(f"{name} ...", file=sys.stderr, flush=True)
         try:
             if name == "scaling":
-                report["scaling"] = in_process(context, scaling, options.quick)
+                with context.Pool(1) as pool:
+                    report["scaling"] = pool.apply(scaling, [options.quick])
             else:
-                report["rows"][name] = measured(context, name, options.quick)
+                report["cases"][name] = measured(context, name, options.quick)
         except Disagreement as error:
             print(f"bench: {name}: the sides disagree: {error}", file=sys.stderr)
             return 1
@@ -72,39 +76,45 @@ def main() -> int:
     (folder / f"{options.name}.md").write_text(text, encoding="utf-8")
     plot(report["scaling"], folder / f"{options.name}.png")
     if options.out is None:
-        before, _, rest = DOCS.read_text(encoding="utf-8").partition(MARKS[0])
-        after = rest.partition(MARKS[1])[2]
-        shown = text.replace("](", "](../benchmarks/results/")
-        DOCS.write_text(f"{before}{MARKS[0]}\n#{shown}{MARKS[1]}{after}", encoding="utf-8")
+        write_docs(text)
     return 0
 
 
-def measured(context: Any, name: str, quick: bool) -> dict[str, Any]:
-    """Measure one row: its sides take turns, each in a process of its own."""
-    from rows import ROWS, Measure
+def write_docs(text: str) -> None:
+    """Put the tables between the marks of docs/performance.md."""
+    before, _, rest = DOCS.read_text(encoding="utf-8").partition(MARKS[0])
+    after = rest.partition(MARKS[1])[2]
+    shown = text.replace("](", "](../benchmarks/results/")
+    DOCS.write_text(f"{before}{MARKS[0]}\n#{shown}{MARKS[1]}{after}", encoding="utf-8")
 
-    row = ROWS[name]
+
+def measured(context: Any, name: str, quick: bool) -> dict[str, Any]:
+    """Measure one case: its sides take turns, each in a process of its own."""
+    from cases import CASES
+    from cases.common import Measure
+
+    case = CASES[name]
     with tempfile.TemporaryDirectory() as folder:
         pipes: dict[str, Any] = {}
         processes = []
-        for side in row.names:
+        for side in case.names:
             pipe, other = context.Pipe()
             process = context.Process(target=serve, args=(other, name, side, quick, Path(folder)))
             process.start()
             other.close()
             processes.append(process)
             # One after another, so that the first makes files that they share.
-            if pipe.recv():
+            if answer(pipe):
                 pipes[side] = pipe
         seconds: dict[str, list[float]] = {side: [] for side in pipes}
         first: dict[str, float] = {}
-        for turn in range(1 if quick else 1 + row.repeats):
+        for turn in range(1 if quick else 1 + case.repeats):
             for side, pipe in pipes.items():
-                if turn == 0 or side not in row.once:
+                if turn == 0 or side not in case.once:
                     pipe.send("run")
                     spent = answer(pipe)
                     first.setdefault(side, spent)
-                    if turn > 0 or quick or side in row.once:
+                    if turn > 0 or quick or side in case.once:
                         seconds[side].append(spent)
         ends = {}
         for side, pipe in pipes.items():
@@ -112,30 +122,30 @@ def measured(context: Any, name: str, quick: bool) -> dict[str, Any]:
             ends[side] = answer(pipe)
         for process in processes:
             process.join()
-    measures = {side: Measure(seconds[side], first[side], *ends[side]) for side in pipes}
-    agreement, goals = row.judge(measures)
+    measures = {side: Measure(side, seconds[side], first[side], *ends[side]) for side in pipes}
+    agreement, findings = case.judge(measures)
     return {
-        "title": row.title,
+        "title": case.title,
         "agreement": agreement,
-        "goals": [goal._asdict() for goal in goals],
+        "findings": [finding._asdict() for finding in findings],
         "sides": {side: {"seconds": m.seconds, "first": m.first, "memory": m.memory} for side, m in measures.items()},
     }
 
 
 def serve(pipe: Connection, name: str, side: str, quick: bool, folder: Path) -> None:
     """Make one side's inputs and run it when told to; at the end send the most memory that it added, and its last result."""
-    from rows import ROWS
+    from cases import CASES
 
-    row = ROWS[name]
+    case = CASES[name]
     result: Any = None
     try:
         if not quick:
             # At a small size first, so that libraries are loaded and compiled before memory is measured.
             with tempfile.TemporaryDirectory() as small:
-                warm_up = row.sides(True, Path(small)).get(side)
+                warm_up = case.sides(True, Path(small)).get(side)
                 if warm_up:
                     warm_up()
-        function = row.sides(quick, folder).get(side)
+        function = case.sides(quick, folder).get(side)
         before = forget_peak()
         pipe.send(function is not None)
         if function is None:
@@ -157,25 +167,6 @@ def answer(pipe: Connection) -> Any:
     return got
 
 
-def in_process(context: Any, function: Any, quick: bool) -> Any:
-    """function(quick) in a process of its own."""
-    pipe, other = context.Pipe()
-    process = context.Process(target=_send, args=(other, function, quick))
-    process.start()
-    other.close()
-    got = answer(pipe)
-    process.join()
-    return got
-
-
-def _send(pipe: Connection, function: Any, quick: bool) -> None:
-    try:
-        pipe.send(function(quick))
-    except BaseException as error:
-        pipe.send(error)
-        raise
-
-
 def forget_peak() -> int:
     """Bytes in memory now, from where the peak is counted; on Linux the peak so far is forgotten."""
     if sys.platform == "linux":
@@ -188,22 +179,19 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def machine() -> dict[str, str]:
     """What the numbers were measured on."""
     import torch
 
-    from irn.provenance import git_commit
+    from irn.io.parallel import available_cores
+    from irn.io.provenance import git_commit
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": git_commit() or "unknown",
         "processor": processor(),
-        "cores": f"{cores()}, torch computes with {torch.get_num_threads()} threads",
+        "cores": f"{available_cores()}, torch computes with {torch.get_num_threads()} threads",
         "memory": f"{memory / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
@@ -222,14 +210,14 @@ def processor() -> str:
 
 
 def markdown(report: dict[str, Any], name: str) -> str:
-    """The report as Markdown: goals, times, growth, machine."""
+    """The report as Markdown: findings, times, growth, machine."""
     lines = ["# Measured", ""]
     if report["quick"]:
         lines += ["Small inputs, once each: this shows that all runs and agrees, not how fast it is.", ""]
-    goals = [goal for row in report["rows"].values() for goal in row["goals"]]
-    if goals:
-        lines += ["| what | measured | goal | reached |", "|---|---|---|---|"]
-        lines += [f"| {g['what']} | {g['found']} | {g['wanted']} | {'yes' if g['reached'] else 'no'} |" for g in goals]
+    cases = report["cases"].values()
+    if cases:
+        lines += ["| what | measured | compared with |", "|---|---|---|"]
+        lines += [f"| {f['what']} | {f['measured']} | {f['compared_with']} |" for case in cases for f in case["findings"]]
         lines += [
             "",
             "Every side, in seconds: the median of the repeats, the fastest and the slowest, the first call, and the peak memory",
@@ -237,9 +225,9 @@ def markdown(report: dict[str, Any], name: str) -> str:
             "",
         ]
         lines += ["| | median | spread | repeats | first | memory |", "|---|---|---|---|---|---|"]
-    for row in report["rows"].values():
-        lines.append(f"| **{row['title']}**: {row['agreement']} | | | | | |")
-        for side, m in row["sides"].items():
+    for case in cases:
+        lines.append(f"| **{case['title']}**: {case['agreement']} | | | | | |")
+        for side, m in case["sides"].items():
             times = m["seconds"]
             spread = f"{min(times):.3g} to {max(times):.3g}" if len(times) > 1 else ""
             lines.append(f"| {side} | {median(times):.3g} | {spread} | {len(times)} | {m['first']:.3g} | {m['memory'] / 1e6:.0f} MB |")

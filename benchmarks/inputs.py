@@ -7,9 +7,10 @@ import torch
 from scipy import ndimage
 from torch.nn import functional
 
-from irn.cache import STRIDE, cells
+from irn.grid import STEP, STRIDE, UNSURE, cells, padded
 
-UNSURE = 255
+VOC, FULL_HD = (375, 500), (1080, 1920)  # height and width
+CENTRES = np.index_exp[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]  # of cells
 
 
 class Scene(NamedTuple):
@@ -24,6 +25,10 @@ class Scene(NamedTuple):
     boundary: np.ndarray  # (h, w) float32 in [0, 1]
     displacement: np.ndarray  # (2, h, w) float32, in cells
     groups: np.ndarray  # (h, w) int32, number of the nearest object, from 0
+
+    def cams(self) -> dict[str, np.ndarray]:
+        """The arrays of a CAM cache."""
+        return {"classes": self.classes, "cam": self.cam, "high_res": self.high_res}
 
 
 def scene(seed: int, height: int, width: int, classes: int = 2, objects: int = 5) -> Scene:
@@ -44,9 +49,8 @@ def scene(seed: int, height: int, width: int, classes: int = 2, objects: int = 5
     texture = sum(40 * _smooth(rng, (height, width, 3), (s, s, 0)) / (1 + k) for k, s in enumerate((12, 3)))
     pixels = np.clip(colours[object_mask] + texture, 0, 255).astype(np.uint8)
 
-    small = np.index_exp[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
     h, w = cells(height), cells(width)
-    objects_small, groups = (_fit(a[small], h, w).astype(np.int32) for a in (object_mask, nearest))
+    objects_small, groups = (_fit(a[CENTRES], h, w).astype(np.int32) for a in (object_mask, nearest))
     edges = ndimage.morphological_gradient(objects_small, 3) > 0
     far = ndimage.distance_transform_edt(~edges)
     strength = np.clip(0.8 + 0.2 * _smooth(rng, (h, w), 6), 0.3, 1)
@@ -61,10 +65,11 @@ def scene(seed: int, height: int, width: int, classes: int = 2, objects: int = 5
     )  # fmt: skip
 
 
-def ir_label(drawn: Scene) -> np.ndarray:
-    """(H, W) uint8: the classes of a scene, unsure in a band along the outlines, 8 pixels to each side where it is 512 high."""
+def cell_label(drawn: Scene) -> np.ndarray:
+    """(h, w) uint8: the class of each cell, unsure in a band along the outlines, 8 pixels to each side where the scene is 512 high."""
     outline = ndimage.morphological_gradient(drawn.object_mask.astype(np.int16), 3) > 0
-    return np.where(ndimage.distance_transform_edt(~outline) < len(outline) / 64, UNSURE, drawn.class_mask).astype(np.uint8)
+    label = np.where(ndimage.distance_transform_edt(~outline) < len(outline) / 64, UNSURE, drawn.class_mask)
+    return label[CENTRES].astype(np.uint8)
 
 
 def _class_maps(
@@ -78,11 +83,11 @@ def _class_maps(
     radius_x: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """`cam` and `high_res` as the stage makes them: rectified maps of stride 16 at four scales, each resized and added."""
-    sizes = ((cells(height), cells(width)), (-(-height // 16) * 16, -(-width // 16) * 16))
+    sizes = ((cells(height), cells(width)), (padded(height), padded(width)))
     sums = [torch.zeros(classes, *size) for size in sizes]
     for scale in (1.0, 0.5, 1.5, 2.0):
-        h, w = (-(-round(side * scale) // 16) for side in (height, width))
-        y, x = (np.mgrid[:h, :w] + 0.5) * 16 / scale
+        h, w = (padded(round(side * scale)) // STEP for side in (height, width))
+        y, x = (np.mgrid[:h, :w] + 0.5) * STEP / scale
         maps = np.zeros((classes, h, w))
         for i in range(len(centre_y)):
             # The part that tells the class apart, above the middle of the object.

@@ -17,7 +17,7 @@ from pydensecrf.utils import unary_from_labels
 from scipy import ndimage, sparse
 from torch.nn import functional
 
-from irn.networks import IRNet
+from irn.networks.irnet import IRNet
 from irn.ops.paths import pair_offsets, path_offsets
 
 EPSILON = 1e-5

@@ -8,11 +8,9 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-import torch
-from rows import VOC, loss_case, walk_case
-
-from irn.ops.losses import pair_losses, total_loss
-from irn.ops.walk import random_walk
+from cases.losses import losses_of
+from cases.walk import RADIUS, walk_inputs, walk_of
+from inputs import VOC
 
 SIZES = ((188, 250), (375, 500), (540, 960), (750, 1000), (1080, 1920))
 
@@ -26,25 +24,14 @@ def scaling(quick: bool) -> dict[str, dict[str, Any]]:
         "walk, classes": [(n, walk(middle, classes=n, objects=max(n, 5))) for n in ((1, 2) if quick else (1, 2, 4, 8))],
         "walk, instances": [(n, walk(middle, objects=n)) for n in ((2, 3) if quick else (2, 5, 10, 20))],
         "walk, radius": [(n, walk(middle, radius=n)) for n in ((3, 4) if quick else (3, 5, 7, 10, 15))],
-        "pair losses, radius": [(n, losses(24 if quick else 128, n)) for n in ((3, 4) if quick else (3, 5, 7, 10, 15))],
+        "pair losses, radius": [(n, losses_of(24 if quick else 128, n)) for n in ((3, 4) if quick else (3, 5, 7, 10, 15))],
     }
     return {what: _measured(points, 1 if quick else 3) for what, points in series.items()}
 
 
-def walk(size: tuple[int, int], classes: int = 2, objects: int = 5, radius: int = 5) -> Callable[[], Any]:
-    *_, start, boundary = walk_case(size, classes, objects)
-    return lambda: random_walk(start, boundary, 10, 256, radius)
-
-
-def losses(cells: int, radius: int) -> Callable[[], Any]:
-    logits, displacement, labels = loss_case(cells, radius)
-    label = torch.from_numpy(labels)
-
-    def run() -> None:
-        logits.grad = displacement.grad = None
-        total_loss(pair_losses(logits, displacement, label, radius)).backward()
-
-    return run
+def walk(size: tuple[int, int], classes: int = 2, objects: int = 5, radius: int = RADIUS) -> Callable[[], Any]:
+    drawn, scores, _ = walk_inputs(size, classes, objects)
+    return walk_of(drawn, scores, radius)
 
 
 def plot(series: dict[str, dict[str, Any]], path: Path) -> None:

@@ -1,176 +1,242 @@
-"""Check the workflow's configuration, in one line a mistake."""
+"""A configuration: its table of settings, how it is read and checked, in one line a mistake, and how it is written."""
 
 import difflib
-import math
-from collections.abc import Sequence
+import itertools
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from pydantic import ValidationError
 
 from irn.errors import IrnError
+from irn.setting_types import Expected, Section
+from irn.settings import Settings, value
 
-SCHEMA = Path(__file__).with_name("config.schema.yaml")
-DEFAULTS = Path(__file__).parents[1] / "config.yaml"
-Config = dict[str, Any]
+DEMONSTRATION = Path(__file__).parents[1] / "config.yaml"
+# What says where and how a run is made, not what.
+NOT_SWEPT = ("run", "seeds", "sweep", "shards", "gpus")
 
 
-def read_config(files: Sequence[Path] = (), entries: Sequence[str] = ()) -> Config:
-    """The checked configuration that Snakemake makes of `config.yaml`, `--configfile` and `--config`.
+class Setting(NamedTuple):
+    """One row of the table; `flag` is its option, empty where there is none."""
+
+    key: str
+    default: Any
+    expected: str
+    meaning: str
+    stages: tuple[str, ...]
+    flag: str
+
+
+@cache
+def table() -> dict[str, Setting]:
+    """Every setting by its key, with dots for nesting, in the order of irn/settings.py."""
+    return {row.key: row for row in _rows(Settings, "")}
+
+
+def of_stage(stage: str) -> list[Setting]:
+    """The settings that a stage gets."""
+    return [row for row in table().values() if stage in row.stages]
+
+
+def _rows(section: type[Section], prefix: str) -> Iterator[Setting]:
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from _rows(field.annotation, f"{prefix}{name}.")
+            continue
+        extra: Any = field.json_schema_extra
+        flag = name if extra.flag is None else extra.flag
+        words = next(part.words for part in field.metadata if isinstance(part, Expected))
+        dashed = f"--{flag.replace('_', '-')}" if flag else ""
+        yield Setting(prefix + name, field.default, words, field.description or "", extra.stages or section.stages, dashed)
+
+
+# ---- reading and checking
+
+
+def read_config(files: Sequence[Path] = (), entries: Sequence[str] = ()) -> Settings:
+    """The checked configuration of `--configfile` and `--config`, as Snakemake takes them; without files the demonstration's.
 
     entries: KEY=VALUE each, a key at the top and YAML. Raises IrnError for what cannot be read, and as `check_config` does.
     """
-    from snakemake.utils import update_config  # not at the top: environments of single rules lack Snakemake
-
-    config: Config = {}
-    for path in (DEFAULTS, *files):
+    config: dict[str, Any] = {}
+    for path in files or (DEMONSTRATION,):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             raise IrnError(f"{path}: cannot be read ({reason}); expected a YAML file of settings") from None
-        update_config(config, _read_yaml(text, str(path)))
+        _lay_over(config, _read_yaml(text, str(path)))
     for entry in entries:
-        key, equals, value = entry.partition("=")
+        key, equals, text = entry.partition("=")
         if not equals:
             raise IrnError(f"--config {entry}: expected KEY=VALUE, such as run=other or 'walk={{beta: 5}}'")
-        update_config(config, _read_yaml(f"{key}: {value}", f"--config {entry}"))
+        _lay_over(config, _read_yaml(f"{key}: {text}", f"--config {entry}"))
     return check_config(config)
 
 
-def check_config(config: Config) -> Config:
-    """A checked copy of the configuration, with numbers that the command line gave as text turned into numbers.
+def check_config(config: Mapping[str, Any]) -> Settings:
+    """The settings of a nested configuration; those that it does not name have the paper's values.
 
     Raises IrnError that names the key, what it holds, what was expected and the remedy.
     """
-    schema = _schema()
-    config = _convert(config, schema)
-    errors = list(Draft202012Validator(schema).iter_errors(config))
-    if errors:
+    settings = _validated(config, lambda key: f"config: {key}")
+    _check_together(settings)
+    variations(settings)
+    return settings
+
+
+def settings_of_options(options: Mapping[str, Any], flags: Mapping[str, str], remedy: str) -> Settings:
+    """The settings of a command, from the keys whose options were given; IrnError names the option of a wrong one."""
+    nested: dict[str, Any] = {}
+    for key, given in options.items():
+        _set(nested, key, given)
+    try:
+        return _validated(nested, lambda key: flags.get(key, key))
+    except IrnError as error:
+        raise IrnError(f"{error}; {remedy}") from None
+
+
+class Variation(NamedTuple):
+    """A configuration that a run is made with: what `sweep` sets (nothing in the run's own), the seed and all settings."""
+
+    values: dict[str, Any]
+    seed: int
+    settings: Settings
+
+
+def variations(settings: Settings) -> list[Variation]:
+    """The configuration itself, then every combination of `sweep`; each with every seed. Raises IrnError as `check_config` does."""
+    swept = settings.sweep or {}
+    for key in swept:
+        if key not in table() or key in NOT_SWEPT:
+            near = difflib.get_close_matches(key, [known for known in table() if known not in NOT_SWEPT], 1)
+            such = near[0] if near else "walk.beta"
+            raise IrnError(f"config: sweep names {key!r}, which cannot be swept; expected a key such as {such!r}")
+    combinations = [dict(zip(swept, chosen, strict=True)) for chosen in itertools.product(*swept.values())] if swept else []
+    found = []
+    for chosen in [{}, *combinations]:
+        for seed in settings.seeds or (None,):
+            nested = settings.model_dump(exclude={"sweep", "seeds"})
+            for key, given in {**chosen, **({} if seed is None else {"seed": seed})}.items():
+                _set(nested, key, given)
+            one = _validated(nested, lambda key: f"config: {'sweep: ' if key in swept else ''}{key}")
+            if chosen:
+                _check_together(one)
+            found.append(Variation({key: value(one, key) for key in chosen}, one.seed, one))
+    return found
+
+
+def _validated(config: Mapping[str, Any], where: Callable[[str], str]) -> Settings:
+    try:
+        return Settings.model_validate(dict(config))
+    except ValidationError as error:
         # The mistake nearest to the root explains those below it.
-        raise IrnError(_message(min(errors, key=lambda error: len(error.absolute_path))))
-    for key, value in flat(config).items():
-        for number in value if isinstance(value, list) else [value]:
-            # JSON Schema lets them through.
-            if isinstance(number, float) and not math.isfinite(number):
-                raise IrnError(f"config: {key} is {value}; expected finite numbers")
-    _check_together(config)
-    return config
+        found = min(error.errors(include_url=False), key=lambda error: len(error["loc"]))
+    path = [part for part in found["loc"] if isinstance(part, str)]
+    if found["type"] == "extra_forbidden":
+        *parents, unknown = path
+        section: Any = Settings
+        for name in parents:
+            section = section.model_fields[name].annotation
+        near = difflib.get_close_matches(unknown, section.model_fields, 1)
+        known = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(section.model_fields)}"
+        raise IrnError(f"{where('.'.join(path))} is not a key of the configuration; {known}")
+    given: Any = config
+    for name in path:
+        given = given[name]
+    key, expected = ".".join(path), "keys with values"
+    if found["type"] == "together":
+        key, given, expected = (found["ctx"][name] for name in ("name", "given", "expected"))
+        key = ".".join([*path, key])
+    elif (row := table().get(key) or table().get(path[0])) is not None:
+        key, given, expected = row.key, given if row.key == key else config[row.key], row.expected
+    if any(word in str(given).lower() for word in ("inf", "nan")):
+        expected = expected.replace("number", "finite number")
+    raise IrnError(f"{where(key)} is {given!r}; expected {expected}")
 
 
-def flat(config: Config, prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by dots, with their values."""
-    result: dict[str, Any] = {}
-    for key, value in config.items():
-        result.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return result
-
-
-def _check_together(config: Config) -> None:
-    """Rules that concern more than one key, or files."""
-    dataset, cam, irn, ir_labels = config["dataset"], config["cam"], config["irn"], config["ir_labels"]
-    if dataset["kind"] != "demo" and dataset["root"] is None:
+def _check_together(settings: Settings) -> None:
+    """Rules that concern settings of several sections, or files."""
+    dataset, pretrained, external = settings.dataset, settings.pretrained, settings.cam.external
+    if dataset.kind != "demo" and dataset.root is None:
         raise IrnError(
-            f"config: dataset.root is null, but dataset.kind {dataset['kind']!r} needs the folder of the data set; set dataset.root"
+            f"config: dataset.root is null, but dataset.kind {dataset.kind!r} needs the folder of the data set; set dataset.root"
         )
-    if dataset["kind"] == "demo" and dataset["root"] is not None:
-        raise IrnError(f"config: dataset.root is {dataset['root']!r}, but the demonstration data is drawn in the store; set it to null")
+    if dataset.kind == "demo" and dataset.root is not None:
+        raise IrnError(f"config: dataset.root is {dataset.root!r}, but the demonstration data is drawn in the store; set it to null")
     for key in ("root", "labels_csv", "class_masks", "object_masks"):
-        if dataset[key] is not None and not Path(dataset[key]).exists():
-            raise IrnError(f"config: dataset.{key} is {dataset[key]!r}, which does not exist; mend the path")
-    if config["pretrained"] is None and cam["external"] is not None:
+        path = getattr(dataset, key)
+        if path is not None and not Path(path).exists():
+            raise IrnError(f"config: dataset.{key} is {path!r}, which does not exist; fix the path")
+    if pretrained is None and external is not None:
         raise IrnError(
             "config: pretrained is null, but with cam.external no classifier is trained for IRNet to stand on;"
             " set pretrained to imagenet or to the path of a state dict"
         )
-    if config["pretrained"] not in (None, "imagenet") and not Path(config["pretrained"]).is_file():
-        raise IrnError(
-            f"config: pretrained is {config['pretrained']!r}, which is no file; expected imagenet, null or the path of a state dict"
-        )
-    for path in cam["external"] or []:
+    if pretrained not in (None, "imagenet") and not Path(pretrained).is_file():
+        raise IrnError(f"config: pretrained is {pretrained!r}, which is not a file; expected imagenet, null or the path of a state dict")
+    for path in external or ():
         if not Path(path).is_file():
-            raise IrnError(f"config: cam.external names {path!r}, which is no file; mend the path of the CAM cache")
-    if ir_labels["background_threshold"] > ir_labels["foreground_threshold"]:
-        raise IrnError(
-            f"config: ir_labels.background_threshold is {ir_labels['background_threshold']}, above ir_labels.foreground_threshold,"
-            f" {ir_labels['foreground_threshold']}; sure background needs the lower score"
-        )
-    for key, (low, high) in {"cam.long_side": cam["long_side"], "irn.scale": irn["scale"]}.items():
-        if low > high:
-            raise IrnError(f"config: {key} is [{low}, {high}]; expected the smaller number first")
-    if irn["crop_size"] // 4 < 2 * irn["radius"] - 1:
-        raise IrnError(
-            f"config: irn.crop_size is {irn['crop_size']}, too small for pairs of irn.radius {irn['radius']};"
-            f" expected at least {-(-4 * (2 * irn['radius'] - 1) // 16) * 16}, or a smaller radius"
-        )
+            raise IrnError(f"config: cam.external names {path!r}, which is not a file; fix the path of the CAM cache")
 
 
-def _read_yaml(text: str, where: str) -> Config:
+def _read_yaml(text: str, where: str) -> dict[str, Any]:
+    import yaml  # not at the top: help is shown without it
+
     try:
         config = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise IrnError(f"{where}: no readable YAML ({' '.join(str(error).split())}); mend it") from None
+        raise IrnError(f"{where}: not readable as YAML ({' '.join(str(error).split())}); fix it") from None
+    if config is None:
+        return {}
     if not isinstance(config, dict):
         raise IrnError(f"{where}: expected keys with values, as config.yaml has them")
     return config
 
 
-@cache
-def _schema() -> Config:
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    """Merge as Snakemake does: dictionaries deeply, anything else is replaced."""
+    for key, given in above.items():
+        if isinstance(given, Mapping) and isinstance(below.get(key), dict):
+            _lay_over(below[key], given)
+        else:
+            below[key] = dict(given) if isinstance(given, Mapping) else given
 
 
-def _convert(value: Any, schema: Config) -> Any:
-    """Turn text into the number or null that the schema wants; leave what does not fit for the validator."""
-    if "$ref" in schema:
-        schema = _schema()["$defs"][schema["$ref"].rsplit("/", 1)[1]]
-    if isinstance(value, dict):
-        return {key: _convert(item, schema.get("properties", {}).get(key, {})) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_convert(item, schema.get("items", {})) for item in value]
-    types = schema.get("type", [])
-    types = [types] if isinstance(types, str) else types
-    if isinstance(value, int) and not isinstance(value, bool) and types == ["number"]:
-        # 10 and 10.0 are one setting, and must not give two keys in the store.
-        return float(value)
-    if isinstance(value, float) and value.is_integer() and "integer" in types and "number" not in types:
-        return int(value)
-    if not isinstance(value, str):
-        return value
-    if "null" in types and value in ("null", "None", ""):
-        return None
-    for name, kind in (("integer", int), ("number", float)):
-        if name in types:
-            try:
-                return kind(value)
-            except ValueError:
-                pass
-    return value
+def _set(config: dict[str, Any], key: str, given: Any) -> None:
+    *parents, last = key.split(".")
+    for name in parents:
+        config = config.setdefault(name, {})
+    config[last] = given
 
 
-def _message(error: ValidationError) -> str:
-    where = ".".join(str(part) for part in error.absolute_path if not isinstance(part, int))
-    schema = error.schema if isinstance(error.schema, dict) else {}
-    if error.validator == "additionalProperties":
-        unknown = sorted(set(error.instance) - set(schema["properties"]))[0]
-        near = difflib.get_close_matches(unknown, schema["properties"], 1)
-        known = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(schema['properties'])}"
-        return f"config: {'.'.join(filter(None, [where, unknown]))} is no key of the configuration; {known}"
-    if error.validator == "required":
-        missing = next(key for key in schema["required"] if key not in error.instance)
-        return f"config: {'.'.join(filter(None, [where, missing]))} is missing; take it over from config.yaml"
-    # A list's own words serve for its items.
-    says = schema.get("says") or _says_of_key(error)
-    expected = says or (f"one of {', '.join(map(str, schema['enum']))}" if "enum" in schema else f"a value of type {schema.get('type')}")
-    return f"config: {where} is {error.instance!r}; expected {expected}"
+# ---- writing
 
 
-def _says_of_key(error: ValidationError) -> str | None:
-    schema = _schema()
-    for part in error.absolute_path:
-        if isinstance(part, str):
-            schema = schema["properties"][part]
-    return schema.get("says")
+def as_text(given: Any) -> str:
+    """A value as YAML in one line."""
+    import yaml
+
+    given = list(given) if isinstance(given, tuple) else given
+    return yaml.safe_dump(given, default_flow_style=True, width=10_000, sort_keys=False).removesuffix("...\n").strip()
+
+
+def as_yaml(settings: Settings) -> str:
+    """Every setting with its meaning above it, as YAML that can be edited and given back."""
+    return "\n".join(_lines(settings, "")) + "\n"
+
+
+def _lines(section: Section, prefix: str) -> Iterator[str]:
+    indent = "  " * prefix.count(".")
+    for name in type(section).model_fields:
+        given = getattr(section, name)
+        if isinstance(given, Section):
+            yield from ("", f"{indent}# {' '.join((given.__doc__ or '').split())}", f"{indent}{name}:", *_lines(given, f"{prefix}{name}."))
+            continue
+        row = table()[prefix + name]
+        paper = "" if given == row.default else f" Not set: {as_text(row.default)}."
+        yield from textwrap.wrap(f"{row.meaning}{paper}", 110, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+        yield f"{indent}{name}: {as_text(dict(given) if isinstance(given, Mapping) else given)}"

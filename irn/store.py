@@ -1,213 +1,212 @@
 """Where each stage's files lie: in folders named by all that they depend on, which runs share (docs/caches.md).
 
-The key of a stage is a digest of its settings, its source code and the keys of the stages that it reads. So an edit
-gives a new folder to what depends on it and to nothing else, and an edit that is taken back finds the old one.
+The key of a stage is a digest of its settings, of the code that computes it and of the keys of the stages that it reads.
+So an edit gives a new folder to what depends on it and to nothing else, an edit that is taken back finds the old one, and
+a file whose name is right is right: it appears under it when it is whole.
 """
 
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from irn.config import Config, flat
-from irn.provenance import code_fingerprint
+from irn.config import Variation, as_text, of_stage, variations
+from irn.data import kind, mask_folders
+from irn.fingerprint import code_fingerprint
+from irn.io.files import whole_file
+from irn.settings import Settings, value
+from irn.stages import GATHER_SCORES, STAGES, Stage
 
-STORE = Path("results/store")
-IMAGE_FOLDERS = ("JPEGImages", "Annotations", "ImageSets/Segmentation", "images")
-TABLES = ("classes.txt", "labels.csv", "splits.csv")
-
-# The settings that each stage is given.
-SETTINGS = {
-    "make_demo_data": ("dataset.demo.images", "dataset.demo.size", "dataset.demo.seed"),
-    "build_manifest": ("dataset.kind", "dataset.root", "dataset.splits", "dataset.labels_csv"),
-    "download_backbone": ("backbone",),
-    "train_cam": (
-        "backbone", "pretrained", "precision", "seed", "momentum", "weight_decay", "dataset.train_split", "cam.epochs",
-        "cam.batch_size", "cam.learning_rate", "cam.head_factor", "cam.crop_size", "cam.long_side",
-    ),
-    "check_cams": ("cam.external",),
-    "make_cams": ("precision", "cam.scales"),
-    "make_ir_labels": ("ir_labels.foreground_threshold", "ir_labels.background_threshold"),
-    "train_irn": (
-        "backbone", "pretrained", "precision", "seed", "momentum", "weight_decay", "dataset.train_split", "irn.epochs",
-        "irn.batch_size", "irn.learning_rate", "irn.head_factor", "irn.crop_size", "irn.scale", "irn.radius", "irn.mean_split",
-    ),
-    "infer_fields": ("precision",),
-    "random_walk": ("walk.beta", "walk.steps", "walk.radius"),
-    "make_labels": ("labels.semantic_threshold", "labels.instance_threshold"),
-    "evaluate": ("evaluate.cam_threshold", "dataset.eval_split", "dataset.class_masks", "dataset.object_masks"),
-    "show": ("show.images",),
-}  # fmt: skip
-
-# The stages that each reads from; those of other configurations are left out.
-READS = {
-    "make_demo_data": (),
-    "build_manifest": ("make_demo_data",),
-    "download_backbone": (),
-    "check_cams": ("build_manifest",),
-    "train_cam": ("build_manifest", "download_backbone"),
-    "make_cams": ("build_manifest", "train_cam"),
-    "make_ir_labels": ("build_manifest", "make_cams"),
-    "train_irn": ("build_manifest", "make_ir_labels", "download_backbone", "train_cam"),
-    "infer_fields": ("build_manifest", "train_irn"),
-    "random_walk": ("build_manifest", "make_cams", "infer_fields"),
-    "make_labels": ("random_walk",),
-    "evaluate": ("build_manifest", "make_cams", "make_labels"),
-    "show": ("build_manifest", "make_cams", "make_ir_labels", "infer_fields", "make_labels"),
-}
-PER_IMAGE = ("make_cams", "make_ir_labels", "infer_fields", "random_walk", "make_labels")
-# The files of the others, without those that only tell of the making (log, benchmark, metrics).
-FILES = {
-    "make_demo_data": ("data",),
-    "build_manifest": ("manifest.csv", "labels.csv"),
-    "download_backbone": ("backbone.pt",),
-    "check_cams": ("checked",),
-    "train_cam": ("weights.pt",),
-    "train_irn": ("weights.pt",),
-    "evaluate": ("scores.csv", "thresholds.csv"),
-    "show": ("panels",),
-}
+RESULTS = Path("results")
+STORE = RESULTS / "store"
 
 
-class Plan:
-    """Which stages a configuration has, and where the files of each lie."""
+class Recipe(NamedTuple):
+    """How one stage is made in one configuration; `record` is what its key stands for."""
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        absent = self._absent()
-        self.stages = [stage for stage in READS if stage not in absent]
-        self.ingredients: dict[str, dict[str, Any]] = {}
-        self._keys: dict[str, str] = {}
-        for stage in self.stages:
-            self.ingredients[stage] = self._ingredients(stage)
-            self._keys[stage] = digest(self.ingredients[stage])
-
-    def record(self, stage: str) -> dict[str, Any]:
-        """What the name of the stage's folder stands for, as `key.json` has it.
-
-        The images and the number of shards are in it and not in the key: which other images a cache holds changes
-        nothing in what is made from one of them.
-        """
-        record = dict(self.ingredients[stage])
-        if stage in (*PER_IMAGE, "check_cams", "show"):
-            record["split"] = self.image_split
-        if stage in PER_IMAGE:
-            record["shards"] = self.config["shards"]
-        return record
-
-    def folder(self, stage: str) -> Path:
-        """The stage's folder in the store; per-image stages have one for each choice of images and number of shards."""
-        return STORE / stage / digest(self.record(stage))
-
-    def files(self, stage: str) -> list[str]:
-        """The files that a stage makes."""
-        return self.shards(stage) if stage in PER_IMAGE else [str(self.folder(stage) / name) for name in FILES[stage]]
-
-    def inputs(self, stage: str) -> list[str]:
-        """The stages that make it run again when their files are newer than its own.
-
-        Trained weights are what their key says, so newer IR labels do not train IRNet again; and it stands on the
-        classifier's backbone only when that starts from scratch.
-        """
-        not_these = ("make_ir_labels", "train_cam" if self.config["pretrained"] else "") if stage == "train_irn" else ()
-        return [other for other in READS[stage] if other in self.stages and other not in not_these]
-
-    def shards(self, stage: str) -> list[str]:
-        """The cache files of a per-image stage, or the caches from elsewhere that stand in its place."""
-        external = self.config["cam"]["external"]
-        if stage == "make_cams" and external:
-            return list(external)
-        count = self.config["shards"]
-        return [str(self.folder(stage) / f"{index}-of-{count}.h5") for index in range(count)]
+    stage: Stage
+    settings: Settings
+    reads: "dict[str, Recipe]"
+    record: dict[str, Any]
 
     @property
-    def data_root(self) -> Path:
-        """The folder of the data set."""
-        return Path(self.config["dataset"]["root"] or self.folder("make_demo_data") / "data")
+    def key(self) -> str:
+        """The name of its folder."""
+        return digest(self.record)
 
     @property
-    def image_split(self) -> str:
-        """All splits that labels are made for."""
-        dataset = self.config["dataset"]
-        return "+".join(dict.fromkeys(f"{dataset['train_split']}+{dataset['eval_split']}".split("+")))
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return STORE / self.stage.name / self.key
 
-    def masks(self, kind: str) -> Path | None:
-        """The folder of ground truth of kind "class" or "object", if there is any."""
-        given = self.config["dataset"][f"{kind}_masks"]
-        if given:
-            return Path(given)
-        own = self.data_root / ("SegmentationClass" if kind == "class" else "SegmentationObject")
-        return own if self.config["dataset"]["kind"] == "demo" or own.is_dir() else None
+    def files(self, splits: Iterable[str] | None = None) -> list[str]:
+        """What it makes: of per-image stages the caches of some splits, by default of all that labels are made for."""
+        if not self.stage.per_image:
+            return [str(self.folder / name) for name in self.stage.makes.split()]
+        count = self.settings.shards
+        chosen = splits_of(self.settings) if splits is None else splits
+        return [str(self.folder / split / f"{index}-of-{count}.h5") for split in chosen for index in range(count)]
 
-    def open(self) -> None:
-        """Make the folders, say in each what its key stands for, and show them in results/<run>/ in the place of all others."""
-        shown = Path("results") / self.config["run"]
-        stale = [shown / stage for stage in READS if stage not in self.stages]
-        scores = shown / "scores.csv"
-        if "evaluate" not in self.stages or scores.resolve() != (self.folder("evaluate") / "scores.csv").resolve():
-            stale.append(scores)
-        for name in stale:
-            if name.is_symlink():
-                name.unlink()
-        for stage in self.stages:
-            folder = self.folder(stage)
-            folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(self.record(stage), indent=1, sort_keys=True) + "\n"
-            if not (folder / "key.json").exists():
-                (folder / "key.json").write_text(text, encoding="utf-8")
-            link(shown / stage, folder)
+    def inputs(self, name: str, split: str | None = None, shard: str | None = None) -> list[str]:
+        """The files of a stage that it reads, for a split and shard of its own if it is per image; none if there is no such stage."""
+        if name not in self.reads:
+            return []
+        other = self.reads[name]
+        if not other.stage.per_image:
+            return other.files()
+        if self.stage.per_image:
+            return [str(other.folder / str(split) / f"{shard}.h5")]
+        return other.files(value(self.settings, self.stage.images).split("+"))
 
-    def _absent(self) -> set[str]:
-        """Stages that this configuration does without."""
-        absent: set[str] = set()
-        if self.config["dataset"]["kind"] != "demo":
-            absent.add("make_demo_data")
-        if self.config["pretrained"] != "imagenet":
-            absent.add("download_backbone")
-        if self.config["cam"]["external"]:
-            absent |= {"train_cam", "make_cams"}
-        else:
-            absent.add("check_cams")
-        # Without masks there is nothing to score; the demonstration data has them.
-        if self.config["dataset"]["kind"] != "demo" and self.masks("class") is None:
-            absent.add("evaluate")
-        return absent
 
-    def _ingredients(self, stage: str) -> dict[str, Any]:
-        settings = flat(self.config)
-        return {
-            "stage": stage,
-            "code": code_fingerprint(stage),
-            "settings": {name: settings[name] for name in SETTINGS[stage]},
-            "reads": {other: self._keys[other] for other in READS[stage] if other in self._keys},
-            "files": dict(self._files(stage)),
-        }
+def recipes(settings: Settings, looked_at: dict[Any, dict[str, str]] | None = None) -> dict[str, Recipe]:
+    """The stages that a configuration has, in order, by name; `looked_at` saves several of them to look at the same files."""
+    found: dict[str, Recipe] = {}
+    looked_at = {} if looked_at is None else looked_at
+    for stage in STAGES:
+        if stage.when(settings):
+            reads = {name: found[name] for name in stage.reads.split() if name in found}
+            place = (stage.name, settings.dataset, settings.pretrained, settings.cam.external)
+            if place not in looked_at:
+                looked_at[place] = dict(_outside(stage, settings))
+            record = {
+                "stage": stage.name,
+                "version": stage.version,
+                "code": code_fingerprint(stage.name),
+                "settings": _given(stage, settings),
+                "reads": {name: other.key for name, other in reads.items()},
+                "files": looked_at[place],
+            }
+            found[stage.name] = Recipe(stage, settings, reads, record)
+    return found
 
-    def _files(self, stage: str) -> Iterator[tuple[str, str]]:
-        """What the stage reads from outside the workflow, by what it is, with a digest of each."""
-        dataset, pretrained, external = self.config["dataset"], self.config["pretrained"], self.config["cam"]["external"]
-        if stage == "build_manifest" and dataset["kind"] != "demo":
-            root = self.data_root
-            yield "data set", stat_digest([*(root / name for name in IMAGE_FOLDERS), *(root / name for name in TABLES)])
-            lists = [name for name in [*(dataset["splits"] or []), dataset["labels_csv"]] if name and Path(name).is_file()]
-            if lists:
-                yield "lists", stat_digest(Path(name) for name in lists)
-        if stage in ("train_cam", "train_irn") and pretrained not in (None, "imagenet"):
-            with open(pretrained, "rb") as file:
-                yield "pretrained weights", hashlib.file_digest(file, "sha256").hexdigest()
-        if external and (stage == "check_cams" or "make_cams" in READS[stage]):
-            yield "external CAMs", stat_digest(Path(path) for path in external)
-        if stage == "evaluate" and dataset["kind"] != "demo":
-            masks = [folder for folder in (self.masks("class"), self.masks("object")) if folder]
-            yield "masks", stat_digest(masks)
+
+def with_reads(recipe: Recipe) -> dict[str, Recipe]:
+    """A stage and all that it is made from, by name."""
+    found: dict[str, Recipe] = {}
+    for other in recipe.reads.values():
+        found |= with_reads(other)
+    return found | {recipe.stage.name: recipe}
+
+
+def splits_of(settings: Settings) -> list[str]:
+    """The splits that labels are made for, each once."""
+    return list(dict.fromkeys(f"{settings.dataset.train_split}+{settings.dataset.eval_split}".split("+")))
+
+
+def data_root(manifest: Recipe) -> Path:
+    """The folder of the data set that a manifest lists."""
+    return Path(manifest.settings.dataset.root or manifest.inputs("make_demo_data")[0])
+
+
+def masks(manifest: Recipe) -> tuple[Path | None, Path | None]:
+    """Where ground truth of classes and of objects lies, if there is any."""
+    return mask_folders(manifest.settings.dataset, data_root(manifest))
+
+
+class Run:
+    """All configurations of a run: its own, and those of `seeds` and `sweep`; what they have in common has the same key."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.folder = RESULTS / settings.run
+        self.variations = variations(settings)
+        looked_at: dict[Any, dict[str, str]] = {}
+        self.each = [recipes(variation.settings, looked_at) for variation in self.variations]
+        # Of other configurations than its own a run wants the scores, or else the labels.
+        self.each[1:] = [with_reads(one.get("evaluate", one["make_labels"])) for one in self.each[1:]]
+        self.recipes = {recipe.key: recipe for one in self.each for recipe in one.values()}
+        self.gathering = None
+        if len(self.each) > 1 and "evaluate" in self.each[0]:
+            scored = [{**_listed(number, variation), "scores": one["evaluate"].files()[0]} for number, (variation, one) in self._numbered()]
+            record = {"stage": GATHER_SCORES.name, "version": GATHER_SCORES.version, "configurations": scored}
+            reads = {one["evaluate"].key: one["evaluate"] for one in self.each}
+            self.gathering = Recipe(GATHER_SCORES, settings, reads, record)
+            self.recipes[self.gathering.key] = self.gathering
+
+    @property
+    def tables(self) -> list[str]:
+        """`scores.csv`, and `sweep.csv` where there is one; none without ground truth."""
+        if self.gathering:
+            return self.gathering.files()[: 2 if self.settings.sweep else 1]
+        return self.each[0]["evaluate"].files()[:1] if "evaluate" in self.each[0] else []
+
+    def files(self) -> list[str]:
+        """All that the run has made when it is complete."""
+        return list(dict.fromkeys([*self.tables, *(file for one in self.each for recipe in one.values() for file in recipe.files())]))
+
+    def show(self) -> None:
+        """Make the folders of all stages, say in each what its key stands for, and link them below results/<run>/."""
+        for recipe in self.recipes.values():
+            if not (recipe.folder / "key.json").exists():
+                with whole_file(recipe.folder / "key.json") as partial:
+                    partial.write_text(json.dumps(recipe.record, indent=1) + "\n", encoding="utf-8")
+        links: dict[Path, str | Path] = {self.folder / Path(table).name: table for table in self.tables}
+        for number, (_, one) in self._numbered():
+            top = self.folder / "configurations" / str(number) if number else self.folder
+            for name, recipe in one.items():
+                if recipe.stage.per_image:
+                    files = recipe.files()
+                    links |= {top / name / f"{index}-of-{len(files)}.h5": file for index, file in enumerate(files)}
+                else:
+                    links[top / name] = recipe.folder
+        for path in sorted(self.folder.rglob("*"), reverse=True):
+            if path.is_symlink() and path not in links and STORE.absolute() in (path.parent / os.readlink(path)).resolve().parents:
+                path.unlink()
+            elif path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+                path.rmdir()
+        for path, target in links.items():
+            link(path, target)
+        with whole_file(self.folder / "run.json") as partial:
+            each = [{**_listed(n, v), "stages": {name: str(r.folder) for name, r in one.items()}} for n, (v, one) in self._numbered()]
+            tables = [str(Path(table).parent) for table in self.tables]
+            partial.write_text(json.dumps({"configurations": each, "tables": tables}, indent=1) + "\n", encoding="utf-8")
+
+    def _numbered(self) -> list[tuple[int, tuple[Variation, dict[str, Recipe]]]]:
+        return list(enumerate(zip(self.variations, self.each, strict=True)))
+
+
+def _listed(number: int, variation: Variation) -> dict[str, Any]:
+    return {"configuration": number, "seed": variation.seed, "values": variation.values}
+
+
+def _given(stage: Stage, settings: Settings) -> dict[str, Any]:
+    """The settings that decide what a stage makes."""
+    rows = of_stage(stage.name)
+    if stage.name == "make_cams":
+        # External CAMs are what they are; without them nothing is said of them.
+        rows = [row for row in rows if (row.key == "cam.external") == bool(settings.cam.external)]
+    given = {row.key: value(settings, row.key) for row in rows}
+    # As JSON gives them back.
+    return {key: list(one) if isinstance(one, tuple) else one for key, one in given.items()}
+
+
+def _outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]]:
+    """What the stage reads from outside the workflow, by what it is, with a digest of each."""
+    dataset, pretrained = settings.dataset, settings.pretrained
+    if stage.name == "build_manifest" and dataset.kind != "demo":
+        yield "data set", stat_digest(Path(str(dataset.root)) / name for name in kind(dataset.kind).WATCHED)
+        lists = [name for name in [*(dataset.splits or ()), dataset.labels_csv] if name and Path(name).is_file()]
+        if lists:
+            yield "lists", stat_digest(map(Path, lists))
+    if stage.name in ("train_cam", "train_irn") and pretrained not in (None, "imagenet"):
+        yield "pretrained weights", _content_digest(pretrained)
+    if stage.name == "make_cams" and settings.cam.external:
+        yield "external CAMs", stat_digest(map(Path, settings.cam.external))
+    if stage.name == "evaluate" and dataset.kind != "demo":
+        yield "masks", stat_digest(folder for folder in mask_folders(dataset, Path(str(dataset.root))) if folder)
+
+
+# ---- what was made before
 
 
 def made(stage: str) -> dict[Path, dict[str, Any]]:
     """The folders of a stage in which something was made, with what the name of each stands for."""
     # A benchmark is written when a job has succeeded.
-    folders = [path for path in sorted((STORE / stage).glob("*")) if any(path.glob("*benchmark.tsv")) and (path / "key.json").exists()]
+    folders = [path for path in sorted((STORE / stage).glob("*")) if any(path.rglob("*benchmark.tsv")) and (path / "key.json").exists()]
     return {folder: json.loads((folder / "key.json").read_text(encoding="utf-8")) for folder in folders}
 
 
@@ -218,18 +217,13 @@ def nearest(record: dict[str, Any], others: Iterable[dict[str, Any]]) -> dict[st
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """In what two records of one stage differ, in words: settings, code, files, and stages that it reads from."""
-    found = []
-    old, new = ({**record["settings"], "split": record.get("split"), "shards": record.get("shards")} for record in (before, after))
-    found += [f"{name} {as_text(old.get(name))} -> {as_text(new.get(name))}" for name in {**new, **old} if old.get(name) != new.get(name)]
-    if before["code"] != after["code"]:
+    parts = {part: (before.get(part, {}), after.get(part, {})) for part in ("settings", "files", "reads")}
+    changed = {part: [name for name in {**new, **old} if old.get(name) != new.get(name)] for part, (old, new) in parts.items()}
+    old, new = parts["settings"]
+    found = [f"{name} {as_text(old.get(name))} -> {as_text(new.get(name))}" for name in changed["settings"]]
+    if (before.get("code"), before.get("version")) != (after.get("code"), after.get("version")):
         found.append("code edited")
-    found += [f"{name} changed" for name in _apart(before["files"], after["files"])]
-    return found + [f"reads another {stage}" for stage in _apart(before["reads"], after["reads"])]
-
-
-def as_text(value: Any) -> str:
-    """A setting as the configuration has it."""
-    return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else json.dumps(value)
+    return [*found, *(f"{name} changed" for name in changed["files"]), *(f"reads another {stage}" for stage in changed["reads"])]
 
 
 def locked() -> bool:
@@ -238,9 +232,9 @@ def locked() -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
-def digest(value: Any) -> str:
+def digest(record: Any) -> str:
     """Twelve hexadecimal digits of a JSON value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def stat_digest(paths: Iterable[Path]) -> str:
@@ -255,7 +249,13 @@ def stat_digest(paths: Iterable[Path]) -> str:
     return digest(sorted(found))
 
 
-def link(name: Path, target: Path) -> None:
+@cache
+def _content_digest(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def link(name: Path, target: str | Path) -> None:
     """Make `name` a relative symbolic link to `target`, in place of an older one."""
     name.parent.mkdir(parents=True, exist_ok=True)
     wanted = os.path.relpath(target, name.parent)
@@ -265,10 +265,6 @@ def link(name: Path, target: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(wanted)
     fresh.replace(name)
-
-
-def _apart(old: dict[str, str], new: dict[str, str]) -> list[str]:
-    return [name for name in {**new, **old} if old.get(name) != new.get(name)]
 
 
 def _stat(path: str, status: os.stat_result) -> tuple[str, int, int]:

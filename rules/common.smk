@@ -1,17 +1,18 @@
-# Paths, targets and resources that the rules share.
+# One run's configurations, and for each of its files the inputs, options and resources that its key stands for.
 import sys
 from pathlib import Path
 from shlex import quote
 
 sys.path.insert(0, workflow.basedir)
 
-from irn.config import check_config
+from irn.config import check_config, of_stage
 from irn.errors import IrnError
-from irn.store import Plan
+from irn.settings import value
+from irn.store import STORE, Run, data_root, masks
+from irn.stages import BY_NAME, behind
 
 try:
-    config = check_config(config)
-    plan = Plan(config)
+    run = Run(check_config(config))
 except IrnError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
@@ -23,131 +24,135 @@ in_conda = "conda" in {
 }
 python = "python" if in_conda else quote(sys.executable)
 command = f"PYTHONPATH={quote(str(workflow.basedir))} {python} -m irn"
-# Braces are halved here, and once more when Snakemake formats the prefix.
+# Four braces: the f-string halves them, and Snakemake's formatting of the prefix halves them again.
 shell.prefix(f'irn() {{{{ {command} "$@"; }}}}; ')
-device = "cuda" if config["gpus"] else "cpu"
-conda_env = f"{workflow.basedir}/envs/{'cuda' if config['gpus'] else 'cpu'}.yaml"
 
 
 wildcard_constraints:
+    key=r"[0-9a-f]{12}",
+    split=r"[^/]+",
     shard=r"\d+-of-\d+",
 
 
-def store(stage):
-    """Where the files of a stage lie; stages that this configuration does without have no place."""
-    return (
-        str(plan.folder(stage))
-        if stage in plan.stages
-        else f"results/store/{stage}/unused"
-    )
+def everything(wildcards):
+    """The run's files. On the way results/<run>/ is made to show them, since Snakemake tells nobody when nothing is to be done."""
+    if workflow.is_main_process and not workflow.dryrun:
+        run.show()
+    return run.files()
 
 
-def shards(stage):
-    return plan.shards(stage)
+def made(stage, name=""):
+    """The files of a stage that the file asked for is made from, or the one of a name."""
+
+    def files(wildcards):
+        recipe = run.recipes[wildcards.key]
+        found = recipe.inputs(stage, wildcards.get("split"), wildcards.get("shard"))
+        return waited_for(wildcards, [file for file in found if file.endswith(name)])
+
+    return files
 
 
-def shard_of(stage):
-    """The file of the same shard, or all files of a cache that came from elsewhere."""
-    if stage == "make_cams" and config["cam"]["external"]:
-        return shards(stage)
-    return f"{store(stage)}/{{shard}}.h5"
-
-
-def external_checked(stage):
-    """What says that CAMs from elsewhere are sound, for files that are still to be made; it changes nothing in others."""
-    return lambda wildcards: (
-        f"{store('check_cams')}/checked"
-        if "check_cams" in plan.stages
-        and not Path(store(stage), f"{wildcards.shard}.h5").is_file()
-        else []
-    )
-
-
-def shard_option(wildcards):
-    return wildcards.shard.replace("-of-", "/")
-
-
-def split_list(splits):
-    return " ".join(map(quote, splits))
-
-
-def training_labels(wildcards):
-    """The IR labels that IRNet learns from.
-
-    Trained weights are what their key says, so neither newer label files nor another
-    number of shards, whose files do not exist yet, may train them again.
-    """
-    files = shards("make_ir_labels")
-    dag = workflow.dag_settings
-    forced = (
-        dag.forceall
-        or {"train_irn", "make_ir_labels", weights("train_irn")} & dag.forcerun
-    )
-    if forced or not irn_is_trained():
+def waited_for(wildcards, files):
+    """What is made waits for nothing: neither newer nor missing inputs make it again, unless it or something before it is forced."""
+    recipe = run.recipes[wildcards.key]
+    if is_forced(recipe.stage.name) or not is_made(recipe, wildcards):
         return files
-    return [ancient(path) for path in files if Path(path).is_file()]
+    return [ancient(file) for file in files if Path(file).exists()]
 
 
-def irn_is_trained():
-    """Whether IRNet's weights are there, and no older than the file of the backbone that they stand on.
-
-    Snakemake does not look at times of a job behind ancient files that are made again.
-    """
-    trained, backbone = Path(weights("train_irn")), Path(backbone_file("train_irn"))
-    if not (trained.is_file() and backbone.is_file()):
-        return False
-    known_by_content = config["pretrained"] not in (None, "imagenet")
-    return known_by_content or backbone.stat().st_mtime <= trained.stat().st_mtime
+def is_made(recipe, wildcards):
+    if recipe.stage.per_image:
+        return (recipe.folder / wildcards.split / f"{wildcards.shard}.h5").exists()
+    return all(Path(file).exists() for file in recipe.files())
 
 
-def weights(stage):
-    return f"{store(stage)}/weights.pt"
+def is_forced(stage):
+    """Whether --forceall or --forcerun concerns a stage or one that it depends on."""
+    dag = workflow.dag_settings
+    forced = {
+        Path(item).parts[2] if STORE in Path(item).parents else item
+        for item in dag.forcerun
+    }
+    return dag.forceall or any(stage in (name, *behind(name)) for name in forced)
 
 
-def backbone_file(stage):
+def backbone(wildcards):
     """The weights that a network's backbone starts from; none when it starts from scratch."""
-    if config["pretrained"] == "imagenet":
-        return f"{store('download_backbone')}/backbone.pt"
-    if config["pretrained"]:
-        # Known by its content, so its time does not count.
-        return ancient(config["pretrained"])
-    return weights("train_cam") if stage == "train_irn" else []
+    recipe = run.recipes[wildcards.key]
+    pretrained = recipe.settings.pretrained
+    if pretrained is None:
+        return made("train_cam")(wildcards) if recipe.stage.name == "train_irn" else []
+    if pretrained == "imagenet":
+        return made("download_backbone")(wildcards)
+    # Known by its content, so its time does not count.
+    return [ancient(pretrained)]
 
 
-def everything():
-    """All that a run has made when it is complete."""
-    files = [f"results/{config['run']}/run.json"]
-    if "evaluate" in plan.stages:
-        files.append(f"results/{config['run']}/scores.csv")
-    return files + [file for stage in plan.stages for file in plan.files(stage)]
+def external_cams(wildcards):
+    """The caches that take the place of the classifier's maps, if there are any."""
+    external = run.recipes[wildcards.key].settings.cam.external
+    return [ancient(file) for file in external or ()]
 
 
-def more(first):
-    """A resource that grows each time a job is tried again."""
-    return lambda wildcards, attempt: first * attempt
+def ground_truth(wildcards):
+    """The options for folders of masks."""
+    classes, objects = masks(run.recipes[wildcards.key].reads["build_manifest"])
+    return f"{optional('--class-masks', [classes])} {optional('--object-masks', filter(None, [objects]))}"
 
 
-def check_arrays():
-    """Refuse limits under which SLURM's executor waits without end for the rest of a job array."""
-    if not getattr(workflow.executor_settings, "array_jobs", None):
-        return
-    limits = [name for name in workflow.global_resources if not name.startswith("_")]
-    if workflow.resource_settings.cores:
-        limits.append("cores")
-    if workflow.resource_settings.nodes < config["shards"]:
-        limits.append("jobs")
-    if limits and config["shards"] > 1:
-        raise IrnError(
-            f"snakemake: a limit on {', '.join(limits)} holds shards back, and a job array would wait for them for ever;"
-            " take profiles/slurm by --workflow-profile and drop the limit, or add --slurm-array-jobs ''"
-        )
+def all_scores(wildcards):
+    """The scores of all configurations."""
+    scored = run.gathering.reads.values()
+    return waited_for(wildcards, [recipe.files()[0] for recipe in scored])
 
 
-onstart:
-    try:
-        check_arrays()
-    except IrnError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-    # So that the files of stages that are done can be looked at while others run.
-    plan.open()
+def options(wildcards, threads):
+    """Options of a command beside files, from settings of the key, images, device and processes."""
+    recipe = run.recipes[wildcards.key]
+    stage, settings = recipe.stage, recipe.settings
+    words = []
+    for row in of_stage(stage.name):
+        given = value(settings, row.key)
+        if row.flag and given is not None:
+            words += [
+                row.flag,
+                *(given if isinstance(given, tuple) else [given]),
+            ]
+    if stage.per_image:
+        words += [
+            "--split",
+            wildcards.split,
+            "--shard",
+            wildcards.shard.replace("-of-", "/"),
+        ]
+    elif stage.images:
+        words += ["--split", value(settings, stage.images)]
+    if stage.gpu:
+        words += ["--device", "cuda" if settings.gpus else "cpu"]
+    elif any(option.flag == "--workers" for option in stage.options):
+        words += ["--workers", threads]
+    return " ".join(quote(str(word)) for word in words)
+
+
+def optional(flag, files):
+    """An option with its files, or nothing where there are none."""
+    words = [quote(str(file)) for file in files]
+    return " ".join([flag, *words]) if words else ""
+
+
+conda_env = f"{workflow.basedir}/envs/irn.yaml"
+
+
+def cores(stage):
+    return BY_NAME[stage].cores
+
+
+def needs(stage):
+    """Resources; memory and time grow each time a job is tried again."""
+    row = BY_NAME[stage]
+    base, each = row.memory
+    found = {
+        "mem_mb": lambda wildcards, threads, attempt: (base + each * threads) * attempt,
+        "runtime": lambda wildcards, attempt: row.minutes * attempt,
+    }
+    return found | ({"gpu": run.settings.gpus} if row.gpu else {})

@@ -3,129 +3,73 @@
 
 rule make_demo_data:
     output:
-        data=directory(f"{store('make_demo_data')}/data"),
+        data=directory("results/store/make_demo_data/{key}/data"),
     log:
-        f"{store('make_demo_data')}/make_demo_data.log",
+        "results/store/make_demo_data/{key}/make_demo_data.log",
     benchmark:
-        f"{store('make_demo_data')}/benchmark.tsv"
+        "results/store/make_demo_data/{key}/benchmark.tsv"
     conda:
         conda_env
-    threads: 16
+    threads: cores("make_demo_data")
     resources:
-        mem_mb=more(1000),
-        runtime=more(10),
+        **needs("make_demo_data"),
     params:
-        images=config["dataset"]["demo"]["images"],
-        size=config["dataset"]["demo"]["size"],
-        seed=config["dataset"]["demo"]["seed"],
+        options=options,
     message:
-        "Drawing {params.images} demonstration images"
+        "Drawing the demonstration images"
     shell:
-        "irn make-demo-data"
-        " --out {output.data}"
-        " --images {params.images}"
-        " --size {params.size}"
-        " --seed {params.seed}"
-        " --workers {threads}"
-        " > {log} 2>&1"
+        "irn make-demo-data --out {output.data} {params.options} > {log} 2>&1"
 
 
 rule build_manifest:
     input:
-        root=[plan.data_root] if config["dataset"]["kind"] == "demo" else [],
-        labels_csv=config["dataset"]["labels_csv"] or [],
+        root=made("make_demo_data"),
     output:
-        manifest=f"{store('build_manifest')}/manifest.csv",
-        labels=f"{store('build_manifest')}/labels.csv",
+        manifest="results/store/build_manifest/{key}/manifest.csv",
+        labels="results/store/build_manifest/{key}/labels.csv",
     log:
-        f"{store('build_manifest')}/build_manifest.log",
+        "results/store/build_manifest/{key}/build_manifest.log",
     benchmark:
-        f"{store('build_manifest')}/benchmark.tsv"
-    # With check_cams, so that mistakes in the data are found before anything is submitted to a cluster.
+        "results/store/build_manifest/{key}/benchmark.tsv"
+    # So that mistakes in the data are found before anything is submitted to a cluster.
     localrule: True
     conda:
         conda_env
-    threads: 1
+    threads: cores("build_manifest")
     resources:
-        mem_mb=more(1000),
-        runtime=more(20),
+        **needs("build_manifest"),
     params:
-        kind=config["dataset"]["kind"],
-        root=plan.data_root,
-        splits=lambda wildcards: (
-            f"--splits {split_list(config['dataset']['splits'])}"
-            if config["dataset"]["splits"]
-            else ""
-        ),
-        labels_csv=lambda wildcards, input: (
-            f"--labels-csv {quote(input.labels_csv)}" if input.labels_csv else ""
+        options=options,
+        kind=lambda w: run.recipes[w.key].settings.dataset.kind,
+        root=lambda w: data_root(run.recipes[w.key]),
+        labels_csv=lambda w: optional(
+            "--labels-csv",
+            filter(None, [run.recipes[w.key].settings.dataset.labels_csv]),
         ),
     message:
         "Listing the images in {params.root}"
     shell:
-        "irn build-manifest"
-        " --kind {params.kind}"
-        " --root {params.root:q}"
-        " --out-manifest {output.manifest}"
-        " --out-labels {output.labels}"
-        " {params.splits}"
-        " {params.labels_csv}"
-        " > {log} 2>&1"
+        "irn build-manifest --kind {params.kind} --root {params.root:q} --out-manifest {output.manifest}"
+        " --out-labels {output.labels} {params.labels_csv} {params.options} > {log} 2>&1"
 
 
-# Only with cam.external.
-rule check_cams:
-    input:
-        manifest=rules.build_manifest.output.manifest,
-        labels=rules.build_manifest.output.labels,
-        cams=config["cam"]["external"] or [],
-    output:
-        checked=touch(f"{store('check_cams')}/checked"),
-    log:
-        f"{store('check_cams')}/check_cams.log",
-    benchmark:
-        f"{store('check_cams')}/benchmark.tsv"
-    localrule: True
-    conda:
-        conda_env
-    threads: 1
-    resources:
-        mem_mb=more(1000),
-        runtime=more(20),
-    params:
-        split=plan.image_split,
-    message:
-        "Checking the CAMs from elsewhere"
-    shell:
-        "irn check-cams"
-        " --manifest {input.manifest}"
-        " --labels {input.labels}"
-        " --cams {input.cams:q}"
-        " --split {params.split:q}"
-        " > {log} 2>&1"
-
-
-# The only rule that needs a network.
+# The only rule that needs internet access.
 rule download_backbone:
     output:
-        backbone=f"{store('download_backbone')}/backbone.pt",
+        backbone="results/store/download_backbone/{key}/backbone.pt",
     log:
-        f"{store('download_backbone')}/download_backbone.log",
+        "results/store/download_backbone/{key}/download_backbone.log",
     benchmark:
-        f"{store('download_backbone')}/benchmark.tsv"
+        "results/store/download_backbone/{key}/benchmark.tsv"
     localrule: True
     conda:
         conda_env
-    threads: 1
+    threads: cores("download_backbone")
     resources:
-        mem_mb=more(2000),
-        runtime=more(30),
+        **needs("download_backbone"),
     params:
-        backbone=config["backbone"],
+        options=options,
     message:
-        "Downloading ImageNet weights of {params.backbone}"
+        "Downloading ImageNet weights"
     shell:
-        "irn download-backbone"
-        " --backbone {params.backbone}"
-        " --out {output.backbone}"
-        " > {log} 2>&1"
+        "irn download-backbone --out {output.backbone} {params.options} > {log} 2>&1"

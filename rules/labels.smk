@@ -3,72 +3,48 @@
 
 rule random_walk:
     input:
-        manifest=rules.build_manifest.output.manifest,
-        cams=shard_of("make_cams"),
-        fields=shard_of("infer_fields"),
-        checked=external_checked("random_walk"),
+        manifest=made("build_manifest", "manifest.csv"),
+        cams=made("make_cams"),
+        fields=made("infer_fields"),
     output:
-        walks=f"{store('random_walk')}/{{shard}}.h5",
+        walks="results/store/random_walk/{key}/{split}/{shard}.h5",
     log:
-        f"{store('random_walk')}/{{shard}}.log",
+        "results/store/random_walk/{key}/{split}/{shard}.log",
     benchmark:
-        f"{store('random_walk')}/{{shard}}.benchmark.tsv"
+        "results/store/random_walk/{key}/{split}/{shard}.benchmark.tsv"
     conda:
         conda_env
-    threads: 16
+    threads: cores("random_walk")
     resources:
-        # A process for each thread; 500 MB hold one that walks a 500 x 375 image.
-        mem_mb=lambda wildcards, threads, attempt: (1000 + 500 * threads) * attempt,
-        runtime=more(120),
+        **needs("random_walk"),
     params:
-        beta=config["walk"]["beta"],
-        steps=config["walk"]["steps"],
-        radius=config["walk"]["radius"],
-        split=plan.image_split,
-        shard=shard_option,
+        options=options,
     message:
-        "Walking class attention maps over instances, shard {wildcards.shard}"
+        "Walking class attention maps over instances, shard {wildcards.shard} of {wildcards.split}"
     shell:
-        "irn random-walk"
-        " --manifest {input.manifest}"
-        " --cams {input.cams:q}"
-        " --fields {input.fields}"
-        " --out {output.walks}"
-        " --beta {params.beta}"
-        " --steps {params.steps}"
-        " --radius {params.radius}"
-        " --split {params.split:q}"
-        " --shard {params.shard}"
-        " --device cpu"
-        " --workers {threads}"
-        " > {log} 2>&1"
+        "irn random-walk --manifest {input.manifest} --cams {input.cams:q} --fields {input.fields:q} --out {output.walks:q}"
+        " --device cpu {params.options} > {log:q} 2>&1"
 
 
 rule make_labels:
     input:
-        walks=shard_of("random_walk"),
+        manifest=made("build_manifest", "manifest.csv"),
+        walks=made("random_walk"),
     output:
-        labels=f"{store('make_labels')}/{{shard}}.h5",
+        labels="results/store/make_labels/{key}/{split}/{shard}.h5",
     log:
-        f"{store('make_labels')}/{{shard}}.log",
+        "results/store/make_labels/{key}/{split}/{shard}.log",
     benchmark:
-        f"{store('make_labels')}/{{shard}}.benchmark.tsv"
+        "results/store/make_labels/{key}/{split}/{shard}.benchmark.tsv"
     conda:
         conda_env
-    threads: 16
+    threads: cores("make_labels")
     resources:
-        mem_mb=lambda wildcards, threads, attempt: (1000 + 500 * threads) * attempt,
-        runtime=more(120),
+        **needs("make_labels"),
     params:
-        semantic_threshold=config["labels"]["semantic_threshold"],
-        instance_threshold=config["labels"]["instance_threshold"],
+        options=options,
     message:
-        "Making semantic and instance labels, shard {wildcards.shard}"
+        "Making semantic and instance labels, shard {wildcards.shard} of {wildcards.split}"
     shell:
-        "irn make-labels"
-        " --walks {input.walks}"
-        " --out {output.labels}"
-        " --semantic-threshold {params.semantic_threshold}"
-        " --instance-threshold {params.instance_threshold}"
-        " --workers {threads}"
-        " > {log} 2>&1"
+        "irn make-labels --manifest {input.manifest} --walks {input.walks:q} --out {output.labels:q}"
+        " {params.options} > {log:q} 2>&1"

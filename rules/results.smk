@@ -1,119 +1,85 @@
-# Scores, pictures, and the folder in which a run's results are seen.
+# Scores and pictures.
 
 
 rule evaluate:
     input:
-        manifest=rules.build_manifest.output.manifest,
-        labels=rules.build_manifest.output.labels,
-        cams=shards("make_cams"),
-        label_caches=shards("make_labels"),
+        manifest=made("build_manifest", "manifest.csv"),
+        labels=made("build_manifest", "labels.csv"),
+        cams=made("make_cams"),
+        label_caches=made("make_labels"),
     output:
-        scores=f"{store('evaluate')}/scores.csv",
-        thresholds=f"{store('evaluate')}/thresholds.csv",
+        scores="results/store/evaluate/{key}/scores.csv",
+        thresholds="results/store/evaluate/{key}/thresholds.csv",
     log:
-        f"{store('evaluate')}/evaluate.log",
+        "results/store/evaluate/{key}/evaluate.log",
     benchmark:
-        f"{store('evaluate')}/benchmark.tsv"
+        "results/store/evaluate/{key}/benchmark.tsv"
     conda:
         conda_env
-    threads: 16
+    threads: cores("evaluate")
     resources:
-        mem_mb=lambda wildcards, threads, attempt: (1000 + 300 * threads) * attempt,
-        runtime=more(60),
+        **needs("evaluate"),
     params:
-        class_masks=lambda wildcards: plan.masks("class"),
-        object_masks=lambda wildcards: (
-            f"--object-masks {quote(str(plan.masks('object')))}"
-            if plan.masks("object")
-            else ""
-        ),
-        cam_threshold=config["evaluate"]["cam_threshold"],
-        split=config["dataset"]["eval_split"],
+        options=options,
+        masks=ground_truth,
     message:
-        "Scoring split {params.split}"
+        "Scoring CAMs and labels"
     shell:
-        "irn evaluate"
-        " --manifest {input.manifest}"
-        " --labels {input.labels}"
-        " --cams {input.cams:q}"
-        " --label-caches {input.label_caches}"
-        " --class-masks {params.class_masks:q}"
-        " {params.object_masks}"
-        " --out {output.scores}"
-        " --thresholds-out {output.thresholds}"
-        " --cam-threshold {params.cam_threshold}"
-        " --split {params.split:q}"
-        " --workers {threads}"
-        " > {log} 2>&1"
+        "irn evaluate --manifest {input.manifest} --labels {input.labels} --cams {input.cams:q}"
+        " --label-caches {input.label_caches:q} {params.masks} --out {output.scores}"
+        " --thresholds-out {output.thresholds} {params.options} > {log} 2>&1"
 
 
 rule show:
     input:
-        manifest=rules.build_manifest.output.manifest,
-        labels=rules.build_manifest.output.labels,
-        cams=shards("make_cams"),
-        ir_labels=shards("make_ir_labels"),
-        fields=shards("infer_fields"),
-        label_caches=shards("make_labels"),
+        manifest=made("build_manifest", "manifest.csv"),
+        labels=made("build_manifest", "labels.csv"),
+        cams=made("make_cams"),
+        ir_labels=made("make_ir_labels"),
+        fields=made("infer_fields"),
+        walks=made("random_walk"),
+        label_caches=made("make_labels"),
     output:
-        panels=directory(f"{store('show')}/panels"),
+        panels=directory("results/store/show/{key}/panels"),
     log:
-        f"{store('show')}/show.log",
+        "results/store/show/{key}/show.log",
     benchmark:
-        f"{store('show')}/benchmark.tsv"
+        "results/store/show/{key}/benchmark.tsv"
     conda:
         conda_env
-    threads: 1
+    threads: cores("show")
     resources:
-        mem_mb=more(2000),
-        runtime=more(20),
+        **needs("show"),
     params:
-        images=config["show"]["images"],
+        options=options,
     message:
-        "Drawing {params.images} images, stage by stage"
+        "Drawing images, stage by stage"
     shell:
-        "irn show"
-        " --manifest {input.manifest}"
-        " --labels {input.labels}"
-        " --cams {input.cams:q}"
-        " --ir-labels {input.ir_labels}"
-        " --fields {input.fields}"
-        " --label-caches {input.label_caches}"
-        " --count {params.images}"
-        " --out {output.panels}"
-        " > {log} 2>&1"
+        "irn show --manifest {input.manifest} --labels {input.labels} --cams {input.cams:q}"
+        " --ir-labels {input.ir_labels:q} --fields {input.fields:q} --walks {input.walks:q}"
+        " --label-caches {input.label_caches:q} --out {output.panels} {params.options} > {log} 2>&1"
 
 
-scored = "evaluate" in plan.stages
-
-
-rule link_results:
+rule gather_scores:
     input:
-        scores=rules.evaluate.output.scores if scored else [],
-        labels=shards("make_labels"),
-        panels=rules.show.output.panels,
+        scores=all_scores,
     output:
-        run=f"results/{config['run']}/run.json",
-        scores=[f"results/{config['run']}/scores.csv"] if scored else [],
+        scores="results/store/gather_scores/{key}/scores.csv",
+        sweep="results/store/gather_scores/{key}/sweep.csv",
     log:
-        f"results/{config['run']}/link_results.log",
+        "results/store/gather_scores/{key}/gather_scores.log",
     benchmark:
-        f"results/{config['run']}/link_results.benchmark.tsv"
+        "results/store/gather_scores/{key}/benchmark.tsv"
     localrule: True
     conda:
         conda_env
-    threads: 1
+    threads: cores("gather_scores")
     resources:
-        mem_mb=more(500),
-        runtime=more(5),
+        **needs("gather_scores"),
     params:
-        folders=[f"{stage}={store(stage)}" for stage in plan.stages],
-        scores=lambda wildcards, input: f"--scores {input.scores}" if scored else "",
+        options=options,
+        configurations=lambda w: run.gathering.folder / "key.json",
     message:
-        "Showing the results in {output.run}"
+        "Gathering the scores of all configurations"
     shell:
-        "irn link-results"
-        " --folders {params.folders}"
-        " {params.scores}"
-        " --out {output.run}"
-        " > {log} 2>&1"
+        "irn gather-scores --configurations {params.configurations} --out {output.scores} --sweep-out {output.sweep} > {log} 2>&1"

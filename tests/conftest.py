@@ -15,7 +15,7 @@ import yaml
 from golden_cases import GOLDEN, NetworkCase, release_checkpoint
 from helpers import SMALL, run, snakemake
 
-from irn.images import read_image
+from irn.io.images import read_image
 
 torch.set_num_threads(1)
 

@@ -2,11 +2,13 @@
 
 import json
 import zlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 import torch
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -62,3 +64,28 @@ def release_checkpoint(which: str) -> dict[str, torch.Tensor]:
 def hollow_checkpoint(which: str) -> dict[str, torch.Tensor]:
     """A checkpoint with the right names and shapes but all zeros, which is small and quick to write."""
     return {name: torch.zeros(1).expand(shape) for name, (shape, _) in canonical_names(which).items()}
+
+
+def share_equal(one: np.ndarray, other: np.ndarray) -> float:
+    """The share of pixels in which two maps of labels are equal."""
+    assert one.shape == other.shape
+    return float((one == other).mean())
+
+
+def instances_agree(label: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    """Assert that two images' arrays of a label cache have the same instances with a score, as golden/README.md says."""
+    found, wanted = list(_scored_instances(label)), list(_scored_instances(expected))
+    assert len(found) == len(wanted)
+    for mask, class_index, score in wanted:
+        overlaps = [(mask & other).sum() / (mask | other).sum() for other, _, _ in found]
+        best = int(np.argmax(overlaps))
+        _, found_class, found_score = found[best]
+        assert found_class == class_index
+        assert found_score == pytest.approx(score, abs=2e-3)
+        assert overlaps[best] >= 0.99
+
+
+def _scored_instances(label: dict[str, np.ndarray]) -> Iterator[tuple[np.ndarray, int, float]]:
+    for row, score in enumerate(label["instance_score"]):
+        if score > 0:
+            yield label["instance_map"] == row + 1, int(label["instance_class"][row]), float(score)

@@ -12,18 +12,26 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from irn.cache import CacheReader
 from irn.cli import main
+from irn.io.cache import CacheReader
 
 ROOT = Path(__file__).parents[1]
 # The demonstration, smaller.
 SMALL = {
     "run": "small",
-    "dataset": {"demo": {"images": 24, "size": 96}},
-    "cam": {"epochs": 1, "batch_size": 4, "crop_size": 64, "long_side": [64, 96], "scales": [1.0, 1.5]},
-    "irn": {"epochs": 1, "batch_size": 4, "crop_size": 80, "scale": [0.8, 1.2]},
+    "dataset": {"kind": "demo", "demo": {"images": 24, "size": 96}},
+    "backbone": "resnet18",
+    "pretrained": None,
+    "cam": {
+        "epochs": 1, "batch_size": 4, "learning_rate": 0.2, "head_factor": 0.2,
+        "crop_size": 64, "long_side": [64, 96], "scales": [1.0, 1.5],
+    },
+    "ir_labels": {"foreground_threshold": 0.35, "background_threshold": 0.15},
+    "irn": {"epochs": 1, "batch_size": 4, "learning_rate": 0.3, "crop_size": 80, "scale": [0.8, 1.2], "radius": 5},
+    "walk": {"steps": 64},
+    "labels": {"semantic_threshold": 0.4, "instance_threshold": 0.4},
     "show": {"images": 2},
-}
+}  # fmt: skip
 
 
 def run(*arguments: object) -> None:

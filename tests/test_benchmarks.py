@@ -1,4 +1,4 @@
-"""The benchmark runs at small sizes: both sides of each row agree, and the table is written."""
+"""The benchmark runs at small sizes: both sides of each case agree, and the tables say what was measured and compared."""
 
 import json
 import subprocess
@@ -8,23 +8,40 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def test_every_row_runs_and_agrees_with_its_twin(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "benchmarks/bench.py"), "--quick", "--out", str(tmp_path), "--name", "small"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+def bench(*options: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(ROOT / "benchmarks/bench.py"), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_every_case_runs_and_agrees_with_its_twin(tmp_path: Path) -> None:
+    result = bench("--quick", "--out", str(tmp_path), "--name", "small")
     assert result.returncode == 0, result.stdout + result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["small.json", "small.md", "small.png"]
     report = json.loads((tmp_path / "small.json").read_text(encoding="utf-8"))
-    assert len(report["rows"]) == 11
+    assert len(report["cases"]) == 11
     table = (tmp_path / "small.md").read_text(encoding="utf-8")
-    for row in report["rows"].values():
-        assert row["title"] in table
-        assert row["goals"]
-        assert all(side["seconds"] for side in row["sides"].values())
+    for case in report["cases"].values():
+        assert f"**{case['title']}**: {case['agreement']}" in table
+        assert case["findings"]
+        for found in case["findings"]:
+            assert found["compared_with"] in ("", *case["sides"])
+            assert f"| {found['what']} | {found['measured']} | {found['compared_with']} |" in table
+        for name, side in case["sides"].items():
+            assert f"\n| {name} | " in table
+            assert side["seconds"]
     assert set(report["scaling"]) == {"walk, pixels", "walk, classes", "walk, instances", "walk, radius", "pair losses, radius"}
+    assert all(f"\n- {name}: {found}\n" in table for name, found in report["made_on"].items())
 
 
-def test_an_unknown_row_is_one_line() -> None:
-    command = [sys.executable, str(ROOT / "benchmarks/bench.py"), "--only", "nothing"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_one_case_is_printed() -> None:
+    result = bench("--only", "grouping", "--quick")
+    assert result.returncode == 0, result.stderr
+    assert "| centroid refinement and grouping | " in result.stdout
+    assert "| 300 NumPy steps |\n" in result.stdout
+    assert "random walk" not in result.stdout
+
+
+def test_an_unknown_case_is_one_line() -> None:
+    result = bench("--only", "nothing")
     assert result.returncode == 2
-    assert "no row nothing; choose from walk, " in result.stderr
+    assert "no case nothing; choose from walk, " in result.stderr

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from irn.commands import build_manifest as command
+from irn.config import settings_of_options
+from irn.data.tables import ImageClasses, ImageRecord, read_classes, read_manifest
+from irn.data.voc import VOC_CLASSES
 from irn.errors import IrnError
-from irn.stages.build_manifest import VOC_CLASSES, build_manifest
-from irn.tables import ClassLabels, ImageRecord, read_labels, read_manifest
 
 XML = "<annotation><filename>x</filename>{}</annotation>"
 OBJECT = "<object><name>{}</name><difficult>{}</difficult><part><name>head</name></part></object>"
@@ -54,11 +56,19 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def build(kind: str, root: Path, splits: Sequence[str] = (), labels_csv: Path | None = None) -> tuple[list[ImageRecord], ClassLabels]:
+def build_manifest(
+    kind: str, root: Path, out_manifest: Path, out_labels: Path, splits: Sequence[str] = (), labels_csv: Path | None = None
+) -> None:
+    """Run the command on these splits, or on the data set's own."""
+    settings = settings_of_options({"dataset.splits": splits or None}, {}, "")
+    command.build_manifest(kind, root, out_manifest, out_labels, settings, labels_csv)
+
+
+def build(kind: str, root: Path, splits: Sequence[str] = (), labels_csv: Path | None = None) -> tuple[list[ImageRecord], ImageClasses]:
     """Run the stage and read its tables; both must hold the same images in the same order."""
     out = root.parent / "out"
     build_manifest(kind, root, out / "m.csv", out / "l.csv", splits, labels_csv)
-    records, labels = read_manifest(out / "m.csv"), read_labels(out / "l.csv")
+    records, labels = read_manifest(out / "m.csv"), read_classes(out / "l.csv")
     assert [record.image_id for record in records] == list(labels.present)
     assert sorted(path.name for path in out.iterdir()) == ["l.csv", "m.csv"]
     return records, labels
@@ -85,7 +95,7 @@ def test_voc_layout(voc: Path, kind: str) -> None:
         ImageRecord("000001", images / "000001.jpg", 5, 11, "train"),
         ImageRecord("b", images / "b.jpg", 5, 13, "val"),
     ]
-    assert labels == ClassLabels(list(VOC_CLASSES), {"000002": [], "000001": [0, 11], "b": [19]})
+    assert labels == ImageClasses(list(VOC_CLASSES), {"000002": [], "000001": [0, 11], "b": [19]})
 
 
 def test_voc_classes_stand_in_the_published_order() -> None:
@@ -143,11 +153,11 @@ def test_ids_with_dots(voc: Path, tmp_path: Path) -> None:
 
 def test_other_class_names_are_sorted_or_in_the_order_of_classes_txt(voc: Path) -> None:
     annotate(voc, "000002", "zebra", "Ant")
-    assert build("voc", voc)[1] == ClassLabels(
+    assert build("voc", voc)[1] == ImageClasses(
         ["Ant", "aeroplane", "dog", "tvmonitor", "zebra"], {"000002": [0, 4], "000001": [1, 2], "b": [3]}
     )
     text_file(voc / "classes.txt", "\ufeffzebra\ndog\n\ntvmonitor\naeroplane\nAnt\nbee\n")
-    assert build("voc", voc)[1] == ClassLabels(
+    assert build("voc", voc)[1] == ImageClasses(
         ["zebra", "dog", "tvmonitor", "aeroplane", "Ant", "bee"], {"000002": [0, 4], "000001": [1, 3], "b": [2]}
     )
 
@@ -156,7 +166,7 @@ def test_labels_table_in_the_place_of_annotations(voc: Path, tmp_path: Path) -> 
     text_file(tmp_path / "cls.csv", "image_id,sky,dog\nb,0,1\nunlisted,1,1\n000001,1,0\n000002,0,0\n")
     for path in (voc / "Annotations").iterdir():
         path.unlink()
-    assert build("voc", voc, (), tmp_path / "cls.csv")[1] == ClassLabels(["sky", "dog"], {"000002": [], "000001": [0], "b": [1]})
+    assert build("voc", voc, (), tmp_path / "cls.csv")[1] == ImageClasses(["sky", "dog"], {"000002": [], "000001": [0], "b": [1]})
 
 
 def test_labels_table_without_a_row(voc: Path, tmp_path: Path) -> None:
@@ -249,7 +259,7 @@ def test_folder(folder: Path) -> None:
         ImageRecord("b", folder / "images/b.png", 5, 12, "train"),
         ImageRecord("c.v2", folder / "images/c.v2.TIFF", 5, 13, "train"),
     ]
-    assert labels == ClassLabels(["dog", "cat"], {"a": [0], "b": [0, 1], "c.v2": []})
+    assert labels == ImageClasses(["dog", "cat"], {"a": [0], "b": [0, 1], "c.v2": []})
 
 
 def test_folder_with_splits(folder: Path) -> None:
@@ -362,7 +372,7 @@ def test_a_kind_that_is_not_known(folder: Path) -> None:
 
 
 def test_a_root_that_is_not_there(tmp_path: Path) -> None:
-    assert "no such folder; mend the path" in mistake("voc", tmp_path / "none")
+    assert "no such folder; fix the path" in mistake("voc", tmp_path / "none")
     assert "irn make-demo-data" in mistake("demo", tmp_path / "none")
 
 

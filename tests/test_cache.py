@@ -1,6 +1,7 @@
 """The caches: what comes back, what other programs can read and write, and what damage is noticed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,11 @@ import h5py
 import numpy as np
 import pytest
 
-from irn.cache import CacheReader, CacheWriter, cells
+from irn.data.tables import ImageRecord, write_manifest
 from irn.errors import IrnError
+from irn.grid import cells
+from irn.io.cache import CacheReader, CacheWriter
+from irn.io.shards import Shard
 
 PROVENANCE = {"stage": "a_stage", "settings": {"scales": [1.0, 0.5]}}
 KINDS = ("cam", "ir_label", "field", "walk", "label")
@@ -37,11 +41,12 @@ def arrays_of(kind: str, count: int, height: int, width: int, seed: int = 0) -> 
         "walk": lambda: {
             "walk": rng.random((count, h, w), np.float32),
             "walk_class": rng.integers(0, 254, count).astype(np.uint16),
-            "walk_instance": rng.integers(0, 65536, count).astype(np.uint16),
+            "walk_instance": rng.integers(0, 2**32, count).astype(np.uint32),
+            "groups": rng.integers(0, 2**32, (h, w)).astype(np.uint32),
         },
         "label": lambda: {
             "semantic": rng.integers(0, 255, (height, width)).astype(np.uint8),
-            "instance_map": rng.integers(0, 65536, (height, width)).astype(np.uint16),
+            "instance_map": rng.integers(0, count + 1, (height, width)).astype(np.uint16),
             "instance_class": rng.integers(0, 254, count).astype(np.uint16),
             "instance_score": rng.random(count, np.float32),
         },
@@ -116,8 +121,24 @@ class TestRoundTrip:
         reader = CacheReader([written(tmp_path / "a.h5", "cam", three_images("cam"))], "cam")
         assert list(reader.read("b", ["cam"])) == ["cam"]
 
-    def test_provenance(self, tmp_path: Path) -> None:
-        assert CacheReader([written(tmp_path / "a.h5", "cam", three_images("cam"))], "cam").provenance() == [PROVENANCE]
+    def test_as_many_pieces_as_there_can_be(self, tmp_path: Path) -> None:
+        given = arrays_of("label", 65535, 300, 301)
+        given["instance_map"][:256, :256] = np.arange(65536).reshape(256, 256)
+        found = CacheReader([written(tmp_path / "a.h5", "label", {"x": (300, 301, given)})], "label").read("x")
+        np.testing.assert_array_equal(found["instance_map"], given["instance_map"])
+
+    def test_the_names_of_the_arrays(self, tmp_path: Path) -> None:
+        for kind in KINDS:
+            reader = CacheReader([written(tmp_path / f"{kind}.h5", kind, three_images(kind))], kind)
+            assert set(reader.names("a.1")) == set(arrays_of(kind, 1, 1, 1))
+
+    def test_groups_of_a_walk_may_be_lacking(self, tmp_path: Path) -> None:
+        """As in caches of older versions."""
+        given = arrays_of("walk", 2, 13, 18)
+        del given["groups"]
+        reader = CacheReader([written(tmp_path / "a.h5", "walk", {"x": (13, 18, given)})], "walk")
+        assert list(reader.read("x")) == reader.names("x") == list(given)
+        assert reader.read("x", ["groups"]) == {}
 
     def test_a_cache_without_images(self, tmp_path: Path) -> None:
         assert CacheReader([written(tmp_path / "a.h5", "cam", {})], "cam").ids == []
@@ -157,9 +178,77 @@ class TestSeveralFiles:
 
     def test_another_size_than_the_manifest_says(self, tmp_path: Path) -> None:
         reader = CacheReader([written(tmp_path / "one.h5", "cam", three_images("cam"))], "cam")
-        reader.require_size("b", 13, 18, "the manifest")
-        with pytest.raises(IrnError, match="13 x 18 pixels, the manifest says 18 x 13"):
-            reader.require_size("b", 18, 13, "the manifest")
+        record = ImageRecord("b", Path("b.png"), 13, 18, "train")
+        assert list(reader.image(record)) == list(reader.read("b"))
+        assert list(reader.image(record, ["cam"])) == ["cam"]
+        with pytest.raises(IrnError, match=r"one\.h5: image 'b' is 13 x 18 pixels, expected 18 x 13; make both from the same images"):
+            reader.image(replace(record, height=18, width=13))
+
+
+class TestImages:
+    @pytest.fixture
+    def reader(self, tmp_path: Path) -> CacheReader:
+        """Two files: the first with the images b, a.1 and 000123, the second with the image d."""
+        first = written(tmp_path / "one.h5", "cam", three_images("cam"))
+        second = written(tmp_path / "two.h5", "cam", {"d": (4, 4, arrays_of("cam", 1, 4, 4))})
+        return CacheReader([first, second], "cam")
+
+    def test_without_a_manifest_they_are_those_of_the_first_file(self, reader: CacheReader) -> None:
+        found = [(record.image_id, record.height, record.width) for record in reader.images(None, None)]
+        assert found == [("b", 13, 18), ("a.1", 1, 1), ("000123", 8, 5)]
+        assert [record.image_id for record in reader.images(None, None, Shard(0, 2))] == ["b", "000123"]
+
+    def test_with_a_manifest_they_are_its_rows(self, reader: CacheReader, tmp_path: Path) -> None:
+        records = [
+            ImageRecord(i, tmp_path / f"{i}.png", 4, 4, split) for i, split in (("d", "val"), ("b", "train"), ("e", "val"), ("f", "val"))
+        ]
+        write_manifest(tmp_path / "m.csv", records)
+        assert reader.images(tmp_path / "m.csv", None) == records
+        assert reader.images(tmp_path / "m.csv", "val", Shard(0, 2)) == [records[0], records[3]]
+
+    def test_a_split_without_a_manifest(self, reader: CacheReader) -> None:
+        with pytest.raises(IrnError, match="--split val: caches know of no splits; give the manifest too"):
+            reader.images(None, "val")
+
+
+class TestClasses:
+    """Indices and labels beyond the classes that there are."""
+
+    @pytest.mark.parametrize(
+        ("kind", "name", "highest"),
+        [
+            ("cam", "classes", 2),
+            ("walk", "walk_class", 2),
+            ("label", "instance_class", 2),
+            ("label", "semantic", 3),
+            ("ir_label", "label", 3),
+        ],
+    )
+    def test_one_too_many_is_refused(self, tmp_path: Path, kind: str, name: str, highest: int) -> None:
+        given = arrays_of(kind, 2, 13, 18)
+        for other in given.keys() & {"classes", "walk_class", "instance_class", "semantic", "label"}:
+            given[other] = np.zeros_like(given[other])
+        for value in (highest, highest + 1):
+            given[name].flat[1] = value
+            path = written(tmp_path / f"{value}.h5", kind, {"x": (13, 18, given)})
+            if value == highest:
+                np.testing.assert_array_equal(CacheReader([path], kind, classes=3).read("x")[name], given[name])
+            else:
+                with pytest.raises(IrnError, match=rf"h5: image 'x', array '{name}' holds {value}, expected 0 to {highest}"):
+                    CacheReader([path], kind, classes=3).read("x")
+            # Without a table of classes nobody says how many there are.
+            CacheReader([path], kind).read("x")
+
+    def test_unsure_is_no_class(self, tmp_path: Path) -> None:
+        path = written(tmp_path / "a.h5", "ir_label", {"x": (3, 3, {"label": np.full((3, 3), 255)})})
+        assert (CacheReader([path], "ir_label", classes=3).read("x")["label"] == 255).all()
+
+    def test_a_piece_without_a_row(self, tmp_path: Path) -> None:
+        given = arrays_of("label", 2, 13, 18)
+        given["instance_map"][0, 0] = 3
+        assert "array 'instance_map' holds 3, expected 0 to 2" in message(
+            [written(tmp_path / "a.h5", "label", {"x": (13, 18, given)})], "label"
+        )
 
 
 class TestWriter:
@@ -255,7 +344,6 @@ class TestPlainFiles:
         }
         reader = CacheReader([self.plain(tmp_path / "a.h5", kind, other)], kind)
         assert set(reader.ids) == set(images)
-        assert reader.provenance() == [{}]
         for image_id, (_, _, arrays) in other.items():
             for name, array in reader.read(image_id).items():
                 assert array.dtype == (np.float32 if arrays[name].dtype.kind == "f" else np.int64)
@@ -281,8 +369,8 @@ class TestPlainFiles:
             ("classes", np.zeros(2, np.float64), "float64"),
             ("cam", np.full((2, 4, 5), np.nan), "not finite"),
             ("cam", np.full((2, 4, 5), np.inf, np.float32), "not finite"),
-            ("classes", np.array([3, 254]), "3 to 254"),
-            ("classes", np.array([-1, 3]), "-1 to 3"),
+            ("classes", np.array([3, 254]), "holds 254, expected 0 to 253"),
+            ("classes", np.array([-1, 3]), "holds -1, expected 0 to 253"),
         ],
     )
     def test_arrays_of_another_shape_or_type(self, tmp_path: Path, name: str, array: np.ndarray, said: str) -> None:
@@ -351,7 +439,6 @@ class TestDamage:
     def test_flipped_bytes_are_noticed_or_harmless(self, tmp_path: Path, kind: str, seed: int) -> None:
         def everything(path: Path) -> dict[str, Any]:
             reader = CacheReader([path], kind)
-            reader.provenance()
             return {image_id: (reader.size(image_id), reader.read(image_id)) for image_id in reader.ids}
 
         whole = written(tmp_path / "a.h5", kind, three_images(kind))

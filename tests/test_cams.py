@@ -6,8 +6,8 @@ import torch
 from helpers import smooth_image
 from torch.nn import functional
 
-from irn.cache import cells
-from irn.networks import Classifier
+from irn.grid import cells
+from irn.networks.classifier import Classifier
 from irn.ops.cams import at_scale, class_attention_maps
 
 SCALES = (1.0, 0.5, 1.5, 2.0)

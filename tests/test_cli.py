@@ -1,10 +1,11 @@
 """The command line: help that is quick, defaults that are the paper's, and one line for every mistake."""
 
-import inspect
+import json
 import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,43 +14,44 @@ import torch
 from golden_cases import GOLDEN
 from helpers import read_all, refused, run, save_png
 
-from irn.cache import CacheReader, CacheWriter
-from irn.cli import STAGES, build_parser
-from irn.networks import Classifier
-from irn.shards import Shard
-from irn.weights import save_weights
+from irn.cli import build_parser
+from irn.config import of_stage, settings_of_options
+from irn.io.cache import CacheReader, CacheWriter
+from irn.io.shards import Shard
+from irn.io.weights import save_weights
+from irn.networks.classifier import Classifier
+from irn.settings import value
+from irn.stages import COMMANDS as ROWS
+from irn.stages import STAGES
 
-COMMANDS = [stage.replace("_", "-") for stage in STAGES]
+COMMANDS = [command.words for command in ROWS.values()]
 CONTRACT = [
     *("make-demo-data", "build-manifest", "train-cam", "make-cams", "make-ir-labels", "train-irn", "infer-fields", "random-walk"),
-    *("make-labels", "evaluate", "import-weights", "show"),
+    *("make-labels", "evaluate", "import-weights", "show", "config"),
 ]
 SCENE = "single_instance"
 CAMS, FIELDS, MANIFEST = GOLDEN / "cams.h5", GOLDEN / "fields.h5", GOLDEN / "manifest.csv"
 # What each command cannot do without.
 REQUIRED = {
-    "make-demo-data": ["--out", "o"],
-    "build-manifest": ["--kind", "voc", "--root", "r", "--out-manifest", "m", "--out-labels", "l"],
-    "download-backbone": ["--out", "o"],
-    "check-cams": ["--cams", "c", "--manifest", "m", "--labels", "l"],
-    "train-cam": ["--manifest", "m", "--labels", "l", "--out", "o"],
-    "make-cams": ["--manifest", "m", "--labels", "l", "--weights", "w", "--out", "o"],
-    "make-ir-labels": ["--manifest", "m", "--cams", "c", "--out", "o"],
-    "train-irn": ["--manifest", "m", "--ir-labels", "i", "--out", "o"],
-    "infer-fields": ["--manifest", "m", "--weights", "w", "--out", "o"],
-    "random-walk": ["--cams", "c", "--fields", "f", "--out", "o"],
-    "make-labels": ["--walks", "w", "--out", "o"],
-    "evaluate": ["--manifest", "m", "--labels", "l", "--class-masks", "d", "--out", "o"],
-    "show": ["--manifest", "m", "--out", "o"],
-    "link-results": ["--folders", "a=b", "--out", "o"],
-    "import-weights": ["--cam", "c", "--irn", "i", "--out-cam", "a", "--out-irn", "b"],
-    "status": [],
-    "free-store": [],
+    command.words: [
+        word
+        for flag, told in command.options
+        if told.get("required")
+        for word in (flag, told["choices"][1] if "choices" in told else flag.strip("-"))
+    ]
+    for command in ROWS.values()
 }
 
 
-def options_of(command: str, *more: str) -> dict[str, object]:
+def options_of(command: str, *more: str) -> dict[str, Any]:
     return vars(build_parser().parse_args([command, *REQUIRED[command], *more]))
+
+
+def settings_of(command: str, *more: str) -> dict[str, Any]:
+    """The settings that a command gets, by key."""
+    options, rows = options_of(command, *more), of_stage(command.replace("-", "_"))
+    settings = settings_of_options({row.key: options[row.key] for row in rows if row.key in options}, {}, "")
+    return {row.key: value(settings, row.key) for row in rows}
 
 
 def run_python(*arguments: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -57,71 +59,79 @@ def run_python(*arguments: str, folder: Path | None = None) -> "subprocess.Compl
 
 
 class TestHelp:
-    @pytest.mark.parametrize("command", [None, *COMMANDS])
-    def test_help_needs_none_of_the_heavy_packages(self, command: str | None) -> None:
-        done = run_python("-X", "importtime", "-m", "irn", *([command] if command else []), "--help")
+    def test_help_needs_none_of_the_heavy_packages(self) -> None:
+        code = "import sys; from irn.cli import build_parser; build_parser().format_help(); print(*sys.modules)"
+        done = run_python("-c", code)
         assert done.returncode == 0
-        assert done.stdout.startswith("usage: irn")
-        imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
-        assert "irn.cli" in imported
-        assert imported.isdisjoint({"torch", "numpy", "pandas", "h5py", "scipy", "numba", "PIL"})
+        assert set(done.stdout.split()).isdisjoint({"torch", "numpy", "pandas", "h5py", "scipy", "numba", "PIL", "yaml"})
+
+    @pytest.mark.parametrize("command", [None, *COMMANDS])
+    def test_every_command_has_help(self, command: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as stop:
+            build_parser().parse_args([*([command] if command else []), "--help"])
+        assert stop.value.code == 0
+        assert capsys.readouterr().out.startswith("usage: irn")
+
+    @pytest.mark.parametrize("stage", [stage.name for stage in STAGES])
+    def test_the_help_says_what_a_setting_means_and_what_it_is_by_default(self, stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            build_parser().parse_args([stage.replace("_", "-"), "--help"])
+        said = " ".join(capsys.readouterr().out.split())
+        for row in of_stage(stage):
+            if row.flag and not isinstance(row.default, tuple | None):
+                assert row.flag in said
+                assert f"(default: {row.default})" in said
 
     def test_every_command_of_the_contract_is_there(self) -> None:
         assert set(CONTRACT) <= set(COMMANDS)
-        assert set(REQUIRED) == set(COMMANDS)
 
-    def test_version(self) -> None:
+    def test_from_a_shell(self) -> None:
         done = run_python("-m", "irn", "--version")
         assert done.returncode == 0
         assert done.stdout.startswith("irn ")
-
-    @pytest.mark.parametrize("command", COMMANDS)
-    def test_each_option_is_one_of_the_stage_and_has_its_default(self, command: str) -> None:
-        stage = command.replace("-", "_")
-        parameters = inspect.signature(getattr(import_module(f"irn.stages.{stage}"), stage)).parameters
-        options = options_of(command)
-        assert options.pop("stage") == stage
-        assert set(options) == set(parameters)
-        for name, parameter in parameters.items():
-            if parameter.default is not parameter.empty:
-                assert options[name] == parameter.default, name
+        assert run_python("-m", "irn", "random-walk", "--help").returncode == 0
 
 
 class TestDefaults:
     def test_class_maps(self) -> None:
-        assert options_of("make-cams")["scales"] == (1.0, 0.5, 1.5, 2.0)
+        assert settings_of("make-cams")["cam.scales"] == (1.0, 0.5, 1.5, 2.0)
 
     def test_ir_labels(self) -> None:
-        options = options_of("make-ir-labels")
-        assert (options["foreground_threshold"], options["background_threshold"]) == (0.30, 0.05)
+        assert settings_of("make-ir-labels") == {"ir_labels.foreground_threshold": 0.30, "ir_labels.background_threshold": 0.05}
 
     def test_walk(self) -> None:
-        options = options_of("random-walk")
-        assert (options["beta"], options["steps"], options["radius"]) == (10, 256, 5)
+        assert settings_of("random-walk") == {"walk.beta": 10, "walk.steps": 256, "walk.radius": 5}
 
     def test_labels(self) -> None:
-        options = options_of("make-labels")
-        assert (options["semantic_threshold"], options["instance_threshold"]) == (0.25, 0.25)
+        assert settings_of("make-labels") == {"labels.semantic_threshold": 0.25, "labels.instance_threshold": 0.25}
 
-    @pytest.mark.parametrize("command", ["train-cam", "train-irn"])
-    def test_training(self, command: str) -> None:
-        options = options_of(command)
-        expected = {"epochs": 5, "batch_size": 16, "crop_size": 512, "learning_rate": 0.1, "head_factor": 10, "backbone": "resnet50"}
-        expected |= {"momentum": 1e-4, "weight_decay": 1e-4, "device": "auto", "precision": "float32"}
-        assert {name: options[name] for name in expected} == expected
+    @pytest.mark.parametrize(("command", "section"), [("train-cam", "cam"), ("train-irn", "irn")])
+    def test_training(self, command: str, section: str) -> None:
+        settings = settings_of(command)
+        expected = {"epochs": 5, "batch_size": 16, "crop_size": 512, "learning_rate": 0.1, "head_factor": 10}
+        assert {name: settings[f"{section}.{name}"] for name in expected} == expected
+        both = {"backbone": "resnet50", "momentum": 1e-4, "weight_decay": 1e-4, "precision": "float32", "seed": 0}
+        assert {name: settings[name] for name in both} == both
+        assert options_of(command)["device"] == "auto"
 
     def test_training_of_each(self) -> None:
-        assert options_of("train-cam")["long_side"] == (320, 640)
-        options = options_of("train-irn")
-        assert (options["scale"], options["radius"]) == ((0.5, 1.5), 10)
+        assert settings_of("train-cam")["cam.long_side"] == (320, 640)
+        settings = settings_of("train-irn")
+        assert (settings["irn.scale"], settings["irn.radius"]) == ((0.5, 1.5), 10)
 
     def test_evaluation(self) -> None:
-        assert options_of("evaluate")["cam_threshold"] == 0.15
+        assert settings_of("evaluate")["evaluate.cam_threshold"] == 0.15
 
-    @pytest.mark.parametrize("command", ["make-cams", "make-ir-labels", "infer-fields", "random-walk", "make-labels"])
+    @pytest.mark.parametrize("command", [stage.words for stage in STAGES if stage.per_image])
     def test_shards(self, command: str) -> None:
         assert options_of(command)["shard"] == Shard(0, 1)
         assert options_of(command, "--shard", "3/4")["shard"] == Shard(3, 4)
+        assert options_of(command, "--split", "val")["split"] == "val"
+
+    def test_what_is_given(self) -> None:
+        assert settings_of("random-walk", "--beta", "5", "--steps", "7")["walk.beta"] == 5
+        assert settings_of("make-cams", "--scales", "1", "0.5")["cam.scales"] == (1, 0.5)
+        assert settings_of("train-cam", "--long-side", "32", "64")["cam.long_side"] == (32, 64)
 
 
 class TestBadOptions:
@@ -235,9 +245,10 @@ def test_too_little_memory_without_a_word(tmp_path: Path, capsys: pytest.Capture
     def fail(**_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(import_module("irn.stages.check_cams"), "check_cams", fail)
-    said = refused(capsys, tmp_path, "check-cams", *REQUIRED["check-cams"])
-    assert said == "irn check-cams: not enough memory; give the command more memory"
+    monkeypatch.setattr(import_module("irn.commands.import_weights"), "import_weights", fail)
+    monkeypatch.chdir(tmp_path)
+    said = refused(capsys, tmp_path, "import-weights", *REQUIRED["import-weights"])
+    assert said == "irn import-weights: not enough memory; give the command more memory"
 
 
 @pytest.mark.parametrize(
@@ -249,7 +260,7 @@ def test_too_little_memory_is_said_in_one_line(
     def fail(**_: object) -> None:
         raise error
 
-    monkeypatch.setattr(import_module("irn.stages.make_cams"), "make_cams", fail)
+    monkeypatch.setattr(import_module("irn.commands.make_cams"), "make_cams", fail)
     said = refused(capsys, tmp_path, "make-cams", *REQUIRED["make-cams"])
     assert said.startswith("irn make-cams: not enough memory (")
     assert "lower --scales or --workers" in said
@@ -294,7 +305,7 @@ class TestMistakes:
             ["make-labels", "--walks", "gone.h5"],
             ["evaluate", "--manifest", "gone.csv", "--labels", "gone.csv", "--class-masks", "gone", "--cams", CAMS],
             ["show", "--manifest", "gone.csv"],
-            ["link-results", "--folders", "make_cams=gone"],
+            ["gather-scores", "--configurations", "gone.json"],
             ["build-manifest", "--kind", "voc", "--root", "gone", "--out-labels", "labels.csv"],
             ["import-weights", "--cam", "gone.pth", "--irn", "gone.pth", "--out-irn", "irn.pt"],
         ],
@@ -426,7 +437,11 @@ class TestMistakes:
 
 class TestWalks:
     def test_images_are_those_of_the_manifest_in_its_order(self, tmp_path: Path) -> None:
-        rows = [f"{scene},x.png,1,1,{split}\n" for scene, split in (("three_classes", "a"), ("noisy_fields", "b"), (SCENE, "a"))]
+        sizes = CacheReader([CAMS], "cam")
+        rows = [
+            "{},x.png,{},{},{}\n".format(scene, *sizes.size(scene), split)
+            for scene, split in (("three_classes", "a"), ("noisy_fields", "b"), (SCENE, "a"))
+        ]
         (tmp_path / "manifest.csv").write_text("image_id,path,height,width,split\n" + "".join(rows), encoding="utf-8")
         command = ["random-walk", "--cams", CAMS, "--fields", FIELDS, "--steps", 1, "--workers", 0, "--device", "cpu"]
         command += ["--manifest", tmp_path / "manifest.csv"]
@@ -462,9 +477,10 @@ class TestCams:
 
     def test_the_record_in_the_file(self, tmp_path: Path, cam_inputs: list[object]) -> None:
         run("make-cams", *cam_inputs, "--scales", 0.5, "--out", tmp_path / "c.h5")
-        (record,) = CacheReader([tmp_path / "c.h5"], "cam").provenance()
+        with h5py.File(tmp_path / "c.h5") as file:
+            record = json.loads(file.attrs["provenance"])
         assert record["stage"] == "make_cams"
-        assert record["settings"]["scales"] == [0.5]
+        assert record["settings"]["cam.scales"] == [0.5]
         assert not any(str(folder) in str(record) for folder in (tmp_path, Path(str(cam_inputs[1])).parent))
 
     def test_an_image_without_classes_is_background_to_the_end(self, tmp_path: Path, cam_inputs: list[object]) -> None:

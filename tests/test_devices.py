@@ -1,56 +1,71 @@
 """Which device a job computes on."""
 
-import subprocess
+import multiprocessing
 import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 import torch
 
-from irn.devices import choose_device
 from irn.errors import IrnError
+from irn.io.devices import choose_device, claim_gpu
 
-CLAIM = """
-import sys
-from pathlib import Path
-from irn.devices import claim_gpu
-print(claim_gpu(int(sys.argv[1]), Path(sys.argv[2])), flush=True)
-sys.stdin.readline()
-"""
+# A fork has torch loaded already, which takes seconds otherwise.
+jobs = multiprocessing.get_context("fork")
+
+
+class Errors:
+    """Standard error of a job, at the other end of a pipe."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe = pipe
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            self.pipe.send(text)
+
+
+def keep_a_gpu(count: int, folder: Path, pipe: Connection) -> None:
+    """In a child: claim one of so many GPUs, say which, and keep it until told to end."""
+    sys.stderr = Errors(pipe)  # type: ignore[assignment]
+    pipe.send(claim_gpu(count, folder))
+    pipe.recv()
 
 
 class Job:
-    """A process that claims one of so many GPUs and keeps it until it ends."""
+    """A process that claims one of two GPUs and keeps it until it ends."""
 
-    def __init__(self, count: int, folder: Path) -> None:
-        command = [sys.executable, "-c", CLAIM, str(count), str(folder)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def __init__(self, folder: Path) -> None:
+        self.pipe, other = jobs.Pipe()
+        self.process = jobs.Process(target=keep_a_gpu, args=(2, folder, other))
+        self.process.start()
 
-    def claimed(self) -> int:
-        assert self.process.stdout is not None
-        return int(self.process.stdout.readline())
-
-    def waits(self) -> bool:
-        assert self.process.stderr is not None
-        return "waiting for one of 2 GPUs" in self.process.stderr.readline()
+    def says(self) -> object:
+        """The number of its GPU once it has one; before that, what it writes to standard error."""
+        assert self.pipe.poll(20)
+        return self.pipe.recv()
 
     def end(self, kill: bool = False) -> None:
         if kill:
             self.process.kill()
-        self.process.communicate("\n" if not kill else None)
+        else:
+            self.pipe.send(None)
+        self.process.join()
 
 
 @pytest.mark.parametrize("kill", [False, True])
 def test_each_of_two_jobs_has_a_gpu_of_its_own_and_a_third_waits(tmp_path: Path, kill: bool) -> None:
-    jobs = [Job(2, tmp_path), Job(2, tmp_path)]
-    claims = [job.claimed() for job in jobs]
-    assert sorted(claims) == [0, 1]
-    third = Job(2, tmp_path)
-    assert third.waits()
-    jobs[0].end(kill)
-    assert third.claimed() == claims[0]
-    for job in (third, jobs[1]):
+    two = [Job(tmp_path), Job(tmp_path)]
+    claims = [job.says() for job in two]
+    assert set(claims) == {0, 1}
+    third = Job(tmp_path)
+    assert third.says() == "waiting for one of 2 GPUs, all taken by other jobs"
+    two[0].end(kill)
+    assert third.says() == claims[0]
+    for job in (third, two[1]):
         job.end()
+        assert job.process.exitcode == 0
 
 
 @pytest.fixture
@@ -66,7 +81,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_job_takes_the_gpu_that_is_free(two_gpus: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("irn.devices.claim_gpu", lambda count: count - 1)
+    monkeypatch.setattr("irn.io.devices.claim_gpu", lambda count: count - 1)
     assert choose_device("auto") == torch.device("cuda", 1)
     assert choose_device("cpu") == torch.device("cpu")
 
@@ -77,8 +92,8 @@ def test_a_scheduler_s_choice_stands(two_gpus: list[int], monkeypatch: pytest.Mo
     assert two_gpus == [0]
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_without_a_gpu() -> None:
+def test_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == torch.device("cpu")
     with pytest.raises(IrnError, match="no GPU is visible"):
         choose_device("cuda")

@@ -1,17 +1,21 @@
-"""irn/stages/evaluate.py on small data sets made here: exact scores, the table's format, and every mistake it answers."""
+"""irn/commands/evaluate.py on small data sets made here: exact scores, the table's format, and every mistake it answers."""
 
 import csv
 import math
 
 import numpy as np
 import pytest
+from helpers import refused
 from PIL import Image
 
-from irn.cache import CacheWriter, cells
+from irn.commands.evaluate import evaluate
+from irn.config import settings_of_options
+from irn.data.masks import read_index_png
+from irn.data.tables import ImageClasses, ImageRecord, write_classes, write_manifest
 from irn.errors import IrnError
-from irn.ops.scores import class_iou, confusion_matrix, mean_of_defined
-from irn.stages.evaluate import evaluate, read_index_png
-from irn.tables import ClassLabels, ImageRecord, write_labels, write_manifest
+from irn.grid import cells
+from irn.io.cache import CacheWriter
+from irn.ops.metrics import class_iou, confusion_matrix, mean_of_defined
 
 NAMES = ["cat", "dog"]
 SIZE = (6, 10)
@@ -24,7 +28,7 @@ class DataSet:
         self.root = root
         self.records = [ImageRecord(f"{i:03}", root / f"{i}.jpg", *SIZE, split) for i, split in ((1, "train"), (2, "train"), (3, "val"))]
         write_manifest(root / "manifest.csv", self.records)
-        write_labels(root / "labels.csv", ClassLabels(NAMES, {r.image_id: [0] for r in self.records}))
+        write_classes(root / "labels.csv", ImageClasses(NAMES, {r.image_id: [0] for r in self.records}))
         self.class_masks, self.object_masks = root / "class", root / "object"
         for number, record in enumerate(self.records):
             objects = np.zeros(SIZE, np.uint8)
@@ -68,9 +72,10 @@ class DataSet:
                 cache.write(image_id, *size, default | arrays)
         return path
 
-    def evaluate(self, **options):
+    def evaluate(self, cam_threshold=0.15, **options):
         default = {"manifest": self.root / "manifest.csv", "labels": self.root / "labels.csv", "out": self.root / "scores.csv"}
         default["class_masks"] = self.class_masks
+        default["settings"] = settings_of_options({"evaluate.cam_threshold": cam_threshold}, {}, "")
         evaluate(**(default | options))
         return read_rows(default["out"])
 
@@ -251,9 +256,13 @@ class TestErrors:
     def test_unknown_split(self, data):
         self.refuses(data, "no image has split 'test'", cams=[data.cam_cache()], split="test")
 
-    @pytest.mark.parametrize("threshold", [-0.1, 1.5, math.nan])
-    def test_threshold(self, data, threshold):
-        self.refuses(data, "expected a number from 0 to 1", cams=[data.cam_cache()], cam_threshold=threshold)
+    @pytest.mark.parametrize(("threshold", "finite"), [(-0.1, ""), (1.5, ""), (math.nan, "finite ")])
+    def test_threshold(self, data, capsys, threshold, finite):
+        files = ["--manifest", data.root / "manifest.csv", "--labels", data.root / "labels.csv", "--cams", data.cam_cache()]
+        files += ["--class-masks", data.class_masks, "--out", data.root / "scores.csv"]
+        said = refused(capsys, data.root, "evaluate", *files, "--cam-threshold", threshold)
+        expected = f"expected a {finite}number from 0 to 1; see irn evaluate --help"
+        assert said == f"irn evaluate: --cam-threshold is '{threshold}'; {expected}"
 
     def test_sweep_without_cams(self, data):
         self.refuses(data, "sweep.csv: .*add --cams", label_caches=[data.label_cache()], thresholds_out=data.root / "sweep.csv")
@@ -294,7 +303,7 @@ class TestErrors:
 
     def test_cache_of_another_size(self, data):
         high_res = np.zeros((2, 5, 10))
-        self.refuses(data, "image '001' is 5 x 10 pixels, the manifest says 6 x 10", cams=[data.cam_cache(size=(5, 10), high_res=high_res)])
+        self.refuses(data, "image '001' is 5 x 10 pixels, expected 6 x 10", cams=[data.cam_cache(size=(5, 10), high_res=high_res)])
 
     def test_cache_of_another_class_list(self, data):
         self.refuses(data, "'classes' holds 7, expected 0 to 1", cams=[data.cam_cache(classes=np.array([0, 7]))])

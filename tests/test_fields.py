@@ -5,8 +5,8 @@ import pytest
 import torch
 from helpers import smooth_image
 
-from irn.cache import cells
-from irn.networks import IRNet
+from irn.grid import cells
+from irn.networks.irnet import IRNet
 from irn.ops.fields import fields, padded_pair
 
 CROP = 64

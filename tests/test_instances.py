@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from twins import same_partition, slow_follow, slow_groups
 
-from irn.ops.instances import follow_displacement, instance_groups
+from irn.ops.instances import follow_displacement, instance_groups, instance_scores
 
 
 def towards(centroids: list[tuple[float, float]], h: int, w: int) -> tuple[np.ndarray, np.ndarray]:
@@ -111,3 +111,26 @@ def test_the_argument_may_be_of_any_layout_and_stays_as_it_is() -> None:
     turned = np.asfortranarray(field)
     np.testing.assert_array_equal(instance_groups(turned), instance_groups(field))
     np.testing.assert_array_equal(field, kept)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_walks_start_from_each_map_cut_to_each_group_that_it_reaches(count: int) -> None:
+    rng = np.random.default_rng(6)
+    cam, classes, groups = rng.random((count, 6, 7), np.float32), [5, 253, 2][:count], rng.integers(0, 4, (6, 7))
+    cam[:1, groups == 2] = 0
+    cam[1:2] = 0
+    expected = []
+    for index, one in zip(classes, cam, strict=True):
+        for group in range(4):
+            cut = np.array(
+                [[value if place == group else 0 for value, place in zip(*row, strict=True)] for row in zip(one, groups, strict=True)]
+            )
+            if cut.any():
+                expected.append((index, group, cut))
+    scores, walk_class, walk_instance = instance_scores(cam, np.array(classes), groups)
+    assert len(scores) == len(expected) == {0: 0, 1: 3, 3: 7}[count]
+    assert scores.dtype == np.float32
+    assert scores.shape[1:] == (6, 7)
+    for found, (index, group, cut) in zip(zip(walk_class, walk_instance, scores, strict=True), expected, strict=True):
+        assert found[:2] == (index, group)
+        np.testing.assert_array_equal(found[2], cut)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from twins import slow_pieces
 
-from irn.cache import cells
 from irn.errors import IrnError
+from irn.grid import cells
 from irn.ops.labels import synthesise_labels
 
 

@@ -1,19 +1,26 @@
 """The demo data set: VOC's layout, the same bytes for a seed, and what makes it worth a try of the method."""
 
-from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from helpers import refused
 from numpy.random import default_rng
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
+from irn.commands import make_demo_data as command
+from irn.config import settings_of_options
+from irn.data.demo.animals import CLASSES, draw_animal
 from irn.errors import IrnError
-from irn.stages.make_demo_data import CLASSES, _draw_animal, make_demo_data
 
 IMAGES, SIZE = 40, 96
+
+
+def make_demo_data(out: Path, workers: int = 0, **changes: int) -> None:
+    """Run the command with these settings of `dataset.demo`."""
+    command.make_demo_data(out, settings_of_options({f"dataset.demo.{name}": value for name, value in changes.items()}, {}, ""), workers)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +130,7 @@ def test_sizes_vary_and_all_classes_occur(root: Path) -> None:
 def test_only_the_head_shows_the_class() -> None:
     fur = np.array([0.6, 0.5, 0.4])
     for seed in range(4):
-        sprites = [_draw_animal(default_rng(seed), species, fur, 60.0) for species in range(len(CLASSES))]
+        sprites = [draw_animal(default_rng(seed), species, fur, 60.0) for species in range(len(CLASSES))]
         heads = np.any([sprite.head for sprite in sprites], axis=0)
         away = ~binary_dilation(heads, iterations=12)
         assert (away & (sprites[0].alpha > 0.5)).sum() > 200
@@ -144,19 +151,19 @@ def test_an_empty_folder_and_a_stale_partial_one_are_replaced(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("call", "word"),
+    ("option", "value", "expected"),
     [
-        (lambda out: make_demo_data(out, images=1), "images"),
-        (lambda out: make_demo_data(out, size=63), "size"),
-        (lambda out: make_demo_data(out, size=1025), "size"),
-        (lambda out: make_demo_data(out, seed=-1), "seed"),
+        ("--images", 1, "a whole number of at least 2"),
+        ("--size", 63, "a whole number of pixels from 64 to 1024"),
+        ("--size", 1025, "a whole number of pixels from 64 to 1024"),
+        ("--seed", -1, "a whole number of at least 0"),
     ],
 )
-def test_numbers_out_of_range_leave_nothing(tmp_path: Path, call: Callable[[Path], None], word: str) -> None:
-    with pytest.raises(IrnError, match=word) as error:
-        call(tmp_path / "set")
-    assert "\n" not in str(error.value)
-    assert not list(tmp_path.iterdir())
+def test_numbers_out_of_range_leave_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: int, expected: str
+) -> None:
+    said = refused(capsys, tmp_path, "make-demo-data", "--out", tmp_path / "set", option, value)
+    assert said == f"irn make-demo-data: {option} is '{value}'; expected {expected}; see irn make-demo-data --help"
 
 
 def test_a_folder_with_content_is_left_alone(tmp_path: Path) -> None:
@@ -171,7 +178,7 @@ def test_a_failure_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("irn.stages.make_demo_data._write_splits", fail)
+    monkeypatch.setattr("irn.commands.make_demo_data.write_lists", fail)
     with pytest.raises(OSError, match="disk full"):
         make_demo_data(tmp_path / "set", images=2, size=64)
     assert not list(tmp_path.iterdir())

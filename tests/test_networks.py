@@ -5,8 +5,11 @@ import pytest
 import torch
 import torchvision
 
-from irn.networks import BACKBONES, Backbone, Classifier, IRNet, normalise
+from irn.networks.backbones import Backbone, normalise
+from irn.networks.classifier import Classifier
+from irn.networks.irnet import IRNet
 from irn.ops.losses import pair_losses, total_loss
+from irn.settings import BACKBONES
 
 SMALL = ("resnet18", "resnet50")
 CHANNELS = {"resnet18": (64, 64, 128, 256, 512), "resnet50": (64, 256, 512, 1024, 2048)}

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from irn.errors import IrnError
-from irn.parallel import available_cores, map_in_order
-from irn.shards import Shard, rows_of
+from irn.io.parallel import available_cores, map_in_order
+from irn.io.shards import Shard, rows_of
 
 
 def slow_for_even(item: int) -> int:

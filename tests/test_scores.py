@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from irn.ops.scores import (
+from irn.ops.metrics import (
     AP_THRESHOLDS,
     SWEEP_THRESHOLDS,
     CamSweep,

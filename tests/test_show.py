@@ -1,24 +1,34 @@
-"""irn/stages/show.py and irn/drawing.py: what a user sees in the panels, and the mistakes that are answered before any is drawn."""
+"""irn/commands/show.py and irn/pictures/: what a user sees in the panels, and the mistakes that are answered before any is drawn."""
 
 from colorsys import rgb_to_hsv
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+from helpers import refused
 from PIL import Image
 
-from irn.cache import CacheWriter, cells
-from irn.drawing import distinct_colours, flow_colours, flow_wheel, heat, outlines, overlay, voc_palette
+from irn.commands import show as command
+from irn.config import settings_of_options
+from irn.data.tables import ImageClasses, ImageRecord, read_manifest, write_classes, write_manifest
 from irn.errors import IrnError
-from irn.images import read_image
-from irn.stages.show import show
-from irn.tables import ClassLabels, ImageRecord, read_manifest, write_labels, write_manifest
+from irn.grid import cells
+from irn.io.cache import CacheWriter
+from irn.io.images import read_image
+from irn.pictures.colours import distinct_colours, flow_colours, flow_wheel, heat, outlines, overlay, voc_palette
+from irn.pictures.tiles import Scene, tiles_of
 
 NAMES = ["cat", "dog", "owl", "elk"]
 HEIGHT, WIDTH = 200, 240  # between the bounds of a tile's size, so a tile has the image's own pixels
 IDS = ("001", "002", "003")
-KINDS = {"cams": "cam", "ir_labels": "ir_label", "fields": "field", "label_caches": "label"}
+KINDS = {"cams": "cam", "ir_labels": "ir_label", "fields": "field", "walks": "walk", "label_caches": "label"}
 GOLDEN = Path(__file__).parent / "golden"
+
+
+def show(manifest, images, out, count=12, **options):
+    """Run the command, with `count` as the number of images that it draws where none is named."""
+    command.show(manifest, out, settings_of_options({"show.images": count}, {}, ""), images=images, **options)
 
 
 class DataSet:
@@ -30,7 +40,7 @@ class DataSet:
         for record in records:
             Image.fromarray(np.full((*size, 3), 100, np.uint8)).save(record.path)
         write_manifest(root / "manifest.csv", records)
-        write_labels(root / "labels.csv", ClassLabels(NAMES, {i: [] if i == "002" else [0, 1] for i in ids}))
+        write_classes(root / "labels.csv", ImageClasses(NAMES, {i: [] if i == "002" else [0, 1] for i in ids}))
 
     def arrays(self, kind, image_id):
         (height, width), (h, w) = self.size, map(cells, self.size)
@@ -48,6 +58,12 @@ class DataSet:
             },
             "ir_label": {"label": objects},
             "field": {"boundary": np.full((h, w), 0.5), "displacement": np.zeros((2, h, w))},
+            "walk": {
+                "walk": np.zeros((count, h, w)),
+                "walk_class": np.array(present, int),
+                "walk_instance": np.array(present, int),
+                "groups": np.repeat([np.arange(w) >= w // 2], h, axis=0).astype(int),
+            },
             "label": {
                 "semantic": objects,
                 "instance_map": objects,
@@ -86,6 +102,13 @@ def data(tmp_path):
     return DataSet(tmp_path)
 
 
+def captions(data, kind, **arrays):
+    """What stands above the tiles of image 001 when one cache is given."""
+    record = read_manifest(data.root / "manifest.csv")[0]
+    scene = Scene(record, read_image(record.path), {kind: data.arrays(kind, "001") | arrays}, None, None)
+    return [found.caption for found in tiles_of(scene)]
+
+
 def tile(panel, number, of, size=(HEIGHT, WIDTH)):
     """The pixels of tile `number` among `of` in a panel of one row."""
     height, width = size
@@ -111,9 +134,11 @@ class TestPanels:
 
     def test_many_tiles_take_two_rows(self, data):
         one_row = data.show(**data.caches("fields", "label_caches"))["001"]
-        two_rows = data.show(**data.caches(*KINDS))["001"]
+        two_rows = data.show(**data.caches("cams", "ir_labels", "fields", "label_caches"))["001"]
         assert one_row.shape[0] < 2 * HEIGHT < two_rows.shape[0]
         assert two_rows.shape[1] < one_row.shape[1]
+        everything = data.show(**data.caches(*KINDS))["001"]
+        assert everything.shape == (two_rows.shape[0], one_row.shape[1], 3)
 
     @pytest.mark.parametrize("size", [(40, 60), (900, 1200), (30, 900), (900, 30), (3, 2), (1, 1)])
     def test_any_size_gives_a_legible_panel(self, tmp_path, size):
@@ -149,7 +174,7 @@ class TestPanels:
     def test_more_names_than_room(self, tmp_path):
         data = DataSet(tmp_path, ["001"])
         names = [f"a rather long name of class {i}" for i in range(40)]
-        write_labels(tmp_path / "labels.csv", ClassLabels(names, {"001": list(range(40))}))
+        write_classes(tmp_path / "labels.csv", ImageClasses(names, {"001": list(range(40))}))
         panel = data.show(labels=tmp_path / "labels.csv")["001"]
         assert (panel[:36, -12:] == 255).all()
 
@@ -210,6 +235,25 @@ class TestTiles:
         assert (shown[:40] == 0).all()
         assert (shown[:, :80] == 0).all()
 
+    def test_groups_of_cells_have_a_colour_each_and_are_counted(self, data):
+        # Numbers need not follow each other.
+        groups = np.where(np.arange(cells(WIDTH)) < 30, 7, 100_000) * np.ones((cells(HEIGHT), 1), int)
+        cache = data.cache("walks", ["001"], groups=groups)
+        shown = tile(data.show(walks=cache)["001"], 1, 2)
+        left, right = shown[:, :119], shown[:, 121:]
+        for half in (left, right):
+            assert (half == half[0, 0]).all()
+        assert abs(left[0, 0].astype(int) - right[0, 0]).sum() > 100
+        assert (shown[:, 119:121] == 255).all()
+        assert captions(data, "walk", groups=groups) == ["image", "groups: 2"]
+
+    def test_a_walk_cache_without_groups_has_no_tile(self, data):
+        """As those of older versions."""
+        cache = data.cache("walks", ["001"])
+        with h5py.File(cache[0], "r+") as file:
+            del file["001/groups"]
+        assert (data.show(walks=cache)["001"] == data.show()["001"]).all()
+
     def test_instances_differ_in_colour_though_not_in_class(self, data):
         objects = data.arrays("label", "001")["instance_map"]
         caches = data.cache("label_caches", ["001"], semantic=np.minimum(objects, 1), instance_class=np.array([0, 0]))
@@ -254,8 +298,9 @@ class TestChoice:
     def test_named_images_ignore_the_count(self, data):
         assert list(data.show(["003", "001"], count=1)) == ["001", "003"]
 
-    def test_count_of_none(self, data):
-        data.refused("0", "1 or more", images=[], count=0)
+    def test_count_of_none(self, data, capsys):
+        said = refused(capsys, data.root, "show", "--manifest", data.root / "manifest.csv", "--out", data.out, "--count", 0)
+        assert said == "irn show: --count is '0'; expected a whole number of at least 1; see irn show --help"
 
     def test_caches_of_other_images(self, data):
         path = data.root / "other.h5"
@@ -303,7 +348,7 @@ class TestMistakes:
         data.refused("fields.h5", "boundary", "not finite", fields=data.cache("fields", boundary=boundary))
 
     def test_image_without_a_row_of_labels(self, data):
-        write_labels(data.root / "labels.csv", ClassLabels(NAMES, {"001": [0], "002": []}))
+        write_classes(data.root / "labels.csv", ImageClasses(NAMES, {"001": [0], "002": []}))
         data.refused("labels.csv", "'003'", images=IDS, labels=data.root / "labels.csv")
 
     def test_panels_do_not_replace_the_images(self, data):

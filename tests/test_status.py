@@ -1,16 +1,12 @@
 """What irn status says of each stage, and what irn free-store lists and removes, on stores made of empty files."""
 
-import os
 from pathlib import Path
 
 import pytest
 from helpers import refused, run
 
 from irn.config import read_config
-from irn.stages.link_results import link_results
-from irn.store import Plan
-
-NUMBER = iter(range(10**9))
+from irn.store import Run
 
 
 @pytest.fixture(autouse=True)
@@ -19,25 +15,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def make(*settings: str, stages: list[str] | None = None) -> Plan:
-    """Make the files of a configuration's stages, one after the other, and show them as a run does."""
-    plan = Plan(read_config(entries=settings))
-    plan.open()
-    for stage in plan.stages if stages is None else stages:
-        for name in plan.files(stage):
-            Path(name).touch()
-            # Later than all before it, whatever the clock's steps.
-            os.utime(name, (next(NUMBER),) * 2)
-        (plan.folder(stage) / "benchmark.tsv").touch()
-    return plan
+def make(*settings: str, stages: list[str] | None = None) -> Run:
+    """Make the files of a run's stages, and show them as a run does."""
+    made = Run(read_config(entries=settings))
+    made.show()
+    for recipe in made.recipes.values():
+        if stages is None or recipe.stage.name in stages:
+            for name in recipe.files():
+                Path(name).parent.mkdir(exist_ok=True)
+                Path(name).touch()
+            (recipe.folder / "benchmark.tsv").touch()
+    return made
 
 
 def states(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, str]:
     """What irn status says, stage by stage."""
     capsys.readouterr()
-    run("status", "--brief", *arguments)
-    lines = capsys.readouterr().out.splitlines()
-    return {line.split()[0]: " ".join(line.split()[1:]) for line in lines[1:]}
+    run("status", *arguments)
+    lines = [line for line in capsys.readouterr().out.splitlines()[1:] if not line.startswith(" ")]
+    return {line.split()[0]: " ".join(line.split()[1:]) for line in lines}
 
 
 class TestStatus:
@@ -45,60 +41,43 @@ class TestStatus:
         assert set(states(capsys).values()) == {"to do never made"}
 
     def test_when_all_is_done(self, capsys: pytest.CaptureFixture[str]) -> None:
-        plan = make()
-        said = states(capsys)
-        assert [said[stage] for stage in plan.stages] == ["done"] * len(plan.stages)
+        make()
+        assert set(states(capsys).values()) == {"done"}
 
     def test_settings_and_code(self, capsys: pytest.CaptureFixture[str]) -> None:
-        plan = make()
+        recipe = make().each[0]["random_walk"]
         run("status")
         said = capsys.readouterr().out
         assert said.startswith("run demo: 11 of 11 stages are done\n")
-        assert str(plan.folder("random_walk")) in said
-        code = plan.record("random_walk")["code"]
-        walk = plan.config["walk"]
-        assert (
-            f"code {code}, walk.beta {walk['beta']:g}, walk.steps {walk['steps']}, walk.radius {walk['radius']}, split train, shards 1"
-            in said
-        )
-
-    def test_nothing_of_another_configuration_is_shown(self, folder: Path) -> None:
-        shown = folder / "results/demo"
-
-        def finished(*settings: str) -> Plan:
-            plan = make(*settings)
-            link_results(shown / "run.json", [f"{stage}={plan.folder(stage)}" for stage in plan.stages], Path(plan.files("evaluate")[0]))
-            return plan
-
-        finished()
-        make()
-        assert (shown / "scores.csv").is_file()
-        make("walk={beta: 5}")
-        assert not (shown / "scores.csv").is_symlink()
-        finished("walk={beta: 5}")
-        (folder / "data/images").mkdir(parents=True)
-        make("dataset={kind: folder, root: data}", "pretrained=imagenet")
-        assert {path.name for path in shown.iterdir() if path.is_symlink()} & {"scores.csv", "evaluate", "make_demo_data"} == set()
-        assert (shown / "make_labels").is_dir()
+        assert str(recipe.folder) in said
+        walk = recipe.settings.walk
+        settings = f"walk.beta {walk.beta}, walk.steps {walk.steps}, walk.radius {walk.radius}, splits train, shards 1"
+        assert f"code {recipe.record['code']}, {settings}" in " ".join(said.split())
 
     def test_a_setting(self, capsys: pytest.CaptureFixture[str]) -> None:
         make()
         said = states(capsys, "--config", "walk={beta: 5}")
-        assert said["random_walk"] == "to do walk.beta 10 -> 5"
-        assert said["make_labels"] == "to do waits for random_walk"
+        assert said["random_walk"] == "to do walk.beta 10.0 -> 5.0"
+        assert said["make_labels"] == "to do reads another random_walk"
         assert said["infer_fields"] == "done"
 
     def test_files_of_settings(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        steps = make().config["walk"]["steps"]
+        (folder / "demo.yaml").write_text("dataset: {kind: demo}\n", encoding="utf-8")
         (folder / "a.yaml").write_text("walk:\n  beta: 5\n  steps: 7\n", encoding="utf-8")
         (folder / "b.yaml").write_text("walk: {steps: 8}\n", encoding="utf-8")
-        said = states(capsys, "--configfile", "a.yaml", "b.yaml", "--config", "walk={radius: 6}")
-        assert said["random_walk"] == f"to do walk.beta 10 -> 5, walk.steps {steps} -> 8, walk.radius 5 -> 6"
+        said = states(capsys, "--configfile", "demo.yaml")
+        made = Run(read_config([Path("demo.yaml")]))
+        for recipe in made.recipes.values():
+            recipe.folder.mkdir(parents=True)
+            (recipe.folder / "benchmark.tsv").touch()
+        made.show()
+        said = states(capsys, "--configfile", "demo.yaml", "a.yaml", "b.yaml", "--config", "walk={radius: 6}")
+        assert said["random_walk"] == "to do walk.beta 10.0 -> 5.0, walk.steps 256 -> 8, walk.radius 5 -> 6"
 
     def test_the_nearest_is_named(self, capsys: pytest.CaptureFixture[str]) -> None:
         make()
         make("walk={beta: 5, steps: 100, radius: 4}")
-        assert states(capsys, "--config", "walk={beta: 5}")["random_walk"] == "to do walk.beta 10 -> 5"
+        assert states(capsys, "--config", "walk={beta: 5}")["random_walk"] == "to do walk.beta 10.0 -> 5.0"
         assert states(capsys, "--config", "walk={beta: 5, steps: 101, radius: 4}")["random_walk"] == "to do walk.steps 100 -> 101"
 
     def test_code(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,18 +86,19 @@ class TestStatus:
             make()
         said = states(capsys)
         assert said["make_demo_data"] == "to do code edited"
-        assert said["make_cams"] == "to do code edited, waits for build_manifest, train_cam"
+        assert said["make_cams"] == "to do code edited, reads another build_manifest, reads another train_cam"
 
-    def test_shards(self, capsys: pytest.CaptureFixture[str]) -> None:
-        plan = make("shards=2")
+    def test_shards_and_splits(self, capsys: pytest.CaptureFixture[str]) -> None:
+        made = make("shards=2")
         said = states(capsys)
-        assert said["make_cams"] == "to do shards 2 -> 1"
+        assert said["make_cams"] == "to do its files were removed, or those of other splits or shards are there"
         assert said["train_irn"] == "done"
-        Path(plan.files("infer_fields")[1]).unlink()
+        Path(made.each[0]["infer_fields"].files()[1]).unlink()
         said = states(capsys, "--config", "shards=2")
-        assert said["infer_fields"] == "1 of 2 1-of-2.h5 is missing"
-        assert said["random_walk"] == said["make_labels"].replace("random_walk", "infer_fields") == "1 of 2 waits for infer_fields"
-        assert said["evaluate"] == "to do waits for make_labels"
+        assert said["infer_fields"] == "1 of 2"
+        # A file whose name is right is right.
+        assert said["random_walk"] == said["evaluate"] == "done"
+        assert states(capsys, "--config", "shards=2", "dataset={eval_split: val}")["make_cams"] == "2 of 4"
 
     def test_other_data(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (folder / "data/images").mkdir(parents=True)
@@ -127,38 +107,25 @@ class TestStatus:
         (folder / "data/images/new.png").touch()
         said = states(capsys, "--config", settings)
         assert said["build_manifest"] == "to do data set changed"
-        assert said["make_labels"] == "to do waits for random_walk"
-
-    def test_files_made_by_another_run(self, capsys: pytest.CaptureFixture[str]) -> None:
-        make()
-        make("ir_labels={foreground_threshold: 0.4}", stages=["make_ir_labels"])
-        said = states(capsys, "--config", "ir_labels={foreground_threshold: 0.4}")
-        assert said["make_ir_labels"] == "done"
-        assert said["train_irn"] == "to do reads another make_ir_labels"
-
-    def test_a_newer_input(self, capsys: pytest.CaptureFixture[str]) -> None:
-        plan = make()
-        os.utime(plan.files("make_cams")[0])
-        said = states(capsys)
-        assert said["make_cams"] == "done"
-        assert said["make_ir_labels"] == said["random_walk"] == "to do older than make_cams, which it reads"
-        assert said["make_labels"] == "to do waits for random_walk"
-        # IRNet's weights are what their key says.
-        assert said["train_irn"] == said["infer_fields"] == "done"
+        assert said["make_labels"] == "to do reads another build_manifest, reads another random_walk"
 
     def test_files_that_were_removed_or_never_finished(self, capsys: pytest.CaptureFixture[str]) -> None:
-        plan = make()
-        Path(plan.files("make_labels")[0]).unlink()
-        assert states(capsys)["make_labels"] == "to do its files were removed"
-        plan = make("walk={beta: 5}", stages=[])
-        (plan.folder("random_walk") / "0-of-1.log").touch()
-        log = plan.folder("random_walk") / "0-of-1.log"
-        assert states(capsys, "--config", "walk={beta: 5}")["random_walk"] == f"to do begun and not finished; see {log}"
+        made = make()
+        Path(made.each[0]["make_labels"].files()[0]).unlink()
+        assert states(capsys)["make_labels"] == "to do its files were removed, or those of other splits or shards are there"
+        folder = make("walk={beta: 5}", stages=[]).each[0]["random_walk"].folder
+        (folder / "train").mkdir()
+        (folder / "train/0-of-1.log").touch()
+        said = states(capsys, "--config", "walk={beta: 5}")
+        assert said["random_walk"] == f"to do begun and not finished; see {folder}/train/0-of-1.log"
 
-    def test_a_run_that_is_not_shown_yet(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_sweep(self, capsys: pytest.CaptureFixture[str]) -> None:
         make()
-        run("status", "--config", "run=other")
-        assert "results/other/ does not show these files yet" in capsys.readouterr().out
+        run("status", "--config", "sweep={walk.beta: [10, 5, 4]}")
+        said = capsys.readouterr().out
+        # The run's own 10 is there; two walks with labels and scores, and the table, are not.
+        assert said.startswith("run demo: 11 of 18 stages are done\n")
+        assert said.count("walk.beta 10.0 -> 5.0") == said.count("walk.beta 10.0 -> 4.0") == 1
 
     def test_a_lock(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         run("status")
@@ -171,9 +138,9 @@ class TestStatus:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--config", "walk={betas: 5}"], "config: walk.betas is no key of the configuration; did you mean 'beta'?"),
+            (["--config", "walk={betas: 5}"], "config: walk.betas is not a key of the configuration; did you mean 'beta'?"),
             (["--config", "shards"], "--config shards: expected KEY=VALUE"),
-            (["--config", "walk={beta"], "--config walk={beta: no readable YAML"),
+            (["--config", "walk={beta"], "--config walk={beta: not readable as YAML"),
             (["--configfile", "nowhere.yaml"], "nowhere.yaml: cannot be read (No such file or directory)"),
             (["--configfile", "list.yaml"], "list.yaml: expected keys with values"),
         ],
@@ -193,42 +160,38 @@ class TestFreeStore:
     def test_nothing_is_free_after_a_run(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert self.free(capsys) == ["free: 0 folders, 0.0 MB"]
         make()
+        make("run=two", "seeds=[3, 4]", "sweep={walk.beta: [1, 2]}")
         assert self.free(capsys) == ["free: 0 folders, 0.0 MB"]
 
     def test_what_an_edit_left_is_listed_and_removed(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        old, new = make("run=mine", "walk={beta: 5}"), make("run=mine")
-        Path(old.files("random_walk")[0]).write_bytes(bytes(1_500_000))
+        old, new = make("run=mine", "walk={beta: 5}").each[0], make("run=mine").each[0]
+        Path(old["random_walk"].files()[0]).write_bytes(bytes(1_500_000))
         stages = sorted(["random_walk", "make_labels", "evaluate", "show"])
         lines = self.free(capsys)
-        assert [line.split()[0] for line in lines[:-1]] == [str(old.folder(stage)) for stage in stages]
-        assert lines[2] == f"{old.folder('random_walk')}  1.5 MB  walk.beta 10 -> 5"
+        assert [line.split()[0] for line in lines[:-1]] == [str(old[stage].folder) for stage in stages]
+        assert lines[2] == f"{old['random_walk'].folder}  1.5 MB  walk.beta 10.0 -> 5.0"
         assert lines[-1] == "free: 4 folders, 1.5 MB; --delete removes them"
-        assert all(old.folder(stage).is_dir() for stage in old.stages)
+        assert all(recipe.folder.is_dir() for recipe in old.values())
         assert self.free(capsys, "--delete")[-1] == "removed: 4 folders, 1.5 MB"
-        assert not any(old.folder(stage).exists() for stage in stages)
-        assert all(Path(name).exists() for stage in new.stages for name in new.files(stage))
+        assert not any(old[stage].folder.exists() for stage in stages)
+        assert all(Path(name).exists() for recipe in new.values() for name in recipe.files())
         assert self.free(capsys) == ["free: 0 folders, 0.0 MB"]
 
     def test_what_other_runs_and_given_configurations_refer_to_is_kept(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        for beta in (2, 4):
+            (folder / f"{beta}.yaml").write_text(f"dataset: {{kind: demo}}\nwalk: {{beta: {beta}}}", encoding="utf-8")
         make("run=one", "walk={beta: 1}")
-        make("run=two", "walk={beta: 2}")
         make("run=two", "walk={beta: 3}")
-        (folder / "two.yaml").write_text("walk: {beta: 2}", encoding="utf-8")
-        (folder / "four.yaml").write_text("walk: {beta: 4}", encoding="utf-8")
-        assert len(self.free(capsys)) == 4 + 1
-        assert len(self.free(capsys, "--configfile", "four.yaml", "two.yaml")) == 1
-
-    def test_what_a_complete_run_lists_is_kept(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        plan = make("run=one", "walk={beta: 1}")
-        run("link-results", "--folders", *(f"{stage}={plan.folder(stage)}" for stage in plan.stages), "--out", "results/one/run.json")
-        # A later configuration of the same run was begun, and has taken its links over.
-        make("run=one", "walk={beta: 2}", stages=[])
-        assert self.free(capsys) == ["free: 0 folders, 0.0 MB"]
+        made = Run(read_config([Path("2.yaml")]))
+        for recipe in made.recipes.values():
+            recipe.folder.mkdir(parents=True, exist_ok=True)
+        assert len(self.free(capsys)) > 1
+        assert len(self.free(capsys, "--configfile", "4.yaml", "2.yaml")) == 1
 
     def test_a_folder_that_was_never_finished(self, capsys: pytest.CaptureFixture[str]) -> None:
-        plan = make("run=one", "walk={beta: 1}", stages=[])
+        folder = make("run=one", "walk={beta: 1}", stages=[]).each[0]["random_walk"].folder
         make("run=one")
-        assert f"{plan.folder('random_walk')}  0.0 MB  nothing whole in it" in self.free(capsys)
+        assert f"{folder}  0.0 MB  nothing whole in it" in self.free(capsys)
 
     def test_a_locked_folder_is_left_alone(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         make("run=mine", "walk={beta: 5}")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from irn.data.tables import ImageClasses, ImageRecord, read_classes, read_manifest, write_classes, write_manifest
 from irn.errors import IrnError
-from irn.tables import ClassLabels, ImageRecord, read_labels, read_manifest, write_labels, write_manifest
 
 HEADER = "image_id,path,height,width,split\n"
 TEXT_IDS = ["000123", "1e5", "NA", "null", "True", "-1", "2007_000032", "a.b-c"]
@@ -73,7 +73,7 @@ def test_manifest_mistakes_are_named(tmp_path: Path, text: str, message: str) ->
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("read", [read_manifest, read_labels])
+@pytest.mark.parametrize("read", [read_manifest, read_classes])
 def test_a_table_that_is_missing_or_no_text(tmp_path: Path, read: Callable[[Path], object]) -> None:
     with pytest.raises(IrnError, match="no such file"):
         read(tmp_path / "none.csv")
@@ -84,20 +84,20 @@ def test_a_table_that_is_missing_or_no_text(tmp_path: Path, read: Callable[[Path
 
 def test_labels_come_back_as_written(tmp_path: Path) -> None:
     names = ["traffic light", "NA", "1", "a, b", 'say "x"', "1.1"]
-    labels = ClassLabels(names, {image_id: [n % 6] if n % 3 else [] for n, image_id in enumerate(TEXT_IDS)})
-    write_labels(tmp_path / "l.csv", labels)
-    assert read_labels(tmp_path / "l.csv") == labels
-    assert list(read_labels(tmp_path / "l.csv").present) == TEXT_IDS
+    labels = ImageClasses(names, {image_id: [n % 6] if n % 3 else [] for n, image_id in enumerate(TEXT_IDS)})
+    write_classes(tmp_path / "l.csv", labels)
+    assert read_classes(tmp_path / "l.csv") == labels
+    assert list(read_classes(tmp_path / "l.csv").present) == TEXT_IDS
     assert [path.name for path in tmp_path.iterdir()] == ["l.csv"]
 
 
 def test_labels_file_as_spreadsheets_write_it(tmp_path: Path) -> None:
     path = text_file(tmp_path / "l.csv", '\ufeffimage_id,"cat",dog\r\n000123,1,"0"\r\n\r\nb,1,1\r\n')
-    assert read_labels(path) == ClassLabels(["cat", "dog"], {"000123": [0], "b": [0, 1]})
+    assert read_classes(path) == ImageClasses(["cat", "dog"], {"000123": [0], "b": [0, 1]})
 
 
 def test_labels_of_one_image(tmp_path: Path) -> None:
-    labels = ClassLabels(["cat", "dog"], {"a": [1]})
+    labels = ImageClasses(["cat", "dog"], {"a": [1]})
     assert labels.of("a", tmp_path / "l.csv") == [1]
     with pytest.raises(IrnError, match=r"l\.csv: no row for image 'b'"):
         labels.of("b", tmp_path / "l.csv")
@@ -125,20 +125,20 @@ def test_labels_of_one_image(tmp_path: Path) -> None:
 def test_label_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
     path = text_file(tmp_path / "l.csv", text)
     with pytest.raises(IrnError) as caught:
-        read_labels(path)
+        read_classes(path)
     assert message in str(caught.value)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
 
 
 def test_labels_of_254_classes(tmp_path: Path) -> None:
-    labels = ClassLabels([f"c{n}" for n in range(254)], {"a": [0, 253]})
-    write_labels(tmp_path / "l.csv", labels)
-    assert read_labels(tmp_path / "l.csv") == labels
+    labels = ImageClasses([f"c{n}" for n in range(254)], {"a": [0, 253]})
+    write_classes(tmp_path / "l.csv", labels)
+    assert read_classes(tmp_path / "l.csv") == labels
 
 
 @pytest.mark.parametrize("names", [["cat", "cat"], ["mean"], [""], [f"c{n}" for n in range(255)]])
 def test_labels_that_could_not_be_read_are_not_written(tmp_path: Path, names: list[str]) -> None:
     with pytest.raises(IrnError):
-        write_labels(tmp_path / "l.csv", ClassLabels(names, {"a": [0]}))
+        write_classes(tmp_path / "l.csv", ImageClasses(names, {"a": [0]}))
     assert not list(tmp_path.iterdir())

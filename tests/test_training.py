@@ -3,6 +3,8 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,14 +14,15 @@ import torch
 from helpers import refused, run, save_png, smooth_image
 from PIL import Image
 
-from irn.cache import CacheReader, CacheWriter
-from irn.images import read_image
-from irn.networks import normalise
-from irn.stages.train_cam import ClassifierSample
-from irn.stages.train_irn import PairSample
-from irn.tables import ImageRecord
-from irn.training import Checkpoint, Place, normalised, random_view
-from irn.weights import load_classifier, load_irnet
+from irn.data.tables import ImageRecord
+from irn.io.cache import CacheReader, CacheWriter
+from irn.io.checkpoint import Checkpoint
+from irn.io.images import read_image
+from irn.io.weights import load_classifier, load_irnet
+from irn.networks.backbones import normalise
+from irn.training.classifier import classifier_view
+from irn.training.irnet import pair_view
+from irn.training.views import Place, normalised, random_view
 
 SIZES = {"a": (60, 80), "b": (75, 50), "c": (64, 64), "d": (40, 90), "e": (20, 30), "f": (70, 100)}
 # The last is for the mean displacement alone.
@@ -111,6 +114,7 @@ class TestCommands:
         assert model.classifier.out_channels == 2
         settings = json.loads(contents["provenance"])["settings"]
         assert (settings["seed"], settings["momentum"], settings["from_scratch"]) == (1, 1e-4, True)
+        assert (settings["cam.epochs"], settings["cam.long_side"], settings["split"]) == (2, [48, 96], "train")
 
     def test_irnet_holds_the_backbone_as_it_was_given(self, cam: Trained, irn: Trained) -> None:
         given, kept = tensors(cam.weights), tensors(irn.weights)
@@ -171,7 +175,9 @@ class TestCommands:
             assert not torch.equal(tensors(tmp_path / "irn.pt")[name], tensors(irn.weights)[name])
 
     @pytest.mark.parametrize("stage", ["cam", "irn"])
-    def test_training_lowers_the_loss(self, data: Data, cam: Trained, tmp_path: Path, stage: str) -> None:
+    def test_training_lowers_the_loss(self, data: Data, cam: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+        # Writing one after each step would take longer than the steps.
+        monkeypatch.setattr(Checkpoint, "save", lambda *_: None)
         metrics, out = tmp_path / "m.jsonl", tmp_path / "w.pt"
         command = cam_command(data, out, "--from-scratch") if stage == "cam" else irn_command(data, cam.weights, out)
         run(*command, "--epochs", 20, "--batch-size", 5, "--learning-rate", 0.005, "--metrics", metrics)
@@ -200,34 +206,42 @@ def without_speed(path: Path) -> list[dict[str, Any]]:
     return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
 
 
+@pytest.fixture(scope="module", params=["cam", "irn"])
+def undisturbed(
+    request: pytest.FixtureRequest, data: Data, cam: Trained, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Callable[[Path], list[object]], Path]:
+    """A training's command for a folder, and a folder in which it has run to its end."""
+
+    def command(folder: Path) -> list[object]:
+        options = ["--epochs", 3, "--momentum", 0.5, "--metrics", folder / "m.jsonl"]
+        if request.param == "cam":
+            return cam_command(data, folder / "w.pt", "--from-scratch", *options)
+        return irn_command(data, cam.weights, folder / "w.pt", *options)
+
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run(*command(folder))
+    return command, folder
+
+
 class TestCheckpoints:
-    @pytest.mark.parametrize("stage", ["cam", "irn"])
     @pytest.mark.parametrize("epochs", [1, 3])
     def test_what_was_killed_ends_as_if_it_had_not_been(
         self,
-        data: Data,
-        cam: Trained,
+        undisturbed: tuple[Callable[[Path], list[object]], Path],
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
-        stage: str,
         epochs: int,
     ) -> None:
-        def command(folder: Path) -> list[object]:
-            options = ["--epochs", 3, "--momentum", 0.5, "--metrics", folder / "m.jsonl"]
-            if stage == "cam":
-                return cam_command(data, folder / "w.pt", "--from-scratch", *options)
-            return irn_command(data, cam.weights, folder / "w.pt", *options)
-
-        run(*command(tmp_path / "one"))
-        killed_after(monkeypatch, epochs, *command(tmp_path / "other"))
-        assert sorted(path.name for path in (tmp_path / "other").iterdir()) == ["w.pt.checkpoint"]
+        command, whole = undisturbed
+        killed_after(monkeypatch, epochs, *command(tmp_path))
+        assert [path.name for path in tmp_path.iterdir()] == ["w.pt.checkpoint"]
         capsys.readouterr()
-        run(*command(tmp_path / "other"))
+        run(*command(tmp_path))
         assert f"going on after epoch {epochs}" in capsys.readouterr().err
-        assert same_bytes(tensors(tmp_path / "one" / "w.pt"), tensors(tmp_path / "other" / "w.pt"))
-        assert without_speed(tmp_path / "one" / "m.jsonl") == without_speed(tmp_path / "other" / "m.jsonl")
-        assert sorted(path.name for path in (tmp_path / "other").iterdir()) == ["m.jsonl", "w.pt"]
+        assert same_bytes(tensors(whole / "w.pt"), tensors(tmp_path / "w.pt"))
+        assert without_speed(whole / "m.jsonl") == without_speed(tmp_path / "m.jsonl")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["m.jsonl", "w.pt"]
 
     @pytest.mark.parametrize("change", ["setting", "input"])
     def test_it_does_not_hold_for_another_training(
@@ -269,8 +283,9 @@ class TestMistakes:
 
     def test_a_crop_too_small_for_the_radius(self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         said = refused(capsys, tmp_path, *irn_command(data, cam.weights, tmp_path / "w.pt", "--radius", 9))
-        assert "--crop-size 64" in said
-        assert "--radius" in said
+        assert said == (
+            "irn train-irn: --crop-size is 64; expected at least 80 for pairs of radius 9, or a smaller radius; see irn train-irn --help"
+        )
 
     def test_an_image_without_an_ir_label(self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         manifest = tmp_path / "manifest.csv"
@@ -284,7 +299,8 @@ class TestMistakes:
             for image_id, (height, width) in SIZES.items():
                 cache.write(image_id, width, height, {"label": np.zeros((width, height), np.uint8)})
         said = refused(capsys, tmp_path, *irn_command(data._replace(ir_labels=tmp_path / "f.h5"), cam.weights, tmp_path / "w.pt"))
-        assert "the manifest says" in said
+        assert "f.h5: image" in said
+        assert "make both from the same images" in said
 
     def test_an_image_that_cannot_be_read_in_a_worker(
         self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -374,9 +390,9 @@ class TestRandomView:
         record = ImageRecord("x", save_png(tmp_path / "x.png", pixels), 41, 53, "train")
         with CacheWriter(tmp_path / "f.h5", "ir_label", {"stage": "test"}) as cache:
             cache.write("x", 41, 53, {"label": label})
-        sample = PairSample([record], CacheReader([tmp_path / "f.h5"], "ir_label"), (1.0, 1.0), 48, 0)
+        labels = CacheReader([tmp_path / "f.h5"], "ir_label")
         for epoch in range(8):
-            view = sample(Place(epoch, 0))
+            view = pair_view(Place(epoch, 0), [record], labels, (1.0, 1.0), 48, seed=0)
             crop = np.full((48, 48), 255, np.uint8)
             top, left, bottom, right = view["box"]
             crop[top:bottom, left:right] = label_at(view["pixels"][top:bottom, left:right])
@@ -386,18 +402,20 @@ class TestRandomView:
     def test_the_long_side_is_drawn_from_the_whole_range(self, tmp_path: Path) -> None:
         pixels, _ = coordinates(30, 60)
         record = ImageRecord("x", save_png(tmp_path / "x.png", pixels), 30, 60, "train")
-        sample = ClassifierSample([record], np.ones((1, 2), np.float32), (20, 23), 32, 0)
-        views = [sample(Place(epoch, 0)) for epoch in range(40)]
+        targets = np.ones((1, 2), np.float32)
+        views = [classifier_view(Place(epoch, 0), [record], targets, (20, 23), 32, seed=0) for epoch in range(40)]
         assert {int(view["box"][3] - view["box"][1]) for view in views} == {20, 21, 22, 23}
         assert {int(view["box"][2] - view["box"][0]) for view in views} == {10, 11, 12}
 
     def test_an_epoch_and_an_image_have_a_view_of_their_own(self, tmp_path: Path) -> None:
         pixels, _ = coordinates(60, 60)
         record = ImageRecord("x", save_png(tmp_path / "x.png", pixels), 60, 60, "train")
-        sample = ClassifierSample([record, record], np.ones((2, 2), np.float32), (40, 80), 32, 0)
+        sample = partial(classifier_view, records=[record, record], targets=np.eye(2), long_side=(40, 80), crop_size=32, seed=0)
         places = [Place(epoch, index) for epoch in range(6) for index in range(2)]
         assert len({sample(place)["pixels"].tobytes() for place in places}) == len(places)
         assert sample(places[3])["pixels"].tobytes() == sample(places[3])["pixels"].tobytes()
+        assert sample(places[3])["pixels"].tobytes() != sample(places[3], seed=1)["pixels"].tobytes()
+        assert sample(places[3])["target"].tolist() == [0, 1]
 
     def test_normalised_is_zero_outside_the_box_alone(self) -> None:
         pixels = torch.zeros((2, 8, 8, 3), dtype=torch.uint8)

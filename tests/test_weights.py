@@ -11,8 +11,10 @@ from helpers import refused, run
 from torchvision.models import ResNet18_Weights, ResNet50_Weights
 
 from irn.errors import IrnError
-from irn.networks import Backbone, Classifier, IRNet
-from irn.weights import load_backbone, load_classifier, load_irnet, save_weights, start_backbone
+from irn.io.weights import load_backbone, load_classifier, load_irnet, save_weights, start_backbone
+from irn.networks.backbones import Backbone
+from irn.networks.classifier import Classifier
+from irn.networks.irnet import IRNet
 
 PROVENANCE = {"stage": "a_stage"}
 

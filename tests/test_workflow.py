@@ -8,17 +8,16 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from helpers import ROOT, SMALL, snakemake
 
 from irn.config import read_config
-from irn.store import Plan
+from irn.stages import BY_NAME, STAGES
+from irn.store import Run
 
-STAGES = [
-    "make_demo_data", "build_manifest", "train_cam", "make_cams", "make_ir_labels", "train_irn", "infer_fields",
-    "random_walk", "make_labels", "evaluate", "show",
-]  # fmt: skip
+PER_IMAGE = [stage.name for stage in STAGES if stage.per_image]
 
 
 def test_results_are_seen_in_the_folder_of_the_run(finished: Path) -> None:
@@ -30,8 +29,7 @@ def test_results_are_seen_in_the_folder_of_the_run(finished: Path) -> None:
         ("cam", "mIoU"), ("semantic", "mIoU"), *(("instance", metric) for metric in ("AP25", "AP50", "AP70", "AP75", "AP")),
     }  # fmt: skip
     assert {row["images"] for row in rows} == {"20"}
-    assert sorted(json.loads((run / "run.json").read_text())) == sorted(STAGES)
-    for stage in ("make_cams", "make_ir_labels", "infer_fields", "random_walk", "make_labels"):
+    for stage in PER_IMAGE:
         with h5py.File(run / stage / "0-of-1.h5") as file:
             assert file.attrs["format_version"] == 1
             assert len(file) == 20
@@ -50,19 +48,63 @@ def test_nothing_is_left_to_do_and_nothing_half_written(finished: Path) -> None:
 
 def test_the_files_of_each_stage_are_those_that_the_store_names(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished)
-    plan = Plan(read_config([finished / "small.yaml"]))
-    for stage in STAGES:
-        about = {"key.json", "metrics.jsonl", *(path.name for path in plan.folder(stage).glob("*.log"))}
-        found = {str(path) for path in plan.folder(stage).iterdir() if path.name not in about and not path.name.endswith("benchmark.tsv")}
-        assert found == set(plan.files(stage))
+    for recipe in Run(read_config([Path("small.yaml")])).recipes.values():
+        found = [path for path in recipe.folder.rglob("*") if "data" not in path.parts and "panels" not in path.parts and path.is_file()]
+        about = ("key.json", "metrics.jsonl", "benchmark.tsv")
+        found = [path for path in found if not path.name.endswith((*about, ".log"))]
+        wanted = [Path(file) for file in recipe.files() if not Path(file).is_dir()]
+        assert set(found) == set(wanted)
+        assert all(Path(file).exists() for file in recipe.files())
 
 
 def test_logs_hold_no_progress_bars(finished: Path) -> None:
     logs = list((finished / "results/store").rglob("*.log"))
-    assert len(logs) == len(STAGES)
+    assert len(logs) == len([path for path in (finished / "results/small").iterdir() if not path.is_file()])
     for log in logs:
         if log.name != "evaluate.log":
             assert log.read_text() == "", log
+
+
+def test_results_of_other_settings_are_not_shown_and_those_taken_back_are(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
+    shown = tmp_path / "results/small"
+    (shown / "mine").symlink_to("/")
+    before = {path: path.readlink() for path in shown.rglob("*") if path.is_symlink()}
+    arguments = ("--config", "labels={semantic_threshold: 0.3}")
+    assert snakemake(tmp_path, *arguments, "--until", "make_manifest", "--dry-run").returncode == 1  # such a rule there is not
+    assert {path: path.readlink() for path in shown.rglob("*") if path.is_symlink()} == before
+    assert snakemake(tmp_path, *arguments, "--until", "make_labels").returncode == 0
+    assert not (shown / "scores.csv").exists()
+    assert (shown / "make_labels/0-of-1.h5").is_file()
+    result = snakemake(tmp_path)
+    assert "Nothing to be done" in result.stdout + result.stderr
+    assert {path: path.readlink() for path in shown.rglob("*") if path.is_symlink()} == before
+
+
+def test_seeds_and_a_sweep_in_one_call(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
+    settings = ("seeds=[0, 1]", "sweep={labels.semantic_threshold: [0.3, 0.4]}")
+    result = snakemake(tmp_path, "--config", *settings, "irn={epochs: 1}")
+    said = result.stdout + result.stderr
+    assert result.returncode == 0, said
+    made = dict(re.findall(r"^(\w+) +(\d+)$", said, re.M))
+    # What there was is seed 0 at 0.4, the run's own threshold.
+    assert {name: made[name] for name in ("train_cam", "train_irn", "random_walk", "make_labels", "evaluate")} == {
+        "train_cam": "1", "train_irn": "1", "random_walk": "1", "make_labels": "3", "evaluate": "3",
+    }  # fmt: skip
+    assert "show" not in made
+    scores = pd.read_csv(tmp_path / "results/small/scores.csv", dtype={"seed": str})
+    assert list(scores.columns) == ["seed", "stage", "split", "metric", "class", "value", "images"]
+    rows = scores[(scores["stage"] == "semantic") & (scores["class"] == "mean")].set_index("seed")["value"]
+    assert rows["mean"] == pytest.approx((rows["0"] + rows["1"]) / 2, abs=1e-6)
+    assert rows["std"] == pytest.approx(abs(rows["0"] - rows["1"]) / 2**0.5, abs=1e-6)
+    sweep = pd.read_csv(tmp_path / "results/small/sweep.csv")
+    assert sweep["labels.semantic_threshold"].tolist() == [0.3, 0.4]
+    assert sweep["semantic.train.mIoU"][1] == pytest.approx(rows["mean"], abs=1e-6)
+    best = sweep["semantic.train.mIoU"].idxmax()
+    assert "semantic.train.mIoU" in sweep["best_for"][best].split()
+    for number in sweep["configuration"]:
+        assert (tmp_path / f"results/small/configurations/{number}/make_labels/0-of-1.h5").is_file()
 
 
 def test_the_same_seed_gives_the_same_labels_to_the_byte(finished: Path, tmp_path: Path) -> None:
@@ -70,7 +112,6 @@ def test_the_same_seed_gives_the_same_labels_to_the_byte(finished: Path, tmp_pat
     # The data is the same by its own tests; what learns and labels is run again, in two shards.
     for stage in ("make_demo_data", "build_manifest"):
         shutil.copytree(finished / "results/store" / stage, tmp_path / "results/store" / stage)
-    shutil.copytree(finished / ".snakemake/metadata", tmp_path / ".snakemake/metadata")
     manifest = next((tmp_path / "results/store/build_manifest").rglob("manifest.csv"))
     manifest.write_text(manifest.read_text().replace(str(finished), str(tmp_path)))
     result = snakemake(tmp_path, "--config", "shards=2")
@@ -86,11 +127,28 @@ def test_the_same_seed_gives_the_same_labels_to_the_byte(finished: Path, tmp_pat
     assert seen == 20
 
 
+def test_external_cams_go_in_by_the_same_door(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "results/small/make_demo_data/data", tmp_path / "data")
+    shutil.copy2(finished / "results/small/make_cams/0-of-1.h5", tmp_path / "my cams.h5")
+    shutil.copy2(finished / "results/small/train_cam/weights.pt", tmp_path / "backbone.pt")
+    changes = {"dataset": {"kind": "voc", "root": "data"}, "pretrained": "backbone.pt", "cam": {"external": ["my cams.h5"]}}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | changes | {"shards": 2}))
+    result = snakemake(tmp_path, "--until", "make_ir_labels")
+    assert result.returncode == 0, result.stdout + result.stderr
+    with h5py.File(tmp_path / "my cams.h5") as given, h5py.File(tmp_path / "results/small/make_cams/1-of-2.h5") as taken:
+        assert len(taken) == 10
+        for image_id, image in taken.items():
+            for name in image:
+                np.testing.assert_array_equal(image[name][()], given[image_id][name][()])
+    assert not (tmp_path / "results/store/train_cam").exists()
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
         ("walk={beta: much}", "config: walk.beta is 'much'; expected a number of at least 0"),
-        ("walk={betas: 1}", "config: walk.betas is no key of the configuration; did you mean 'beta'?"),
+        ("walk={betas: 1}", "config: walk.betas is not a key of the configuration; did you mean 'beta'?"),
+        ("sweep={walk.betas: [1]}", "config: sweep names 'walk.betas', which cannot be swept; expected a key such as 'walk.beta'"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_one_line(finished: Path, setting: str, message: str) -> None:
@@ -100,6 +158,15 @@ def test_a_mistake_in_the_configuration_is_one_line(finished: Path, setting: str
     assert "Traceback" not in result.stdout + result.stderr
 
 
+def test_a_users_file_is_laid_over_the_papers_values_and_not_over_the_demonstrations(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text("dataset: {kind: demo}\nrun: mine\n")
+    result = snakemake(tmp_path, "--dry-run", "--printshellcmds")
+    assert result.returncode == 0, result.stderr
+    assert "--crop-size 512" in result.stdout
+    assert "--backbone resnet50" in result.stdout
+    assert "--crop-size 96" not in result.stdout
+
+
 def rules() -> dict[str, str]:
     """The text of each rule, by its name."""
     text = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
@@ -107,31 +174,21 @@ def rules() -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-@pytest.mark.parametrize("name", rules())
-def test_every_rule_says_what_it_needs(name: str) -> None:
-    text = rules()[name]
-    for directive in ("output", "params", "log", "benchmark", "conda", "threads", "resources", "message", "shell"):
-        assert re.search(rf"^    {directive}:", text, re.M), directive
-    for resource in ("mem_mb", "runtime"):
-        assert f"{resource}=" in text
-    on_gpu = name in ("train_cam", "make_cams", "train_irn", "infer_fields")
-    assert ("gpu=" in text) is on_gpu
-    assert f'"irn {name.replace("_", "-")}"' in text
+def test_every_stage_has_a_rule_that_runs_its_command() -> None:
+    assert set(rules()) == set(BY_NAME)
+    for name, text in rules().items():
+        assert f'"irn {BY_NAME[name].words} ' in text
+        assert f'needs("{name}")' in text
+        assert f'cores("{name}")' in text
 
 
-def test_the_table_of_contents_is_short() -> None:
-    assert len((ROOT / "Snakefile").read_text().splitlines()) < 50
-
-
-def test_environments_hold_the_pinned_versions() -> None:
+def test_the_environment_holds_the_pinned_versions() -> None:
     pinned = dict(line.lower().split("==") for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line)
-    for name in ("cpu", "cuda"):
-        environment = yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text())
-        pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
-        entries = [entry for entry in environment["dependencies"] if isinstance(entry, str)] + pip
-        versions = dict(re.split("==?", entry.split("::")[-1], maxsplit=1) for entry in entries)
-        renamed = {"pytorch": "torch", "pytorch-cpu": "torch", "pytorch-gpu": "torch"}
-        for package, version in versions.items():
-            if package not in ("python", "pip", "cxx-compiler"):
-                assert pinned[renamed.get(package, package)] == version, package
-        assert {renamed.get(package, package) for package in versions} >= {"torch", "torchvision", "h5py", "numpy", "pydensecrf2", "numba"}
+    environment = yaml.safe_load((ROOT / "envs/irn.yaml").read_text())
+    pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    entries = [entry for entry in environment["dependencies"] if isinstance(entry, str)] + pip
+    versions = dict(re.split("==?", entry, maxsplit=1) for entry in entries)
+    for package, version in versions.items():
+        if package not in ("python", "pip", "cxx-compiler"):
+            assert pinned[{"pytorch": "torch"}.get(package, package)] == version, package
+    assert set(versions) >= {"pytorch", "torchvision", "h5py", "numpy", "pydensecrf2", "numba", "pydantic"}

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from irn.cache import cells
-from irn.images import rescale
-from irn.networks import Classifier, normalise
+from irn.grid import cells, padded
+from irn.networks.backbones import normalise
+from irn.networks.classifier import Classifier
+from irn.ops.resize import rescale
 
 EPSILON = 1e-5
 
@@ -39,7 +40,7 @@ def class_attention_maps(
     chosen = torch.as_tensor(classes, dtype=torch.int64, device=device)
     small = (cells(height), cells(width))
     # The published maps were made at sizes that are multiples of the stride.
-    large = (-(-height // 16) * 16, -(-width // 16) * 16)
+    large = (padded(height), padded(width))
     cam, high_res = torch.zeros(len(classes), *small, device=device), torch.zeros(len(classes), *large, device=device)
     if len(classes) == 0:
         return cam, high_res[:, :height, :width]

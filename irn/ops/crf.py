@@ -4,8 +4,9 @@ import numpy as np
 from pydensecrf import densecrf
 from pydensecrf.utils import unary_from_labels
 
+from irn.grid import UNSURE
+
 CRF_STEPS = 10
-UNSURE = 255
 
 
 def ir_label(

@@ -1,10 +1,14 @@
 """Boundary map and displacement field of one image from IRNet."""
 
+from collections.abc import Iterable
+
+import numpy as np
 import torch
 from torch.nn import functional
 
-from irn.cache import cells
-from irn.networks import IRNet, normalise
+from irn.grid import cells, padded
+from irn.networks.backbones import normalise
+from irn.networks.irnet import IRNet
 
 
 def padded_pair(pixels: torch.Tensor, crop_size: int) -> torch.Tensor:
@@ -15,7 +19,7 @@ def padded_pair(pixels: torch.Tensor, crop_size: int) -> torch.Tensor:
     """
     image = normalise(pixels)
     height, width = image.shape[1:]
-    down, right = (max(crop_size, -(-side // 16) * 16) - side for side in (height, width))
+    down, right = (max(crop_size, padded(side)) - side for side in (height, width))
     return functional.pad(torch.stack([image, image.flip(-1)]), (0, right, 0, down))
 
 
@@ -41,3 +45,15 @@ def fields(model: IRNet, pixels: torch.Tensor, crop_size: int, mean_displacement
     boundary = torch.sigmoid((logits[0] + logits[1].flip(-1)) / 2)
     mean = torch.tensor(mean_displacement, device=pixels.device)[:, None, None]
     return boundary, displacement[0, :, :h, :w].float() - mean
+
+
+def mean_displacement(model: IRNet, images: Iterable[np.ndarray], crop_size: int, device: torch.device) -> tuple[float, float]:
+    """Mean (dy, dx) in cells over images (H, W, 3) uint8, each cut or padded at its top left to the crop, over the whole padded map."""
+    means = []
+    for pixels in images:
+        pixels = pixels[:crop_size, :crop_size]
+        image = torch.zeros(1, 3, crop_size, crop_size, device=device)
+        image[0, :, : pixels.shape[0], : pixels.shape[1]] = normalise(torch.from_numpy(pixels).to(device))
+        means.append(model.displacement(model.backbone(image))[0].double().mean((1, 2)))
+    dy, dx = (torch.stack(means).sum(0) / len(means)).tolist()
+    return dy, dx

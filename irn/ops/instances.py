@@ -66,3 +66,15 @@ def _bilinear(field: np.ndarray, top: int, bottom: int, left: int, right: int, d
     above = (1 - across) * np.float64(field[top, left]) + across * np.float64(field[top, right])
     below = (1 - across) * np.float64(field[bottom, left]) + across * np.float64(field[bottom, right])
     return (1 - down) * above + down * below
+
+
+def instance_scores(cam: np.ndarray, classes: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut each class map to each group of cells: where the walks start.
+
+    cam: (K, h, w) float32. classes: (K,). groups: (h, w) int from 0. Returns scores (M, h, w) float32, and (M,) uint16
+    class index and (M,) uint32 group of each, without maps that are zero everywhere.
+    """
+    names = np.arange(groups.max() + 1)
+    scores = cam[:, None] * (groups == names[:, None, None])
+    index, group = np.nonzero(scores.any((2, 3)))
+    return scores[index, group], np.asarray(classes)[index].astype(np.uint16), names[group].astype(np.uint32)

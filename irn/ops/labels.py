@@ -1,11 +1,10 @@
 """Semantic and instance labels from the maps of the random walk."""
 
 import numpy as np
-import torch
 from scipy import ndimage
-from torch.nn import functional
 
 from irn.errors import IrnError
+from irn.ops.resize import upsampled
 
 SMALLEST_PIECE = 0.01  # share of the image
 
@@ -51,8 +50,7 @@ def _upsampled_argmax(maps: list[np.ndarray], height: int, width: int, threshold
     largest = np.full((height, width), -np.inf, np.float32)
     winner = np.zeros((height, width), np.int32)
     for index, small in enumerate(maps):
-        tensor = torch.from_numpy(np.ascontiguousarray(small, np.float32))[None, None]
-        full = functional.interpolate(tensor, scale_factor=4, mode="bilinear", align_corners=False)[0, 0].numpy()[:height, :width]
+        full = upsampled(np.asarray(small, np.float32), height, width)
         better = full > largest
         largest[better] = full[better]
         winner[better] = index + 1

@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from irn.grid import UNSURE
 from irn.ops.paths import pair_offsets, path_maxima
 
 EPSILON = 1e-5
-UNSURE = 255
-# What a pair is: none of both ends sure, or both background, or both on one class, or of different classes.
+# Kinds of pairs; 0 is a pair with an unsure end.
 BACKGROUND, FOREGROUND, DIFFERENT = 1, 2, 3
 KINDS = 4
 
@@ -74,7 +74,8 @@ def _sources(maps: torch.Tensor, radius: int) -> torch.Tensor:
 def _pair_kinds(label: torch.Tensor, radius: int) -> torch.Tensor:
     """(B, H, W) uint8 labels to (P, B H W) uint8, what every pair is, 0 for those without a source.
 
-    All pixels stand in one line, here and in the errors below: a partner is a shift away, which is fastest.
+    Maps are flattened, here and in the errors below, so a pixel's partner is at a fixed offset; contiguous slices are the
+    fastest way to pair them.
     """
     sources = torch.full_like(label, UNSURE)
     _sources(sources, radius)[:] = _sources(label, radius)

@@ -8,14 +8,31 @@ import torch
 from scipy.special import gammaln
 from torch.nn import functional
 
+from irn.ops.instances import instance_groups, instance_scores
 from irn.ops.paths import pair_offsets, path_maxima
 
 # Sum of the Chebyshev coefficients that may be left out; scores stand in float32, whose own error is about as large.
 SERIES_TOLERANCE = 1e-6
-# Rounding grows with the steps, by about 5e-7 of the maximum each in float32; beyond so many float64 is taken.
+# float32 loses about 5e-7 of the maximum per step; longer walks use float64.
 FLOAT32_STEPS = 512
-# Maps of so many cells and more keep the structure of one size alone: it has 12 bytes for each of 69 entries a cell.
+# From this many cells on, only the last map size's structure is cached (12 bytes x 69 entries per cell).
 LARGE = 40_000
+
+
+def walk_instances(
+    maps: dict[str, np.ndarray], field: dict[str, np.ndarray], beta: float, steps: int, radius: int, device: str | torch.device = "cpu"
+) -> dict[str, np.ndarray]:
+    """Walk the class maps of an image, each cut to each instance, over their instances.
+
+    maps: `cam` (K, h, w) float32 in [0, 1] and `classes` (K,). field: `boundary` (h, w) float32 in [0, 1] and `displacement`
+    (2, h, w) float32 in cells. Others as in `random_walk`. Returns the arrays of a walk cache: `walk` (M, h, w) float32,
+    `walk_class` (M,), `walk_instance` (M,) and `groups` (h, w).
+    """
+    groups = instance_groups(field["displacement"])
+    scores, walk_class, walk_instance = instance_scores(maps["cam"], maps["classes"], groups)
+    start, boundary = (torch.from_numpy(array).to(device) for array in (scores, field["boundary"]))
+    walked = random_walk(start, boundary, beta, steps, radius).cpu().numpy()
+    return {"walk": walked, "walk_class": walk_class, "walk_instance": walk_instance, "groups": groups}
 
 
 def random_walk(scores: torch.Tensor, boundary: torch.Tensor, beta: float, steps: int, radius: int) -> torch.Tensor:

@@ -14,10 +14,12 @@ import torch
 import yaml
 from helpers import ROOT, SMALL, read_all
 
+from irn.stages import STAGES
+
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 CLUSTER = Path(__file__).with_name("cluster")
-GPU_RULES = {"train_cam", "make_cams", "train_irn", "infer_fields"}
-PER_IMAGE = {"make_cams", "make_ir_labels", "infer_fields", "random_walk", "make_labels"}
+GPU_RULES = {stage.name for stage in STAGES if stage.gpu}
+PER_IMAGE = {stage.name for stage in STAGES if stage.per_image}
 ABSENT = [name for name in ("slurmctld", "slurmd", "munged") if not shutil.which(name)]
 # Each job needs more than its first attempt may have; Python and Snakemake themselves take some 300 MB.
 LIMITS = f"""
@@ -153,9 +155,9 @@ def test_shards_are_jobs_of_their_own_and_start_as_arrays(on_slurm: tuple[Path, 
         assert {job.get("ArrayTaskId") for job in done if job["rule"] == rule} == {"1", "2"}
 
 
-def test_what_needs_the_network_or_sets_links_is_no_job(on_slurm: tuple[Path, list[Job]]) -> None:
+def test_what_needs_internet_access_or_reads_the_users_data_is_not_a_job(on_slurm: tuple[Path, list[Job]]) -> None:
     folder, jobs = on_slurm
-    assert not {"download_backbone", "link_results"} & {job["rule"] for job in jobs}
+    assert not {"download_backbone", "build_manifest"} & {job["rule"] for job in jobs}
     assert (folder / "results/small/scores.csv").is_file()
 
 

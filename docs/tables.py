@@ -1,0 +1,87 @@
+"""Write the tables that the code decides into the pages, between their markers, and the JSON schema for editors: make tables."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from rebuilds import EDITS, named  # noqa: E402
+
+from irn.config import as_text, read_config, table  # noqa: E402
+from irn.settings import Settings, value  # noqa: E402
+from irn.stages import STAGES, behind  # noqa: E402
+
+# What runs again after edits of keys that no stage gets, or that decide which files there are.
+FILES_ALONE = {
+    "run": "nothing; the new folder shows what there is",
+    "gpus": "nothing",
+    "seeds": "for each new seed `train_cam` →",
+    "sweep": "for each combination the first stage that gets a swept key →",
+    "shards": "the per-image stages, which get new files; never training",
+    "dataset.eval_split": "the per-image stages for splits without labels, `evaluate`, `show`; never training",
+}
+
+
+def pages() -> dict[Path, str]:
+    """The text that each file should have."""
+    found = {ROOT / "configs/schema.json": json.dumps(Settings.model_json_schema(), indent=1)}
+    tables = {
+        "docs/configuration.md": {"settings": _settings(), "edits": _edits(), "behind": _behind()},
+        "docs/caches.md": {"files": _files()},
+        "docs/hpc.md": {"stages": _stages()},
+    }
+    for name, parts in tables.items():
+        text = (ROOT / name).read_text(encoding="utf-8")
+        for marker, lines in parts.items():
+            pattern = rf"(<!-- {marker}: begin -->\n).*?(<!-- {marker}: end -->)"
+            text, count = re.subn(pattern, lambda found, lines=lines: found[1] + "\n".join(lines) + "\n" + found[2], text, flags=re.S)
+            assert count == 1, f"{name}: no place for {marker}"
+        found[ROOT / name] = text
+    return found
+
+
+def _settings() -> list[str]:
+    lines = ["| key | not set | demonstration | meaning | runs again |", "|---|---|---|---|---|"]
+    demonstration = read_config()
+    for row in table().values():
+        first = [stage for stage in row.stages if not any(stage in behind(other) for other in row.stages)]
+        again = FILES_ALONE.get(row.key) or named(tuple(first), {name for one in first for name in behind(one)} > {"gather_scores"})
+        own = value(demonstration, row.key)
+        shown = "" if own == row.default else f"`{as_text(own)}`"
+        lines.append(f"| `{row.key}` | `{as_text(row.default)}` | {shown} | {row.meaning} | {again} |")
+    return lines
+
+
+def _edits() -> list[str]:
+    rows = [f"| {edit.edit} | {named(edit.rules, edit.behind, edit.note)} |" for edit in EDITS.values()]
+    return ["| edit | runs again |", "|---|---|", *rows]
+
+
+def _behind() -> list[str]:
+    rows = [f"| `{stage.name}` | {', '.join(f'`{name}`' for name in stage.reads.split()) or '-'} |" for stage in STAGES]
+    return ["| rule | reads |", "|---|---|", *rows]
+
+
+def _files() -> list[str]:
+    made = {
+        stage.name: "`<split>/<I>-of-<N>.h5`" if stage.per_image else ", ".join(f"`{name}`" for name in stage.makes.split())
+        for stage in STAGES
+    }
+    return ["| stage | its files |", "|---|---|", *(f"| `{name}` | {files} |" for name, files in made.items())]
+
+
+def _stages() -> list[str]:
+    lines = ["| rule | cores | memory, MB | minutes | GPU |", "|---|---|---|---|---|"]
+    for stage in STAGES:
+        base, each = stage.memory
+        memory = f"{base} + {each} per core" if each else str(base)
+        lines.append(f"| `{stage.name}` | {stage.cores} | {memory} | {stage.minutes} | {'`gpus`' if stage.gpu else ''} |")
+    return lines
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,181 @@
+"""Scores of CAMs, semantic labels and instance labels against ground truth masks."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from irn.data.masks import read_class_mask, read_objects, require_masks
+from irn.data.score_table import AP_METRICS, BACKGROUND, Score, ThresholdScore, score_rows, summary, write_scores, write_thresholds
+from irn.data.tables import ImageRecord, images_of, read_classes
+from irn.errors import IrnError
+from irn.io.cache import CacheReader
+from irn.io.files import whole_file
+from irn.io.parallel import default_workers, map_in_order
+from irn.io.progress import progress
+from irn.ops.metrics import SWEEP_THRESHOLDS, CamSweep, InstanceScores, class_iou, confusion_matrix, mean_of_defined
+from irn.settings import Settings
+
+
+class Sources(NamedTuple):
+    """What is scored on a split, None where a stage is not, and what it is scored against."""
+
+    cams: CacheReader | None
+    label_caches: CacheReader | None
+    class_masks: Path
+    object_masks: Path | None
+    class_count: int
+    thresholds: Sequence[float]
+
+
+@dataclass
+class Tally:
+    """What has been counted over some images of one split; None where a stage is not scored."""
+
+    cam: CamSweep | None
+    semantic: np.ndarray | None
+    instance: InstanceScores | None
+
+    def merge(self, other: "Tally") -> None:
+        """Add the images that were counted next."""
+        if self.cam and other.cam:
+            self.cam.merge(other.cam)
+        if self.semantic is not None and other.semantic is not None:
+            self.semantic += other.semantic
+        if self.instance and other.instance:
+            self.instance.merge(other.instance)
+
+
+def evaluate(
+    manifest: Path,
+    labels: Path,
+    out: Path,
+    class_masks: Path,
+    settings: Settings,
+    cams: Sequence[Path] = (),
+    label_caches: Sequence[Path] = (),
+    object_masks: Path | None = None,
+    split: str | None = None,
+    thresholds_out: Path | None = None,
+    workers: int | None = None,
+) -> None:
+    """Score caches against ground truth and write `scores.csv`.
+
+    Parameters
+    ----------
+    class_masks, object_masks: folders with an index PNG `<image_id>.png` for each image, in the sizes of the manifest.
+    split: the split to score, or several joined by `+`; by default every split of the manifest. A stage is scored on a split
+        when its caches hold images of it, and then they must hold all of them.
+    thresholds_out: where the mean IoU of the CAMs at each threshold goes, if anywhere.
+
+    Raises
+    ------
+    IrnError for ground truth that is missing, of another size or kind or with classes beyond the labels table, and for a
+    cache that lacks images or holds none.
+    """
+    _check_request(cams, label_caches, thresholds_out)
+    cam_threshold = settings.evaluate.cam_threshold
+    names = read_classes(labels).names
+    splits: dict[str, list[ImageRecord]] = {}
+    for record in images_of(manifest, split):
+        splits.setdefault(record.split, []).append(record)
+    readers = [CacheReader(paths, kind, classes=len(names)) for paths, kind in ((cams, "cam"), (label_caches, "label"))]
+    for reader in readers:
+        _check_cache(reader, splits, manifest, split)
+
+    thresholds = sorted({*SWEEP_THRESHOLDS, cam_threshold})
+    scores: list[Score] = []
+    sweep: list[ThresholdScore] = []
+    for name, records in splits.items():
+        # A split is wholly in a cache or not at all.
+        held = [reader if records[0].image_id in reader else None for reader in readers]
+        sources = Sources(held[0], held[1], Path(class_masks), object_masks and Path(object_masks), len(names), thresholds)
+        tally = _count(name, records, sources, workers)
+        scores += _scores(name, tally, names, len(records), cam_threshold)
+        if tally.cam:
+            means = [mean_of_defined(iou) for iou in class_iou(tally.cam.confusions())]
+            sweep += [ThresholdScore(name, threshold, mean) for threshold, mean in zip(thresholds, means, strict=True)]
+    with ExitStack() as files:
+        write_scores(files.enter_context(whole_file(out)), scores)
+        if thresholds_out:
+            write_thresholds(files.enter_context(whole_file(thresholds_out)), sweep)
+    print(summary(scores, sweep, cam_threshold))
+
+
+def _check_request(cams: Sequence[Path], label_caches: Sequence[Path], thresholds_out: Path | None) -> None:
+    if not cams and not label_caches:
+        raise IrnError("evaluate: nothing to score; give CAM caches (--cams), label caches (--label-caches) or both")
+    if thresholds_out and not cams:
+        raise IrnError(f"{thresholds_out}: scores by threshold come from CAMs and none are given; add --cams or leave this file out")
+
+
+def _check_cache(reader: CacheReader, splits: dict[str, list[ImageRecord]], manifest: Path, split: str | None) -> None:
+    """Raise IrnError when a split has some images in the caches but not all, or no split has any, or not the one asked for."""
+    if not reader.paths:
+        return
+    held = [records for records in splits.values() if any(record.image_id in reader for record in records)]
+    for records in splits.values() if split else held:
+        reader.require(record.image_id for record in records)
+    if not held:
+        files = ", ".join(map(str, reader.paths))
+        raise IrnError(f"{files}: holds no image of {manifest}; give the caches that were made from this manifest")
+
+
+def _count(split: str, records: Sequence[ImageRecord], sources: Sources, workers: int | None) -> Tally:
+    """One pass over the images of a split."""
+    tally = _empty_tally(sources)
+    if not sources.cams and not sources.label_caches:
+        return tally
+    # Before the long loop, so that the mistake shows at once.
+    require_masks(sources.class_masks, records)
+    if sources.object_masks and tally.instance:
+        require_masks(sources.object_masks, records)
+    workers = default_workers(len(records)) if workers is None else workers
+    counted = map_in_order(partial(_count_image, sources), records, workers, lambda record: record.image_id)
+    for found in progress(counted, len(records), f"evaluate {split}"):
+        tally.merge(found)
+    return tally
+
+
+def _empty_tally(sources: Sources) -> Tally:
+    count = sources.class_count
+    return Tally(
+        cam=CamSweep(count, sources.thresholds) if sources.cams else None,
+        semantic=np.zeros((count + 1, count + 1), np.int64) if sources.label_caches else None,
+        instance=InstanceScores(count) if sources.label_caches and sources.object_masks else None,
+    )
+
+
+def _count_image(sources: Sources, record: ImageRecord) -> Tally:
+    tally = _empty_tally(sources)
+    truth = read_class_mask(sources.class_masks, record, sources.class_count)
+    if sources.cams and tally.cam:
+        arrays = sources.cams.image(record, ("classes", "high_res"))
+        tally.cam.add(truth, arrays["classes"], arrays["high_res"])
+    if sources.label_caches:
+        names = ("semantic", "instance_map", "instance_class", "instance_score") if tally.instance else ("semantic",)
+        arrays = sources.label_caches.image(record, names)
+        tally.semantic = confusion_matrix(truth, arrays["semantic"], sources.class_count)
+        if sources.object_masks and tally.instance:
+            objects, ids, labels = read_objects(sources.object_masks, record, truth)
+            tally.instance.add(arrays["instance_class"], arrays["instance_score"], arrays["instance_map"], objects, ids, labels)
+    return tally
+
+
+def _scores(split: str, tally: Tally, names: Sequence[str], images: int, cam_threshold: float) -> list[Score]:
+    """The rows of one split: for each stage and metric the mean, then every class."""
+    rows: list[Score] = []
+    with_background = [BACKGROUND, *names]
+    if tally.cam is not None:
+        confusion = tally.cam.confusions()[tally.cam.thresholds.index(cam_threshold)]
+        rows += score_rows("cam", split, "IoU", with_background, class_iou(confusion), images)
+    if tally.semantic is not None:
+        rows += score_rows("semantic", split, "IoU", with_background, class_iou(tally.semantic), images)
+    if tally.instance is not None:
+        for metric, thresholds in AP_METRICS.items():
+            rows += score_rows("instance", split, metric, names, tally.instance.average_precision(thresholds).mean(1), images)
+    return rows

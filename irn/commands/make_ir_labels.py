@@ -1,0 +1,41 @@
+"""Inter-pixel relation labels from class attention maps, by dense CRF."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from irn.data.tables import ImageRecord, images_of
+from irn.io.cache import CacheReader, write_cache
+from irn.io.images import read_image
+from irn.io.parallel import map_images
+from irn.io.provenance import provenance
+from irn.io.shards import WHOLE, Shard
+from irn.ops.crf import ir_label
+from irn.settings import Settings
+
+
+def make_ir_labels(
+    manifest: Path,
+    cams: Sequence[Path],
+    out: Path,
+    settings: Settings,
+    split: str | None = None,
+    shard: Shard = WHOLE,
+    workers: int | None = None,
+) -> None:
+    """Write an IR label cache of the images of a split."""
+    made_by = provenance("make_ir_labels", settings, split=split)
+    records = images_of(manifest, split, shard)
+    reader = CacheReader(cams, "cam")
+    reader.require(record.image_id for record in records)
+    thresholds = (settings.ir_labels.foreground_threshold, settings.ir_labels.background_threshold)
+    label = partial(_label, cams=reader, thresholds=thresholds)
+    write_cache(out, "ir_label", made_by, records, map_images(label, records, workers))
+
+
+def _label(record: ImageRecord, cams: CacheReader, thresholds: tuple[float, float]) -> dict[str, np.ndarray]:
+    pixels = read_image(record.path, record.height, record.width)
+    maps = cams.image(record, ["classes", "high_res"])
+    return {"label": ir_label(pixels, maps["high_res"], maps["classes"], *thresholds)}

@@ -1,0 +1,50 @@
+"""Spread instance-wise class attention maps over their instances by random walk."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from irn.data.tables import ImageRecord
+from irn.io.cache import CacheReader, write_cache
+from irn.io.devices import choose_device
+from irn.io.parallel import map_images
+from irn.io.provenance import provenance
+from irn.io.shards import WHOLE, Shard
+from irn.ops.walk import walk_instances
+from irn.settings import Settings, Walk
+
+
+def random_walk(
+    cams: Sequence[Path],
+    fields: Sequence[Path],
+    out: Path,
+    settings: Settings,
+    manifest: Path | None = None,
+    split: str | None = None,
+    shard: Shard = WHOLE,
+    device: str = "auto",
+    precision: str = "float32",
+    workers: int | None = None,
+) -> None:
+    """Write a walk cache of the images of a split of the manifest, or, without one, of the first CAM cache.
+
+    `precision` changes nothing: every stage that computes with torch has it, and here no network does.
+    Raises IrnError for an image that a cache lacks, and for a split without a manifest.
+    """
+    made_by = provenance("random_walk", settings, split=split)
+    cam_reader, field_reader = CacheReader(cams, "cam"), CacheReader(fields, "field")
+    records = cam_reader.images(manifest, split, shard)
+    for reader in (cam_reader, field_reader):
+        reader.require(record.image_id for record in records)
+    chosen = choose_device(device)
+    walk = partial(_walk, cams=cam_reader, fields=field_reader, settings=settings.walk, device=chosen)
+    workers = 0 if workers is None and chosen.type == "cuda" else workers
+    write_cache(out, "walk", made_by, records, map_images(walk, records, workers))
+
+
+def _walk(record: ImageRecord, cams: CacheReader, fields: CacheReader, settings: Walk, device: torch.device) -> dict[str, np.ndarray]:
+    maps, field = cams.image(record, ["classes", "cam"]), fields.image(record)
+    return walk_instances(maps, field, settings.beta, settings.steps, settings.radius, device)

@@ -1,0 +1,124 @@
+"""Pictures of what the caches hold: for each image one strip of panels."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from irn.data.tables import ImageClasses, ImageRecord, images_of, read_classes, read_manifest
+from irn.errors import IrnError
+from irn.grid import MAX_CLASSES, UNSURE
+from irn.io.cache import CacheReader
+from irn.io.files import whole_file
+from irn.io.images import read_image
+from irn.io.progress import progress
+from irn.pictures.panels import draw_panel
+from irn.pictures.tiles import ARRAYS, Scene
+from irn.settings import Settings
+
+
+def show(
+    manifest: Path,
+    out: Path,
+    settings: Settings,
+    labels: Path | None = None,
+    cams: Sequence[Path] = (),
+    ir_labels: Sequence[Path] = (),
+    fields: Sequence[Path] = (),
+    walks: Sequence[Path] = (),
+    label_caches: Sequence[Path] = (),
+    images: Sequence[str] = (),
+    split: str | None = None,
+) -> None:
+    """Draw `out/<image_id>.png` for each image: the image, and a tile for each thing that the caches hold of it.
+
+    Parameters
+    ----------
+    labels: the labels table, for the names of classes; without it a class goes by its index.
+    images: ids from the manifest. When there are none, `show.images` of the settings are drawn, evenly spaced among those that
+        all caches hold and, with `labels`, that have a class.
+    split: only images of this split, or of several joined by `+`.
+
+    Raises
+    ------
+    IrnError, before anything is written, for an id that the manifest or a cache lacks, an image that is missing or would be
+    replaced by a panel, and caches that do not fit the manifest or the labels table.
+    """
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise IrnError(f"{out}: is a file, expected a folder for the panels; give another name to --out")
+    table = read_classes(labels) if labels else None
+    paths = {"cam": cams, "ir_label": ir_labels, "field": fields, "walk": walks, "label": label_caches}
+    count = len(table.names) if table else MAX_CLASSES
+    caches = {kind: CacheReader(files, kind, classes=count) for kind, files in paths.items() if files}
+    records = images_of(manifest, split)
+    chosen = _named(records, images, manifest, split) if images else _spread(records, caches, table, settings.show.images, manifest)
+    _keep_images(chosen, manifest, out)
+    for cache in caches.values():
+        cache.require(record.image_id for record in chosen)
+
+    def scenes() -> Iterator[Scene]:
+        return (_read_scene(record, caches, table, labels) for record in chosen)
+
+    # Read all twice rather than keep all: a mistake in the last image must leave no panel of the first.
+    for _ in scenes():
+        pass
+    for scene in progress(scenes(), len(chosen), "show"):
+        panel = draw_panel(scene)
+        with whole_file(out / f"{scene.record.image_id}.png") as partial:
+            panel.save(partial, format="PNG")
+
+
+def _named(records: Sequence[ImageRecord], images: Sequence[str], manifest: Path, split: str | None) -> list[ImageRecord]:
+    """The images of these ids, each once."""
+    known = {record.image_id: record for record in records}
+    for image_id in images:
+        if image_id not in known:
+            where = f"{manifest}: no image {image_id!r}{f' in split {split}' if split else ''}"
+            raise IrnError(f"{where}; expected an id of its first column, for example {records[0].image_id!r}")
+    return [known[image_id] for image_id in dict.fromkeys(images)]
+
+
+def _spread(
+    records: Sequence[ImageRecord], caches: dict[str, CacheReader], table: ImageClasses | None, count: int, manifest: Path
+) -> list[ImageRecord]:
+    """`count` images, evenly spaced among those that all caches hold, those with a class where there are any."""
+    held = [record for record in records if all(record.image_id in cache for cache in caches.values())]
+    if not held:
+        files = ", ".join(str(path) for cache in caches.values() for path in cache.paths)
+        raise IrnError(f"{files}: no image of {manifest} is in all of these caches; give caches that were made from this manifest")
+    held = [record for record in held if table is None or table.present.get(record.image_id)] or held
+    steps = np.linspace(0, len(held) - 1, min(count, len(held))).round().astype(int)
+    return [held[step] for step in steps]
+
+
+def _keep_images(chosen: Sequence[ImageRecord], manifest: Path, out: Path) -> None:
+    """IrnError where a panel would replace an image of the manifest."""
+    older = [record for record in chosen if (out / f"{record.image_id}.png").exists()]
+    # Every path of a long manifest is looked up only where there is something to replace.
+    sources = {record.path.resolve() for record in read_manifest(manifest)} if older else set()
+    for record in older:
+        if (out / f"{record.image_id}.png").resolve() in sources:
+            raise IrnError(f"--out {out}: the panel of image {record.image_id!r} would replace that image; give another folder")
+
+
+def _read_scene(record: ImageRecord, caches: dict[str, CacheReader], table: ImageClasses | None, labels: Path | None) -> Scene:
+    pixels = read_image(record.path, record.height, record.width)
+    arrays = {kind: cache.image(record, ARRAYS[kind]) for kind, cache in caches.items()}
+    if table and labels:
+        return Scene(record, pixels, arrays, table.of(record.image_id, labels), table.names)
+    return Scene(record, pixels, arrays, _classes_in(arrays), None)
+
+
+def _classes_in(arrays: dict[str, dict[str, np.ndarray]]) -> list[int] | None:
+    """The class indices that the caches of an image name; None when there is no cache that could."""
+    found = []
+    if "cam" in arrays:
+        found.append(arrays["cam"]["classes"])
+    if "ir_label" in arrays:
+        label = arrays["ir_label"]["label"]
+        found.append(label[(label > 0) & (label != UNSURE)].astype(int) - 1)
+    if "label" in arrays:
+        found.append(arrays["label"]["instance_class"])
+        found.append(arrays["label"]["semantic"][arrays["label"]["semantic"] > 0].astype(int) - 1)
+    return np.unique(np.concatenate(found)).astype(int).tolist() if found else None

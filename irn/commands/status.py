@@ -1,0 +1,49 @@
+"""What there is of every stage of a run, and what sets the rest apart from what was made before."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from irn.config import as_text, read_config
+from irn.store import Recipe, Run, differences, locked, made, nearest, splits_of
+
+WIDTH = 100
+
+
+def status(configfile: Sequence[Path] = (), config: Sequence[str] = ()) -> None:
+    """Print for each stage of a run, in all its configurations, what is done, where it lies, how it is made and what is new.
+
+    Paths are taken from the folder that the workflow runs in.
+    """
+    run = Run(read_config(configfile, config))
+    done = [all(map(_exists, recipe.files())) for recipe in run.recipes.values()]
+    print(f"run {run.settings.run}: {sum(done)} of {len(done)} stages are done")
+    for recipe, whole in zip(run.recipes.values(), done, strict=True):
+        there = sum(map(_exists, recipe.files()))
+        state = "done" if whole else f"{there} of {len(recipe.files())}" if there else "to do"
+        print(f"{recipe.stage.name:16}{state:9}{'' if there else _what_is_new(recipe)}".rstrip())
+        given = [f"{key} {as_text(given)}" for key, given in recipe.record.get("settings", {}).items()]
+        given += [f"splits {'+'.join(splits_of(recipe.settings))}", f"shards {recipe.settings.shards}"] if recipe.stage.per_image else []
+        for text in (str(recipe.folder), ", ".join([*filter(None, [f"code {recipe.record.get('code', '-')}"]), *given])):
+            print(textwrap.indent(textwrap.fill(text, WIDTH), "    "))
+    if locked():
+        print(
+            "The folder is locked: a run is at work here, or one was killed. If none is at work, add --unlock to your snakemake"
+            " command once, then run it again; what was whole is kept."
+        )
+
+
+def _exists(file: str) -> bool:
+    return Path(file).exists()
+
+
+def _what_is_new(recipe: Recipe) -> str:
+    """Why a stage has no file where its folder is to be."""
+    earlier = made(recipe.stage.name)
+    if recipe.folder in earlier:
+        return "its files were removed, or those of other splits or shards are there"
+    logs = sorted(map(str, recipe.folder.rglob("*.log")))
+    if logs:
+        return f"begun and not finished; see {logs[0]}"
+    before = nearest(recipe.record, earlier.values())
+    return ", ".join(differences(before, recipe.record)) if before else "never made"

@@ -1,0 +1,1 @@
+"""The demonstration data set: invented animals that differ in their heads only, on cluttered grounds."""

@@ -1,0 +1,17 @@
+"""The words of the method's grids and label maps, and the version of the files that hold them."""
+
+FORMAT_VERSION = 1  # of caches and weights files
+STRIDE = 4  # pixels a side of a cell, in which fields, walks and pairs are counted
+STEP = 16  # pixels: the networks' sides are multiples of it
+BACKGROUND, UNSURE = 0, 255  # label maps hold 1 + class index between them; ground truth calls 255 void
+MAX_CLASSES = 254
+
+
+def cells(pixels: int) -> int:
+    """How many cells cover so many pixels."""
+    return -(-pixels // STRIDE)
+
+
+def padded(pixels: int) -> int:
+    """The next multiple of `STEP`."""
+    return -(-pixels // STEP) * STEP

@@ -1,0 +1,262 @@
+"""HDF5 caches: a writer and a reader of the format in irn/io/cache_format.py (docs/caches.md).
+
+One file a shard, one group an image named by its id, with attributes `height` and `width` of the original image.
+Every array is compressed with gzip, shuffled and carries a Fletcher-32 checksum, all of which plain h5py reads.
+"""
+
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from irn.data.tables import ImageRecord, images_of
+from irn.errors import IrnError
+from irn.grid import FORMAT_VERSION, MAX_CLASSES
+from irn.io.cache_format import FORMATS, ArraySpec, check_arrays, check_values
+from irn.io.files import whole_file
+from irn.io.progress import progress
+from irn.io.shards import WHOLE, Shard, rows_of
+
+# What h5py raises where bytes are wrong: KeyError for a name whose header it cannot read, UnicodeDecodeError for text that is none.
+DAMAGE = (OSError, RuntimeError, KeyError, UnicodeDecodeError)
+
+
+class CacheWriter:
+    """Write one cache file; it appears under its name when the block ends without an error.
+
+    with CacheWriter(path, "cam", provenance) as cache:
+        cache.write(image_id, height, width, {"classes": ..., "cam": ..., "high_res": ...})
+    """
+
+    def __init__(self, path: Path, kind: str, provenance: dict[str, Any]) -> None:
+        self.path, self.kind, self.provenance = Path(path), kind, provenance
+
+    def __enter__(self) -> "CacheWriter":
+        self._stack = ExitStack()
+        partial = self._stack.enter_context(whole_file(self.path))
+        self._disk = self._stack.enter_context(_Disk(partial, "w+"))
+        self._stack.callback(self._disk.check)
+        # The newest layout has checksums on its own structures too, the old one has none.
+        self._file = self._stack.enter_context(h5py.File(self._disk, "w", libver="latest", track_order=True))
+        self._file.attrs["format_version"] = FORMAT_VERSION
+        self._file.attrs["stage"] = self.provenance["stage"]
+        self._file.attrs["provenance"] = json.dumps(self.provenance, sort_keys=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def write(self, image_id: str, height: int, width: int, arrays: dict[str, np.ndarray]) -> None:
+        """Add one image; `arrays` holds exactly the arrays of this kind of cache, rounded here to the steps of `FORMATS`."""
+        formats = FORMATS[self.kind]
+        check_arrays(f"image {image_id!r}", formats, arrays, height, width)
+        group = self._file.create_group(image_id)
+        group.attrs["height"], group.attrs["width"] = height, width
+        for name in arrays:
+            _store(group, name, formats[name], arrays[name])
+        self._disk.check()
+
+
+def write_cache(
+    path: Path, kind: str, provenance: dict[str, Any], records: Sequence[ImageRecord], made: Iterable[dict[str, np.ndarray]]
+) -> None:
+    """Write a cache of some images with what is made of each, in their order, and show the progress."""
+    with CacheWriter(path, kind, provenance) as cache:
+        for record, arrays in zip(records, progress(made, len(records), provenance["stage"].replace("_", " ")), strict=True):
+            cache.write(record.image_id, record.height, record.width, arrays)
+
+
+class _Disk(io.FileIO):
+    """A file that keeps its first error for `check`: HDF5 goes on after a failed write, and may crash later."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of `data`, or nothing more after an error."""
+        rest = memoryview(data).cast("B")
+        while len(rest) and self.error is None:
+            try:
+                rest = rest[super().write(rest) :]
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Cut or lengthen the file to `size`, or do nothing after an error."""
+        try:
+            return super().truncate(size) if self.error is None else 0
+        except OSError as error:
+            self.error = error
+            return 0
+
+    def check(self) -> None:
+        """Raise the first error, if there was one."""
+        if self.error is not None:
+            raise self.error
+
+
+class CacheReader:
+    """Read images by id from one or more cache files of one kind; files are opened by the process that reads.
+
+    classes: how many there are; arrays with class indices or labels beyond are refused.
+    Raises IrnError on opening for a file that is missing, not HDF5 or of another format version, and for an id that two files hold.
+    """
+
+    def __init__(self, paths: Sequence[Path], kind: str, classes: int = MAX_CLASSES) -> None:
+        self.paths, self.kind, self.classes = [Path(path) for path in paths], kind, classes
+        self._where: dict[str, Path] = {}
+        self._files: dict[tuple[int, Path], h5py.File] = {}
+        for path in self.paths:
+            try:
+                with _open(path) as file:
+                    ids = list(file)
+            except DAMAGE as error:
+                raise _damaged(path, error) from None
+            for image_id in ids:
+                if image_id in self._where:
+                    raise IrnError(f"{path}: image {image_id!r} is also in {self._where[image_id]}; give each image in one cache file only")
+                self._where[image_id] = path
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_files": {}}
+
+    @property
+    def ids(self) -> list[str]:
+        """Image ids, file after file, in the order in which they were written."""
+        return list(self._where)
+
+    def images(self, manifest: Path | None, split: str | None, shard: Shard = WHOLE) -> list[ImageRecord]:
+        """Images of a manifest, or, without one, of the first file, which have no path; IrnError for a split without a manifest."""
+        if manifest is not None:
+            return images_of(manifest, split, shard)
+        if split is not None:
+            raise IrnError(f"--split {split}: caches know of no splits; give the manifest too, with --manifest")
+        ids = [image_id for image_id, path in self._where.items() if path == self.paths[0]]
+        return [ImageRecord(image_id, Path(), *self.size(image_id), "") for image_id in rows_of(shard, ids)]
+
+    def names(self, image_id: str) -> list[str]:
+        """The names of an image's arrays."""
+        group = self._group(image_id)
+        try:
+            return list(group)
+        except DAMAGE as error:
+            raise _damaged(self._where[image_id], f"image {image_id!r}: {error}") from None
+
+    def __contains__(self, image_id: str) -> bool:
+        return image_id in self._where
+
+    def require(self, image_ids: Iterable[str]) -> None:
+        """Raise IrnError when an image is in none of the files."""
+        missing = [image_id for image_id in image_ids if image_id not in self._where]
+        if missing:
+            files = ", ".join(str(path) for path in self.paths)
+            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            raise IrnError(f"{files}: image {missing[0]!r}{more} is missing; run the stage that makes this {self.kind} cache for it")
+
+    def size(self, image_id: str) -> tuple[int, int]:
+        """(height, width) of the original image in pixels."""
+        group = self._group(image_id)
+        try:
+            return int(group.attrs["height"]), int(group.attrs["width"])
+        except DAMAGE as error:
+            raise _damaged(self._where[image_id], f"image {image_id!r}: {error}") from None
+
+    def image(self, record: ImageRecord, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """As `read`, of an image that has to have the size of `record`."""
+        size = self.size(record.image_id)
+        if size != (record.height, record.width):
+            where, found = self._where[record.image_id], f"{size[0]} x {size[1]} pixels"
+            raise IrnError(
+                f"{where}: image {record.image_id!r} is {found}, expected {record.height} x {record.width}; make both from the same images"
+            )
+        return self.read(record.image_id, names)
+
+    def read(self, image_id: str, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """The named arrays of one image (all by default, optional ones as far as they are there), floats as float32.
+
+        Raises IrnError for an image that is missing, a failed checksum, or an array that is missing or has another shape
+        or number type than the format says, numbers that are not finite, or a class or label that there cannot be.
+        """
+        formats = FORMATS[self.kind]
+        chosen = {name: formats[name] for name in (formats if names is None else names)}
+        datasets, path = self._datasets(image_id, chosen), self._where[image_id]
+        try:
+            arrays = {name: np.asarray(dataset[()]) for name, dataset in datasets.items()}
+        except DAMAGE as error:
+            raise _damaged(path, f"image {image_id!r}: {error}") from None
+        where = f"{path}: image {image_id!r}"
+        check_arrays(where, chosen, arrays, *self.size(image_id))
+        arrays = {name: a.astype(np.float32, copy=False) if a.dtype.kind == "f" else a for name, a in arrays.items()}
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise IrnError(f"{where}, array {name!r} holds numbers that are not finite; look for the mistake in the stage that made it")
+        check_values(where, arrays, self.classes)
+        return arrays
+
+    def _group(self, image_id: str) -> h5py.Group:
+        self.require([image_id])
+        path = self._where[image_id]
+        try:
+            return self._file(path)[image_id]
+        except DAMAGE as error:
+            raise _damaged(path, f"image {image_id!r}: {error}") from None
+
+    def _datasets(self, image_id: str, names: Iterable[str]) -> dict[str, h5py.Dataset]:
+        """Those of the named arrays that the image has."""
+        group = self._group(image_id)
+        try:
+            found = {name: group[name] for name in names if name in group}
+        except DAMAGE as error:
+            raise _damaged(self._where[image_id], f"image {image_id!r}: {error}") from None
+        return {name: item for name, item in found.items() if isinstance(item, h5py.Dataset)}
+
+    def _file(self, path: Path) -> h5py.File:
+        # HDF5 files do not survive a fork, so every process opens its own.
+        key = (os.getpid(), path)
+        if key not in self._files:
+            self._files[key] = _open(path)
+        return self._files[key]
+
+
+def _store(group: h5py.Group, name: str, spec: ArraySpec, array: np.ndarray) -> None:
+    if spec.error:
+        array = _rounded(np.asarray(array, np.float32), spec.error)
+    array = np.asarray(array).astype(spec.dtype)
+    if array.size == 0:
+        group.create_dataset(name, data=array)
+        return
+    # A chunk is one map: that is what is read at a time.
+    chunks = (1, *array.shape[1:]) if array.ndim == 3 else array.shape
+    group.create_dataset(name, data=array, chunks=chunks, compression="gzip", compression_opts=5, shuffle=True, fletcher32=True)
+
+
+def _rounded(array: np.ndarray, error: float) -> np.ndarray:
+    """The nearest multiple of 2^-10 where that is within `error`, else of 2^-11, both of them exact in float16 for values in [0, 1]."""
+    coarse, fine = (np.round(array * steps) / np.float32(steps) for steps in (1024, 2048))
+    return np.where(np.abs(coarse - array) <= np.float32(error), coarse, fine)
+
+
+def _open(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise IrnError(f"{path}: no such cache file; run the stage that makes it")
+    try:
+        file = h5py.File(path, "r")
+        version = file.attrs.get("format_version")
+    except DAMAGE as error:
+        raise _damaged(path, error) from None
+    if not np.array_equal(version, FORMAT_VERSION):
+        file.close()
+        found = "none" if version is None else str(version)
+        raise IrnError(f"{path}: cache format_version is {found}, expected {FORMAT_VERSION}; delete the file and make it again")
+    return file
+
+
+def _damaged(path: Path, reason: object) -> IrnError:
+    return IrnError(f"{path}: the cache is damaged ({' '.join(str(reason).split())}); delete the file and make it again")

@@ -1,0 +1,87 @@
+"""What each kind of HDF5 cache holds for an image, and whether arrays fit that."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from irn.errors import IrnError
+from irn.grid import UNSURE, cells
+
+
+class ArraySpec(NamedTuple):
+    """Dimensions by name, NumPy kinds that readers accept, number type written, and by how much rounding may change a value."""
+
+    dims: tuple[str | int, ...]
+    kinds: str
+    dtype: str
+    error: float = 0.0
+    required: bool = True
+
+
+# Errors stay inside the tolerances of the published numbers. 2^-12 is half of the smallest step that values are rounded to.
+FORMATS: dict[str, dict[str, ArraySpec]] = {
+    "cam": {
+        "classes": ArraySpec(("K",), "ui", "uint16"),
+        "cam": ArraySpec(("K", "h", "w"), "f", "float16", 4e-4),
+        "high_res": ArraySpec(("K", "height", "width"), "f", "float16", 4e-4),
+    },
+    "ir_label": {"label": ArraySpec(("height", "width"), "ui", "uint8")},
+    "field": {
+        "boundary": ArraySpec(("h", "w"), "f", "float16", 2**-12),
+        # Exact: in a noisy field an error of 2^-20 cells leads one cell in fifty to another instance.
+        "displacement": ArraySpec((2, "h", "w"), "f", "float32"),
+    },
+    "walk": {
+        "walk": ArraySpec(("M", "h", "w"), "f", "float32"),
+        "walk_class": ArraySpec(("M",), "ui", "uint16"),
+        "walk_instance": ArraySpec(("M",), "ui", "uint32"),
+        # Noisy fields of large images have more groups than 16 bits can count.
+        "groups": ArraySpec(("h", "w"), "ui", "uint32", required=False),
+    },
+    "label": {
+        "semantic": ArraySpec(("height", "width"), "ui", "uint8"),
+        "instance_map": ArraySpec(("height", "width"), "ui", "uint16"),
+        "instance_class": ArraySpec(("N",), "ui", "uint16"),
+        "instance_score": ArraySpec(("N",), "f", "float32"),
+    },
+}
+
+
+def check_arrays(
+    where: str, formats: dict[str, ArraySpec], arrays: Mapping[str, np.ndarray | h5py.Dataset], height: int, width: int
+) -> None:
+    """Raise IrnError, naming `where`, unless every array has the shape and number type of `formats` and they agree on K, M and N."""
+    sizes: dict[str | int, int] = {"height": height, "width": width, "h": cells(height), "w": cells(width)}
+    for name, spec in formats.items():
+        remedy = "delete the file and make it again"
+        if name not in arrays and not spec.required:
+            continue
+        if name not in arrays:
+            raise IrnError(f"{where}: array {name!r} is missing; give a cache of the right kind, or {remedy}")
+        array = arrays[name]
+        expected = tuple(dim if isinstance(dim, int) else sizes.get(dim, dim) for dim in spec.dims)
+        same = array.ndim == len(expected) and all(isinstance(e, str) or e == n for e, n in zip(expected, array.shape, strict=True))
+        if not same:
+            wanted = str(expected).replace("'", "")
+            raise IrnError(f"{where}: array {name!r} has shape {array.shape}, expected {wanted}; {remedy}")
+        if array.dtype.kind not in spec.kinds:
+            wanted = "a float type" if "f" in spec.kinds else "an integer type"
+            raise IrnError(f"{where}: array {name!r} has number type {array.dtype}, expected {wanted}; {remedy}")
+        sizes.update({dim: n for dim, n in zip(spec.dims, array.shape, strict=True) if isinstance(dim, str)})
+
+
+def check_values(where: str, arrays: Mapping[str, np.ndarray], classes: int) -> None:
+    """Raise IrnError, naming `where`, for classes, labels or pieces that do not exist: a map of bytes would turn them into others."""
+    highest = dict.fromkeys(("classes", "walk_class", "instance_class"), classes - 1) | dict.fromkeys(("semantic", "label"), classes)
+    if "instance_class" in arrays:
+        highest["instance_map"] = len(arrays["instance_class"])
+    for name in arrays.keys() & highest.keys():
+        values = arrays[name]
+        values = values[values != UNSURE] if name == "label" else values
+        if values.size and not 0 <= values.min() <= values.max() <= highest[name]:
+            found = values.max() if values.max() > highest[name] else values.min()
+            raise IrnError(
+                f"{where}, array {name!r} holds {found}, expected 0 to {highest[name]}; give caches and a labels table of one data set"
+            )

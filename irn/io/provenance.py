@@ -1,0 +1,42 @@
+"""What made a file: settings, code, versions."""
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from irn.config import of_stage
+from irn.fingerprint import code_fingerprint
+from irn.settings import Settings, value
+
+LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "h5py", "numba", "pillow", "pydensecrf2")
+
+
+def provenance(stage: str, settings: Settings | None = None, **more: Any) -> dict[str, Any]:
+    """JSON-ready record of a stage: its settings, what `more` decides, code fingerprint, git commit and library versions."""
+    given = {row.key: value(settings, row.key) for row in of_stage(stage) if row.flag} if settings else {}
+    return {
+        "stage": stage,
+        "settings": given | more,
+        "code": code_fingerprint(stage),
+        "git_commit": git_commit(),
+        "python": platform.python_version(),
+        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout that the package runs from, with `+` when files were edited; None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,162 @@
+"""Weights files: one file holds all that its stage needs (docs/caches.md)."""
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import torchvision
+from torch import nn
+
+from irn.errors import IrnError
+from irn.grid import FORMAT_VERSION
+from irn.io.files import whole_file
+from irn.networks.backbones import Backbone
+from irn.networks.classifier import Classifier
+from irn.networks.irnet import IRNet
+from irn.settings import BACKBONES
+
+KEYS = ("kind", "backbone", "state_dict", "class_names", "crop_size", "mean_displacement")
+Contents = dict[str, Any]
+M = TypeVar("M", bound=nn.Module)
+
+
+def save_weights(
+    path: Path,
+    kind: str,
+    model: Classifier | IRNet,
+    provenance: dict[str, Any],
+    class_names: list[str] | None = None,
+    crop_size: int = 512,
+    mean_displacement: tuple[float, float] | None = None,
+) -> None:
+    """Write a weights file of kind "cam" or "irn"; `mean_displacement` is (dy, dx) in cells, for "irn" only."""
+    contents = {
+        "format_version": FORMAT_VERSION,
+        "kind": kind,
+        "backbone": model.backbone.name,
+        "state_dict": {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()},
+        "class_names": class_names,
+        "crop_size": crop_size,
+        "mean_displacement": mean_displacement,
+        "provenance": json.dumps(provenance, sort_keys=True),
+    }
+    save_file(path, contents)
+
+
+def save_file(path: Path, contents: Contents) -> None:
+    """Write a dictionary for `load_file`."""
+    # torch.save reports a full disk as a bare RuntimeError; writing the bytes ourselves gives an OSError.
+    buffer = io.BytesIO()
+    torch.save(contents, buffer)
+    with whole_file(path) as partial:
+        partial.write_bytes(buffer.getbuffer())
+
+
+def load_classifier(path: Path) -> tuple[Classifier, Contents]:
+    """The classifier of a weights file of kind "cam", in evaluation mode, and the file's other contents."""
+    contents = _load_own(path, "cam")
+    weight = contents["state_dict"].get("classifier.weight")
+    # Without this tensor, build a one-class network, so that loading fails with the missing name.
+    model = Classifier(contents["backbone"], len(weight) if weight is not None and weight.ndim else 1)
+    return _fill(path, model, contents), contents
+
+
+def load_irnet(path: Path) -> tuple[IRNet, Contents]:
+    """IRNet from a weights file of kind "irn", in evaluation mode, and the file's other contents."""
+    contents = _load_own(path, "irn")
+    return _fill(path, IRNet(contents["backbone"]), contents), contents
+
+
+def load_backbone(backbone: Backbone, path: Path) -> None:
+    """Fill a backbone from a torchvision state dict, of any float type, or from a weights file of kind "cam".
+
+    Raises IrnError for a file that is neither, or one of another backbone.
+    """
+    contents = load_file(path)
+    if "state_dict" in contents:
+        if "format_version" not in contents:
+            raise IrnError(
+                f"{path}: a checkpoint around a state dict; save its entry 'state_dict' alone, with torchvision's names, and give that"
+            )
+        if contents.get("backbone") != backbone.name:
+            raise IrnError(
+                f"{path}: the weights are of backbone {contents.get('backbone')}, expected {backbone.name}; set backbone to match"
+            )
+        contents = {k.removeprefix("backbone."): v for k, v in contents["state_dict"].items() if k.startswith("backbone.")}
+    wanted = backbone.state_dict()
+    chosen = {name: contents[name] for name in wanted if name in contents}
+    # Old torchvision files lack the counters, which only training from scratch uses.
+    lacking = [name for name in wanted if name not in contents and not name.endswith("num_batches_tracked")]
+    unequal = [name for name, tensor in chosen.items() if tensor.shape != wanted[name].shape]
+    # A deeper network holds every name of a shallower one.
+    foreign = [name for name in contents if name.startswith("layer") and name not in wanted]
+    if lacking or unequal or foreign:
+        name = (lacking + unequal + foreign)[0]
+        raise IrnError(f"{path}: not a state dict of torchvision's {backbone.name} (see {name!r}); give one, or set backbone to match")
+    backbone.load_state_dict(chosen, strict=False)
+
+
+def load_file(path: Path) -> Contents:
+    """The dictionary in a file that torch.save wrote, loaded without running any code in it."""
+    try:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise IrnError(f"{path}: no such weights file; run the stage that makes it, or fix the path") from None
+    except Exception as error:  # torch raises many kinds for a damaged or unsafe file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise IrnError(f"{path}: not a readable weights file ({reason[:100]}); delete it and make it again") from None
+    if not isinstance(contents, dict):
+        raise IrnError(f"{path}: holds a {type(contents).__name__}, expected a dictionary of tensors; give a state dict")
+    return contents
+
+
+def _load_own(path: Path, kind: str) -> Contents:
+    contents = load_file(path)
+    if "format_version" not in contents:
+        raise IrnError(f"{path}: not a weights file of this project; import a published checkpoint with irn import-weights")
+    if contents["format_version"] != FORMAT_VERSION:
+        raise IrnError(f"{path}: weights format_version is {contents['format_version']}, expected {FORMAT_VERSION}; make it again")
+    missing = [key for key in KEYS if key not in contents]
+    if missing:
+        raise IrnError(f"{path}: {missing[0]!r} is missing from the weights; make the file again")
+    if contents["kind"] != kind:
+        raise IrnError(f"{path}: weights of kind {contents['kind']!r}, expected {kind!r}; give the file that irn train-{kind} wrote")
+    if contents["backbone"] not in BACKBONES:
+        raise IrnError(f"{path}: unknown backbone {contents['backbone']!r}; known: {', '.join(BACKBONES)}")
+    tensors = contents["state_dict"]
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
+        raise IrnError(f"{path}: 'state_dict' of the weights is not a dictionary of tensors; make the file again")
+    return contents
+
+
+def _fill(path: Path, model: M, contents: Contents) -> M:
+    try:
+        model.load_state_dict(contents["state_dict"])
+    except RuntimeError as error:
+        raise IrnError(f"{path}: tensors do not fit the network ({' '.join(str(error).split())[:200]}); make the file again") from None
+    return model.eval()
+
+
+def start_backbone(backbone: Backbone, path: Path | None) -> None:
+    """Fill a backbone from a file, or, without one, from torchvision's ImageNet weights, which are downloaded if need be."""
+    if path is not None:
+        load_backbone(backbone, path)
+        return
+    backbone.load_state_dict(imagenet_state_dict(backbone.name), strict=False)
+
+
+def imagenet_state_dict(backbone: str) -> Contents:
+    """torchvision's ImageNet weights, from its download cache or the internet; IrnError where neither has them."""
+    # The weights that the published numbers stand on.
+    weights = torchvision.models.get_model_weights(backbone)["IMAGENET1K_V1"]
+    try:
+        return dict(weights.get_state_dict(progress=sys.stderr.isatty(), check_hash=True))
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise IrnError(
+            f"ImageNet weights of {backbone}: cannot download {weights.url} ({reason}); run irn download-backbone where there is"
+            " internet access, or give a file with --backbone-weights"
+        ) from None

@@ -1,0 +1,128 @@
+"""The method for notebooks: read caches, and label one image."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from irn.config import settings_of_options
+from irn.errors import IrnError
+from irn.io.cache import CacheReader
+from irn.io.cache_format import FORMATS
+from irn.io.devices import autocast, choose_device
+from irn.io.images import read_image
+from irn.io.weights import load_classifier, load_irnet
+from irn.networks.inference import for_inference
+from irn.ops.cams import at_scale, class_attention_maps
+from irn.ops.fields import fields
+from irn.ops.labels import synthesise_labels
+from irn.ops.walk import walk_instances
+
+
+def open_cache(path: str | Path, *more: str | Path) -> CacheReader:
+    """Open the files of one cache, whatever it holds.
+
+    `ids` of the result lists its images, and `read(image_id)` gives an image's arrays by name (docs/caches.md).
+    Raises IrnError for a file that is not a cache, and for one without an image.
+
+    Examples
+    --------
+    >>> labels = irn.open_cache("labels.h5")
+    >>> labels.ids[:2]
+    ['noisy_fields', 'one_class_touching']
+    >>> labels.read("one_class_touching")["semantic"].shape
+    (120, 160)
+    """
+    paths = [Path(one) for one in (path, *more)]
+    for kind, arrays in FORMATS.items():
+        reader = CacheReader(paths, kind)
+        if reader.ids and {name for name, spec in arrays.items() if spec.required} <= set(reader.names(reader.ids[0])):
+            return reader
+    raise IrnError(
+        f"{', '.join(map(str, paths))}: no image with the arrays of a cache; expected a file that a stage of this workflow wrote"
+    )
+
+
+def label_arrays(
+    cam: np.ndarray,
+    classes: Sequence[int],
+    boundary: np.ndarray,
+    displacement: np.ndarray,
+    height: int,
+    width: int,
+    changes: Mapping[str, Any] | None = None,
+) -> dict[str, np.ndarray]:
+    """Random walk and label synthesis of one image.
+
+    Parameters
+    ----------
+    cam: (K, h, w) floats in [0, 1], the class maps in cells of 4 pixels.
+    classes: K zero-based class indices.
+    boundary: (h, w) probabilities.
+    displacement: (2, h, w), (dy, dx) in cells.
+    height, width: of the image in pixels.
+    changes: settings that differ from the paper's, by key, such as `{"walk.beta": 5}`.
+
+    Returns
+    -------
+    The arrays of a label cache (`semantic`, `instance_map`, `instance_class`, `instance_score`), and `groups` (h, w), the
+    instance that each cell belongs to.
+
+    Examples
+    --------
+    >>> cams, fields = irn.open_cache("cams.h5"), irn.open_cache("fields.h5")
+    >>> maps, field = cams.read("one_class_touching", ["cam", "classes"]), fields.read("one_class_touching")
+    >>> label = irn.label_arrays(**maps, **field, height=120, width=160)
+    >>> int((label["instance_score"] > 0).sum())
+    3
+    """
+    settings = settings_of_options(changes or {}, {}, "see irn config")
+    maps = {"cam": np.asarray(cam, np.float32), "classes": np.asarray(classes)}
+    field = {"boundary": np.asarray(boundary, np.float32), "displacement": np.asarray(displacement, np.float32)}
+    walks = walk_instances(maps, field, settings.walk.beta, settings.walk.steps, settings.walk.radius)
+    thresholds = (settings.labels.semantic_threshold, settings.labels.instance_threshold)
+    return {**synthesise_labels(walks["walk"], walks["walk_class"], height, width, *thresholds), "groups": walks["groups"]}
+
+
+def label_image(
+    image: str | Path,
+    classes: Sequence[int],
+    classifier: str | Path,
+    irnet: str | Path,
+    device: str = "auto",
+    changes: Mapping[str, Any] | None = None,
+) -> dict[str, np.ndarray]:
+    """Label one image from the weights of both networks.
+
+    Parameters
+    ----------
+    image: an RGB image file.
+    classes: zero-based indices of the classes that are in it.
+    classifier, irnet: weights files of `irn train-cam` and `irn train-irn`, or imported ones.
+    device: `auto`, `cpu` or `cuda`.
+    changes: as in `label_arrays`.
+
+    Returns
+    -------
+    As `label_arrays`, and `cam`, `boundary` and `displacement`, which it takes.
+
+    Raises
+    ------
+    IrnError for a class that the classifier does not know, and for files that cannot be read.
+    """
+    settings = settings_of_options(changes or {}, {}, "see irn config")
+    pixels, chosen = read_image(Path(image)), choose_device(device)
+    model, (heads, about) = load_classifier(Path(classifier))[0], load_irnet(Path(irnet))
+    wrong = [index for index in classes if not 0 <= index < model.classifier.out_channels]
+    if wrong:
+        raise IrnError(f"classes: index {wrong[0]}, but {classifier} knows {model.classifier.out_channels} classes, counted from 0")
+    for network in (model, heads):
+        for_inference(network, chosen)
+    with torch.inference_mode(), autocast(chosen, settings.precision):
+        scaled = [torch.from_numpy(at_scale(pixels, scale)).to(chosen) for scale in settings.cam.scales]
+        cam = class_attention_maps(model, scaled, classes, *pixels.shape[:2])[0]
+        boundary, displacement = fields(heads, torch.from_numpy(pixels).to(chosen), about["crop_size"], about["mean_displacement"])
+    maps = {name: array.cpu().numpy() for name, array in (("cam", cam), ("boundary", boundary), ("displacement", displacement))}
+    return maps | label_arrays(classes=classes, height=pixels.shape[0], width=pixels.shape[1], changes=changes, **maps)

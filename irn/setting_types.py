@@ -1,0 +1,112 @@
+"""What values of settings can be, each with the words that a message uses for it, and the sections that hold them."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import PydanticCustomError, core_schema
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a message says that a value has to be."""
+
+    words: str
+
+
+class Choice(Expected):
+    """One of some names."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(f"one of {', '.join(names)}")
+        object.__setattr__(self, "names", names)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.literal_schema(list(self.names))  # type: ignore[attr-defined]
+
+
+def _ascending(values: Any) -> Any:
+    if isinstance(values, list | tuple) and len(values) == 2 and float(values[0]) > float(values[1]):
+        raise ValueError
+    return values
+
+
+Count = Annotated[int, Field(ge=1), Expected("a whole number of at least 1")]
+CountOrNone = Annotated[int, Field(ge=0), Expected("a whole number of at least 0")]
+Radius = Annotated[int, Field(ge=2), Expected("a whole number of at least 2")]
+Side = Annotated[int, Field(ge=16, multiple_of=16), Expected("a multiple of 16")]
+Share = Annotated[float, Field(ge=0, le=1), Expected("a number from 0 to 1")]
+Positive = Annotated[float, Field(gt=0), Expected("a number above 0")]
+NotNegative = Annotated[float, Field(ge=0), Expected("a number of at least 0")]
+Scales = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1), Expected("a list of numbers above 0")]
+Sides = Annotated[
+    tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]],
+    BeforeValidator(_ascending),
+    Expected("two whole numbers of pixels, the smaller first"),
+]
+Range = Annotated[
+    tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]],
+    BeforeValidator(_ascending),
+    Expected("two numbers above 0, the smaller first"),
+]
+Name = Annotated[
+    str,
+    Field(pattern=r"^(?!store$)[A-Za-z0-9_-][A-Za-z0-9_.-]*$"),
+    Expected("a name of letters, digits, '_', '.' and '-', other than store"),
+]
+# Splits name folders in the store.
+_SPLIT = r"[^\s+/{}.][^+/{}\n]*"
+Splits = Annotated[str, Field(pattern=rf"^{_SPLIT}(\+{_SPLIT})*$"), Expected("the name of a split, or several joined by '+'")]
+NonEmpty = Annotated[str, Field(min_length=1)]
+Path = Annotated[NonEmpty | None, Expected("a path, or null")]
+Names = Annotated[Annotated[tuple[NonEmpty, ...], Field(min_length=1)] | None, Expected("a list of names, or null")]
+Seeds = Annotated[
+    Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None, Expected("a list of whole numbers, or null")
+]
+Sweep = Annotated[
+    dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] | None, Expected("a mapping from keys to lists of values, or null")
+]
+
+
+class Section(BaseModel):
+    """A part of the configuration; `stages` get those of its settings that name no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, regex_engine="python-re")
+    stages: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, stages: tuple[str, ...] = (), **_: Any) -> None:
+        cls.stages = stages
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_text(cls, values: Any) -> Any:
+        """Snakemake hands numbers and null in nested `--config` over as text; true and false are no numbers."""
+        if not isinstance(values, dict):
+            return values
+        numbers = {name for name, field in cls.model_fields.items() if field.annotation in (int, float)}
+        read = {key: None if value in ("null", "None", "") else value for key, value in values.items() if not isinstance(value, bool)}
+        return read | {key: str(value) if key in numbers else value for key, value in values.items() if isinstance(value, bool)}
+
+
+class Given(NamedTuple):
+    """The stages that get a setting, and its option where that is not its name."""
+
+    stages: tuple[str, ...]
+    flag: str | None
+
+    def __call__(self, schema: dict[str, Any]) -> None:
+        """Nothing of it is for a JSON schema."""
+
+
+def setting(default: Any, meaning: str, stages: tuple[str, ...] = (), flag: str | None = None) -> Any:
+    """A setting that is `default`, the paper's value, when nobody sets it; `stages` get it, or else those of its section.
+
+    Its option is `flag`, by default its own name. With an empty `flag` there is none: it names or chooses files, which a
+    rule gives to its command.
+    """
+    return Field(default, description=meaning, json_schema_extra=Given(stages, flag))  # type: ignore[arg-type]
+
+
+def together(section: Section, name: str, words: str) -> PydanticCustomError:
+    """The mistake of a setting that does not fit another one of its section."""
+    return PydanticCustomError("together", "{expected}", {"name": name, "given": getattr(section, name), "expected": words})

@@ -1,0 +1,207 @@
+"""Every setting, said once: name, type, range, the paper's value, meaning, and the stages that get it.
+
+The command line's options, the checks of a configuration, the store's keys, the rules' options, `irn config`, the JSON
+schema for editors and the table in docs/configuration.md are made from here.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from irn import setting_types as t
+from irn.data import KINDS
+from irn.setting_types import Expected, Section, setting, together
+
+BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101")
+TRAINED = ("train_cam", "train_irn")
+
+
+class Demo(Section, stages=("make_demo_data",)):
+    """The demonstration data."""
+
+    images: Annotated[int, Field(ge=2), Expected("a whole number of at least 2")] = setting(
+        360, "Number of images that are drawn, at least 2; five sixths are for training."
+    )
+    size: Annotated[int, Field(ge=64, le=1024), Expected("a whole number of pixels from 64 to 1024")] = setting(
+        192, "Their long side in pixels, 64 to 1024."
+    )
+    seed: t.CountOrNone = setting(0, "Seed of the drawing, apart from that of training.")
+
+
+class Dataset(Section, stages=("build_manifest",)):
+    """The images, what is known of them, and which of them to use."""
+
+    kind: Annotated[str, t.Choice(*KINDS)] = setting(
+        "voc",
+        "Layout of the data: `demo` (drawn by the workflow), `voc` (a devkit in PASCAL VOC's layout) or `folder` (`images/` and"
+        " `labels.csv`).",
+        flag="",
+    )
+    root: t.Path = setting(None, "Folder of the data set, for VOC the one that holds `JPEGImages/`; null for `demo`.", flag="")
+    splits: t.Names = setting(
+        None,
+        "Splits to list. VOC layout: names of lists in `ImageSets/Segmentation/`, or paths of lists; an image in several belongs to the"
+        " first. null: `train` and `val` (VOC layout), all (`folder`).",
+    )
+    labels_csv: t.Path = setting(None, "Table of the classes in each image, instead of the data set's own; null for none.", flag="")
+    train_split: t.Splits = setting(
+        "train", "Splits that both networks learn from, joined by `+`. The paper's are `train+train_aug`, 10,582 images.", TRAINED, flag=""
+    )
+    eval_split: t.Splits = setting(
+        "train", "Splits that are scored and drawn, joined by `+`. The paper's is `train`, 1,464 images.", ("evaluate", "show"), flag=""
+    )
+    class_masks: t.Path = setting(
+        None,
+        "Folder of class masks for scoring, `<image_id>.png`: 0 background, 1 + class index, 255 not counted. null: `SegmentationClass/`"
+        " in the data set, if there is one; without masks there are no scores.",
+        ("evaluate",),
+        flag="",
+    )
+    object_masks: t.Path = setting(
+        None,
+        "Folder of object masks, `<image_id>.png`: 0 none, 255 not counted, any other value one object. null: `SegmentationObject/` in the"
+        " data set, if there is one; without them there is no AP.",
+        ("evaluate",),
+        flag="",
+    )
+    demo: Demo = Demo()
+
+
+class Training(Section):
+    """What the trainings of both networks have in common."""
+
+    epochs: t.Count = setting(5, "Passes over the training images. The release's default for IRNet is 3, with batches of 32.")
+    batch_size: t.Count = setting(16, "Batch size, in images; at most as many as there are to train on.")
+    learning_rate: t.Positive = setting(
+        0.1, "Learning rate of the backbone (classifier) or boundary head (IRNet) at the first step; it falls as (1 - step / steps)^0.9."
+    )
+    head_factor: t.Positive = setting(
+        10.0, "The learning rate of the classifier's last layer or of the displacement head, as a multiple of that."
+    )
+    crop_size: t.Side = setting(512, "Side of the training crop in pixels, a multiple of 16. IRNet pads images to it at inference.")
+
+
+class Cam(Training, stages=("train_cam",)):
+    """The classifier and its class attention maps."""
+
+    long_side: t.Sides = setting((320, 640), "Range of the image's long side in training, in pixels, drawn anew each time.")
+    scales: t.Scales = setting((1.0, 0.5, 1.5, 2.0), "Scales of the image at which maps are made and summed.", ("make_cams",))
+    external: t.Names = setting(
+        None, "List of external CAM caches, which `make_cams` takes over instead of making its own; null for none.", ("make_cams",), flag=""
+    )
+
+
+class IrLabels(Section, stages=("make_ir_labels",)):
+    """Inter-pixel relation labels."""
+
+    foreground_threshold: t.Share = setting(
+        0.30, "Score of background in the run that finds sure foreground, 0 to 1. Higher: less, but surer."
+    )
+    background_threshold: t.Share = setting(
+        0.05, "Score of background in the run that finds sure background, 0 to 1, at most the other. Lower: less, but surer."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "IrLabels":
+        if self.background_threshold > self.foreground_threshold:
+            raise together(self, "background_threshold", f"at most the foreground's {self.foreground_threshold:g}: it finds background")
+        return self
+
+
+class Irn(Training, stages=("train_irn",)):
+    """IRNet."""
+
+    scale: t.Range = setting((0.5, 1.5), "Range of the image's scale in training, as a factor, drawn anew each time.")
+    radius: t.Radius = setting(10, "Pairs in the losses are nearer than this, in cells of 4 pixels. The crop must hold 2 radius - 1 cells.")
+    mean_split: Annotated[t.Splits | None, Expected("the name of a split, several joined by '+', or null")] = setting(
+        None, "Splits over which the mean displacement is taken; null for `dataset.train_split`. The paper's is `train`."
+    )
+
+    @model_validator(mode="after")
+    def _pairs_fit(self) -> "Irn":
+        if self.crop_size // 4 < 2 * self.radius - 1:
+            least = -(-4 * (2 * self.radius - 1) // 16) * 16
+            raise together(self, "crop_size", f"at least {least} for pairs of radius {self.radius}, or a smaller radius")
+        return self
+
+
+class Walk(Section, stages=("random_walk",)):
+    """The random walk."""
+
+    beta: t.NotNegative = setting(10.0, "Exponent of the affinities, 0 or more. Higher: boundaries are harder to cross.")
+    steps: t.CountOrNone = setting(256, "Steps of the random walk. More: scores spread farther.")
+    radius: t.Radius = setting(5, "A step leads to cells nearer than this, in cells of 4 pixels.")
+
+
+class Labels(Section, stages=("make_labels",)):
+    """Label synthesis."""
+
+    semantic_threshold: t.Share = setting(0.25, "Score of background in semantic labels, as a share of the highest score in the image.")
+    instance_threshold: t.Share = setting(0.25, "The same in instance labels.")
+
+
+class Evaluate(Section, stages=("evaluate",)):
+    """Scores."""
+
+    cam_threshold: t.Share = setting(0.15, "Score of background in the CAMs' segmentation that is scored, 0 to 1.")
+
+
+class Show(Section, stages=("show",)):
+    """Pictures."""
+
+    images: t.Count = setting(12, "Number of images that are drawn, stage by stage.", flag="count")
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    run: t.Name = setting("run", "Name of the run; results are seen in `results/<run>/`. Letters, digits, `_`, `.` and `-`; not `store`.")
+    seed: t.CountOrNone = setting(0, "Seed of training: first values of what starts at random, order of images, crops. 0 or more.", TRAINED)
+    seeds: t.Seeds = setting(
+        None, "List of seeds: the run is made with each of them, and the scores have mean and spread. null for `seed` alone."
+    )
+    sweep: t.Sweep = setting(
+        None,
+        "Keys, dots for nesting, with lists of values. Every combination is scored in `results/<run>/sweep.csv`, and all that"
+        " combinations have in common is made once. null for none.",
+    )
+    shards: t.Count = setting(1, "Number of jobs that each per-image stage is split into. Each loads its network once, so tens at most.")
+    gpus: t.CountOrNone = setting(0, "Number of GPUs that a GPU rule asks for; 0 computes on the CPU.")
+    precision: Annotated[str, t.Choice("float32", "bf16")] = setting(
+        "float32",
+        "Arithmetic of the networks' convolutions: `float32` or `bf16` (bfloat16, for GPUs that have it; other numbers).",
+        (*TRAINED, "make_cams", "infer_fields"),
+    )
+    dataset: Dataset = Dataset()
+    backbone: Annotated[str, t.Choice(*BACKBONES)] = setting(
+        "resnet50", f"torchvision network under both networks: {', '.join(BACKBONES)}.", (*TRAINED, "download_backbone")
+    )
+    pretrained: Annotated[t.NonEmpty | None, Expected("imagenet, the path of a state dict, or null")] = setting(
+        "imagenet",
+        "Where the backbone starts: `imagenet` (torchvision's weights, downloaded once), the path of a torchvision state dict, or null"
+        " (from scratch: every layer learns, and IRNet stands on the classifier's backbone).",
+        TRAINED,
+        flag="",
+    )
+    momentum: t.Share = setting(
+        1e-4,
+        "Momentum of SGD, 0 to 1, for both networks. The published numbers were made with 1e-4; 0.9 at the same learning rate is another"
+        " method (docs/method.md says why).",
+        TRAINED,
+    )
+    weight_decay: t.NotNegative = setting(1e-4, "Weight decay of SGD for both networks.", TRAINED)
+    cam: Cam = Cam()
+    ir_labels: IrLabels = IrLabels()
+    irn: Irn = Irn()
+    walk: Walk = Walk()
+    labels: Labels = Labels()
+    evaluate: Evaluate = Evaluate()
+    show: Show = Show()
+
+
+def value(settings: Settings, key: str) -> Any:
+    """The value of a key, with dots for nesting."""
+    found: Any = settings
+    for name in key.split("."):
+        found = getattr(found, name)
+    return found

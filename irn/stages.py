@@ -1,0 +1,142 @@
+"""Every command and every stage of the workflow, said once.
+
+Rules, keys, the command line, `irn status` and the tables in docs/ are made from these rows. The module
+irn/commands/<name>.py holds a function of the same name, and a stage's rule has its name too.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from irn.data import has_ground_truth
+from irn.options import Option, options
+from irn.settings import Settings
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, its help and its options other than settings (irn/options.py)."""
+
+    name: str
+    help: str
+    takes: str
+
+    @property
+    def words(self) -> str:
+        """Its name on the command line."""
+        return self.name.replace("_", "-")
+
+    @property
+    def options(self) -> list[Option]:
+        """Its options other than settings."""
+        return options(self.takes)
+
+
+@dataclass(frozen=True)
+class Stage(Command):
+    """A command that the workflow runs, and what it reads and makes.
+
+    A stage has files of its own in the store, or, when it makes a cache `per_image`, one for each split and shard. One that
+    reads such caches as a whole wants those of the splits that its setting `images` names. `memory` is MB for all its cores
+    together, and for each core. `version` is part of its key: raise it when an edit outside of the modules that compute
+    changes what it makes.
+    """
+
+    reads: str = ""
+    makes: str = ""
+    per_image: bool = False
+    images: str = ""
+    when: Callable[[Settings], bool] = lambda settings: True
+    cores: int = 1
+    memory: tuple[int, int] = (1000, 0)
+    minutes: int = 20
+    gpu: bool = False
+    version: int = 1
+
+
+STAGES = (
+    Stage(
+        "make_demo_data", "Draw the demonstration data set.", "out-folder workers?",
+        makes="data", when=lambda settings: settings.dataset.kind == "demo", cores=16, minutes=10,
+    ),
+    Stage(
+        "build_manifest", "List the images of a data set and the classes in each.", "kind root out-manifest out-labels labels-csv?",
+        reads="make_demo_data", makes="manifest.csv labels.csv",
+    ),
+    Stage(
+        "download_backbone", "Fetch a backbone's ImageNet weights.", "out",
+        makes="backbone.pt", when=lambda settings: settings.pretrained == "imagenet", memory=(2000, 0), minutes=30,
+    ),
+    Stage(
+        "train_cam", "Train the classifier of class attention maps.",
+        "manifest labels out split? backbone-weights? from-scratch metrics? device workers?",
+        reads="build_manifest download_backbone", makes="weights.pt", images="dataset.train_split",
+        when=lambda settings: not settings.cam.external, cores=16, memory=(16000, 0), minutes=240, gpu=True,
+    ),
+    Stage(
+        "make_cams", "Make class attention maps, or take external ones over.",
+        "manifest labels weights? external? out split? shard device workers?",
+        reads="build_manifest train_cam", per_image=True, cores=16, memory=(8000, 0), minutes=240, gpu=True,
+    ),
+    Stage(
+        "make_ir_labels", "Make inter-pixel relation labels by dense CRF.", "manifest cams out split? shard workers?",
+        # A lattice for each process; 500 MB hold one of a 500 x 375 image.
+        reads="build_manifest make_cams", per_image=True, cores=16, memory=(1000, 500), minutes=240,
+    ),
+    Stage(
+        "train_irn", "Train IRNet's boundary and displacement heads.",
+        "manifest ir-labels out split? backbone-weights? metrics? device workers?",
+        reads="build_manifest make_ir_labels download_backbone train_cam", makes="weights.pt", images="dataset.train_split",
+        cores=16, memory=(16000, 0), minutes=240, gpu=True,
+    ),
+    Stage(
+        "infer_fields", "Infer boundary maps and displacement fields.", "manifest weights out split? shard device workers?",
+        reads="build_manifest train_irn", per_image=True, cores=16, memory=(8000, 0), minutes=240, gpu=True,
+    ),
+    Stage(
+        "random_walk", "Spread class attention maps over instances by random walk.",
+        "manifest? cams fields out split? shard device precision workers?",
+        # A process for each core; 500 MB hold one that walks a 500 x 375 image.
+        reads="build_manifest make_cams infer_fields", per_image=True, cores=16, memory=(1000, 500), minutes=120,
+    ),
+    Stage(
+        "make_labels", "Make semantic and instance labels from the walk.", "manifest? walks out split? shard workers?",
+        reads="build_manifest random_walk", per_image=True, cores=16, memory=(1000, 500), minutes=120,
+    ),
+    Stage(
+        "evaluate", "Score CAMs and labels against ground truth.",
+        "manifest labels cams? label-caches? class-masks object-masks? out thresholds-out? split? workers?",
+        reads="build_manifest make_cams make_labels", makes="scores.csv thresholds.csv", images="dataset.eval_split",
+        when=lambda settings: has_ground_truth(settings.dataset), cores=16, memory=(1000, 300), minutes=60,
+    ),
+    Stage(
+        "show", "Draw what each stage made of an image, side by side.",
+        "manifest labels? cams? ir-labels? fields? walks? label-caches? images? out-folder split?",
+        reads="build_manifest make_cams make_ir_labels infer_fields random_walk make_labels", makes="panels",
+        images="dataset.eval_split", memory=(2000, 0),
+    ),
+)  # fmt: skip
+
+# Of a whole run; it belongs to none of its configurations.
+GATHER_SCORES = Stage(
+    "gather_scores", "Put the scores of several seeds and settings into one table.", "configurations out sweep-out?",
+    reads="evaluate", makes="scores.csv sweep.csv",
+)  # fmt: skip
+
+OTHERS = (
+    Command("import_weights", "Import the published release's checkpoints.", "cam irn out-cam out-irn"),
+    Command("config", "Print every setting with its meaning, as YAML to edit and give back.", "configfile? json-schema"),
+    Command("status", "Say of every stage what there is, and what differs from what was made before.", "configfile? config?"),
+    Command("free_store", "List what no run and no given configuration refers to in the store, and remove it.", "configfile? delete"),
+)
+
+BY_NAME = {stage.name: stage for stage in (*STAGES, GATHER_SCORES)}
+COMMANDS: dict[str, Command] = {command.name: command for command in (*STAGES, GATHER_SCORES, *OTHERS)}
+
+
+def behind(name: str) -> list[str]:
+    """All stages that read from this one, directly or not, in the order of the workflow."""
+    found = [name]
+    for stage in BY_NAME.values():
+        if set(found) & set(stage.reads.split()):
+            found.append(stage.name)
+    return found[1:]

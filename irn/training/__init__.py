@@ -1,0 +1,1 @@
+"""How networks learn: the loop, what they see, and what is minimised."""

@@ -1,0 +1,35 @@
+"""How IRNet learns: what it sees of an image and its IR label, and what it minimises."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from irn.data.tables import ImageRecord
+from irn.grid import STRIDE
+from irn.io.cache import CacheReader
+from irn.io.images import read_image
+from irn.networks.irnet import IRNet
+from irn.ops.losses import pair_losses, total_loss
+from irn.training.views import Batch, Place, Sample, normalised, random_view
+
+
+def pair_view(
+    place: Place, records: Sequence[ImageRecord], ir_labels: CacheReader, scale: tuple[float, float], crop_size: int, seed: int
+) -> Sample:
+    """What IRNet sees: a crop (S, S, 3) uint8, the box that the image fills in it, and the label (S / 4, S / 4) uint8 of each cell."""
+    record = records[place.image]
+    rng = np.random.default_rng([seed, *place])
+    pixels = read_image(record.path, record.height, record.width)
+    label = ir_labels.image(record)["label"]
+    crop, box, label_crop = random_view(rng, pixels, label, rng.uniform(*scale), crop_size)
+    assert label_crop is not None
+    # The nearest pixel when the label map is rescaled by a quarter.
+    return {"pixels": crop, "box": box, "label": np.ascontiguousarray(label_crop[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE])}
+
+
+def irnet_losses(batch: Batch, model: IRNet, radius: int) -> dict[str, torch.Tensor]:
+    """The joint loss on pairs of cells nearer than `radius`, and its four parts."""
+    boundary_logits, displacement = model(normalised(batch))
+    losses = pair_losses(boundary_logits.float(), displacement.float(), batch["label"], radius)
+    return {"loss": total_loss(losses), **losses}

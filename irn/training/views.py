@@ -1,0 +1,70 @@
+"""What a network sees of an image: a random scale, mirror and crop of it, and its label."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from irn.grid import UNSURE
+from irn.networks.backbones import normalise
+from irn.ops.resize import rescale
+
+Sample = dict[str, np.ndarray]
+Batch = dict[str, torch.Tensor]
+
+
+class Place(NamedTuple):
+    """Which image of which epoch; with the seed it decides all that is random about a sample."""
+
+    epoch: int
+    image: int
+
+
+def normalised(batch: Batch) -> torch.Tensor:
+    """(B, S, S, 3) uint8 `pixels` to (B, 3, S, S) float32, exactly 0 outside the images, whose `box` is top, left, bottom, right."""
+    images = normalise(batch["pixels"])
+    side = torch.arange(images.shape[-1], device=images.device)
+    top, left, bottom, right = (batch["box"][:, i, None] for i in range(4))
+    rows, columns = (side >= top) & (side < bottom), (side >= left) & (side < right)
+    return images * (rows[:, None, :, None] & columns[:, None, None, :])
+
+
+def random_view(
+    rng: np.random.Generator, pixels: np.ndarray, label: np.ndarray | None, scale: float, crop_size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Rescale an image, mirror it or not, and place it at random in a square crop, or the crop at random in it.
+
+    Parameters
+    ----------
+    pixels: (H, W, 3) uint8.
+    label: (H, W) uint8 or None; rescaled by the nearest pixel.
+    scale: of the sides.
+    crop_size: side of the crop in pixels.
+
+    Returns
+    -------
+    The crop (S, S, 3) uint8, the box that the image fills in it as (4,) int64 top, left, bottom, right, and the
+    label's crop (S, S) uint8, 255 outside the image.
+    """
+    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+    pixels = rescale(pixels, height, width)
+    mirrored = rng.random() < 0.5
+    (top, from_top, rows), (left, from_left, columns) = (_place(rng, side, crop_size) for side in (height, width))
+    inside = (slice(top, top + rows), slice(left, left + columns))
+    taken = (slice(from_top, from_top + rows), slice(from_left, from_left + columns))
+    crop = np.zeros((crop_size, crop_size, 3), np.uint8)
+    crop[inside] = (pixels[:, ::-1] if mirrored else pixels)[taken]
+    box = np.array([top, left, top + rows, left + columns])
+    if label is None:
+        return crop, box, None
+    label = rescale(label, height, width, nearest=True)
+    label_crop = np.full((crop_size, crop_size), UNSURE, np.uint8)
+    label_crop[inside] = (label[:, ::-1] if mirrored else label)[taken]
+    return crop, box, label_crop
+
+
+def _place(rng: np.random.Generator, side: int, crop_size: int) -> tuple[int, int, int]:
+    """Where a side starts in the crop, where the crop starts in the side, and the length that they share."""
+    if side <= crop_size:
+        return int(rng.integers(crop_size - side + 1)), 0, side
+    return 0, int(rng.integers(side - crop_size + 1)), crop_size
