@@ -183,6 +183,12 @@ class Settings(Section):
         TRAINED,
         flag="",
     )
+    optimiser: Annotated[str, t.Choice("sgd", "adamw")] = setting(
+        "sgd",
+        "What both networks learn by: `sgd`, the paper's, or `adamw` for few images, at learning rates of about 0.0001 (classifier,"
+        " `head_factor` 10) and 0.001 (IRNet, `head_factor` 1); then norms and biases have no weight decay.",
+        TRAINED,
+    )
     momentum: t.Share = setting(
         1e-4,
         "Momentum of SGD, 0 to 1, for both networks. The published numbers were made with 1e-4; 0.9 at the same learning rate is another"

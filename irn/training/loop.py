@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ def train(
     means: Means,
     checkpoint: Checkpoint,
 ) -> None:
-    """Train `model` by SGD, learning rates decaying as (1 - step / steps)^0.9, from where `checkpoint` left it if it holds anything.
+    """Train `model`, learning rates decaying as (1 - step / steps)^0.9, from where `checkpoint` left it if it holds anything.
 
     Parameters
     ----------
@@ -56,8 +57,7 @@ def train(
     if steps_per_epoch == 0:
         raise IrnError(f"--batch-size {own.batch_size}: only {len(names)} images to train on; use a batch size of at most that")
     steps = own.epochs * steps_per_epoch
-    groups = model.parameter_groups(own.learning_rate, own.head_factor)
-    optimiser = torch.optim.SGD(groups, momentum=settings.momentum, weight_decay=settings.weight_decay)
+    optimiser = make_optimiser(model.parameter_groups(own.learning_rate, own.head_factor), settings)
     decay = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: (1 - step / steps) ** POLY_POWER if step < steps else 0.0)
     schedule = own.model_dump(include=set(Training.model_fields)) | settings.model_dump(include={"momentum", "weight_decay", "seed"})
     report = Report(steps, schedule, means.device)
@@ -86,6 +86,19 @@ def train(
     model.eval()
     if means.metrics is not None:
         report.write(means.metrics)
+
+
+def make_optimiser(groups: list[dict[str, Any]], settings: Settings) -> torch.optim.Optimizer:
+    """SGD, or AdamW, whose weight decay is not on norms and biases: parameters of one dimension."""
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(groups, momentum=settings.momentum, weight_decay=settings.weight_decay)
+    parts = []
+    for group in groups:
+        vectors = [parameter.ndim <= 1 for parameter in group["params"]]
+        for decay, vector in ((settings.weight_decay, False), (0.0, True)):
+            chosen = [parameter for parameter, one in zip(group["params"], vectors, strict=True) if one is vector]
+            parts += [{**group, "params": chosen, "weight_decay": decay}] if chosen else []
+    return torch.optim.AdamW(parts)
 
 
 def _batches(
