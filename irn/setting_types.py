@@ -54,6 +54,7 @@ Name = Annotated[
     Field(pattern=r"^(?!store$)[A-Za-z0-9_-][A-Za-z0-9_.-]*$"),
     Expected("a name of letters, digits, '_', '.' and '-', other than store"),
 ]
+Network = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$"), Expected("a name of letters, digits, '_' and '.'")]
 # Splits name folders in the store.
 _SPLIT = r"[^\s+/{}.][^+/{}\n]*"
 Splits = Annotated[str, Field(pattern=rf"^{_SPLIT}(\+{_SPLIT})*$"), Expected("the name of a split, or several joined by '+'")]

@@ -12,7 +12,6 @@ from irn import setting_types as t
 from irn.data import KINDS
 from irn.setting_types import Expected, Section, setting, together
 
-BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101")
 TRAINED = ("train_cam", "train_irn")
 
 
@@ -173,8 +172,10 @@ class Settings(Section):
         (*TRAINED, "make_cams", "infer_fields"),
     )
     dataset: Dataset = Dataset()
-    backbone: Annotated[str, t.Choice(*BACKBONES)] = setting(
-        "resnet50", f"torchvision network under both networks: {', '.join(BACKBONES)}.", (*TRAINED, "download_backbone")
+    backbone: t.Network = setting(
+        "resnet50",
+        "Network under both networks: resnet18, resnet34, resnet50 or resnet101 of torchvision, or the name of one of timm.",
+        (*TRAINED, "download_backbone"),
     )
     pretrained: Annotated[t.NonEmpty | None, Expected("imagenet, the path of a state dict, or null")] = setting(
         "imagenet",

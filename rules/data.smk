@@ -53,7 +53,7 @@ rule build_manifest:
         " --out-labels {output.labels} {params.labels_csv} {params.options} > {log} 2>&1"
 
 
-# The only rule that needs internet access.
+# The only rule that may need internet access.
 rule download_backbone:
     output:
         backbone="results/store/download_backbone/{key}/backbone.pt",

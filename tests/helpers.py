@@ -6,14 +6,22 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scipy import ndimage
 
 from irn.cli import main
 from irn.io.cache import CacheReader
+from irn.io.checkpoint import Checkpoint
+from irn.networks.classifier import Classifier
+from irn.networks.irnet import IRNet
+from irn.ops.losses import pair_losses, total_loss
+
+Tensors = dict[str, torch.Tensor]
 
 ROOT = Path(__file__).parents[1]
 # The demonstration, smaller.
@@ -93,3 +101,58 @@ def save_png(path: Path, pixels: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     return path
+
+
+def random_images(seed: int, count: int, height: int, width: int) -> torch.Tensor:
+    return torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def copies(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def changed(before: dict[str, torch.Tensor], model: torch.nn.Module) -> set[str]:
+    return {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+
+
+def train_once(model: Classifier | IRNet) -> set[str]:
+    """The names of the tensors that one step of training changes."""
+    before = copies(model)
+    model.train()
+    optimiser = torch.optim.SGD(model.parameter_groups(0.1, 10.0), weight_decay=1e-4)
+    images = random_images(1, 2, 48, 48)
+    if isinstance(model, Classifier):
+        loss = torch.nn.functional.multilabel_soft_margin_loss(model(images), torch.eye(2, model.classifier.out_channels))
+    else:
+        logits, displacement = model(images)
+        label = torch.zeros((2, 12, 12), dtype=torch.uint8)
+        label[:, 6:] = 1
+        loss = total_loss(pair_losses(logits, displacement, label, 3))
+    loss.backward()
+    optimiser.step()
+    return changed(before, model)
+
+
+def tensors(path: Path) -> Tensors:
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def same_bytes(one: Tensors, other: Tensors) -> bool:
+    return list(one) == list(other) and all(
+        one[name].contiguous().numpy().tobytes() == other[name].contiguous().numpy().tobytes() for name in one
+    )
+
+
+def killed_after(monkeypatch: pytest.MonkeyPatch, epochs: int, *command: object) -> None:
+    """Run a training that dies as soon as its checkpoint after so many epochs is on disk."""
+    save = Checkpoint.save
+
+    def save_and_die(self: Checkpoint, done: int, *state: Any) -> None:
+        save(self, done, *state)
+        if done == epochs:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            run(*command)

@@ -167,7 +167,7 @@ class TestBadOptions:
             ("train-cam", ["--learning-rate", "0"]),
             ("train-cam", ["--momentum", "1.5"]),
             ("train-cam", ["--seed", "-1"]),
-            ("train-cam", ["--backbone", "vgg16"]),
+            ("train-cam", ["--backbone", "vgg/16"]),
             ("train-cam", ["--long-side", "320"]),
             ("train-irn", ["--scale", "0.5", "0"]),
             ("train-irn", ["--workers", "-1"]),

@@ -112,7 +112,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> Non
         ({"run": "a/b"}, "config: run is 'a/b'; expected a name"),
         ({"run": "store"}, "config: run is 'store'; expected a name"),
         ({"run": None}, "config: run is None; expected a name"),
-        ({"backbone": "vgg16"}, "config: backbone is 'vgg16'; expected one of resnet18, resnet34, resnet50, resnet101"),
+        ({"backbone": "resnet-50"}, "config: backbone is 'resnet-50'; expected a name of letters, digits, '_' and '.'"),
         ({"labels__instance_threshold": 1.2}, "config: labels.instance_threshold is 1.2; expected a number from 0 to 1"),
         ({"cam__scales": []}, "config: cam.scales is []; expected a list of numbers above 0"),
         ({"cam__scales": [1, 0]}, "config: cam.scales is [1, 0]; expected a list of numbers above 0"),

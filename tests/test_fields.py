@@ -6,6 +6,7 @@ import torch
 from helpers import smooth_image
 
 from irn.grid import cells
+from irn.networks.backbones import make_backbone
 from irn.networks.irnet import IRNet
 from irn.ops.fields import fields, padded_pair
 
@@ -68,7 +69,7 @@ def test_shapes_and_ranges(model: IRNet, size: tuple[int, int]) -> None:
 def test_each_side_is_padded_with_zeros_to_the_crop_or_the_next_multiple_of_16(size: tuple[int, int], padded: tuple[int, int]) -> None:
     height, width = size
     pixels = torch.full((height, width, 3), 200, dtype=torch.uint8)
-    pair = padded_pair(pixels, CROP)
+    pair = padded_pair(make_backbone("resnet18"), pixels, CROP)
     assert pair.shape == (2, 3, *padded)
     assert (pair[:, :, :height, :width] != 0).all()
     assert not pair[:, :, height:].any()
@@ -77,7 +78,7 @@ def test_each_side_is_padded_with_zeros_to_the_crop_or_the_next_multiple_of_16(s
 
 def test_the_mirror_starts_at_the_left_too() -> None:
     pixels = torch.from_numpy(smooth_image(np.random.default_rng(2), 30, 41))
-    pair = padded_pair(pixels, CROP)
+    pair = padded_pair(make_backbone("resnet18"), pixels, CROP)
     assert torch.equal(pair[1, :, :30, :41], pair[0, :, :30, :41].flip(-1))
 
 

@@ -56,8 +56,8 @@ def test_a_copy_has_the_same_fingerprints(edit: Edit, monkeypatch: pytest.Monkey
     [
         "cli.py", "config.py", "settings.py", "stages.py", "store.py", "options.py", "errors.py", "notebook.py", "new_module.py",
         "commands/random_walk.py", "commands/train_irn.py", "commands/evaluate.py", "io/cache.py", "io/cache_format.py",
-        "io/checkpoint.py", "io/images.py", "io/weights.py", "io/progress.py", "io/devices.py", "data/tables.py", "data/voc.py",
-        "pictures/tiles.py",
+        "io/checkpoint.py", "io/images.py", "io/imagenet.py", "io/weights.py", "io/progress.py", "io/devices.py", "data/tables.py",
+        "data/voc.py", "pictures/tiles.py",
     ],
 )  # fmt: skip
 def test_what_does_not_compute_leaves_all_alone(edit: Edit, module: str) -> None:
@@ -78,6 +78,8 @@ def test_what_does_not_compute_leaves_all_alone(edit: Edit, module: str) -> None
         ("ops/fields.py", {"train_irn", "infer_fields"}),
         ("ops/metrics.py", {"evaluate"}),
         ("networks/backbones.py", {"train_cam", "make_cams", "train_irn", "infer_fields"}),
+        ("networks/resnets.py", {"train_cam", "make_cams", "train_irn", "infer_fields"}),
+        ("networks/timm_networks.py", {"train_cam", "make_cams", "train_irn", "infer_fields"}),
         ("networks/classifier.py", {"train_cam", "make_cams"}),
         ("networks/irnet.py", {"train_irn", "infer_fields"}),
         ("networks/inference.py", {"make_cams", "infer_fields"}),

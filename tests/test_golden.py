@@ -20,7 +20,6 @@ from twins import same_partition, slow_groups, slow_walk
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.images import read_image
 from irn.io.weights import load_classifier, load_irnet
-from irn.networks.backbones import normalise
 from irn.ops.cams import at_scale, class_attention_maps
 from irn.ops.fields import fields
 from irn.ops.losses import pair_losses, total_loss
@@ -133,7 +132,7 @@ def import_command(folder: Path) -> list[object]:
 class TestNetworks:
     def test_class_logits(self, network_case: NetworkCase, network: dict[str, np.ndarray]) -> None:
         model, _ = load_classifier(network_case.cam_weights)
-        image = normalise(torch.from_numpy(read_image(GOLDEN / "network_image.png")))
+        image = model.backbone.normalise(torch.from_numpy(read_image(GOLDEN / "network_image.png")))
         with torch.inference_mode():
             np.testing.assert_allclose(model(image[None]).numpy(), network["class_logits"], rtol=0, atol=1e-4)
 

@@ -4,51 +4,20 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from helpers import random_images, train_once
 
-from irn.networks.backbones import Backbone, normalise
+from irn.networks.backbones import RESNETS, make_backbone
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
-from irn.ops.losses import pair_losses, total_loss
-from irn.settings import BACKBONES
 
 SMALL = ("resnet18", "resnet50")
 CHANNELS = {"resnet18": (64, 64, 128, 256, 512), "resnet50": (64, 256, 512, 1024, 2048)}
 
 
-def random_images(seed: int, count: int, height: int, width: int) -> torch.Tensor:
-    return torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(seed))
-
-
-def copies(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-
-def changed(before: dict[str, torch.Tensor], model: torch.nn.Module) -> set[str]:
-    return {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
-
-
-def train_once(model: Classifier | IRNet) -> set[str]:
-    """The names of the tensors that one step of training changes."""
-    before = copies(model)
-    model.train()
-    optimiser = torch.optim.SGD(model.parameter_groups(0.1, 10.0), weight_decay=1e-4)
-    images = random_images(1, 2, 48, 48)
-    if isinstance(model, Classifier):
-        loss = torch.nn.functional.multilabel_soft_margin_loss(model(images), torch.eye(2, model.classifier.out_channels))
-    else:
-        logits, displacement = model(images)
-        label = torch.zeros((2, 12, 12), dtype=torch.uint8)
-        label[:, 6:] = 1
-        loss = total_loss(pair_losses(logits, displacement, label, 3))
-    loss.backward()
-    optimiser.step()
-    return changed(before, model)
-
-
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("size", [(64, 64), (65, 47), (33, 98), (1, 17)])
 def test_strides_of_the_levels(name: str, size: tuple[int, int]) -> None:
-    model = Backbone(name).eval()
+    model = make_backbone(name).eval()
     with torch.inference_mode():
         levels = model(random_images(0, 1, *size))
     assert model.channels == CHANNELS[name]
@@ -56,10 +25,10 @@ def test_strides_of_the_levels(name: str, size: tuple[int, int]) -> None:
         assert level.shape == (1, channels, -(-size[0] // stride), -(-size[1] // stride))
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", RESNETS)
 def test_the_first_four_levels_are_those_of_torchvision(name: str) -> None:
     torch.manual_seed(0)
-    reference, model = torchvision.models.get_model(name, weights=None).eval(), Backbone(name).eval()
+    reference, model = torchvision.models.get_model(name, weights=None).eval(), make_backbone(name).eval()
     # The names are torchvision's; only its classifier is left over.
     rest = model.load_state_dict(reference.state_dict(), strict=False)
     assert (rest.missing_keys, rest.unexpected_keys) == ([], ["fc.weight", "fc.bias"])
@@ -152,7 +121,8 @@ class TestIRNet:
 def test_normalise() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3)).astype(np.uint8)
     expected = (pixels / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
-    found = normalise(torch.from_numpy(pixels))
+    backbone = make_backbone("resnet18")
+    found = backbone.normalise(torch.from_numpy(pixels))
     assert found.dtype == torch.float32
     np.testing.assert_allclose(found.numpy(), expected.transpose(0, 3, 1, 2), rtol=0, atol=1e-6)
-    np.testing.assert_array_equal(normalise(torch.from_numpy(pixels[0])).numpy(), found[0].numpy())
+    np.testing.assert_array_equal(backbone.normalise(torch.from_numpy(pixels[0])).numpy(), found[0].numpy())

@@ -32,6 +32,7 @@ FILES = {
     "dataset.train_split": "train+val",
     "dataset.eval_split": "val",
     "irn.mean_split": "val",
+    "backbone": "resnet34",
     "pretrained": Path("pretrained.pth"),
     "dataset.root": Path("data"),
     "cam.external": [Path("cams.h5")],

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from helpers import refused, run, save_png, smooth_image
+from helpers import killed_after, refused, run, same_bytes, save_png, smooth_image, tensors
 from PIL import Image
 
 from irn.data.tables import ImageRecord
@@ -19,7 +19,7 @@ from irn.io.cache import CacheReader, CacheWriter
 from irn.io.checkpoint import Checkpoint
 from irn.io.images import read_image
 from irn.io.weights import load_classifier, load_irnet
-from irn.networks.backbones import normalise
+from irn.networks.backbones import make_backbone
 from irn.training.classifier import classifier_view
 from irn.training.irnet import pair_view
 from irn.training.views import Place, normalised, random_view
@@ -27,8 +27,6 @@ from irn.training.views import Place, normalised, random_view
 SIZES = {"a": (60, 80), "b": (75, 50), "c": (64, 64), "d": (40, 90), "e": (20, 30), "f": (70, 100)}
 # The last is for the mean displacement alone.
 SPLITS = dict.fromkeys("abcde", "train") | {"f": "val"}
-
-Tensors = dict[str, torch.Tensor]
 
 
 class Data(NamedTuple):
@@ -73,16 +71,6 @@ def irn_command(data: Data, backbone: Path, out: Path, *more: object) -> list[ob
     network = ["--backbone", "resnet18", "--backbone-weights", backbone]
     sizes = ["--crop-size", 64, "--radius", 3, "--epochs", 2, "--batch-size", 2, "--device", "cpu"]
     return [*fixed, *network, *sizes, *more]
-
-
-def tensors(path: Path) -> Tensors:
-    return torch.load(path, weights_only=True)["state_dict"]
-
-
-def same_bytes(one: Tensors, other: Tensors) -> bool:
-    return list(one) == list(other) and all(
-        one[name].contiguous().numpy().tobytes() == other[name].contiguous().numpy().tobytes() for name in one
-    )
 
 
 class Trained(NamedTuple):
@@ -143,7 +131,7 @@ class TestCommands:
         for pixels in data.pixels.values():
             image = torch.zeros(1, 3, 64, 64)
             cut = pixels[:64, :64]
-            image[0, :, : cut.shape[0], : cut.shape[1]] = normalise(torch.from_numpy(cut.copy()))
+            image[0, :, : cut.shape[0], : cut.shape[1]] = model.backbone.normalise(torch.from_numpy(cut.copy()))
             with torch.inference_mode():
                 means.append(model(image)[1].numpy().astype(np.float64).mean((0, 2, 3)))
         assert contents["mean_displacement"] == pytest.approx(np.mean(means, 0), rel=1e-3, abs=1e-4)
@@ -184,21 +172,6 @@ class TestCommands:
         # Each line is the mean of ten steps.
         first, last = (json.loads(line)["loss"] for line in metrics.read_text(encoding="utf-8").splitlines()[1:])
         assert last < 0.95 * first
-
-
-def killed_after(monkeypatch: pytest.MonkeyPatch, epochs: int, *command: object) -> None:
-    """Run a training that dies as soon as its checkpoint after so many epochs is on disk."""
-    save = Checkpoint.save
-
-    def save_and_die(self: Checkpoint, done: int, *state: Any) -> None:
-        save(self, done, *state)
-        if done == epochs:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "save", save_and_die)
-        with pytest.raises(KeyboardInterrupt):
-            run(*command)
 
 
 def without_speed(path: Path) -> list[dict[str, Any]]:
@@ -420,8 +393,9 @@ class TestRandomView:
     def test_normalised_is_zero_outside_the_box_alone(self) -> None:
         pixels = torch.zeros((2, 8, 8, 3), dtype=torch.uint8)
         batch = {"pixels": pixels, "box": torch.tensor([[1, 2, 5, 8], [0, 0, 8, 8]])}
-        found = normalised(batch)
-        expected = normalise(pixels)
+        backbone = make_backbone("resnet18")
+        found = normalised(batch, backbone)
+        expected = backbone.normalise(pixels)
         inside = torch.zeros((2, 1, 8, 8), dtype=torch.bool)
         inside[0, 0, 1:5, 2:8] = inside[1] = True
         # Black pixels of an image are not zero after normalisation; the rest of the crop is.
@@ -430,4 +404,5 @@ class TestRandomView:
 
     def test_normalised_images_are_those_of_inference(self, data: Data) -> None:
         pixels = torch.from_numpy(read_image(data.manifest.parent / "c.png"))[None]
-        assert torch.equal(normalised({"pixels": pixels, "box": torch.tensor([[0, 0, 64, 64]])}), normalise(pixels))
+        backbone, batch = make_backbone("resnet18"), {"pixels": pixels, "box": torch.tensor([[0, 0, 64, 64]])}
+        assert torch.equal(normalised(batch, backbone), backbone.normalise(pixels))

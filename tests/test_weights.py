@@ -11,8 +11,9 @@ from helpers import refused, run
 from torchvision.models import ResNet18_Weights, ResNet50_Weights
 
 from irn.errors import IrnError
-from irn.io.weights import load_backbone, load_classifier, load_irnet, save_weights, start_backbone
-from irn.networks.backbones import Backbone
+from irn.io.imagenet import start_backbone
+from irn.io.weights import load_backbone, load_classifier, load_irnet, save_weights
+from irn.networks.backbones import make_backbone
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
 
@@ -39,7 +40,7 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
 
 def message(path: Path, backbone: str = "resnet18") -> str:
     with pytest.raises(IrnError) as caught:
-        load_backbone(Backbone(backbone), path)
+        load_backbone(make_backbone(backbone), path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -166,7 +167,7 @@ class TestBackbone:
     ) -> None:
         state = {name: t.to(number_type) if t.is_floating_point() else t for name, t in torchvision_states["resnet18"].items()}
         torch.save(state, tmp_path / "w.pt")
-        backbone = Backbone("resnet18")
+        backbone = make_backbone("resnet18")
         load_backbone(backbone, tmp_path / "w.pt")
         for name, tensor in backbone.state_dict().items():
             assert tensor.dtype == (torch.float32 if state[name].is_floating_point() else torch.int64)
@@ -175,14 +176,14 @@ class TestBackbone:
     def test_an_old_file_without_counters(self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]]) -> None:
         state = {name: tensor for name, tensor in torchvision_states["resnet18"].items() if "num_batches" not in name}
         torch.save(state, tmp_path / "w.pt")
-        backbone = Backbone("resnet18")
+        backbone = make_backbone("resnet18")
         load_backbone(backbone, tmp_path / "w.pt")
         assert torch.equal(backbone.layer4[1].conv2.weight, state["layer4.1.conv2.weight"])
 
     def test_a_trained_classifier(self, tmp_path: Path) -> None:
         model = Classifier("resnet18", 2)
         save_weights(tmp_path / "w.pt", "cam", model, PROVENANCE, ["a", "b"])
-        backbone = Backbone("resnet18")
+        backbone = make_backbone("resnet18")
         load_backbone(backbone, tmp_path / "w.pt")
         assert same(backbone, model.backbone)
 
@@ -234,7 +235,7 @@ class TestImageNet:
         found = torch.load(tmp_path / "w.pt", weights_only=True)
         assert list(found) == list(state)
         assert all(torch.equal(found[name], state[name]) for name in state)
-        stored, direct = Backbone("resnet18"), Backbone("resnet18")
+        stored, direct = make_backbone("resnet18"), make_backbone("resnet18")
         start_backbone(stored, tmp_path / "w.pt")
         start_backbone(direct, None)
         assert same(stored, direct)

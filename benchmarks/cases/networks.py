@@ -4,7 +4,6 @@ import copy
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 import naive
 import numpy as np
@@ -13,7 +12,6 @@ from inputs import VOC, cell_label, scene
 from torch import nn
 
 from cases.common import Case, Finding, Measures, Sides, largest_error, memory, must, speed
-from irn.networks.backbones import normalise
 from irn.networks.classifier import Classifier
 from irn.networks.inference import for_inference
 from irn.networks.irnet import IRNet
@@ -23,10 +21,8 @@ from irn.settings import Settings
 from irn.training.irnet import irnet_losses
 from irn.training.views import normalised
 
-Network = TypeVar("Network", Classifier, IRNet)
 
-
-def _calibrated(model: Network, images: torch.Tensor) -> Network:
+def _calibrate(model: Classifier | IRNet, images: torch.Tensor) -> None:
     """Give a random backbone the batch norm statistics of some images, so that its features have the sizes of trained ones."""
     model.backbone.train()
     for module in model.modules():
@@ -35,7 +31,6 @@ def _calibrated(model: Network, images: torch.Tensor) -> Network:
     with torch.no_grad():
         model.backbone(images)
     model.eval()
-    return model
 
 
 def _step_sides(quick: bool, folder: Path) -> Sides:
@@ -45,7 +40,8 @@ def _step_sides(quick: bool, folder: Path) -> Sides:
     pixels = torch.from_numpy(np.stack([s.pixels for s in scenes]))
     batch = {"pixels": pixels, "box": torch.tensor([[0, 0, side, side]] * 2), "label": torch.from_numpy(labels)}
     torch.manual_seed(0)
-    model = _calibrated(IRNet("resnet18" if quick else "resnet50"), normalised(batch))
+    model = IRNet("resnet18" if quick else "resnet50")
+    _calibrate(model, normalised(batch, model.backbone))
 
     def step(losses_of: Callable[[], dict[str, torch.Tensor]]) -> Callable[[], np.ndarray]:
         model.train()
@@ -71,7 +67,7 @@ def _step_sides(quick: bool, folder: Path) -> Sides:
         model.backbone.requires_grad_(True)
 
         def losses() -> dict[str, torch.Tensor]:
-            parts = naive.pair_losses(*naive.irnet_with_gradient(model, normalised(batch)), labels, radius)
+            parts = naive.pair_losses(*naive.irnet_with_gradient(model, normalised(batch, model.backbone)), labels, radius)
             return {"loss": total_loss(parts), **parts}
 
         return step(losses)
@@ -100,7 +96,8 @@ def _cam_sides(quick: bool, folder: Path) -> Sides:
     drawn = scene(3, *size)
     scaled = [torch.from_numpy(at_scale(drawn.pixels, scale)) for scale in Settings().cam.scales]
     torch.manual_seed(0)
-    model = _calibrated(Classifier("resnet18" if quick else "resnet50", 20), normalise(torch.from_numpy(drawn.pixels))[None])
+    model = Classifier("resnet18" if quick else "resnet50", 20)
+    _calibrate(model, model.backbone.normalise(torch.from_numpy(drawn.pixels))[None])
 
     def maps(model: Classifier, precision: str) -> Callable[[], np.ndarray]:
         def run() -> np.ndarray:

@@ -10,8 +10,9 @@ from irn.data.tables import images_of, read_classes
 from irn.errors import IrnError
 from irn.io.checkpoint import Checkpoint
 from irn.io.devices import choose_device, loading_workers
+from irn.io.imagenet import start_backbone
 from irn.io.provenance import provenance
-from irn.io.weights import save_weights, start_backbone
+from irn.io.weights import save_weights
 from irn.networks.classifier import Classifier
 from irn.settings import Settings
 from irn.training.classifier import classifier_losses, classifier_view

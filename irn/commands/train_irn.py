@@ -10,10 +10,11 @@ from irn.data.tables import images_of
 from irn.io.cache import CacheReader
 from irn.io.checkpoint import Checkpoint
 from irn.io.devices import autocast, choose_device, loading_workers
+from irn.io.imagenet import start_backbone
 from irn.io.images import read_image
 from irn.io.progress import progress
 from irn.io.provenance import provenance
-from irn.io.weights import save_weights, start_backbone
+from irn.io.weights import save_weights
 from irn.networks.irnet import IRNet
 from irn.ops.fields import mean_displacement
 from irn.settings import Settings

@@ -2,21 +2,18 @@
 
 import io
 import json
-import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-import torchvision
 from torch import nn
 
 from irn.errors import IrnError
 from irn.grid import FORMAT_VERSION
 from irn.io.files import whole_file
-from irn.networks.backbones import Backbone
+from irn.networks.backbones import Backbone, make_backbone
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
-from irn.settings import BACKBONES
 
 KEYS = ("kind", "backbone", "state_dict", "class_names", "crop_size", "mean_displacement")
 Contents = dict[str, Any]
@@ -71,7 +68,7 @@ def load_irnet(path: Path) -> tuple[IRNet, Contents]:
 
 
 def load_backbone(backbone: Backbone, path: Path) -> None:
-    """Fill a backbone from a torchvision state dict, of any float type, or from a weights file of kind "cam".
+    """Fill a backbone from its published state dict, of any float type, or from a weights file of kind "cam".
 
     Raises IrnError for a file that is neither, or one of another backbone.
     """
@@ -79,23 +76,29 @@ def load_backbone(backbone: Backbone, path: Path) -> None:
     if "state_dict" in contents:
         if "format_version" not in contents:
             raise IrnError(
-                f"{path}: a checkpoint around a state dict; save its entry 'state_dict' alone, with torchvision's names, and give that"
+                f"{path}: a checkpoint around a state dict; save its entry 'state_dict' alone, with its published names, and give that"
             )
         if contents.get("backbone") != backbone.name:
             raise IrnError(
                 f"{path}: the weights are of backbone {contents.get('backbone')}, expected {backbone.name}; set backbone to match"
             )
         contents = {k.removeprefix("backbone."): v for k, v in contents["state_dict"].items() if k.startswith("backbone.")}
+    fill_backbone(backbone, contents, path)
+
+
+def fill_backbone(backbone: Backbone, contents: Contents, source: object) -> None:
+    """Fill a backbone from a state dict with its published names or its own; IrnError, naming `source`, where they do not fit."""
     wanted = backbone.state_dict()
-    chosen = {name: contents[name] for name in wanted if name in contents}
+    renamed = {name if name in wanted else backbone.prefix + name: tensor for name, tensor in contents.items()}
+    chosen = {name: renamed[name] for name in wanted if name in renamed}
     # Old torchvision files lack the counters, which only training from scratch uses.
-    lacking = [name for name in wanted if name not in contents and not name.endswith("num_batches_tracked")]
+    lacking = [name for name in wanted if name not in renamed and not name.endswith("num_batches_tracked")]
     unequal = [name for name, tensor in chosen.items() if tensor.shape != wanted[name].shape]
     # A deeper network holds every name of a shallower one.
-    foreign = [name for name in contents if name.startswith("layer") and name not in wanted]
+    foreign = [name for name in renamed if name not in wanted and not name.removeprefix(backbone.prefix).startswith(backbone.foreign)]
     if lacking or unequal or foreign:
         name = (lacking + unequal + foreign)[0]
-        raise IrnError(f"{path}: not a state dict of torchvision's {backbone.name} (see {name!r}); give one, or set backbone to match")
+        raise IrnError(f"{source}: not a state dict of {backbone.name} (see {name!r}); give one, or set backbone to match")
     backbone.load_state_dict(chosen, strict=False)
 
 
@@ -124,8 +127,10 @@ def _load_own(path: Path, kind: str) -> Contents:
         raise IrnError(f"{path}: {missing[0]!r} is missing from the weights; make the file again")
     if contents["kind"] != kind:
         raise IrnError(f"{path}: weights of kind {contents['kind']!r}, expected {kind!r}; give the file that irn train-{kind} wrote")
-    if contents["backbone"] not in BACKBONES:
-        raise IrnError(f"{path}: unknown backbone {contents['backbone']!r}; known: {', '.join(BACKBONES)}")
+    try:
+        make_backbone(str(contents["backbone"]))
+    except IrnError as error:
+        raise IrnError(f"{path}: {error}") from None
     tensors = contents["state_dict"]
     if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise IrnError(f"{path}: 'state_dict' of the weights is not a dictionary of tensors; make the file again")
@@ -138,25 +143,3 @@ def _fill(path: Path, model: M, contents: Contents) -> M:
     except RuntimeError as error:
         raise IrnError(f"{path}: tensors do not fit the network ({' '.join(str(error).split())[:200]}); make the file again") from None
     return model.eval()
-
-
-def start_backbone(backbone: Backbone, path: Path | None) -> None:
-    """Fill a backbone from a file, or, without one, from torchvision's ImageNet weights, which are downloaded if need be."""
-    if path is not None:
-        load_backbone(backbone, path)
-        return
-    backbone.load_state_dict(imagenet_state_dict(backbone.name), strict=False)
-
-
-def imagenet_state_dict(backbone: str) -> Contents:
-    """torchvision's ImageNet weights, from its download cache or the internet; IrnError where neither has them."""
-    # The weights that the published numbers stand on.
-    weights = torchvision.models.get_model_weights(backbone)["IMAGENET1K_V1"]
-    try:
-        return dict(weights.get_state_dict(progress=sys.stderr.isatty(), check_hash=True))
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:100]
-        raise IrnError(
-            f"ImageNet weights of {backbone}: cannot download {weights.url} ({reason}); run irn download-backbone where there is"
-            " internet access, or give a file with --backbone-weights"
-        ) from None

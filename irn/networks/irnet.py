@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from irn.networks.backbones import Backbone, Trainable, freeze_batch_norm
+from irn.networks.backbones import Trainable, freeze_batch_norm, make_backbone
 
 
 class IRNet(Trainable):
@@ -14,7 +14,7 @@ class IRNet(Trainable):
 
     def __init__(self, backbone: str) -> None:
         super().__init__()
-        self.backbone = Backbone(backbone)
+        self.backbone = make_backbone(backbone)
         self.boundary = BoundaryHead(self.backbone.channels)
         self.displacement = DisplacementHead(self.backbone.channels)
         self.backbone.requires_grad_(False)

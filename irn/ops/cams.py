@@ -7,7 +7,6 @@ import torch
 from torch.nn import functional
 
 from irn.grid import cells, padded
-from irn.networks.backbones import normalise
 from irn.networks.classifier import Classifier
 from irn.ops.resize import rescale
 
@@ -45,7 +44,7 @@ def class_attention_maps(
     if len(classes) == 0:
         return cam, high_res[:, :height, :width]
     for pixels in scaled:
-        image = normalise(pixels)
+        image = model.backbone.normalise(pixels)
         maps = model.class_maps(torch.stack([image, image.flip(-1)]), chosen).float()
         merged = (maps[0] + maps[1].flip(-1))[None]
         cam += functional.interpolate(merged, small, mode="bilinear", align_corners=False)[0]

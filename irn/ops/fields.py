@@ -7,17 +7,17 @@ import torch
 from torch.nn import functional
 
 from irn.grid import cells, padded
-from irn.networks.backbones import normalise
+from irn.networks.backbones import Backbone
 from irn.networks.irnet import IRNet
 
 
-def padded_pair(pixels: torch.Tensor, crop_size: int) -> torch.Tensor:
+def padded_pair(backbone: Backbone, pixels: torch.Tensor, crop_size: int) -> torch.Tensor:
     """(H, W, 3) uint8 to (2, 3, H', W') float32: image and mirror, normalised, each padded at right and bottom with zeros.
 
     A side is padded to the training crop, since group norm averages over the padding too, or, where it is longer, to
     the next multiple of 16.
     """
-    image = normalise(pixels)
+    image = backbone.normalise(pixels)
     height, width = image.shape[1:]
     down, right = (max(crop_size, padded(side)) - side for side in (height, width))
     return functional.pad(torch.stack([image, image.flip(-1)]), (0, right, 0, down))
@@ -38,7 +38,7 @@ def fields(model: IRNet, pixels: torch.Tensor, crop_size: int, mean_displacement
     `boundary` (h, w) float32 probabilities, from the mean logit of image and mirror, and `displacement` (2, h, w)
     float32 in cells, of the image alone, less the mean displacement.
     """
-    levels = model.backbone(padded_pair(pixels, crop_size))
+    levels = model.backbone(padded_pair(model.backbone, pixels, crop_size))
     logits, displacement = model.boundary(levels), model.displacement([level[:1] for level in levels])
     h, w = cells(pixels.shape[0]), cells(pixels.shape[1])
     logits = logits[:, 0, :h, :w].float()
@@ -53,7 +53,7 @@ def mean_displacement(model: IRNet, images: Iterable[np.ndarray], crop_size: int
     for pixels in images:
         pixels = pixels[:crop_size, :crop_size]
         image = torch.zeros(1, 3, crop_size, crop_size, device=device)
-        image[0, :, : pixels.shape[0], : pixels.shape[1]] = normalise(torch.from_numpy(pixels).to(device))
+        image[0, :, : pixels.shape[0], : pixels.shape[1]] = model.backbone.normalise(torch.from_numpy(pixels).to(device))
         means.append(model.displacement(model.backbone(image))[0].double().mean((1, 2)))
     dy, dx = (torch.stack(means).sum(0) / len(means)).tolist()
     return dy, dx

@@ -25,4 +25,4 @@ def classifier_view(
 
 def classifier_losses(batch: Batch, model: Classifier) -> dict[str, torch.Tensor]:
     """Multilabel soft margin loss of the classes present."""
-    return {"loss": functional.multilabel_soft_margin_loss(model(normalised(batch)).float(), batch["target"])}
+    return {"loss": functional.multilabel_soft_margin_loss(model(normalised(batch, model.backbone)).float(), batch["target"])}

