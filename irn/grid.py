@@ -3,7 +3,7 @@
 FORMAT_VERSION = 1  # of caches and weights files
 STRIDE = 4  # pixels a side of a cell, in which fields, walks and pairs are counted
 STEP = 16  # pixels: the networks' sides are multiples of it
-BACKGROUND, UNSURE = 0, 255  # label maps hold 1 + class index between them; ground truth calls 255 void
+UNSURE = 255  # in label maps, where 0 is background and others 1 + class index; ground truth calls it void
 MAX_CLASSES = 254
 
 

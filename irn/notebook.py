@@ -36,10 +36,11 @@ def open_cache(path: str | Path, *more: str | Path) -> CacheReader:
     (120, 160)
     """
     paths = [Path(one) for one in (path, *more)]
+    reader = CacheReader(paths, "cam")  # of any kind, to look at the names
+    held = set(reader.names(reader.ids[0])) if reader.ids else set()
     for kind, arrays in FORMATS.items():
-        reader = CacheReader(paths, kind)
-        if reader.ids and {name for name, spec in arrays.items() if spec.required} <= set(reader.names(reader.ids[0])):
-            return reader
+        if {name for name, spec in arrays.items() if spec.required} <= held:
+            return CacheReader(paths, kind)
     raise IrnError(
         f"{', '.join(map(str, paths))}: no image with the arrays of a cache; expected a file that a stage of this workflow wrote"
     )

@@ -6,6 +6,8 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import PydanticCustomError, core_schema
 
+from irn.grid import STEP
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -32,9 +34,9 @@ def _ascending(values: Any) -> Any:
 
 
 Count = Annotated[int, Field(ge=1), Expected("a whole number of at least 1")]
-CountOrNone = Annotated[int, Field(ge=0), Expected("a whole number of at least 0")]
+CountFromZero = Annotated[int, Field(ge=0), Expected("a whole number of at least 0")]
 Radius = Annotated[int, Field(ge=2), Expected("a whole number of at least 2")]
-Side = Annotated[int, Field(ge=16, multiple_of=16), Expected("a multiple of 16")]
+Side = Annotated[int, Field(ge=STEP, multiple_of=STEP), Expected("a multiple of 16")]
 Share = Annotated[float, Field(ge=0, le=1), Expected("a number from 0 to 1")]
 Positive = Annotated[float, Field(gt=0), Expected("a number above 0")]
 NotNegative = Annotated[float, Field(ge=0), Expected("a number of at least 0")]

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from irn import setting_types as t
 from irn.data import KINDS
+from irn.grid import STRIDE, padded
 from irn.setting_types import Expected, Section, setting, together
 
 TRAINED = ("train_cam", "train_irn")
@@ -24,7 +25,7 @@ class Demo(Section, stages=("make_demo_data",)):
     size: Annotated[int, Field(ge=64, le=1024), Expected("a whole number of pixels from 64 to 1024")] = setting(
         192, "Their long side in pixels, 64 to 1024."
     )
-    seed: t.CountOrNone = setting(0, "Seed of the drawing, apart from that of training.")
+    seed: t.CountFromZero = setting(0, "Seed of the drawing, apart from that of training.")
 
 
 class Dataset(Section, stages=("build_manifest",)):
@@ -118,8 +119,8 @@ class Irn(Training, stages=("train_irn",)):
 
     @model_validator(mode="after")
     def _pairs_fit(self) -> "Irn":
-        if self.crop_size // 4 < 2 * self.radius - 1:
-            least = -(-4 * (2 * self.radius - 1) // 16) * 16
+        if self.crop_size // STRIDE < 2 * self.radius - 1:
+            least = padded(STRIDE * (2 * self.radius - 1))
             raise together(self, "crop_size", f"at least {least} for pairs of radius {self.radius}, or a smaller radius")
         return self
 
@@ -128,7 +129,7 @@ class Walk(Section, stages=("random_walk",)):
     """The random walk."""
 
     beta: t.NotNegative = setting(10.0, "Exponent of the affinities, 0 or more. Higher: boundaries are harder to cross.")
-    steps: t.CountOrNone = setting(256, "Steps of the random walk. More: scores spread farther.")
+    steps: t.CountFromZero = setting(256, "Steps of the random walk. More: scores spread farther.")
     radius: t.Radius = setting(5, "A step leads to cells nearer than this, in cells of 4 pixels.")
 
 
@@ -155,7 +156,9 @@ class Settings(Section):
     """The whole configuration."""
 
     run: t.Name = setting("run", "Name of the run; results are seen in `results/<run>/`. Letters, digits, `_`, `.` and `-`; not `store`.")
-    seed: t.CountOrNone = setting(0, "Seed of training: first values of what starts at random, order of images, crops. 0 or more.", TRAINED)
+    seed: t.CountFromZero = setting(
+        0, "Seed of training: first values of what starts at random, order of images, crops. 0 or more.", TRAINED
+    )
     seeds: t.Seeds = setting(
         None, "List of seeds: the run is made with each of them, and the scores have mean and spread. null for `seed` alone."
     )
@@ -165,7 +168,7 @@ class Settings(Section):
         " combinations have in common is made once. null for none.",
     )
     shards: t.Count = setting(1, "Number of jobs that each per-image stage is split into. Each loads its network once, so tens at most.")
-    gpus: t.CountOrNone = setting(0, "Number of GPUs that a GPU rule asks for; 0 computes on the CPU.")
+    gpus: t.CountFromZero = setting(0, "Number of GPUs that a GPU rule asks for; 0 computes on the CPU.")
     precision: Annotated[str, t.Choice("float32", "bf16")] = setting(
         "float32",
         "Arithmetic of the networks' convolutions: `float32` or `bf16` (bfloat16, for GPUs that have it; other numbers).",

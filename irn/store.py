@@ -62,23 +62,21 @@ class Recipe(NamedTuple):
         return other.files(value(self.settings, self.stage.images).split("+"))
 
 
-def recipes(settings: Settings, looked_at: dict[Any, dict[str, str]] | None = None) -> dict[str, Recipe]:
-    """The stages that a configuration has, in order, by name; `looked_at` saves several of them to look at the same files."""
+def recipes(settings: Settings, looked_at: dict[Any, dict[str, Any]]) -> dict[str, Recipe]:
+    """The stages that a configuration has, in order, by name; `looked_at` saves several of them to look at the same code and files."""
     found: dict[str, Recipe] = {}
-    looked_at = {} if looked_at is None else looked_at
     for stage in STAGES:
         if stage.when(settings):
             reads = {name: found[name] for name in stage.reads.split() if name in found}
             place = (stage.name, settings.dataset, settings.pretrained, settings.cam.external)
             if place not in looked_at:
-                looked_at[place] = dict(_outside(stage, settings))
+                looked_at[place] = {"code": code_fingerprint(stage.name), "files": dict(_outside(stage, settings))}
             record = {
                 "stage": stage.name,
                 "version": stage.version,
-                "code": code_fingerprint(stage.name),
                 "settings": _given(stage, settings),
                 "reads": {name: other.key for name, other in reads.items()},
-                "files": looked_at[place],
+                **looked_at[place],
             }
             found[stage.name] = Recipe(stage, settings, reads, record)
     return found
@@ -114,7 +112,7 @@ class Run:
         self.settings = settings
         self.folder = RESULTS / settings.run
         self.variations = variations(settings)
-        looked_at: dict[Any, dict[str, str]] = {}
+        looked_at: dict[Any, dict[str, Any]] = {}
         self.each = [recipes(variation.settings, looked_at) for variation in self.variations]
         # Of other configurations than its own a run wants the scores, or else the labels.
         self.each[1:] = [with_reads(one.get("evaluate", one["make_labels"])) for one in self.each[1:]]

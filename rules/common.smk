@@ -112,11 +112,11 @@ def options(wildcards, threads):
     stage, settings = recipe.stage, recipe.settings
     words = []
     for row in of_stage(stage.name):
-        given = value(settings, row.key)
+        given = recipe.record["settings"].get(row.key)
         if row.flag and given is not None:
             words += [
                 row.flag,
-                *(given if isinstance(given, tuple) else [given]),
+                *(given if isinstance(given, list) else [given]),
             ]
     if stage.per_image:
         words += [

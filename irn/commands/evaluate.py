@@ -15,7 +15,7 @@ from irn.data.tables import ImageRecord, images_of, read_classes
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
-from irn.io.parallel import default_workers, map_in_order
+from irn.io.parallel import map_images
 from irn.io.progress import progress
 from irn.ops.metrics import SWEEP_THRESHOLDS, CamSweep, InstanceScores, class_iou, confusion_matrix, mean_of_defined
 from irn.settings import Settings
@@ -134,8 +134,7 @@ def _count(split: str, records: Sequence[ImageRecord], sources: Sources, workers
     require_masks(sources.class_masks, records)
     if sources.object_masks and tally.instance:
         require_masks(sources.object_masks, records)
-    workers = default_workers(len(records)) if workers is None else workers
-    counted = map_in_order(partial(_count_image, sources), records, workers, lambda record: record.image_id)
+    counted = map_images(partial(_count_image, sources), records, workers)
     for found in progress(counted, len(records), f"evaluate {split}"):
         tally.merge(found)
     return tally

@@ -6,11 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from irn.config import as_text
-from irn.data.tables import RESERVED_CLASSES
+from irn.data.score_table import MEAN
 from irn.errors import IrnError
 from irn.io.files import whole_file
 
-MEAN = RESERVED_CLASSES[1]
 ROW = ["stage", "split", "metric", "class"]
 
 

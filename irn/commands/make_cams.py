@@ -99,11 +99,8 @@ def _taken_over(
     records: list[ImageRecord], table: ImageClasses, labels: Path, external: Sequence[Path], workers: int | None
 ) -> Iterator[Maps]:
     reader = CacheReader(external, "cam")
-    missing = [record.image_id for record in records if record.image_id not in reader]
-    if missing:
-        more = f" (and {len(missing) - 1} more of {len(records)})" if len(missing) > 1 else ""
-        files = ", ".join(map(str, external))
-        raise IrnError(f"{files}: image {missing[0]!r}{more} is missing; write it there too, or leave its split out of those that are used")
+    remedy = "write it there too, or leave its split out of those that are used"
+    reader.require((record.image_id for record in records), remedy)
     take = partial(_checked_maps, reader=reader, table=table, labels=labels)
     return map_images(take, records, workers)
 

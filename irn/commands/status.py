@@ -16,25 +16,21 @@ def status(configfile: Sequence[Path] = (), config: Sequence[str] = ()) -> None:
     Paths are taken from the folder that the workflow runs in.
     """
     run = Run(read_config(configfile, config))
-    done = [all(map(_exists, recipe.files())) for recipe in run.recipes.values()]
-    print(f"run {run.settings.run}: {sum(done)} of {len(done)} stages are done")
-    for recipe, whole in zip(run.recipes.values(), done, strict=True):
-        there = sum(map(_exists, recipe.files()))
-        state = "done" if whole else f"{there} of {len(recipe.files())}" if there else "to do"
+    states = [(recipe, [Path(file).exists() for file in recipe.files()]) for recipe in run.recipes.values()]
+    print(f"run {run.settings.run}: {sum(all(exist) for _, exist in states)} of {len(states)} stages are done")
+    for recipe, exist in states:
+        there = sum(exist)
+        state = "done" if all(exist) else f"{there} of {len(exist)}" if there else "to do"
         print(f"{recipe.stage.name:16}{state:9}{'' if there else _what_is_new(recipe)}".rstrip())
         given = [f"{key} {as_text(given)}" for key, given in recipe.record.get("settings", {}).items()]
         given += [f"splits {'+'.join(splits_of(recipe.settings))}", f"shards {recipe.settings.shards}"] if recipe.stage.per_image else []
-        for text in (str(recipe.folder), ", ".join([*filter(None, [f"code {recipe.record.get('code', '-')}"]), *given])):
+        for text in (str(recipe.folder), ", ".join([f"code {recipe.record.get('code', '-')}", *given])):
             print(textwrap.indent(textwrap.fill(text, WIDTH), "    "))
     if locked():
         print(
             "The folder is locked: a run is at work here, or one was killed. If none is at work, add --unlock to your snakemake"
             " command once, then run it again; what was whole is kept."
         )
-
-
-def _exists(file: str) -> bool:
-    return Path(file).exists()
 
 
 def _what_is_new(recipe: Recipe) -> str:

@@ -152,13 +152,15 @@ class CacheReader:
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._where
 
-    def require(self, image_ids: Iterable[str]) -> None:
-        """Raise IrnError when an image is in none of the files."""
-        missing = [image_id for image_id in image_ids if image_id not in self._where]
+    def require(self, image_ids: Iterable[str], remedy: str = "") -> None:
+        """Raise IrnError, with a remedy, when an image is in none of the files."""
+        wanted = list(image_ids)
+        missing = [image_id for image_id in wanted if image_id not in self._where]
         if missing:
             files = ", ".join(str(path) for path in self.paths)
-            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-            raise IrnError(f"{files}: image {missing[0]!r}{more} is missing; run the stage that makes this {self.kind} cache for it")
+            more = f" (and {len(missing) - 1} more of {len(wanted)})" if len(missing) > 1 else ""
+            remedy = remedy or f"run the stage that makes this {self.kind} cache for it"
+            raise IrnError(f"{files}: image {missing[0]!r}{more} is missing; {remedy}")
 
     def size(self, image_id: str) -> tuple[int, int]:
         """(height, width) of the original image in pixels."""

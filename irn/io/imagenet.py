@@ -54,7 +54,7 @@ def imagenet_state_dict(backbone: Backbone) -> Contents:
 
 
 def imagenet_weights(name: str) -> Contents:
-    """The same of the backbone of a name."""
+    """The same of the backbone of a name, for a command whose key is not to hold the code of networks: a download stays what it is."""
     return imagenet_state_dict(make_backbone(name))
 
 

@@ -2,6 +2,8 @@
 
 import io
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +13,7 @@ from torch import nn
 from irn.errors import IrnError
 from irn.grid import FORMAT_VERSION
 from irn.io.files import whole_file
-from irn.networks.backbones import Backbone, make_backbone
+from irn.networks.backbones import Backbone
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
 
@@ -57,14 +59,14 @@ def load_classifier(path: Path) -> tuple[Classifier, Contents]:
     contents = _load_own(path, "cam")
     weight = contents["state_dict"].get("classifier.weight")
     # Without this tensor, build a one-class network, so that loading fails with the missing name.
-    model = Classifier(contents["backbone"], len(weight) if weight is not None and weight.ndim else 1)
-    return _fill(path, model, contents), contents
+    classes = len(weight) if weight is not None and weight.ndim else 1
+    return _filled(path, partial(Classifier, classes=classes), contents), contents
 
 
 def load_irnet(path: Path) -> tuple[IRNet, Contents]:
     """IRNet from a weights file of kind "irn", in evaluation mode, and the file's other contents."""
     contents = _load_own(path, "irn")
-    return _fill(path, IRNet(contents["backbone"]), contents), contents
+    return _filled(path, IRNet, contents), contents
 
 
 def load_backbone(backbone: Backbone, path: Path) -> None:
@@ -127,17 +129,18 @@ def _load_own(path: Path, kind: str) -> Contents:
         raise IrnError(f"{path}: {missing[0]!r} is missing from the weights; make the file again")
     if contents["kind"] != kind:
         raise IrnError(f"{path}: weights of kind {contents['kind']!r}, expected {kind!r}; give the file that irn train-{kind} wrote")
-    try:
-        make_backbone(str(contents["backbone"]))
-    except IrnError as error:
-        raise IrnError(f"{path}: {error}") from None
     tensors = contents["state_dict"]
     if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise IrnError(f"{path}: 'state_dict' of the weights is not a dictionary of tensors; make the file again")
     return contents
 
 
-def _fill(path: Path, model: M, contents: Contents) -> M:
+def _filled(path: Path, network: Callable[[str], M], contents: Contents) -> M:
+    """The network of a file's backbone with the file's tensors; IrnError where either does not fit."""
+    try:
+        model = network(str(contents["backbone"]))
+    except IrnError as error:
+        raise IrnError(f"{path}: {error}") from None
     try:
         model.load_state_dict(contents["state_dict"])
     except RuntimeError as error:

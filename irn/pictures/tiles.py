@@ -111,8 +111,7 @@ def _walk_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
     found, groups = np.unique(scene.arrays["walk"]["groups"], return_inverse=True)
     # From 1: colours and outlines leave 0 out.
     shown = _nearest(1 + groups.reshape(scene.arrays["walk"]["groups"].shape), image, scene.record)
-    palette = np.concatenate([[(0, 0, 0)], colours.distinct_colours(len(found))]).astype(np.uint8)
-    pixels = colours.overlay(colours.dimmed(image, 0.85), shown, palette, 0.6)
+    pixels = _coloured(image, shown, len(found))
     return [Tile(f"groups: {len(found)}", colours.painted(pixels, colours.outlines(shown), WHITE))]
 
 
@@ -130,13 +129,17 @@ def _instance_tile(scene: Scene, image: np.ndarray) -> Tile:
     number = np.concatenate([[0], np.cumsum(scores > 0) * (scores > 0)]).astype(int)
     shown = number[pieces]
     dropped = np.where(shown > 0, 0, pieces)
-    palette = np.concatenate([[(0, 0, 0)], colours.distinct_colours(number.max())]).astype(np.uint8)
-    pixels = colours.overlay(colours.dimmed(image, 0.85), shown, palette, 0.6)
-    pixels = colours.painted(pixels, colours.outlines(dropped), GREY)
+    pixels = colours.painted(_coloured(image, shown, number.max()), colours.outlines(dropped), GREY)
     pixels = colours.painted(pixels, colours.outlines(shown), WHITE)
     texts = [(scene.name(int(index)), f"{score:.2f}") for index, score in zip(arrays["instance_class"], scores, strict=True) if score > 0]
     note = " (grey: score 0)" if dropped.any() else ""
     return Tile(f"instances: {len(texts)}{note}", _with_names(pixels, shown, texts))
+
+
+def _coloured(image: np.ndarray, regions: np.ndarray, count: int) -> np.ndarray:
+    """The dimmed image with a colour of its own over each of the regions 1 to `count`."""
+    palette = np.concatenate([[(0, 0, 0)], colours.distinct_colours(count)]).astype(np.uint8)
+    return colours.overlay(colours.dimmed(image, 0.85), regions, palette, 0.6)
 
 
 def _nearest(values: np.ndarray, image: np.ndarray, record: ImageRecord | None = None) -> np.ndarray:
