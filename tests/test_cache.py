@@ -170,7 +170,7 @@ class TestSeveralFiles:
         said = message([path], "cam", "c")
         assert str(path) in said
         assert "'c'" in said
-        with pytest.raises(IrnError, match=r"'c' \(and 1 more\)"):
+        with pytest.raises(IrnError, match=r"'c' \(and 1 more of 3\)"):
             CacheReader([path], "cam").require(["b", "c", "d"])
 
     def test_images_beyond_those_asked_for(self, tmp_path: Path) -> None:
