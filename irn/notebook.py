@@ -99,7 +99,7 @@ def label_image(
 
     Parameters
     ----------
-    image: an RGB image file.
+    image: an image file, RGB, grey or palette.
     classes: zero-based indices of the classes that are in it.
     classifier, irnet: weights files of `irn train-cam` and `irn train-irn`, or imported ones.
     device: `auto`, `cpu` or `cuda`.

@@ -63,6 +63,7 @@ def _caches(kind: str) -> dict[str, Any]:
     return {**_read("F", f"{kind} cache, in one or more files"), "nargs": "+"}
 
 
+_OR_COCO = "in a folder; or an instances file of COCO, or a folder of them"
 _OPTIONS: dict[str, dict[str, Any]] = {
     "manifest": _read("M", "table of the images; for a command that can do without, those of its first cache if not given"),
     "labels": _read("L", "table of the classes in each image"),
@@ -87,8 +88,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "kind": {"choices": tuple(KINDS), "help": "layout of the data set"},
     "root": _read("DIR", "folder of the data set"),
     "labels-csv": _read("CSV", "classes of the images, instead of the data set's own"),
-    "class-masks": _read("DIR", "ground truth, <image_id>.png of 1 + class index, 255 void"),
-    "object-masks": _read("DIR", "ground truth, <image_id>.png of object numbers, 255 void"),
+    "class-masks": _read("PATH", f"ground truth, <image_id>.png of 1 + class index, 255 void, {_OR_COCO}"),
+    "object-masks": _read("PATH", f"ground truth, <image_id>.png of object numbers, 255 void, {_OR_COCO}"),
     "images": {"nargs": "+", "metavar": "ID", "help": "images to draw; some evenly spaced ones if not given"},
     "configurations": _read("JSON", "a list: for each configuration its number, seed, swept values and table of scores"),
     "cam": _read("P", "the release's checkpoint of the CAM network"),

@@ -33,15 +33,18 @@ class Dataset(Section, stages=("build_manifest",)):
 
     kind: Annotated[str, t.Choice(*KINDS)] = setting(
         "voc",
-        "Layout of the data: `demo` (drawn by the workflow), `voc` (a devkit in PASCAL VOC's layout) or `folder` (`images/` and"
-        " `labels.csv`).",
+        "Layout of the data: `demo` (drawn by the workflow), `voc` (a devkit in PASCAL VOC's layout), `coco` (images and"
+        " `annotations/instances_<split>.json`) or `folder` (`images/` and `labels.csv`).",
         flag="",
     )
-    root: t.Path = setting(None, "Folder of the data set, for VOC the one that holds `JPEGImages/`; null for `demo`.", flag="")
+    root: t.Path = setting(
+        None, "Folder of the data set: for VOC the one that holds `JPEGImages/`, for COCO `annotations/`; null for `demo`.", flag=""
+    )
     splits: t.Names = setting(
         None,
-        "Splits to list. VOC layout: names of lists in `ImageSets/Segmentation/`, or paths of lists; an image in several belongs to the"
-        " first. null: `train` and `val` (VOC layout), all (`folder`).",
+        "Splits to list. VOC layout: names of lists in `ImageSets/Segmentation/`, or paths of lists. COCO layout: names of instances"
+        " files, such as `train2014`, or `train` where there is one year alone. An image in several belongs to the first. null: `train` and"
+        " `val` (VOC and COCO layouts), all (`folder`).",
     )
     labels_csv: t.Path = setting(None, "Table of the classes in each image, instead of the data set's own; null for none.", flag="")
     train_split: t.Splits = setting(
@@ -52,15 +55,17 @@ class Dataset(Section, stages=("build_manifest",)):
     )
     class_masks: t.Path = setting(
         None,
-        "Folder of class masks for scoring, `<image_id>.png`: 0 background, 1 + class index, 255 not counted. null: `SegmentationClass/`"
-        " in the data set, if there is one; without masks there are no scores.",
+        "Class masks for scoring: a folder of `<image_id>.png` (0 background, 1 + class index, 255 not counted), an instances file of"
+        " COCO, or a folder of such files. null: `SegmentationClass/` in the data set, `annotations/` in COCO layout, if there is one;"
+        " without masks there are no scores.",
         ("evaluate",),
         flag="",
     )
     object_masks: t.Path = setting(
         None,
-        "Folder of object masks, `<image_id>.png`: 0 none, 255 not counted, any other value one object. null: `SegmentationObject/` in the"
-        " data set, if there is one; without them there is no AP.",
+        "Object masks: a folder of `<image_id>.png` (0 none, 255 not counted, any other value one object), an instances file of COCO, or a"
+        " folder of such files. null: `SegmentationObject/` in the data set, `annotations/` in COCO layout, if there is one; without them"
+        " there is no AP.",
         ("evaluate",),
         flag="",
     )

@@ -60,7 +60,8 @@ STAGES = (
     ),
     Stage(
         "build_manifest", "List the images of a data set and the classes in each.", "kind root out-manifest out-labels labels-csv?",
-        reads="make_demo_data", makes="manifest.csv labels.csv",
+        # An instances file of COCO has half a gigabyte.
+        reads="make_demo_data", makes="manifest.csv labels.csv", memory=(2000, 0),
     ),
     Stage(
         "download_backbone", "Fetch a backbone's ImageNet weights.", "out",

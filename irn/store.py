@@ -186,7 +186,7 @@ def _outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]]:
     """What the stage reads from outside the workflow, by what it is, with a digest of each."""
     dataset, pretrained = settings.dataset, settings.pretrained
     if stage.name == "build_manifest" and dataset.kind != "demo":
-        yield "data set", stat_digest(Path(str(dataset.root)) / name for name in kind(dataset.kind).WATCHED)
+        yield "data set", stat_digest(kind(dataset.kind).watched(Path(str(dataset.root))))
         lists = [name for name in [*(dataset.splits or ()), dataset.labels_csv] if name and Path(name).is_file()]
         if lists:
             yield "lists", stat_digest(map(Path, lists))

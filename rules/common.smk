@@ -95,7 +95,7 @@ def external_cams(wildcards):
 
 
 def ground_truth(wildcards):
-    """The options for folders of masks."""
+    """The options for ground truth."""
     classes, objects = masks(run.recipes[wildcards.key].reads["build_manifest"])
     return f"{optional('--class-masks', [classes])} {optional('--object-masks', filter(None, [objects]))}"
 

@@ -15,7 +15,8 @@ class Rebuild(NamedTuple):
 EDITS = {
     "images": Rebuild("An image added, changed or removed in the data set's folder, whether a list names it or not", ("build_manifest",)),
     "labels": Rebuild(
-        "A label changed: an XML file, `labels.csv`, `classes.txt`, or the table named by `dataset.labels_csv`", ("build_manifest",)
+        "A label changed: an XML file, an instances file of COCO, `labels.csv`, `classes.txt`, or the table named by `dataset.labels_csv`",
+        ("build_manifest",),
     ),
     "lists": Rebuild(
         "A list of images changed: in `ImageSets/Segmentation/`, named by its path in `dataset.splits`, or `splits.csv`",

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -11,6 +12,7 @@ from irn.config import settings_of_options
 from irn.data.tables import ImageClasses, ImageRecord, read_classes, read_manifest
 from irn.data.voc import VOC_CLASSES
 from irn.errors import IrnError
+from irn.io.images import read_image
 
 XML = "<annotation><filename>x</filename>{}</annotation>"
 OBJECT = "<object><name>{}</name><difficult>{}</difficult><part><name>head</name></part></object>"
@@ -331,19 +333,42 @@ def test_folder_parts_that_are_missing(folder: Path) -> None:
 # ---- both
 
 
-@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "LA", "I;16", "1"])
-def test_images_that_are_not_rgb(folder: Path, mode: str) -> None:
-    picture(folder / "images/b.png", mode=mode)
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA"])
+def test_images_that_turn_into_rgb_are_counted(folder: Path, capsys: pytest.CaptureFixture[str], mode: str) -> None:
+    opaque = {"RGBA": (1, 2, 3, 255), "LA": (2, 255)}.get(mode, 2)
+    Image.new(mode, (12, 5), opaque).save(folder / "images/b.png")
+    picture(folder / "images/a.jpg", mode="L")
+    record = build("folder", folder)[0][1]
+    modes = "2 L" if mode == "L" else f"1 L, 1 {mode}"
+    assert capsys.readouterr().out == f"2 of 3 images are not RGB and are turned into it when they are read ({modes})\n"
+    with Image.open(record.path) as file:
+        np.testing.assert_array_equal(read_image(record.path, 5, 12), np.array(file.convert("RGB")))
+
+
+def test_nothing_is_said_of_rgb_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build("folder", folder)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16", "1", "CMYK", "P"])
+def test_images_that_cannot_be_rgb(folder: Path, mode: str) -> None:
+    (folder / "images/b.png").unlink()
+    # The corner is transparent in modes that can say so.
+    Image.new(mode, (12, 5)).save(
+        folder / "images/b.tif" if mode == "CMYK" else folder / "images/b.png", **({"transparency": 0} if mode == "P" else {})
+    )
+    picture(folder / "images/a.jpg", mode="L")
     message = mistake("folder", folder)
-    assert f"b.png: image mode is {mode}, expected RGB (1 of 3 images are not RGB)" in message
-    assert "convert('RGB')" in message
+    assert (
+        f"image mode is {mode} (1 of 3 images cannot be read as RGB); expected 8-bit RGB, grey or palette, no pixel transparent" in message
+    )
+    assert "images/b." in message
 
 
-def test_several_images_that_are_not_rgb(voc: Path) -> None:
-    picture(voc / "JPEGImages/000001.jpg", mode="L")
-    picture(voc / "JPEGImages/b.jpg", mode="CMYK")
-    picture(voc / "JPEGImages/c.jpg", mode="L")
-    assert "000001.jpg: image mode is L, expected RGB (2 of 3 images are not RGB)" in mistake("voc", voc)
+def test_several_images_that_cannot_be_rgb(voc: Path) -> None:
+    for name in ("000001", "b", "c"):
+        picture(voc / f"JPEGImages/{name}.jpg", mode="CMYK")
+    assert "000001.jpg: image mode is CMYK (2 of 3 images cannot be read as RGB)" in mistake("voc", voc)
 
 
 def test_a_file_that_is_no_image(folder: Path) -> None:
@@ -368,7 +393,7 @@ def test_file_types(folder: Path, suffix: str) -> None:
 
 
 def test_a_kind_that_is_not_known(folder: Path) -> None:
-    assert mistake("coco", folder) == "data set kind 'coco' is not known; expected one of demo, voc, folder"
+    assert mistake("lmdb", folder) == "data set kind 'lmdb' is not known; expected one of demo, voc, coco, folder"
 
 
 def test_a_root_that_is_not_there(tmp_path: Path) -> None:

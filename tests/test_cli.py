@@ -402,7 +402,7 @@ class TestMistakes:
         command = ["infer-fields", "--manifest", cam_inputs[1], "--weights", cam_inputs[5], "--out", tmp_path / "f.h5"]
         assert "expected 'irn'" in refused(capsys, tmp_path, *command)
 
-    @pytest.mark.parametrize("mode", ["gone", "text", "cut", "chunk", "L", "RGBA", "size"])
+    @pytest.mark.parametrize("mode", ["gone", "text", "cut", "chunk", "RGBA", "size"])
     def test_an_image_that_cannot_serve(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], cam_inputs: list[object], mode: str
     ) -> None:
@@ -416,7 +416,7 @@ class TestMistakes:
             damaged = content[:last] if mode == "cut" else content[:last] + b"\xa6\x06|\xa4" + content[last + 4 :]
             (tmp_path / "a.png").write_bytes(damaged)
         elif mode != "gone":
-            shape = {"L": (20, 24), "RGBA": (20, 24, 4), "size": (24, 20, 3)}[mode]
+            shape = {"RGBA": (20, 24, 4), "size": (24, 20, 3)}[mode]
             save_png(tmp_path / "a.png", np.zeros(shape, np.uint8))
         options = [*cam_inputs, "--manifest", tmp_path / "manifest.csv"]
         assert str(tmp_path / "a.png") in refused(capsys, tmp_path, "make-cams", *options, "--out", tmp_path / "c.h5")

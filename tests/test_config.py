@@ -129,7 +129,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> Non
             {"ir_labels__background_threshold": 0.5, "ir_labels__foreground_threshold": 0.3},
             "config: ir_labels.background_threshold is 0.5; expected at most the foreground's 0.3",
         ),
-        ({"dataset__kind": "imagenet"}, "config: dataset.kind is 'imagenet'; expected one of demo, voc, folder"),
+        ({"dataset__kind": "imagenet"}, "config: dataset.kind is 'imagenet'; expected one of demo, voc, coco, folder"),
         ({"dataset__kind": "voc"}, "config: dataset.root is null, but dataset.kind 'voc' needs the folder of the data set"),
         ({"dataset__kind": "voc", "dataset__root": "nowhere"}, "config: dataset.root is 'nowhere', which does not exist"),
         (

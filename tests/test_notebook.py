@@ -234,10 +234,10 @@ class TestLabelImage:
         assert len(found["instance_class"]) == 0
 
     def test_mistakes(self, case: Case, tmp_path: Path) -> None:
-        grey = save_png(tmp_path / "grey.png", np.zeros((5, 6), np.uint8))
+        transparent = save_png(tmp_path / "transparent.png", np.zeros((5, 6, 4), np.uint8))
         for changed, message in (
             ({"image": tmp_path / "none.png"}, r"none\.png: no such image"),
-            ({"image": grey}, r"grey\.png: image mode is L, expected RGB"),
+            ({"image": transparent}, r"transparent\.png: image mode is RGBA, expected 8-bit RGB"),
             ({"irnet": case.classifier}, r"cam\.pt: weights of kind 'cam', expected 'irn'"),
             ({"classifier": tmp_path / "w.pt"}, r"w\.pt: no such weights file"),
             ({"changes": {"cam.scales": [0]}}, r"cam\.scales is \[0\]; expected a list of numbers above 0; see irn config"),

@@ -51,11 +51,11 @@ def slow_objects(object_mask, class_mask):
     return found
 
 
-def slow_ap(images, class_index, threshold):
-    """Images as (classes, scores, instance_map, object_mask, class_mask), straight from the protocol."""
+def slow_ap(images, class_index, threshold, found=slow_objects):
+    """Images as (classes, scores, instance_map, *what `found` finds the objects in), straight from the protocol."""
     entries, objects = [], 0
-    for number, (classes, scores, instance_map, object_mask, class_mask) in enumerate(images):
-        truths = [mask for mask, label in slow_objects(object_mask, class_mask) if label == class_index + 1]
+    for number, (classes, scores, instance_map, *truth) in enumerate(images):
+        truths = [mask for mask, label in found(*truth) if label == class_index + 1]
         objects += len(truths)
         for row in (row for row in range(len(classes)) if classes[row] == class_index):
             mask = instance_map == row + 1
@@ -97,8 +97,16 @@ def filled(images, class_count):
     for classes, scores, instance_map, object_mask, class_mask in images:
         ids, labels = object_classes(object_mask, class_mask)
         named = (labels > 0) & (labels < 255)
-        scorer.add(classes, scores, instance_map, object_mask, ids[named], labels[named])
+        scorer.add(classes, scores, instance_map, object_mask == ids[named, None, None], labels[named])
     return scorer
+
+
+def with_overlaps(rng, class_count):
+    """A random image whose objects lie over one another: (classes, scores, instance_map, masks, labels)."""
+    classes, scores, instance_map, object_mask, _ = random_image(rng, class_count)
+    masks = np.array([(object_mask == number) | (rng.random(object_mask.shape) < 0.2) for number in range(int(rng.integers(0, 6)))])
+    masks = masks.reshape(-1, *object_mask.shape)
+    return classes, scores, instance_map, masks, rng.integers(1, class_count + 1, len(masks))
 
 
 def boxes(shape, *corners):
@@ -206,7 +214,8 @@ class TestObjects:
                 for column, object_id in enumerate(ids):
                     mask, truth = instance_map == row + 1, object_mask == object_id
                     expected[row, column] = (mask & truth).sum() / (mask | truth).sum()
-            np.testing.assert_array_equal(pairwise_iou(instance_map, len(classes), object_mask, ids), expected)
+            masks = object_mask == ids[:, None, None]
+            np.testing.assert_array_equal(pairwise_iou(instance_map, len(classes), masks), expected)
 
 
 class TestAveragePrecision:
@@ -217,6 +226,27 @@ class TestAveragePrecision:
         images = [random_image(rng, class_count) for _ in range(int(rng.integers(1, 8)))]
         expected = [[slow_ap(images, index, threshold) for threshold in THRESHOLDS] for index in range(class_count)]
         np.testing.assert_allclose(filled(images, class_count).average_precision(THRESHOLDS), expected, rtol=0, atol=1e-12)
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_twin_on_objects_that_overlap(self, seed):
+        rng = np.random.default_rng(seed)
+        class_count = int(rng.integers(1, 4))
+        images = [with_overlaps(rng, class_count) for _ in range(4)]
+        scorer = InstanceScores(class_count)
+        for image in images:
+            scorer.add(*image)
+        expected = [
+            [slow_ap(images, index, t, lambda *truth: list(zip(*truth, strict=True))) for t in THRESHOLDS] for index in range(class_count)
+        ]
+        np.testing.assert_allclose(scorer.average_precision(THRESHOLDS), expected, rtol=0, atol=1e-12)
+
+    def test_objects_that_overlap_keep_their_whole_masks(self):
+        # A ring around a disc: each prediction is one of them to the pixel, though a label map of the truth could hold only one whole.
+        whole, inner = boxes((1, 8), (0, 1, 0, 8)), boxes((1, 8), (0, 1, 2, 4))
+        scorer = InstanceScores(2)
+        for index, predicted in enumerate((whole, inner)):
+            scorer.add([index], [1.0], predicted, np.stack([whole, inner]) > 0, np.array([1, 2]))
+        assert scorer.average_precision([0.99]).tolist() == [[0.5], [0.5]]
 
     @pytest.mark.parametrize("count", [0, 1])
     @pytest.mark.parametrize("object_value", [0, 1, 255])
@@ -254,7 +284,7 @@ class TestAveragePrecision:
         objects = boxes((1, 12), (0, 1, 0, 8), (0, 1, 8, 12))
         predictions = boxes((1, 12), (0, 1, 0, 4), (0, 1, 4, 10))
         scorer = filled([([0, 0], [1.0, 0.5], predictions, objects, np.minimum(objects, 1))], 1)
-        assert pairwise_iou(predictions, 2, objects, np.array([1, 2])).tolist() == [[0.5, 0], [0.4, 0.25]]
+        assert pairwise_iou(predictions, 2, np.stack([objects == 1, objects == 2])).tolist() == [[0.5, 0], [0.4, 0.25]]
         assert scorer.average_precision([0.25])[0, 0] == pytest.approx(1 / 2)
 
     def test_order_of_equal_scores(self):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from irn.data.masks import read_class_mask, read_objects, require_masks
+from irn.data.masks import Truth, open_truth
 from irn.data.score_table import AP_METRICS, BACKGROUND, Score, ThresholdScore, score_rows, summary, write_scores, write_thresholds
 from irn.data.tables import ImageRecord, images_of, read_classes
 from irn.errors import IrnError
@@ -26,8 +26,8 @@ class Sources(NamedTuple):
 
     cams: CacheReader | None
     label_caches: CacheReader | None
-    class_masks: Path
-    object_masks: Path | None
+    class_masks: Truth
+    object_masks: Truth | None
     class_count: int
     thresholds: Sequence[float]
 
@@ -67,7 +67,8 @@ def evaluate(
 
     Parameters
     ----------
-    class_masks, object_masks: folders with an index PNG `<image_id>.png` for each image, in the sizes of the manifest.
+    class_masks, object_masks: folders with an index PNG `<image_id>.png` for each image, in the sizes of the manifest; or an
+        instances file of COCO, or a folder of such files, named after the splits.
     split: the split to score, or several joined by `+`; by default every split of the manifest. A stage is scored on a split
         when its caches hold images of it, and then they must hold all of them.
     thresholds_out: where the mean IoU of the CAMs at each threshold goes, if anywhere.
@@ -93,7 +94,10 @@ def evaluate(
     for name, records in splits.items():
         # A split is wholly in a cache or not at all.
         held = [reader if records[0].image_id in reader else None for reader in readers]
-        sources = Sources(held[0], held[1], Path(class_masks), object_masks and Path(object_masks), len(names), thresholds)
+        if not any(held):
+            continue
+        truth = _open_truth(class_masks, object_masks if held[1] else None, records, names)
+        sources = Sources(held[0], held[1], *truth, len(names), thresholds)
         tally = _count(name, records, sources, workers)
         scores += _scores(name, tally, names, len(records), cam_threshold)
         if tally.cam:
@@ -125,15 +129,22 @@ def _check_cache(reader: CacheReader, splits: dict[str, list[ImageRecord]], mani
         raise IrnError(f"{files}: holds no image of {manifest}; give the caches that were made from this manifest")
 
 
+def _open_truth(
+    class_masks: Path, object_masks: Path | None, records: Sequence[ImageRecord], names: Sequence[str]
+) -> tuple[Truth, Truth | None]:
+    """Ground truth of classes and of objects for a split; IrnError where it lacks an image, before the long loop."""
+    classes = open_truth(Path(class_masks), records[0].split, names)
+    classes.require(records)
+    if object_masks is None or Path(object_masks) == Path(class_masks):
+        return classes, classes if object_masks else None
+    objects = open_truth(Path(object_masks), records[0].split, names)
+    objects.require(records)
+    return classes, objects
+
+
 def _count(split: str, records: Sequence[ImageRecord], sources: Sources, workers: int | None) -> Tally:
     """One pass over the images of a split."""
     tally = _empty_tally(sources)
-    if not sources.cams and not sources.label_caches:
-        return tally
-    # Before the long loop, so that the mistake shows at once.
-    require_masks(sources.class_masks, records)
-    if sources.object_masks and tally.instance:
-        require_masks(sources.object_masks, records)
     counted = map_images(partial(_count_image, sources), records, workers)
     for found in progress(counted, len(records), f"evaluate {split}"):
         tally.merge(found)
@@ -151,7 +162,7 @@ def _empty_tally(sources: Sources) -> Tally:
 
 def _count_image(sources: Sources, record: ImageRecord) -> Tally:
     tally = _empty_tally(sources)
-    truth = read_class_mask(sources.class_masks, record, sources.class_count)
+    truth = sources.class_masks.class_mask(record)
     if sources.cams and tally.cam:
         arrays = sources.cams.image(record, ("classes", "high_res"))
         tally.cam.add(truth, arrays["classes"], arrays["high_res"])
@@ -160,8 +171,8 @@ def _count_image(sources: Sources, record: ImageRecord) -> Tally:
         arrays = sources.label_caches.image(record, names)
         tally.semantic = confusion_matrix(truth, arrays["semantic"], sources.class_count)
         if sources.object_masks and tally.instance:
-            objects, ids, labels = read_objects(sources.object_masks, record, truth)
-            tally.instance.add(arrays["instance_class"], arrays["instance_score"], arrays["instance_map"], objects, ids, labels)
+            found = sources.object_masks.objects(record, truth)
+            tally.instance.add(arrays["instance_class"], arrays["instance_score"], arrays["instance_map"], *found)
     return tally
 
 

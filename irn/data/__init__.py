@@ -1,7 +1,7 @@
 """Kinds of data sets. Each is a module of this package, and all have one face:
 
-`WATCHED`, the files and folders below the root that say what the data set holds; `CLASS_MASKS` and `OBJECT_MASKS`, its
-folders of ground truth; and `read(root, splits, labels_csv)`, which gives its images and their classes.
+`watched(root)`, the files and folders that say what the data set holds; `CLASS_MASKS` and `OBJECT_MASKS`, where below the
+root its ground truth lies; and `read(root, splits, labels_csv)`, which gives its images and their classes.
 """
 
 from importlib import import_module
@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 # By the name of the kind, the module that reads it. It is imported only when it is needed.
-KINDS = {"demo": "voc", "voc": "voc", "folder": "folder"}
+KINDS = {"demo": "voc", "voc": "voc", "coco": "coco", "folder": "folder"}
 
 
 def kind(name: str) -> ModuleType:
@@ -19,7 +19,7 @@ def kind(name: str) -> ModuleType:
 
 
 def mask_folders(dataset: Any, root: Path) -> tuple[Path | None, Path | None]:
-    """Where ground truth of classes and of objects lies, as the configuration's `dataset` names it or the data set has it."""
+    """Where ground truth of classes and of objects lies, folders or files, as the configuration names it or the data set has it."""
     own = kind(dataset.kind)
     found = []
     for given, name in ((dataset.class_masks, own.CLASS_MASKS), (dataset.object_masks, own.OBJECT_MASKS)):

@@ -12,8 +12,12 @@ from irn.data.listing import IMAGE_SUFFIXES, Listed, find_images, named, read_la
 from irn.data.tables import ImageClasses, check_ids, read_text_table
 from irn.errors import IrnError
 
-WATCHED: tuple[str, ...] = ("images", "labels.csv", "splits.csv")
 CLASS_MASKS, OBJECT_MASKS = "SegmentationClass", "SegmentationObject"
+
+
+def watched(root: Path) -> list[Path]:
+    """The files and folders that say what the data set holds."""
+    return [root / name for name in ("images", "labels.csv", "splits.csv")]
 
 
 def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None) -> tuple[list[Listed], ImageClasses]:

@@ -13,11 +13,12 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 @dataclass(frozen=True)
 class Listed:
-    """An image that the manifest is to hold, before its size is known."""
+    """An image that the manifest is to hold, before it was looked at; `size` is what its annotations say, (height, width)."""
 
     image_id: str
     path: Path
     split: str
+    size: tuple[int, int] | None = None
 
 
 def find_images(folder: Path, wanted: Collection[str] | None = None) -> dict[str, Path]:

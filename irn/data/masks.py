@@ -1,4 +1,4 @@
-"""Ground truth: index PNGs of classes and of objects, one `<image_id>.png` for each image."""
+"""Ground truth: index PNGs of classes and of objects, one `<image_id>.png` for each image, or instances files of COCO."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,43 +6,119 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from irn.data.instances import InstancesFile, instances_file
 from irn.data.tables import ImageRecord
 from irn.errors import IrnError
 from irn.grid import UNSURE
 from irn.ops.metrics import object_classes
 
 
-def require_masks(folder: Path, records: Sequence[ImageRecord]) -> None:
-    """Raise IrnError for the first image without a mask."""
-    for record in records:
-        if not _mask(folder, record).is_file():
-            raise _missing(_mask(folder, record))
+class MaskFolder:
+    """Ground truth in a folder of index PNGs, of classes or of objects."""
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        self.path, self.names = path, names
+
+    def require(self, records: Sequence[ImageRecord]) -> None:
+        """Raise IrnError for the first image without ground truth."""
+        for record in records:
+            if not self._mask(record).is_file():
+                raise _missing(self._mask(record))
+
+    def class_mask(self, record: ImageRecord) -> np.ndarray:
+        """(H, W) integers, 0 background, 1 + class index, 255 void; IrnError for other values."""
+        truth = read_index_png(self._mask(record), record.height, record.width)
+        beyond = truth[(truth > len(self.names)) & (truth != UNSURE)]
+        if beyond.size:
+            raise IrnError(
+                f"{self.path}: the mask of image {record.image_id!r} holds value {beyond[0]}, "
+                f"expected 0 to {len(self.names)} or {UNSURE}; fix the mask or give the labels table of this data set"
+            )
+        return truth
+
+    def objects(self, record: ImageRecord, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(T, H, W) bool masks of the objects of an image, none empty, and (T,) 1 + class index of each by the class mask `truth`."""
+        path = self._mask(record)
+        mask = read_index_png(path, record.height, record.width)
+        ids, labels = object_classes(mask, truth)
+        if (labels == 0).any():
+            raise IrnError(
+                f"{path}: object {ids[labels == 0][0]} lies on background alone in the class mask, "
+                f"expected its class number or {UNSURE} (void) there; fix one of the two masks"
+            )
+        # An object that is void all over is not one to be found.
+        return mask == ids[labels != UNSURE, None, None], labels[labels != UNSURE]
+
+    def _mask(self, record: ImageRecord) -> Path:
+        return self.path / f"{record.image_id}.png"
 
 
-def read_class_mask(folder: Path, record: ImageRecord, class_count: int) -> np.ndarray:
-    """(H, W) integers, 0 background, 1 + class index, 255 void; IrnError for other values."""
-    truth = read_index_png(_mask(folder, record), record.height, record.width)
-    beyond = truth[(truth > class_count) & (truth != UNSURE)]
-    if beyond.size:
-        raise IrnError(
-            f"{folder}: the mask of image {record.image_id!r} holds value {beyond[0]}, "
-            f"expected 0 to {class_count} or {UNSURE}; fix the mask or give the labels table of this data set"
-        )
-    return truth
+class InstanceMasks:
+    """Ground truth in an instances file, whose categories are among the classes `names`.
+
+    Crowds are void, and they are no objects. Where other instances overlap, the class mask shows the smaller one (of equal ones
+    the later in the file), while the masks of objects stay whole. An instance too small to cover a pixel does not count.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        self.path = path
+        self.file = InstancesFile(path)
+        self.labels = np.array([names.index(name) + 1 if name in names else 0 for name in self.file.names])
+        self._last: tuple[str, tuple[np.ndarray, np.ndarray, np.ndarray]] | None = None
+
+    def require(self, records: Sequence[ImageRecord]) -> None:
+        """Raise IrnError for the first image without ground truth, of another size than the manifest's, or with an unknown class."""
+        for record in records:
+            picture = self.file.images.get(record.image_id)
+            if picture is None:
+                raise IrnError(f"{self.path}: no image {record.image_id!r} in it; give the file of split {record.split!r}")
+            if picture.size not in (None, (record.height, record.width)):
+                raise IrnError(
+                    f"{self.path}: image {record.image_id!r} is {picture.size[0]} x {picture.size[1]} pixels, the manifest says "
+                    f"{record.height} x {record.width}; give the file of these images"
+                )
+            unknown = [index for index in self.file.classes(record.image_id) if not self.labels[index]]
+            if unknown:
+                raise IrnError(
+                    f"{self.path}: image {record.image_id!r} has category {self.file.names[unknown[0]]!r}, which is no class of the labels"
+                    " table; give the labels table of this data set, or masks of its classes"
+                )
+
+    def class_mask(self, record: ImageRecord) -> np.ndarray:
+        """(H, W) uint8, 0 background, 1 + class index, 255 void."""
+        masks, labels, crowd = self._read(record)
+        truth = np.zeros((record.height, record.width), np.uint8)
+        for row in np.argsort(-masks.sum((1, 2)), kind="stable"):
+            truth[masks[row]] = labels[row]
+        truth[masks[crowd].any(0)] = UNSURE
+        return truth
+
+    def objects(self, record: ImageRecord, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(T, H, W) bool masks of the objects of an image, none empty, and (T,) 1 + class index of each; `truth` is not needed."""
+        masks, labels, crowd = self._read(record)
+        counted = ~crowd & masks.any((1, 2))
+        return masks[counted], labels[counted]
+
+    def _read(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Masks, labels and crowds of an image; kept until another is read, since both methods want them."""
+        if self._last is None or self._last[0] != record.image_id:
+            masks, index, crowd = self.file.masks(record.image_id, record.height, record.width)
+            self._last = record.image_id, (masks, self.labels[index], crowd)
+        return self._last[1]
 
 
-def read_objects(folder: Path, record: ImageRecord, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The object mask (H, W), the values in it that are objects, and 1 + class index of each by the class mask `truth`."""
-    path = _mask(folder, record)
-    objects = read_index_png(path, record.height, record.width)
-    ids, labels = object_classes(objects, truth)
-    if (labels == 0).any():
-        raise IrnError(
-            f"{path}: object {ids[labels == 0][0]} lies on background alone in the class mask, "
-            f"expected its class number or {UNSURE} (void) there; fix one of the two masks"
-        )
-    # An object that is void all over is not one to be found.
-    return objects, ids[labels != UNSURE], labels[labels != UNSURE]
+# Both have one face.
+Truth = MaskFolder | InstanceMasks
+
+
+def open_truth(path: Path, split: str, names: Sequence[str]) -> Truth:
+    """Ground truth of a split by classes `names`: a folder of index PNGs, an instances file, or a folder of such files.
+
+    Raises IrnError for a folder of instances files without one of the split, and for a file that is not one.
+    """
+    if path.is_dir() and any(path.glob("instances_*.json")):
+        path = instances_file(path, split)
+    return InstanceMasks(path, names) if path.is_file() else MaskFolder(path, names)
 
 
 def read_index_png(path: Path, height: int, width: int) -> np.ndarray:
@@ -67,10 +143,6 @@ def read_index_png(path: Path, height: int, width: int) -> np.ndarray:
             f"{path}: the mask is {mask.shape[0]} x {mask.shape[1]} pixels, the manifest says {height} x {width}; give its own mask"
         )
     return mask
-
-
-def _mask(folder: Path, record: ImageRecord) -> Path:
-    return folder / f"{record.image_id}.png"
 
 
 def _missing(path: Path) -> IrnError:

@@ -20,13 +20,17 @@ from irn.io.progress import progress
 from irn.pictures.colours import voc_palette
 
 IMAGES, ANNOTATIONS, LISTS, NAMES = "JPEGImages", "Annotations", "ImageSets/Segmentation", "classes.txt"
-WATCHED: tuple[str, ...] = (IMAGES, ANNOTATIONS, LISTS, NAMES)
 CLASS_MASKS, OBJECT_MASKS = "SegmentationClass", "SegmentationObject"
 # In the order in which VOC publishes them, which is the order of the indices in its masks.
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
+
+
+def watched(root: Path) -> list[Path]:
+    """The files and folders that say what the data set holds."""
+    return [root / name for name in (IMAGES, ANNOTATIONS, LISTS, NAMES)]
 
 
 def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None) -> tuple[list[Listed], ImageClasses]:

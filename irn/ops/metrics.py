@@ -125,25 +125,22 @@ def object_classes(object_mask: np.ndarray, class_mask: np.ndarray) -> tuple[np.
     return ids, np.where(named.any(1), named.argmax(1) + 1, unnamed)
 
 
-def pairwise_iou(instance_map: np.ndarray, instance_count: int, object_mask: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Mask IoU of every prediction with every object, from one count over pairs of values.
+def pairwise_iou(instance_map: np.ndarray, instance_count: int, objects: np.ndarray) -> np.ndarray:
+    """Mask IoU of every prediction with every object.
 
     Parameters
     ----------
     instance_map: (H, W) integers, 0 none, i = prediction i - 1, at most `instance_count`.
-    object_mask: (H, W) integers; `ids` (T,), ascending, are the values that are objects.
+    objects: (T, H, W) bool, none empty; they may overlap.
 
     Returns
     -------
     (instance_count, T) float64 in [0, 1]. All pixels of a prediction count in its area, those on void too.
     """
-    columns = len(ids) + 1
-    # Column 0 takes the pixels outside all objects.
-    pairs = instance_map.astype(np.int32) * columns + _numbered(object_mask, ids)
-    counts = np.bincount(pairs.ravel(), minlength=(instance_count + 1) * columns).reshape(-1, columns)
-    both = counts[1:, 1:]
-    union = counts[1:].sum(1)[:, None] + counts[:, 1:].sum(0) - both
-    return both / union
+    areas = np.bincount(instance_map.ravel(), minlength=instance_count + 1)
+    counts = [np.bincount(instance_map[mask], minlength=instance_count + 1) for mask in objects]
+    both = np.array(counts, np.int64).reshape(len(objects), instance_count + 1).T
+    return (both / (areas[:, None] + both.sum(0) - both))[1:]
 
 
 def _numbered(object_mask: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -156,7 +153,7 @@ def _numbered(object_mask: np.ndarray, ids: np.ndarray) -> np.ndarray:
 class InstanceScores:
     """Average precision of instance masks by the VOC protocol.
 
-    A prediction is compared with the object of its class and image that it overlaps most (the lowest id on a tie). What is
+    A prediction is compared with the object of its class and image that it overlaps most (the first on a tie). What is
     kept of it is its score, that overlap and that object; these are enough for every overlap threshold.
     """
 
@@ -172,8 +169,7 @@ class InstanceScores:
         classes: np.ndarray,
         scores: np.ndarray,
         instance_map: np.ndarray,
-        object_mask: np.ndarray,
-        ids: np.ndarray,
+        objects: np.ndarray,
         labels: np.ndarray,
     ) -> None:
         """Add an image; the order of images and rows decides between equal scores.
@@ -182,17 +178,16 @@ class InstanceScores:
         ----------
         classes, scores: (N,) zero-based class index and score of each prediction.
         instance_map: (H, W) integers, 0 none, i = prediction i - 1.
-        object_mask: (H, W) integers.
-        ids, labels: (T,) values in it that are objects, ascending, and 1 + class index of each (`object_classes`).
+        objects, labels: (T, H, W) bool masks of the objects, none empty, and (T,) 1 + class index of each.
         """
-        iou = pairwise_iou(instance_map, len(classes), object_mask, ids)
+        iou = pairwise_iou(instance_map, len(classes), objects)
         iou[np.asarray(classes)[:, None] + 1 != labels] = 0
-        best = iou.argmax(1) if len(ids) else np.zeros(len(classes), np.int64)
+        best = iou.argmax(1) if len(labels) else np.zeros(len(classes), np.int64)
         overlap = iou.max(1, initial=0)
         columns = (np.asarray(classes), np.asarray(scores), overlap, self._objects_before + best)
         self._predictions += zip(*(column.tolist() for column in columns), strict=True)
         self._objects += np.bincount(labels - 1, minlength=len(self._objects))
-        self._objects_before += len(ids)
+        self._objects_before += len(labels)
 
     def merge(self, other: "InstanceScores") -> None:
         """Add the images of another, as if they had been added here next."""

@@ -1,0 +1,95 @@
+"""Data sets in the layout of COCO.
+
+Layout: `annotations/instances_<name>.json` for each split, such as `instances_train2014.json`, with the classes and the ground
+truth; images in `<name>/`, `images/<name>/`, `images/` or beside them, where the file's `file_name` finds them.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from irn.data.instances import InstancesFile, instances_file, name_of, with_year
+from irn.data.listing import Listed, named, read_labels_csv, select
+from irn.data.tables import ImageClasses, check_ids
+from irn.errors import IrnError
+
+ANNOTATIONS, IMAGES = "annotations", "images"
+CLASS_MASKS = OBJECT_MASKS = ANNOTATIONS
+
+
+def watched(root: Path) -> list[Path]:
+    """The files and folders that say what the data set holds."""
+    files = sorted((root / ANNOTATIONS).glob("instances_*.json"))
+    tops = [root / IMAGES, *(root / name_of(path) for path in files)]
+    return [*files, *(Path(folder) for top in tops for folder, _, _ in os.walk(top, followlinks=True))]
+
+
+def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None) -> tuple[list[Listed], ImageClasses]:
+    """The images of the splits' instances files, in the files' order, and their classes.
+
+    splits: names of instances files, such as `train2014`, or without their year, where there is one year alone; None means
+        `train` and `val`, as far as they exist. An image in several belongs to the one named first.
+    labels_csv: a table with `image_id` and a 0/1 column for each class, to use instead of the annotations; rows beyond the
+        images listed do no harm.
+
+    Notes
+    -----
+    Classes are all categories, by ascending id. An image has the classes of all its annotations, crowds included: the class is
+    there to be seen, and an image without it would teach the opposite. Images without annotations stay, with no class.
+    """
+    images: dict[str, Listed] = {}
+    classes = ImageClasses([], {})
+    for split, path in _split_files(root / ANNOTATIONS, splits).items():
+        file = InstancesFile(path)
+        if classes.names and classes.names != file.names:
+            raise IrnError(f"{path}: its categories are not those of the split before it; expected the same names in the same order of ids")
+        found = _place(root, file)
+        check_ids(path, pd.Series(list(found), dtype=str))
+        for image_id, image in found.items():
+            if image_id in images and images[image_id].path != image:
+                raise IrnError(
+                    f"{path}: {images[image_id].path} and {image} would both be image {image_id!r}, since an id is a file's name without"
+                    " folder and extension; rename one of the files"
+                )
+        fresh = {image_id: image for image_id, image in found.items() if image_id not in images}
+        if not fresh:
+            raise IrnError(f"{path}: every image of split {split!r} is also in a split named before it; name it first, or leave it out")
+        images |= {image_id: Listed(image_id, image, split, file.images[image_id].size) for image_id, image in fresh.items()}
+        classes = ImageClasses(file.names, classes.present | {image_id: file.classes(image_id) for image_id in fresh})
+    if labels_csv is not None:
+        classes = select(labels_csv, read_labels_csv(labels_csv), list(images))
+    return list(images.values()), classes
+
+
+def _split_files(folder: Path, splits: Sequence[str] | None) -> dict[str, Path]:
+    """The instances file of each split asked for, by the split's name."""
+    if not folder.is_dir():
+        raise IrnError(f"{folder}: no such folder; expected the root of a COCO layout, with instances files in annotations/")
+    if not splits:
+        splits = [name for name in ("train", "val") if with_year(folder, name)]
+        if not splits:
+            known = ", ".join(sorted(map(name_of, folder.glob("instances_*.json"))))
+            have = f"has those of {known}" if known else "has no instances file"
+            raise IrnError(f"{folder}: neither instances_train*.json nor instances_val*.json ({have}); name the splits to use")
+    return {name: instances_file(folder, name) for name in splits}
+
+
+def _place(root: Path, file: InstancesFile) -> dict[str, Path]:
+    """The files of the images, in the folder that holds the first of them."""
+    if not file.images:
+        raise IrnError(f"{file.path}: it lists no image; name another split")
+    names = {image_id: picture.file_name for image_id, picture in file.images.items()}
+    first = next(iter(names.values()))
+    own = name_of(file.path)
+    folders = [root / own, root / IMAGES / own, root / IMAGES, root]
+    folder = next((folder for folder in folders if (folder / first).is_file()), None)
+    if folder is None:
+        folder = next((folder for folder in folders[:-1] if folder.is_dir()), None)
+    if folder is None:
+        raise IrnError(f"{root}: no folder of images; expected {own}/ or images/{own}/ with the images that {file.path.name} names")
+    missing = [name for name in names.values() if not (folder / name).is_file()]
+    if missing:
+        raise IrnError(f"{folder}: no image {named(missing)}, which {file.path.name} names; add the file or take the image out there")
+    return {image_id: folder / name for image_id, name in names.items()}

@@ -1,0 +1,60 @@
+"""Masks as COCO's annotations hold them: polygons, or run lengths, as numbers or compressed to text."""
+
+from typing import Any
+
+import numpy as np
+
+# A coordinate beyond, or one that is no number, would have pycocotools ask for all memory.
+_FARTHEST = 1e6  # pixels
+
+
+def decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
+    """(height, width) bool of a segmentation: polygons, or run lengths, compressed or not; as pycocotools draws them.
+
+    Raises ValueError, with words to put after the annotation's name, for anything else.
+    """
+    if isinstance(segmentation, dict) and {"counts", "size"} <= segmentation.keys():
+        if segmentation["size"] != [height, width]:
+            raise ValueError(f"has a mask of {segmentation['size']} pixels, its image has {[height, width]}; give its own mask")
+        runs = segmentation["counts"]
+        try:
+            lengths = _lengths(runs) if isinstance(runs, str) else np.array(runs, np.int64)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError("has run lengths that cannot be read; give it again") from None
+        if lengths.ndim != 1 or (lengths < 0).any() or lengths.sum() != height * width:
+            raise ValueError(f"has run lengths that do not sum to its {height * width} pixels; give it again")
+        return _filled(lengths, height, width)
+    if not isinstance(segmentation, list) or not segmentation:
+        raise ValueError("has no segmentation, and a box cannot be scored; add it, or make labels without scores (--until make_labels)")
+    from pycocotools import mask as drawing
+
+    try:
+        polygons = [np.array(polygon, np.float64) for polygon in segmentation]
+    except (TypeError, ValueError):
+        polygons = [np.zeros(0)]
+    if not all(p.ndim == 1 and p.size >= 6 and p.size % 2 == 0 and (np.abs(p) < _FARTHEST).all() for p in polygons):
+        raise ValueError("has a polygon that is not a list of numbers x, y, x, y, ... of three points or more; fix it")
+    runs = drawing.merge(drawing.frPyObjects([p.tolist() for p in polygons], height, width))["counts"]
+    return _filled(_lengths(runs.decode()), height, width)
+
+
+def _filled(lengths: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The mask of runs that go down the columns, outside and inside in turn."""
+    return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(width, height).T
+
+
+def _lengths(runs: str) -> np.ndarray:
+    """Run lengths from COCO's text: five bits a character, low ones first, and from the fourth run on differences to the last but one."""
+    codes = np.frombuffer(runs.encode("ascii"), np.uint8).astype(np.int64) - 48
+    if codes.size == 0 or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
+        raise ValueError
+    ends = np.flatnonzero(codes & 32 == 0)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    place = np.arange(len(codes)) - np.repeat(starts, ends - starts + 1)
+    if place.max() > 6:
+        raise ValueError
+    values = np.add.reduceat((codes & 31) << (5 * place), starts)
+    # The highest bit of a number's last character is its sign.
+    values -= np.where(codes[ends] & 16, 1 << (5 * (place[ends] + 1)), 0)
+    values[1::2], values[2::2] = values[1::2].cumsum(), values[2::2].cumsum()
+    return values

@@ -1,0 +1,530 @@
+"""Data sets in COCO's layout: drawings of the demonstration as such a set, to the tables, to ground truth and through the workflow."""
+
+import contextlib
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from helpers import SMALL, refused, rules_to_run, run, snakemake
+from PIL import Image
+from pycocotools import mask as pycoco
+
+from irn.config import read_config
+from irn.data.demo.animals import CLASSES
+from irn.data.demo.scenes import draw_scene
+from irn.data.instances import InstancesFile
+from irn.data.masks import InstanceMasks
+from irn.data.segmentations import decoded
+from irn.data.tables import ImageRecord, read_classes, read_manifest
+from irn.io.cache import CacheWriter
+from irn.store import Run
+
+# As COCO has them: with gaps, in any order, and one that no annotation is of.
+CATEGORIES = [(90, CLASSES[4]), (3, CLASSES[0]), (200, "unicorn"), (18, CLASSES[1]), (19, CLASSES[2]), (22, CLASSES[3])]
+NUMBERS = {name: number for number, name in CATEGORIES}
+NAMES = [*CLASSES, "unicorn"]
+
+
+def polygons(mask: np.ndarray) -> list[list[float]]:
+    """A rectangle around each run of a row."""
+    found = []
+    for y, row in enumerate(mask):
+        ends = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(int), [0]])))
+        found += [[float(value) for value in (x0, y, x1, y, x1, y + 1, x0, y + 1)] for x0, x1 in ends.reshape(-1, 2)]
+    return found
+
+
+def run_lengths(mask: np.ndarray) -> dict[str, Any]:
+    flat = np.concatenate([[False], mask.T.ravel()])
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    return {"size": list(mask.shape), "counts": np.diff(np.concatenate([[0], edges, [mask.size]])).tolist()}
+
+
+def compressed(mask: np.ndarray) -> dict[str, Any]:
+    found = pycoco.encode(np.asfortranarray(mask, np.uint8))
+    return {"size": list(mask.shape), "counts": found["counts"].decode()}
+
+
+FORMS: tuple[Callable[[np.ndarray], Any], ...] = (polygons, run_lengths, compressed)
+
+
+class Coco:
+    """Drawings in the layout of COCO 2014; `write` puts the annotations, which may be edited before, on disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files: dict[str, dict[str, Any]] = {}
+        self.objects: dict[str, np.ndarray] = {}
+        self.labels: dict[str, list[int]] = {}
+        for split, numbers in (("train2014", (581, 9, 25)), ("val2014", (42,))):
+            images, annotations = [], []
+            for number in numbers:
+                scene = draw_scene(np.random.default_rng(number), 64)
+                name = f"COCO_{split}_{number:012d}"
+                self.objects[name], self.labels[name] = scene.objects, [sprite.species + 1 for sprite in scene.sprites]
+                self.picture(f"{split}/{name}.jpg", (scene.rgb * 255).astype(np.uint8))
+                height, width = scene.objects.shape
+                images.append({"id": number, "file_name": f"{name}.jpg", "height": height, "width": width})
+                for row, sprite in enumerate(scene.sprites):
+                    form = FORMS[(number + row) % len(FORMS)]
+                    about = {"image_id": number, "category_id": NUMBERS[CLASSES[sprite.species]], "iscrowd": 0}
+                    annotations.append({"id": 1000 * number + row, **about, "segmentation": form(scene.objects == row + 1)})
+            # In no order.
+            annotations = annotations[::2] + annotations[1::2]
+            categories = [{"id": number, "name": name, "supercategory": "animal"} for number, name in CATEGORIES]
+            self.files[split] = {"info": {}, "images": images, "annotations": annotations, "categories": categories}
+        self.train, self.val = self.files["train2014"], self.files["val2014"]
+        self.write()
+
+    def picture(self, name: str, pixels: np.ndarray) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+        return path
+
+    def write(self) -> None:
+        folder = self.root / "annotations"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for split, file in self.files.items():
+            (folder / f"instances_{split}.json").write_text(json.dumps(file), encoding="utf-8")
+        (folder / "captions_train2014.json").write_text('{"images": [], "annotations": [{"image_id": 9, "caption": "a", "id": 1}]}')
+
+    def add(self, number: int, name: str, segmentation: Any, **more: Any) -> None:
+        """Annotate another object in an image of train."""
+        about = {"image_id": number, "category_id": NUMBERS[name], "iscrowd": 0, "segmentation": segmentation}
+        self.train["annotations"].append({"id": 10**6 + len(self.train["annotations"]), **about, **more})
+        self.write()
+
+    def build(self, *options: object) -> tuple[list[ImageRecord], dict[str, list[int]], list[str]]:
+        """Run the command; what its tables hold."""
+        out = self.root.parent / "tables"
+        tables = ("--out-manifest", out / "m.csv", "--out-labels", out / "l.csv")
+        run("build-manifest", "--kind", "coco", "--root", self.root, *tables, *options)
+        classes = read_classes(out / "l.csv")
+        return read_manifest(out / "m.csv"), classes.present, classes.names
+
+    def truth(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Class mask, and masks and labels of the objects, of an image by its instances file."""
+        split = name.split("_")[1]
+        record = ImageRecord(name, Path(), *self.objects[name].shape, split)
+        truth = InstanceMasks(self.root / f"annotations/instances_{split}.json", NAMES)
+        truth.require([record])
+        return truth.class_mask(record), *truth.objects(record, np.zeros(0))
+
+
+@pytest.fixture
+def coco(tmp_path: Path) -> Coco:
+    return Coco(tmp_path / "coco")
+
+
+def mistake(coco: Coco, capsys: pytest.CaptureFixture[str], *options: object) -> str:
+    """What `irn build-manifest` says of the data set, having written nothing."""
+    tables = ("--out-manifest", coco.root.parent / "m.csv", "--out-labels", coco.root.parent / "l.csv")
+    return refused(capsys, coco.root.parent, "build-manifest", "--kind", "coco", "--root", coco.root, *tables, *options)
+
+
+NINE, BIG = "COCO_train2014_000000000009", "COCO_train2014_000000000581"
+
+
+# ---- the tables
+
+
+def test_splits_without_their_year_are_listed_by_default(coco: Coco) -> None:
+    records, present, names = coco.build()
+    # By ascending category id, and the one without an annotation too.
+    assert names == NAMES
+    assert [(r.image_id, r.split) for r in records] == [
+        (BIG, "train"), (NINE, "train"), ("COCO_train2014_000000000025", "train"), ("COCO_val2014_000000000042", "val"),
+    ]  # fmt: skip
+    for record in records:
+        assert (record.height, record.width) == coco.objects[record.image_id].shape
+        assert record.path.parent.name in ("train2014", "val2014")
+        assert present[record.image_id] == sorted({label - 1 for label in coco.labels[record.image_id]})
+
+
+def test_splits_asked_for_by_their_names(coco: Coco) -> None:
+    assert [r.split for r in coco.build("--splits", "val2014", "train2014")[0]] == ["val2014", *["train2014"] * 3]
+    (coco.root / "annotations/instances_val2014.json").unlink()
+    assert {r.split for r in coco.build()[0]} == {"train"}
+
+
+def test_crowds_count_for_the_classes_of_an_image_and_images_without_annotations_stay(coco: Coco) -> None:
+    coco.train["annotations"] = []
+    coco.add(9, "unicorn", run_lengths(np.ones(coco.objects[NINE].shape, bool)), iscrowd=1)
+    _, present, names = coco.build()
+    assert present[NINE] == [names.index("unicorn")]
+    assert present[BIG] == []
+
+
+@pytest.mark.parametrize("folder", ["images/train2014", "images", "."])
+def test_places_of_the_images(coco: Coco, folder: str) -> None:
+    (coco.root / folder).mkdir(exist_ok=True, parents=True)
+    for path in sorted((coco.root / "train2014").iterdir()):
+        path.rename(coco.root / folder / path.name)
+    (coco.root / "train2014").rmdir()
+    assert {r.path.parent for r in coco.build("--splits", "train")[0]} == {(coco.root / folder).resolve()}
+
+
+def test_file_names_with_folders(coco: Coco) -> None:
+    for image in coco.train["images"]:
+        image["file_name"] = f"train2014/{image['file_name']}"
+    coco.write()
+    assert [r.image_id for r in coco.build("--splits", "train")[0]][1] == NINE
+    (coco.root / "images").mkdir()
+    (coco.root / "train2014").rename(coco.root / "images/train2014")
+    assert coco.build("--splits", "train")[0][1].path == coco.root / f"images/train2014/{NINE}.jpg"
+
+
+def test_an_image_of_two_splits_belongs_to_the_one_named_first(coco: Coco) -> None:
+    coco.files["mini2014"] = {**coco.train, "images": coco.train["images"][:1], "annotations": []}
+    (coco.root / "mini2014").symlink_to("train2014")
+    for image in coco.files["mini2014"]["images"]:
+        image["file_name"] = f"train2014/{Path(image['file_name']).name}"
+    for image in coco.train["images"]:
+        image["file_name"] = f"train2014/{Path(image['file_name']).name}"
+    coco.write()
+    records, present, _ = coco.build("--splits", "mini2014", "train2014")
+    assert [(r.image_id, r.split) for r in records][:2] == [(BIG, "mini2014"), (NINE, "train2014")]
+    assert present[BIG] == []
+
+
+def test_classes_of_a_table_of_ones_own(coco: Coco, tmp_path: Path) -> None:
+    rows = "".join(f"{r.image_id},0,1\n" for r in coco.build()[0])
+    (tmp_path / "own.csv").write_text(f"image_id,cat,dog\n{rows}", encoding="utf-8")
+    _, present, names = coco.build("--labels-csv", tmp_path / "own.csv")
+    assert names == ["cat", "dog"]
+    assert present[NINE] == [1]
+
+
+def test_names_in_any_script_and_a_mark_before_the_text(coco: Coco) -> None:
+    for file in coco.files.values():
+        file["categories"][2]["name"] = "Einhörnchen 🦄"
+    coco.write()
+    for path in (coco.root / "annotations").glob("instances_*.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()), ensure_ascii=False, indent=1), encoding="utf-8-sig")
+    assert coco.build()[2] == [*CLASSES, "Einhörnchen 🦄"]
+    file = InstancesFile(coco.root / "annotations/instances_train2014.json")
+    masks, _, _ = file.masks(NINE, *coco.objects[NINE].shape)
+    assert len(masks) == len(coco.labels[NINE])
+
+
+def test_grey_photographs_are_counted(coco: Coco, capsys: pytest.CaptureFixture[str]) -> None:
+    with Image.open(coco.root / f"train2014/{NINE}.jpg") as picture:
+        grey = np.array(picture.convert("L"))
+    coco.picture(f"train2014/{NINE}.jpg", grey)
+    coco.build()
+    assert capsys.readouterr().out == "1 of 4 images are not RGB and are turned into it when they are read (1 L)\n"
+
+
+# ---- masks
+
+
+def test_every_form_of_a_mask_gives_its_pixels(coco: Coco) -> None:
+    seen = set()
+    for name, objects in coco.objects.items():
+        truth, masks, labels = coco.truth(name)
+        np.testing.assert_array_equal(truth, np.array([0, *coco.labels[name]])[objects])
+        assert len(masks) == len(labels) == objects.max()
+        for mask, label in zip(masks, labels, strict=True):
+            number = objects[mask][0]
+            np.testing.assert_array_equal(mask, objects == number)
+            assert label == coco.labels[name][number - 1]
+    for file in coco.files.values():
+        seen |= {type(a["segmentation"].get("counts") if isinstance(a["segmentation"], dict) else None) for a in file["annotations"]}
+    assert seen == {type(None), list, str}
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # in pycocotools' own decoder
+@pytest.mark.parametrize("seed", range(6))
+def test_masks_are_those_of_pycocotools(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = (int(side) for side in rng.integers(1, 400, 2))
+    # Short and long runs, none, and all.
+    mask = rng.random((height, width)) < rng.choice([0, 0.001, 0.5, 0.999, 1])
+    for form in (run_lengths, compressed):
+        np.testing.assert_array_equal(decoded(form(mask), height, width), mask)
+    drawn = (rng.uniform(-0.2, 1.2, (3, int(rng.integers(3, 9)), 2)) * (width, height)).round(2)
+    outline = [polygon.ravel().tolist() for polygon in drawn]
+    expected = pycoco.decode(pycoco.merge(pycoco.frPyObjects(outline, height, width)))
+    np.testing.assert_array_equal(decoded(outline, height, width), expected)
+
+
+def test_the_smaller_of_two_instances_is_on_top_and_crowds_are_void(coco: Coco) -> None:
+    shape = coco.objects[NINE].shape
+    parts = {name: np.zeros(shape, bool) for name in ("large", "small", "same", "crowd", "speck")}
+    parts["large"][:20, :20] = True
+    parts["small"][5:10, 5:10] = True
+    parts["same"][8:13, 8:13] = True
+    parts["crowd"][18:30, :30] = True
+    coco.train["annotations"] = []
+    coco.add(9, CLASSES[0], compressed(parts["small"]))
+    coco.add(9, "unicorn", run_lengths(parts["crowd"]), iscrowd=1)
+    coco.add(9, CLASSES[1], compressed(parts["large"]))
+    coco.add(9, CLASSES[2], polygons(parts["same"]))
+    coco.add(9, CLASSES[2], [[1.1, 1.1, 1.2, 1.1, 1.2, 1.2]])  # covers no pixel
+    expected = np.zeros(shape, int)
+    for name, value in (("large", 2), ("small", 1), ("same", 3), ("crowd", 255)):
+        expected[parts[name]] = value
+    truth, masks, labels = coco.truth(NINE)
+    np.testing.assert_array_equal(truth, expected)
+    # Objects stay whole.
+    assert labels.tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(masks, [parts["small"], parts["large"], parts["same"]])
+    truth, masks, _ = coco.truth(BIG)
+    assert not truth.any()
+    assert len(masks) == 0
+
+
+# ---- scores
+
+
+class Scored:
+    """Caches of labels and CAMs for the data set, which are its truth moved by a few pixels, and the same truth as PNGs."""
+
+    def __init__(self, coco: Coco) -> None:
+        self.coco, self.folder = coco, coco.root.parent
+        self.records, _, _ = coco.build()
+        self.inputs: list[object] = ["--manifest", self.folder / "tables/m.csv", "--labels", self.folder / "tables/l.csv"]
+        with (
+            CacheWriter(self.folder / "l.h5", "label", {"stage": "x"}) as labels,
+            CacheWriter(self.folder / "c.h5", "cam", {"stage": "x"}) as cams,
+        ):
+            for r in self.records:
+                objects, index = coco.objects[r.image_id], np.array([0, *coco.labels[r.image_id]])
+                for kind, mask in (("classes", index[objects]), ("objects", objects)):
+                    (self.folder / kind).mkdir(exist_ok=True)
+                    Image.fromarray(mask.astype(np.uint8)).save(self.folder / kind / f"{r.image_id}.png")
+                moved = np.roll(objects, 6, 1)
+                about = {"instance_class": index[1:] - 1, "instance_score": np.linspace(1, 0.5, len(index) - 1)}
+                labels.write(r.image_id, r.height, r.width, {"semantic": index[moved], "instance_map": moved, **about})
+                classes = np.unique(index[1:]) - 1
+                maps = (index[moved] == classes[:, None, None] + 1).astype(np.float32)
+                cams.write(r.image_id, r.height, r.width, {"classes": classes, "cam": maps[:, ::4, ::4], "high_res": maps})
+        self.caches: list[object] = ["--label-caches", self.folder / "l.h5", "--cams", self.folder / "c.h5"]
+
+    def scores(self, classes: Path, objects: Path, *options: object) -> list[list[str]]:
+        truth = ("--class-masks", classes, "--object-masks", objects)
+        run("evaluate", *self.inputs, *self.caches, *truth, "--out", self.folder / "s.csv", *options)
+        with open(self.folder / "s.csv", newline="") as file:
+            return list(csv.reader(file))
+
+    def mistake(self, capsys: pytest.CaptureFixture[str], classes: Path, *options: object) -> str:
+        command = ["evaluate", *self.inputs, *self.caches, "--class-masks", classes, "--out", self.folder / "s.csv", *options]
+        return refused(capsys, self.folder, *command)
+
+
+@pytest.fixture
+def scored(coco: Coco) -> Scored:
+    return Scored(coco)
+
+
+def test_scores_against_instances_files_are_those_against_the_same_masks_as_pngs(scored: Scored) -> None:
+    expected = scored.scores(scored.folder / "classes", scored.folder / "objects")
+    assert len({row[4] for row in expected}) > 5
+    annotations = scored.coco.root / "annotations"
+    assert scored.scores(annotations, annotations) == expected
+    assert scored.scores(annotations, annotations, "--workers", 2) == expected
+    assert scored.scores(annotations, scored.folder / "objects") == expected
+    assert scored.scores(scored.folder / "classes", annotations) == expected
+    train = annotations / "instances_train2014.json"
+    assert scored.scores(train, train, "--split", "train") == [row for row in expected if row[1] != "val"]
+
+
+def test_an_object_below_another_is_found_whole(scored: Scored) -> None:
+    """A large animal that is annotated through the small one before it."""
+    objects = scored.coco.objects[NINE]
+    before = scored.scores(scored.coco.root / "annotations", scored.coco.root / "annotations", "--split", "train")
+    scored.coco.add(9, "unicorn", run_lengths(np.roll(objects > 0, 6, 1)))
+    after = scored.scores(scored.coco.root / "annotations", scored.coco.root / "annotations", "--split", "train")
+    assert [row for row in after if row[3] in CLASSES and row[0] == "instance"] == [
+        row for row in before if row[3] in CLASSES and row[0] == "instance"
+    ]
+
+
+def test_mistakes_about_ground_truth(scored: Scored, capsys: pytest.CaptureFixture[str]) -> None:
+    coco, annotations = scored.coco, scored.coco.root / "annotations"
+    train = annotations / "instances_train2014.json"
+    assert "no image 'COCO_val2014_000000000042' in it; give the file of split 'val'" in scored.mistake(capsys, train)
+    assert "holds captions" in scored.mistake(capsys, annotations / "captions_train2014.json")
+    coco.add(9, "unicorn", [])
+    assert f"of image '{NINE}' has no segmentation, and a box cannot be scored" in scored.mistake(capsys, annotations)
+    coco.train["annotations"].pop()
+    for text, said in (
+        ([[1, 2, 3, 4]], "has a polygon that is not a list of numbers"),
+        ([[1, 2, 3, 4, 5, 6, 7]], "has a polygon that is not a list of numbers"),
+        ([[1, 2, 3, 4, 5, float("inf")]], "has a polygon that is not a list of numbers"),
+        (["123456"], "has a polygon that is not a list of numbers"),
+        ({"size": [2, 2], "counts": [4]}, "has a mask of [2, 2] pixels"),
+        ({"size": list(coco.objects[NINE].shape), "counts": [4]}, "run lengths that do not sum"),
+        ({"size": list(coco.objects[NINE].shape), "counts": [-4, 4]}, "run lengths that do not sum"),
+        ({"size": list(coco.objects[NINE].shape), "counts": "04"}, "run lengths that do not sum"),
+        ({"size": list(coco.objects[NINE].shape), "counts": "oooooooooo"}, "run lengths that cannot be read"),
+        ({"size": list(coco.objects[NINE].shape), "counts": "ö"}, "run lengths that cannot be read"),
+        ({"size": list(coco.objects[NINE].shape), "counts": None}, "run lengths that cannot be read"),
+        (7, "has no segmentation"),
+    ):
+        coco.add(9, "unicorn", text)
+        assert said in scored.mistake(capsys, annotations)
+        coco.train["annotations"].pop()
+    for file in coco.files.values():
+        file["categories"] = [*file["categories"], {"id": 7, "name": "dodo"}]
+    coco.add(9, "unicorn", polygons(np.ones((5, 5), bool)), category_id=7)
+    assert "category 'dodo', which is no class of the labels table" in scored.mistake(capsys, annotations)
+    coco.train["annotations"].pop()
+    coco.train["images"][1]["height"] += 1
+    coco.write()
+    assert f"image '{NINE}' is " in scored.mistake(capsys, annotations)
+    (annotations / "instances_train2014.json").unlink()
+    said = scored.mistake(capsys, annotations)
+    assert "annotations: no instances_<split>.json for split 'train' (has captions_train2014.json, instances_val2014.json)" in said
+
+
+# ---- mistakes in the data
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: c.train["annotations"][0].update(image_id=7), "an annotation is of image 7, which is not among the 3 images"),
+        (lambda c: c.train["annotations"][0].update(category_id=7), "an annotation is of category 7, which is not among the 6 categories"),
+        (lambda c: c.train["annotations"][0].pop("category_id"), "holds annotations without image_id or category_id"),
+        (lambda c: c.train["images"][0].update(id=9), "image id 9 stands there 2 times; every id must be unique"),
+        (lambda c: c.train["categories"][0].update(id=3), "category id 3 stands there 2 times"),
+        (lambda c: c.train["categories"][0].update(name=CLASSES[0]), f"class '{CLASSES[0]}' stands there twice"),
+        (lambda c: c.train["categories"][0].update(id="90"), "lacks a whole number as id or a name"),
+        (lambda c: c.train["categories"][0].pop("name"), "lacks a whole number as id or a name"),
+        (lambda c: c.train["images"][0].pop("file_name"), "image 581 has no file_name"),
+        (lambda c: c.train["images"][0].update(file_name="my dog.jpg"), "no image 'my dog.jpg'"),
+        (lambda c: c.train["images"][0].update(height=9), f"{BIG}.jpg: "),
+        (lambda c: c.train["images"].append({"id": 1, "file_name": f"b/{NINE}.png"}), f"{NINE}.jpg and b/{NINE}.png would both be image"),
+        (lambda c: c.train.update(images=[], annotations=[]), "it lists no image"),
+        (lambda c: c.train.update(categories=[], annotations=[]), "no category in it"),
+        (lambda c: c.train.update(images={}), "its images are not a list of objects with an id"),
+        (lambda c: c.train.pop("categories"), "no 'categories' in it; expected an instances file of COCO, with images,"),
+        (lambda c: c.train.pop("annotations"), "no 'annotations' in it"),
+        (lambda c: c.train.update(annotations={}), "not a readable JSON file"),
+        (lambda c: c.val["categories"].pop(), "instances_val2014.json: its categories are not those of the split before it"),
+        (lambda c: c.files.update(train2017=c.train), "instances_train2014.json and instances_train2017.json could both be split 'train'"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_an_instances_file(coco: Coco, capsys: pytest.CaptureFixture[str], change: Callable[[Coco], Any], said: str) -> None:
+    change(coco)
+    coco.write()
+    assert said in mistake(coco, capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not a readable JSON file"),
+        ("[]", "not a readable JSON file"),
+        ("<html>", "not a readable JSON file"),
+        ('{["images"]: []}', "not a readable JSON file"),
+        ('{"images": [], "annotations": [{"image_id": 9, "caption": "a dog"}]}', "holds captions; expected an instances file of COCO"),
+        ("cut", "not a readable JSON file"),
+        (b'{"images": [{"id": 1, "file_name": "\xff"}], "annotations": [], "categories": []}', "not a readable JSON file"),
+    ],
+)
+def test_files_that_are_no_instances_files(coco: Coco, capsys: pytest.CaptureFixture[str], text: str | bytes, said: str) -> None:
+    path = coco.root / "annotations/instances_train2014.json"
+    content = text.encode() if isinstance(text, str) else text
+    path.write_bytes(path.read_bytes()[:-9] if text == "cut" else content)
+    assert said in mistake(coco, capsys)
+
+
+def test_parts_that_are_missing(coco: Coco, capsys: pytest.CaptureFixture[str]) -> None:
+    said = mistake(coco, capsys, "--splits", "test")
+    assert (
+        "no instances_<split>.json for split 'test' (has captions_train2014.json, instances_train2014.json, instances_val2014.json)" in said
+    )
+    assert "every image of split 'train2014' is also in a split named before it" in mistake(coco, capsys, "--splits", "train", "train2014")
+    (coco.root / f"train2014/{NINE}.jpg").unlink()
+    assert f"train2014: no image '{NINE}.jpg', which instances_train2014.json names" in mistake(coco, capsys)
+    shutil.rmtree(coco.root / "train2014")
+    assert "no folder of images; expected train2014/ or images/train2014/" in mistake(coco, capsys)
+    coco.files = {"default": coco.train}
+    coco.write()
+    assert "neither instances_train*.json nor instances_val*.json (has those of default)" in mistake(coco, capsys)
+    shutil.rmtree(coco.root / "annotations")
+    assert "annotations: no such folder; expected the root of a COCO layout" in mistake(coco, capsys)
+
+
+def test_an_id_that_two_folders_share(coco: Coco, capsys: pytest.CaptureFixture[str]) -> None:
+    coco.val["images"][0]["file_name"] = f"{NINE}.jpg"
+    shutil.copy(coco.root / f"train2014/{NINE}.jpg", coco.root / "val2014")
+    coco.write()
+    said = mistake(coco, capsys)
+    assert f"train2014/{NINE}.jpg and {coco.root}/val2014/{NINE}.jpg would both be image '{NINE}'" in said
+
+
+def test_an_id_that_cannot_be(coco: Coco, capsys: pytest.CaptureFixture[str]) -> None:
+    coco.train["images"][0]["file_name"] = "my dog.jpg"
+    (coco.root / f"train2014/{BIG}.jpg").rename(coco.root / "train2014/my dog.jpg")
+    coco.write()
+    assert "image id 'my dog' is not allowed" in mistake(coco, capsys)
+
+
+# ---- the workflow
+
+
+def test_the_workflow_lists_and_scores_it(finished: Path, tmp_path: Path) -> None:
+    """The finished run's data in this layout, with its labels: the scores must be the same."""
+    made = finished / "results/small/make_demo_data/data"
+    names = (made / "classes.txt").read_text().split()
+    root, images, annotations = tmp_path / "coco", [], []
+    (root / "annotations").mkdir(parents=True)
+    shutil.copytree(made / "JPEGImages", root / "images/train2014")
+    for number, image_id in enumerate((made / "ImageSets/Segmentation/train.txt").read_text().split()):
+        objects, classes = (np.array(Image.open(made / f"Segmentation{kind}/{image_id}.png")) for kind in ("Object", "Class"))
+        size = dict(zip(("height", "width"), objects.shape, strict=True))
+        images.append({"id": number, "file_name": f"{image_id}.jpg", **size})
+        for value in range(1, objects.max() + 1):
+            about = {"image_id": number, "category_id": 7 * int(classes[objects == value][0])}
+            annotations.append({**about, "segmentation": FORMS[value % 3](objects == value)})
+    categories = [{"id": 7 * (index + 1), "name": name} for index, name in enumerate(names)]
+    file = root / "annotations/instances_train2014.json"
+    file.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | {"dataset": {"kind": "coco", "root": "coco"}}))
+    old, new = (recipes_in(folder) for folder in (finished, tmp_path))
+    for name, recipe in new.items():
+        if name not in ("build_manifest", "evaluate"):
+            shutil.copytree(finished / old[name].folder, tmp_path / recipe.folder, ignore=shutil.ignore_patterns("key.json"))
+    assert rules_to_run(tmp_path) == {"build_manifest", "evaluate"}
+    result = snakemake(tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    scores = [(folder / "results/small/scores.csv").read_text() for folder in (finished, tmp_path)]
+    assert scores[0] == scores[1]
+    file.write_text(file.read_text() + "\n")
+    assert {"build_manifest", "train_cam", "evaluate"} <= rules_to_run(tmp_path)
+
+
+def test_an_edit_anywhere_in_the_data_set_lists_it_again(coco: Coco, tmp_path: Path) -> None:
+    config = SMALL | {"dataset": {"kind": "coco", "root": str(coco.root)}}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    (coco.root / "images").mkdir()
+    shutil.move(coco.root / "train2014", coco.root / "images/train2014")
+    edits = [
+        lambda: coco.add(9, "unicorn", polygons(np.ones((5, 5), bool))),
+        lambda: coco.picture(f"val2014/{NINE}.png", np.zeros((5, 6, 3), np.uint8)),
+        lambda: coco.picture(f"images/train2014/farm/{NINE}.png", np.zeros((5, 6, 3), np.uint8)),
+        lambda: coco.picture(f"images/train2014/farm/{NINE}.png", np.zeros((5, 7, 3), np.uint8)),
+    ]
+    keys = [recipes_in(tmp_path)["build_manifest"].key]
+    for edit in edits:
+        edit()
+        keys.append(recipes_in(tmp_path)["build_manifest"].key)
+    assert len(set(keys)) == len(keys)
+    (coco.root / "annotations/captions_val2014.json").write_text("{}", encoding="utf-8")
+    assert recipes_in(tmp_path)["build_manifest"].key == keys[-1]
+
+
+def recipes_in(folder: Path) -> dict[str, Any]:
+    with contextlib.chdir(folder):
+        return Run(read_config([Path("small.yaml")])).each[0]
