@@ -23,6 +23,12 @@ include: "rules/results.smk"
 include: "rules/slurm.smk"
 
 
+# What looks wrong in what was made, and the setting to look at; a log holds it too.
+onsuccess:
+    for path, line in notices():
+        print(f"{path}: {line}", file=sys.stderr)
+
+
 rule all:
     default_target: True
     input:

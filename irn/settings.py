@@ -85,15 +85,30 @@ class Training(Section):
     )
     crop_size: t.Side = setting(512, "Side of the training crop in pixels, a multiple of 16. IRNet pads images to it at inference.")
 
+    @property
+    def passes(self) -> tuple[int, int]:
+        """Passes in which the last layer alone learns, and all passes."""
+        return 0, self.epochs
+
 
 class Cam(Training, stages=("train_cam",)):
     """The classifier and its class attention maps."""
 
+    head_epochs: t.CountFromZero = setting(
+        0,
+        "Passes before these in which the last layer alone learns, at its learning rate. The paper has none. With few images some are"
+        " needed: a backbone that learns under a random last layer forgets where in the image things are (Kumar et al., ICLR 2022).",
+    )
     long_side: t.Sides = setting((320, 640), "Range of the image's long side in training, in pixels, drawn anew each time.")
     scales: t.Scales = setting((1.0, 0.5, 1.5, 2.0), "Scales of the image at which maps are made and summed.", ("make_cams",))
     external: t.Names = setting(
         None, "List of external CAM caches, which `make_cams` takes over instead of making its own; null for none.", ("make_cams",), flag=""
     )
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """Passes in which the last layer alone learns, and all passes."""
+        return self.head_epochs, self.head_epochs + self.epochs
 
 
 class IrLabels(Section, stages=("make_ir_labels",)):

@@ -7,6 +7,7 @@ sys.path.insert(0, workflow.basedir)
 
 from irn.config import check_config, of_stage
 from irn.errors import IrnError
+from irn.io.progress import NOTICE
 from irn.settings import value
 from irn.store import STORE, Run, data_root, masks
 from irn.stages import BY_NAME, behind
@@ -138,6 +139,15 @@ def optional(flag, files):
     """An option with its files, or nothing where there are none."""
     words = [quote(str(file)) for file in files]
     return " ".join([flag, *words]) if words else ""
+
+
+def notices():
+    """The lines of the run's logs that say what looks wrong, each with its log."""
+    for recipe in run.recipes.values():
+        for path in sorted(recipe.folder.rglob("*.log")):
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                if line.startswith(NOTICE):
+                    yield path, line
 
 
 conda_env = f"{workflow.basedir}/envs/irn.yaml"

@@ -345,7 +345,7 @@ def irn_command(data: Data, backbone: str, cam: Path, out: Path, *more: object) 
     return [*given, *sizes, "--device", "cpu", "--workers", 0, *more]
 
 
-@pytest.mark.parametrize("name", [LITE, "convnext_tiny", "vit_tiny_patch16_224"])
+@pytest.mark.parametrize("name", CHANNELS)
 def test_every_command_with_networks(tiny: Data, tmp_path: Path, name: str) -> None:
     cam, irn_weights = tmp_path / "cam.pt", tmp_path / "irn.pt"
     listed = ["--manifest", tiny.manifest, "--device", "cpu", "--workers", 0]
@@ -367,28 +367,29 @@ def test_every_command_with_networks(tiny: Data, tmp_path: Path, name: str) -> N
             assert np.isfinite(array).all()
 
 
+@pytest.mark.parametrize("name", CHANNELS)
 def test_what_was_killed_ends_as_if_it_had_not_been(
-    tiny: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     whole, again = tmp_path / "whole", tmp_path / "again"
     for folder in (whole, again):
         folder.mkdir()
 
     def commands(folder: Path) -> dict[str, list[object]]:
-        options = ["--epochs", 3, "--momentum", 0.5]
+        options = ["--epochs", 2, "--momentum", 0.5]
         return {
-            "cam.pt": cam_command(tiny, LITE, folder / "cam.pt", *options),
-            "irn.pt": irn_command(tiny, LITE, whole / "cam.pt", folder / "irn.pt", *options),
+            "cam.pt": cam_command(tiny, name, folder / "cam.pt", *options),
+            "irn.pt": irn_command(tiny, name, whole / "cam.pt", folder / "irn.pt", *options),
         }
 
-    for name, command in commands(whole).items():
+    for file, command in commands(whole).items():
         run(*command)
-        interrupted = commands(again)[name]
+        interrupted = commands(again)[file]
         killed_after(monkeypatch, 1, *interrupted)
-        assert (again / f"{name}.checkpoint").exists()
+        assert (again / f"{file}.checkpoint").exists()
         capsys.readouterr()
         run(*interrupted)
         assert "going on after epoch 1" in capsys.readouterr().err
-        assert same_bytes(tensors(whole / name), tensors(again / name))
+        assert same_bytes(tensors(whole / file), tensors(again / file))
     assert sorted(path.name for path in again.iterdir()) == ["cam.pt", "irn.pt"]
     shutil.rmtree(whole)

@@ -18,7 +18,7 @@ from irn.data.tables import ImageRecord
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.checkpoint import Checkpoint
 from irn.io.images import read_image
-from irn.io.weights import load_classifier, load_irnet
+from irn.io.weights import load_classifier, load_file, load_irnet
 from irn.networks.backbones import make_backbone
 from irn.training.classifier import classifier_view
 from irn.training.irnet import pair_view
@@ -194,6 +194,39 @@ def undisturbed(
     folder = tmp_path_factory.mktemp("undisturbed")
     run(*command(folder))
     return command, folder
+
+
+class TestHeadEpochs:
+    def test_the_last_layer_alone_learns_before_all_do(
+        self, data: Data, cam: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def command(folder: Path) -> list[object]:
+            given = [
+                "--backbone-weights",
+                cam.weights,
+                "--head-epochs",
+                2,
+                "--epochs",
+                1,
+                "--momentum",
+                0.5,
+                "--metrics",
+                folder / "m.jsonl",
+            ]
+            return cam_command(data, folder / "w.pt", *given)
+
+        start = tensors(cam.weights)
+        for folder in ("whole", "again"):
+            (tmp_path / folder).mkdir()
+        killed_after(monkeypatch, 2, *command(tmp_path / "again"))
+        half = load_file(tmp_path / "again" / "w.pt.checkpoint")["model"]
+        assert {name for name, tensor in half.items() if not torch.equal(tensor, start[name])} == {"classifier.weight"}
+        for folder in ("whole", "again"):
+            run(*command(tmp_path / folder))
+        whole = tensors(tmp_path / "whole" / "w.pt")
+        assert not torch.equal(whole["backbone.layer4.1.conv2.weight"], start["backbone.layer4.1.conv2.weight"])
+        assert same_bytes(whole, tensors(tmp_path / "again" / "w.pt"))
+        assert without_speed(tmp_path / "whole" / "m.jsonl")[0]["epochs"] == 3
 
 
 class TestCheckpoints:

@@ -16,7 +16,7 @@ from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
 from irn.io.parallel import map_images
-from irn.io.progress import progress
+from irn.io.progress import notice, progress
 from irn.ops.metrics import SWEEP_THRESHOLDS, CamSweep, InstanceScores, class_iou, confusion_matrix, mean_of_defined
 from irn.settings import Settings
 
@@ -91,6 +91,7 @@ def evaluate(
     thresholds = sorted({*SWEEP_THRESHOLDS, cam_threshold})
     scores: list[Score] = []
     sweep: list[ThresholdScore] = []
+    harm: list[str] = []
     for name, records in splits.items():
         # A split is wholly in a cache or not at all.
         held = [reader if records[0].image_id in reader else None for reader in readers]
@@ -103,11 +104,14 @@ def evaluate(
         if tally.cam:
             means = [mean_of_defined(iou) for iou in class_iou(tally.cam.confusions())]
             sweep += [ThresholdScore(name, threshold, mean) for threshold, mean in zip(thresholds, means, strict=True)]
+            harm += _harm(name, tally.semantic, max(means))
     with ExitStack() as files:
         write_scores(files.enter_context(whole_file(out)), scores)
         if thresholds_out:
             write_thresholds(files.enter_context(whole_file(thresholds_out)), sweep)
     print(summary(scores, sweep, cam_threshold))
+    for line in harm:
+        notice(line)
 
 
 def _check_request(cams: Sequence[Path], label_caches: Sequence[Path], thresholds_out: Path | None) -> None:
@@ -189,3 +193,16 @@ def _scores(split: str, tally: Tally, names: Sequence[str], images: int, cam_thr
         for metric, thresholds in AP_METRICS.items():
             rows += score_rows("instance", split, metric, names, tally.instance.average_precision(thresholds).mean(1), images)
     return rows
+
+
+def _harm(split: str, semantic: np.ndarray | None, best_cam: float) -> list[str]:
+    """What to say where semantic labels, whose confusions are given, score below the CAMs at their best threshold."""
+    if semantic is None or not (reached := mean_of_defined(class_iou(semantic))) < best_cam:
+        return []
+    true, labelled = (1 - semantic.sum(axis)[0] / semantic.sum() for axis in (1, 0))
+    remedy = "raise" if labelled > true else "lower"
+    return [
+        f"{split}: semantic labels ({reached:.3f}) score below the CAMs at their best threshold ({best_cam:.3f}); they call"
+        f" {labelled:.2f} of the pixels foreground, ground truth {true:.2f}: {remedy} labels.semantic_threshold, and look at the"
+        " boundary maps in the panels"
+    ]

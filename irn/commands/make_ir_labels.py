@@ -1,19 +1,23 @@
 """Inter-pixel relation labels from class attention maps, by dense CRF."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from irn.data.tables import ImageRecord, images_of
+from irn.grid import UNSURE
 from irn.io.cache import CacheReader, write_cache
 from irn.io.images import read_image
 from irn.io.parallel import map_images
+from irn.io.progress import notice
 from irn.io.provenance import provenance
 from irn.io.shards import WHOLE, Shard
 from irn.ops.crf import ir_label
 from irn.settings import Settings
+
+MUCH_UNSURE, LITTLE = 0.6, 0.02  # shares of the pixels at which something is said
 
 
 def make_ir_labels(
@@ -25,17 +29,40 @@ def make_ir_labels(
     shard: Shard = WHOLE,
     workers: int | None = None,
 ) -> None:
-    """Write an IR label cache of the images of a split."""
+    """Write an IR label cache of the images of a split, and say how the pixels divide."""
     made_by = provenance("make_ir_labels", settings, split=split)
     records = images_of(manifest, split, shard)
     reader = CacheReader(cams, "cam")
     reader.require(record.image_id for record in records)
     thresholds = (settings.ir_labels.foreground_threshold, settings.ir_labels.background_threshold)
     label = partial(_label, cams=reader, thresholds=thresholds)
-    write_cache(out, "ir_label", made_by, records, map_images(label, records, workers))
+    shares: list[np.ndarray] = []
+    write_cache(out, "ir_label", made_by, records, _counted(map_images(label, records, workers), shares))
+    _say(shares)
 
 
 def _label(record: ImageRecord, cams: CacheReader, thresholds: tuple[float, float]) -> dict[str, np.ndarray]:
     pixels = read_image(record.path, record.height, record.width)
     maps = cams.image(record, ["classes", "high_res"])
     return {"label": ir_label(pixels, maps["high_res"], maps["classes"], *thresholds)}
+
+
+def _counted(made: Iterable[dict[str, np.ndarray]], shares: list[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """Pass labels on, and add the shares of foreground, background and unsure pixels of each to `shares`."""
+    for arrays in made:
+        background, unsure = np.mean(arrays["label"] == 0), np.mean(arrays["label"] == UNSURE)
+        shares.append(np.array([1 - background - unsure, background, unsure]))
+        yield arrays
+
+
+def _say(shares: Sequence[np.ndarray]) -> None:
+    if not shares:
+        return
+    foreground, background, unsure = np.mean(shares, 0)
+    print(f"pixels: {foreground:.2f} foreground, {background:.2f} background, {unsure:.2f} unsure")
+    if unsure > MUCH_UNSURE:
+        notice("most pixels are unsure; lower ir_labels.foreground_threshold or raise ir_labels.background_threshold")
+    if foreground < LITTLE:
+        notice("hardly a pixel is sure foreground; lower ir_labels.foreground_threshold, or look at the CAMs")
+    if background < LITTLE:
+        notice("hardly a pixel is sure background; raise ir_labels.background_threshold, or look at the CAMs")

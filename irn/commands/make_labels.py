@@ -1,6 +1,6 @@
 """Semantic and instance labels from the random walk."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,10 +10,13 @@ from irn.data.tables import ImageRecord
 from irn.errors import IrnError
 from irn.io.cache import CacheReader, write_cache
 from irn.io.parallel import map_images
+from irn.io.progress import notice
 from irn.io.provenance import provenance
 from irn.io.shards import WHOLE, Shard
 from irn.ops.labels import synthesise_labels
 from irn.settings import Labels, Settings
+
+MANY_EMPTY = 0.2  # share of the images, from which on something is said
 
 
 def make_labels(
@@ -34,7 +37,9 @@ def make_labels(
     records = reader.images(manifest, split, shard)
     reader.require(record.image_id for record in records)
     label = partial(_label, walks=reader, settings=settings.labels)
-    write_cache(out, "label", made_by, records, map_images(label, records, workers))
+    shares: list[float] = []
+    write_cache(out, "label", made_by, records, _counted(map_images(label, records, workers), records, reader, shares))
+    _say(shares)
 
 
 def _label(record: ImageRecord, walks: CacheReader, settings: Labels) -> dict[str, np.ndarray]:
@@ -44,3 +49,23 @@ def _label(record: ImageRecord, walks: CacheReader, settings: Labels) -> dict[st
         return synthesise_labels(maps["walk"], maps["walk_class"], *size, *thresholds)
     except IrnError as error:
         raise IrnError(f"image {record.image_id!r}: {error}") from None
+
+
+def _counted(
+    made: Iterable[dict[str, np.ndarray]], records: Sequence[ImageRecord], walks: CacheReader, shares: list[float]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Pass labels on, and add the share of foreground in the semantic label of each image that has a class to `shares`."""
+    for record, arrays in zip(records, made, strict=True):
+        share = float(np.mean(arrays["semantic"] > 0))
+        if share or len(walks.image(record, ["walk_class"])["walk_class"]):
+            shares.append(share)
+        yield arrays
+
+
+def _say(shares: Sequence[float]) -> None:
+    if not shares:
+        return
+    empty = sum(share == 0 for share in shares)
+    print(f"foreground: {np.mean(shares):.2f} of the pixels; {empty} of {len(shares)} images with a class have none")
+    if empty > MANY_EMPTY * len(shares):
+        notice(f"{empty} of {len(shares)} images with a class are all background; look at their CAMs, or lower labels.semantic_threshold")

@@ -1,6 +1,6 @@
 """Spread instance-wise class attention maps over their instances by random walk."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,10 +11,13 @@ from irn.data.tables import ImageRecord
 from irn.io.cache import CacheReader, write_cache
 from irn.io.devices import choose_device
 from irn.io.parallel import map_images
+from irn.io.progress import notice
 from irn.io.provenance import provenance
 from irn.io.shards import WHOLE, Shard
 from irn.ops.walk import walk_instances
 from irn.settings import Settings, Walk
+
+MANY_GROUPS = 12  # in an image on the mean, from which on something is said
 
 
 def random_walk(
@@ -29,7 +32,7 @@ def random_walk(
     precision: str = "float32",
     workers: int | None = None,
 ) -> None:
-    """Write a walk cache of the images of a split of the manifest, or, without one, of the first CAM cache.
+    """Write a walk cache of the images of a split of the manifest, or, without one, of the first CAM cache; say how many groups they have.
 
     `precision` changes nothing: every stage that computes with torch has it, and here no network does.
     Raises IrnError for an image that a cache lacks, and for a split without a manifest.
@@ -42,9 +45,28 @@ def random_walk(
     chosen = choose_device(device)
     walk = partial(_walk, cams=cam_reader, fields=field_reader, settings=settings.walk, device=chosen)
     workers = 0 if workers is None and chosen.type == "cuda" else workers
-    write_cache(out, "walk", made_by, records, map_images(walk, records, workers))
+    groups: list[int] = []
+    write_cache(out, "walk", made_by, records, _counted(map_images(walk, records, workers), groups))
+    _say(groups)
 
 
 def _walk(record: ImageRecord, cams: CacheReader, fields: CacheReader, settings: Walk, device: torch.device) -> dict[str, np.ndarray]:
     maps, field = cams.image(record, ["classes", "cam"]), fields.image(record)
     return walk_instances(maps, field, settings.beta, settings.steps, settings.radius, device)
+
+
+def _counted(made: Iterable[dict[str, np.ndarray]], groups: list[int]) -> Iterator[dict[str, np.ndarray]]:
+    """Pass walks on, and add the number of groups of each image to `groups`."""
+    for arrays in made:
+        groups.append(int(arrays["groups"].max()) + 1)
+        yield arrays
+
+
+def _say(groups: Sequence[int]) -> None:
+    if not groups:
+        return
+    print(f"groups: {np.mean(groups):.1f} an image")
+    if np.mean(groups) > MANY_GROUPS:
+        notice("displacement falls into many small groups; train IRNet longer (irn.epochs) or with smaller batches (irn.batch_size)")
+    if len(groups) > 1 and max(groups) == 1:
+        notice("no image has more than one group, so instances are not told apart; train IRNet longer (irn.epochs)")

@@ -13,7 +13,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Trainable(nn.Module):
-    """A network of which some parts learn."""
+    """A network of which some parts learn; with `head_alone` its backbone does not for now."""
+
+    head_alone = False
 
     def parameter_groups(self, learning_rate: float, head_factor: float) -> list[dict[str, Any]]:
         """What learns, and how fast: a backbone or first head at `learning_rate`, the last at `head_factor` times that."""

@@ -32,7 +32,8 @@ class Classifier(Trainable):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) normalised images to (B, classes) logits."""
-        features = self.backbone(x)[-1]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.head_alone):
+            features = self.backbone(x)[-1]
         return self.classifier(functional.adaptive_avg_pool2d(features, 1)).flatten(1)
 
     def class_maps(self, x: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:

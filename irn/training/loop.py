@@ -56,10 +56,15 @@ def train(
     steps_per_epoch = len(names) // own.batch_size
     if steps_per_epoch == 0:
         raise IrnError(f"--batch-size {own.batch_size}: only {len(names)} images to train on; use a batch size of at most that")
-    steps = own.epochs * steps_per_epoch
+    head_epochs, epochs = own.passes
+    steps = epochs * steps_per_epoch
     optimiser = make_optimiser(model.parameter_groups(own.learning_rate, own.head_factor), settings)
     decay = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: (1 - step / steps) ** POLY_POWER if step < steps else 0.0)
-    schedule = own.model_dump(include=set(Training.model_fields)) | settings.model_dump(include={"momentum", "weight_decay", "seed"})
+    schedule = (
+        own.model_dump(include=set(Training.model_fields))
+        | {"epochs": epochs}
+        | settings.model_dump(include={"momentum", "weight_decay", "seed"})
+    )
     report = Report(steps, schedule, means.device)
     # Convolutions on CPUs are about a fifth faster in this layout.
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -69,6 +74,7 @@ def train(
     batches = _batches(view, names, own, settings.seed, means.workers, first)
     start = first * steps_per_epoch
     for step, samples in enumerate(progress(batches, steps, "training", "step", start), start):
+        model.head_alone = step < head_epochs * steps_per_epoch
         batch = {name: torch.from_numpy(np.stack([s[name] for s in samples])).to(means.device) for name in samples[0]}
         with autocast(means.device, means.precision):
             losses = losses_of(batch)
@@ -108,7 +114,7 @@ def _batches(
     whole = len(names) // own.batch_size * own.batch_size
     places = (
         Place(epoch, int(index))
-        for epoch in range(first, own.epochs)
+        for epoch in range(first, own.passes[1])
         for index in np.random.default_rng([seed, epoch]).permutation(len(names))[:whole]
     )
     samples = map_in_order(view, places, workers, lambda place: names[place.image])
