@@ -1,6 +1,6 @@
 """Inter-pixel relation labels from class attention maps, by dense CRF."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -36,9 +36,7 @@ def make_ir_labels(
     reader.require(record.image_id for record in records)
     thresholds = (settings.ir_labels.foreground_threshold, settings.ir_labels.background_threshold)
     label = partial(_label, cams=reader, thresholds=thresholds)
-    shares: list[np.ndarray] = []
-    write_cache(out, "ir_label", made_by, records, _counted(map_images(label, records, workers), shares))
-    _say(shares)
+    _say(write_cache(out, "ir_label", made_by, records, map_images(label, records, workers), _shares))
 
 
 def _label(record: ImageRecord, cams: CacheReader, thresholds: tuple[float, float]) -> dict[str, np.ndarray]:
@@ -47,15 +45,13 @@ def _label(record: ImageRecord, cams: CacheReader, thresholds: tuple[float, floa
     return {"label": ir_label(pixels, maps["high_res"], maps["classes"], *thresholds)}
 
 
-def _counted(made: Iterable[dict[str, np.ndarray]], shares: list[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    """Pass labels on, and add the shares of foreground, background and unsure pixels of each to `shares`."""
-    for arrays in made:
-        background, unsure = np.mean(arrays["label"] == 0), np.mean(arrays["label"] == UNSURE)
-        shares.append(np.array([1 - background - unsure, background, unsure]))
-        yield arrays
+def _shares(arrays: dict[str, np.ndarray]) -> tuple[float, float, float]:
+    """The shares of foreground, background and unsure pixels."""
+    background, unsure = float(np.mean(arrays["label"] == 0)), float(np.mean(arrays["label"] == UNSURE))
+    return 1 - background - unsure, background, unsure
 
 
-def _say(shares: Sequence[np.ndarray]) -> None:
+def _say(shares: Sequence[tuple[float, float, float]]) -> None:
     if not shares:
         return
     foreground, background, unsure = np.mean(shares, 0)

@@ -1,6 +1,6 @@
 """Semantic and instance labels from the random walk."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -37,9 +37,9 @@ def make_labels(
     records = reader.images(manifest, split, shard)
     reader.require(record.image_id for record in records)
     label = partial(_label, walks=reader, settings=settings.labels)
-    shares: list[float] = []
-    write_cache(out, "label", made_by, records, _counted(map_images(label, records, workers), records, reader, shares))
-    _say(shares)
+    shares = write_cache(out, "label", made_by, records, map_images(label, records, workers), _foreground)
+    # An image without a class is background alone by right.
+    _say([share for record, share in zip(records, shares, strict=True) if share or len(reader.image(record, ["walk_class"])["walk_class"])])
 
 
 def _label(record: ImageRecord, walks: CacheReader, settings: Labels) -> dict[str, np.ndarray]:
@@ -51,15 +51,9 @@ def _label(record: ImageRecord, walks: CacheReader, settings: Labels) -> dict[st
         raise IrnError(f"image {record.image_id!r}: {error}") from None
 
 
-def _counted(
-    made: Iterable[dict[str, np.ndarray]], records: Sequence[ImageRecord], walks: CacheReader, shares: list[float]
-) -> Iterator[dict[str, np.ndarray]]:
-    """Pass labels on, and add the share of foreground in the semantic label of each image that has a class to `shares`."""
-    for record, arrays in zip(records, made, strict=True):
-        share = float(np.mean(arrays["semantic"] > 0))
-        if share or len(walks.image(record, ["walk_class"])["walk_class"]):
-            shares.append(share)
-        yield arrays
+def _foreground(arrays: dict[str, np.ndarray]) -> float:
+    """The share of foreground in a semantic label."""
+    return float(np.mean(arrays["semantic"] > 0))
 
 
 def _say(shares: Sequence[float]) -> None:

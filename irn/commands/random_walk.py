@@ -1,6 +1,6 @@
 """Spread instance-wise class attention maps over their instances by random walk."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -45,9 +45,7 @@ def random_walk(
     chosen = choose_device(device)
     walk = partial(_walk, cams=cam_reader, fields=field_reader, settings=settings.walk, device=chosen)
     workers = 0 if workers is None and chosen.type == "cuda" else workers
-    groups: list[int] = []
-    write_cache(out, "walk", made_by, records, _counted(map_images(walk, records, workers), groups))
-    _say(groups)
+    _say(write_cache(out, "walk", made_by, records, map_images(walk, records, workers), _groups))
 
 
 def _walk(record: ImageRecord, cams: CacheReader, fields: CacheReader, settings: Walk, device: torch.device) -> dict[str, np.ndarray]:
@@ -55,11 +53,9 @@ def _walk(record: ImageRecord, cams: CacheReader, fields: CacheReader, settings:
     return walk_instances(maps, field, settings.beta, settings.steps, settings.radius, device)
 
 
-def _counted(made: Iterable[dict[str, np.ndarray]], groups: list[int]) -> Iterator[dict[str, np.ndarray]]:
-    """Pass walks on, and add the number of groups of each image to `groups`."""
-    for arrays in made:
-        groups.append(int(arrays["groups"].max()) + 1)
-        yield arrays
+def _groups(arrays: dict[str, np.ndarray]) -> int:
+    """The number of groups of an image."""
+    return int(arrays["groups"].max()) + 1
 
 
 def _say(groups: Sequence[int]) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from irn.data.instances import InstancesFile, instances_file, name_of, with_year
-from irn.data.listing import Listed, named, read_labels_csv, select
+from irn.data.instances import InstancesFile, instances_file, name_of, one_id, with_year
+from irn.data.listing import Listed, all_taken, named, read_labels_csv, select
 from irn.data.tables import ImageClasses, check_ids
 from irn.errors import IrnError
 
@@ -49,13 +49,10 @@ def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None) -> t
         check_ids(path, pd.Series(list(found), dtype=str))
         for image_id, image in found.items():
             if image_id in images and images[image_id].path != image:
-                raise IrnError(
-                    f"{path}: {images[image_id].path} and {image} would both be image {image_id!r}, since an id is a file's name without"
-                    " folder and extension; rename one of the files"
-                )
+                raise one_id(path, images[image_id].path, image)
         fresh = {image_id: image for image_id, image in found.items() if image_id not in images}
         if not fresh:
-            raise IrnError(f"{path}: every image of split {split!r} is also in a split named before it; name it first, or leave it out")
+            raise all_taken(path, split)
         images |= {image_id: Listed(image_id, image, split, file.images[image_id].size) for image_id, image in fresh.items()}
         classes = ImageClasses(file.names, classes.present | {image_id: file.classes(image_id) for image_id in fresh})
     if labels_csv is not None:

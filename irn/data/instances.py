@@ -76,10 +76,7 @@ class InstancesFile:
                 raise IrnError(f"{self.path}: image {image['id']!r} has no file_name; expected the path of its file")
             image_id = Path(name).stem
             if image_id in images:
-                raise IrnError(
-                    f"{self.path}: {images[image_id].file_name} and {name} would both be image {image_id!r}, since an id is a file's name"
-                    " without folder and extension; rename one of the files"
-                )
+                raise one_id(self.path, images[image_id].file_name, name)
             known = all(isinstance(side, int) for side in size)
             images[image_id] = Picture(name, size if known else None, int(bounds[row]), int(bounds[row + 1]))  # type: ignore[arg-type]
         return images
@@ -125,6 +122,14 @@ class InstancesFile:
                     where = f"{self.path}: annotation {annotation.get('id')!r} of image {image_id!r}"
                     raise IrnError(f"{where} {error}") from None
         return masks, self.index[chosen], self.crowd[chosen]
+
+
+def one_id(path: Path, one: str | Path, other: str | Path) -> IrnError:
+    """The mistake of two images whose names differ by folder or extension alone."""
+    return IrnError(
+        f"{path}: {one} and {other} would both be image {Path(other).stem!r}, since an id is a file's name without folder and extension;"
+        " rename one of the files"
+    )
 
 
 def instances_file(folder: Path, split: str) -> Path:

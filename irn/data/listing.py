@@ -63,6 +63,11 @@ def refuse_extra_rows(table: Path, rows: Iterable[str], ids: Collection[str], fo
         )
 
 
+def all_taken(path: Path, split: str) -> IrnError:
+    """The mistake of a split, listed in a file, that is left without images, since each belongs to the first split that has it."""
+    return IrnError(f"{path}: every image of split {split!r} is also in a split named before it; name it first, or leave it out")
+
+
 def named(ids: Sequence[str]) -> str:
     """The first id, and how many more there are."""
     return repr(ids[0]) + (f" (and {len(ids) - 1} more)" if len(ids) > 1 else "")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from irn.data.listing import IMAGE_SUFFIXES, Listed, find_images, named, read_labels_csv, select
+from irn.data.listing import IMAGE_SUFFIXES, Listed, all_taken, find_images, named, read_labels_csv, select
 from irn.data.tables import ImageClasses, check_class_names, check_ids
 from irn.errors import IrnError
 from irn.io.progress import progress
@@ -54,7 +54,7 @@ def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None) -> t
     for split, path in _split_lists(root, splits).items():
         ids = _read_list(path)
         if all(image_id in split_of for image_id in ids):
-            raise IrnError(f"{path}: every image of split {split!r} is also in a split named before it; name it first, or leave it out")
+            raise all_taken(path, split)
         for image_id in ids:
             # train_aug holds all of train, and VOC's own scores are over train alone.
             split_of.setdefault(image_id, split)

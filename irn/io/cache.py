@@ -7,7 +7,7 @@ Every array is compressed with gzip, shuffled and carries a Fletcher-32 checksum
 import io
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -65,12 +65,20 @@ class CacheWriter:
 
 
 def write_cache(
-    path: Path, kind: str, provenance: dict[str, Any], records: Sequence[ImageRecord], made: Iterable[dict[str, np.ndarray]]
-) -> None:
-    """Write a cache of some images with what is made of each, in their order, and show the progress."""
+    path: Path,
+    kind: str,
+    provenance: dict[str, Any],
+    records: Sequence[ImageRecord],
+    made: Iterable[dict[str, np.ndarray]],
+    look: Callable[[dict[str, np.ndarray]], Any] = lambda arrays: None,
+) -> list[Any]:
+    """Write a cache of some images with what is made of each, in their order, and show the progress; give look(arrays) of each."""
+    seen = []
     with CacheWriter(path, kind, provenance) as cache:
         for record, arrays in zip(records, progress(made, len(records), provenance["stage"].replace("_", " ")), strict=True):
             cache.write(record.image_id, record.height, record.width, arrays)
+            seen.append(look(arrays))
+    return seen
 
 
 class _Disk(io.FileIO):
