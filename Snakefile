@@ -19,6 +19,7 @@ include: "rules/data.smk"
 include: "rules/cam.smk"
 include: "rules/irn.smk"
 include: "rules/labels.smk"
+include: "rules/networks.smk"
 include: "rules/results.smk"
 include: "rules/slurm.smk"
 

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from irn.data import mask_folders
 from irn.errors import IrnError
 from irn.setting_types import Expected, Section
-from irn.settings import Settings, value
+from irn.settings import GROUND_TRUTH, Settings, value
 
 DEMONSTRATION = Path(__file__).parents[1] / "config.yaml"
 # What says where and how a run is made, not what.
@@ -38,7 +39,7 @@ def table() -> dict[str, Setting]:
 
 def of_stage(stage: str) -> list[Setting]:
     """The settings that a stage gets."""
-    return [row for row in table().values() if stage in row.stages]
+    return [row for row in table().values() if stage.removesuffix(GROUND_TRUTH) in row.stages]
 
 
 def _rows(section: type[Section], prefix: str) -> Iterator[Setting]:
@@ -178,6 +179,11 @@ def _check_together(settings: Settings) -> None:
         )
     if pretrained not in (None, "imagenet") and not Path(pretrained).is_file():
         raise IrnError(f"config: pretrained is {pretrained!r}, which is not a file; expected imagenet, null or the path of a state dict")
+    for network, part in (("mask_rcnn", 1), ("deeplab", 0)):
+        wanted, kind = value(settings, f"{network}.labels"), ("class", "object")[part]
+        if wanted in ("ground_truth", "both") and mask_folders(dataset, Path(dataset.root or ""))[part] is None:
+            where = f"config: {network}.labels is {wanted!r}"
+            raise IrnError(f"{where}, but there are no {kind} masks; set dataset.{kind}_masks to them, or {network}.labels to pseudo")
     for path in external or ():
         if not Path(path).is_file():
             raise IrnError(f"config: cam.external names {path!r}, which is not a file; fix the path of the CAM cache")

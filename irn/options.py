@@ -68,6 +68,26 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "manifest": _read("M", "table of the images; for a command that can do without, those of its first cache if not given"),
     "labels": _read("L", "table of the classes in each image"),
     "weights": _read("W", "weights file of the network that computes, trained or imported"),
+    "trained": {
+        "flag": "weights",
+        "type": Path,
+        "nargs": "+",
+        "metavar": "W",
+        "help": "weights of Mask R-CNN or DeepLab, or those of a classifier and of IRNet",
+    },
+    "new-images": {
+        "flag": "images",
+        "type": Path,
+        "nargs": "+",
+        "metavar": "PATH",
+        "help": "images to segment: files, and folders of them",
+    },
+    "least-score": {
+        "flag": "score",
+        "type": float,
+        "metavar": "S",
+        "help": "least score of an instance, 0 to 1; by default 0.05 in predictions.json and 0.5 in masks and overlays",
+    },
     "backbone-weights": _read("W", "where the backbone starts: a torchvision state dict or a classifier's file; ImageNet's if not given"),
     "from-scratch": {"action": "store_true", "help": "start from random weights, not --backbone-weights, and train every layer"},
     "cams": _caches("CAM"),
@@ -75,13 +95,17 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "fields": _caches("field"),
     "walks": _caches("walk"),
     "label-caches": _caches("label"),
+    "mask-rcnn": _read("DIR", "predictions of Mask R-CNN to score"),
+    "mask-rcnn-gt": _read("DIR", "the same of one that learned from ground truth"),
+    "deeplab": _read("DIR", "predictions of DeepLab to score"),
+    "deeplab-gt": _read("DIR", "the same of one that learned from ground truth"),
     "external": {**_caches("external CAM"), "help": "external CAM caches to check and take over, instead of --weights"},
     "out": _written("FILE", "file to write"),
     "out-manifest": _written("M", "table of the images to write"),
     "out-labels": _written("L", "table of the classes in each image to write"),
     "out-cam": _written("W", "classifier weights to write"),
     "out-irn": _written("W", "IRNet weights to write"),
-    "out-folder": {**_read("DIR", "folder to make"), "dest": "out"},
+    "out-folder": {"flag": "out", **_read("DIR", "folder to make")},
     "metrics": _written("JSONL", "where to write the losses as JSON lines"),
     "thresholds-out": _written("CSV", "table to write of the mIoU of the CAMs at each threshold"),
     "sweep-out": _written("CSV", "table to write with a row for each combination of swept values"),
@@ -116,5 +140,5 @@ def options(names: str) -> list[Option]:
             told["required"] = True
         elif told.get("nargs") == "+":
             told["default"] = ()
-        found.append(Option(f"--{name.rstrip('?').replace('out-folder', 'out')}", told))
+        found.append(Option(f"--{told.pop('flag', name.rstrip('?'))}", told))
     return found

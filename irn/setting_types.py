@@ -91,6 +91,10 @@ class Section(BaseModel):
         return read | {key: str(value) if key in numbers else value for key, value in values.items() if isinstance(value, bool)}
 
 
+# Of a setting that says which stages there are, and is given to none.
+NO_STAGE = ("",)
+
+
 class Given(NamedTuple):
     """The stages that get a setting, and its option where that is not its name."""
 

@@ -13,7 +13,11 @@ from irn.data import KINDS
 from irn.grid import STRIDE, padded
 from irn.setting_types import Expected, Section, setting, together
 
-TRAINED = ("train_cam", "train_irn")
+# Ends the names of stages that learn from it, and are otherwise like those without.
+GROUND_TRUTH = "_gt"
+PAPERS = ("train_cam", "train_irn")
+TRAINED = (*PAPERS, "train_mask_rcnn", "train_deeplab")
+PREDICT = ("predict", "predict_mask_rcnn", "predict_deeplab")
 
 
 class Demo(Section, stages=("make_demo_data",)):
@@ -100,7 +104,7 @@ class Cam(Training, stages=("train_cam",)):
         " needed: a backbone that learns under a random last layer forgets where in the image things are (Kumar et al., ICLR 2022).",
     )
     long_side: t.Sides = setting((320, 640), "Range of the image's long side in training, in pixels, drawn anew each time.")
-    scales: t.Scales = setting((1.0, 0.5, 1.5, 2.0), "Scales of the image at which maps are made and summed.", ("make_cams",))
+    scales: t.Scales = setting((1.0, 0.5, 1.5, 2.0), "Scales of the image at which maps are made and summed.", ("make_cams", "predict"))
     external: t.Names = setting(
         None, "List of external CAM caches, which `make_cams` takes over instead of making its own; null for none.", ("make_cams",), flag=""
     )
@@ -145,7 +149,7 @@ class Irn(Training, stages=("train_irn",)):
         return self
 
 
-class Walk(Section, stages=("random_walk",)):
+class Walk(Section, stages=("random_walk", "predict")):
     """The random walk."""
 
     beta: t.NotNegative = setting(10.0, "Exponent of the affinities, 0 or more. Higher: boundaries are harder to cross.")
@@ -153,17 +157,83 @@ class Walk(Section, stages=("random_walk",)):
     radius: t.Radius = setting(5, "A step leads to cells nearer than this, in cells of 4 pixels.")
 
 
-class Labels(Section, stages=("make_labels",)):
+class Labels(Section, stages=("make_labels", "predict")):
     """Label synthesis."""
 
     semantic_threshold: t.Share = setting(0.25, "Score of background in semantic labels, as a share of the highest score in the image.")
     instance_threshold: t.Share = setting(0.25, "The same in instance labels.")
 
 
+class FinalNetwork(Training):
+    """What the networks at the end have in common: they learn from the labels and segment new images."""
+
+    labels: Annotated[str, t.Choice("none", "pseudo", "ground_truth", "both")] = setting(
+        "none",
+        "What it learns from: `pseudo` (the labels that were made), `ground_truth` (class and object masks, to see what weak labels"
+        " cost), `both` (one network each), or `none` (it is not trained).",
+        t.NO_STAGE,
+        flag="",
+    )
+    momentum: t.Share = setting(0.9, "Momentum of SGD, 0 to 1.")
+    weight_decay: t.NotNegative = setting(1e-4, "Weight decay.")
+    warmup: t.CountFromZero = setting(500, "Steps in which the learning rate rises to its height. Detectron's are 500.")
+    repeat_threshold: t.Share = setting(
+        0.0,
+        "Images of a class that fewer than this share of the images have are seen sqrt(threshold / share) times in a pass, as in LVIS"
+        " (Gupta et al., CVPR 2019; 0.001 there); 0: each once.",
+    )
+
+
+class MaskRcnn(FinalNetwork, stages=("train_mask_rcnn",)):
+    """Mask R-CNN, which learns instances. Where nothing else is said, values are those of the method's author for VOC's photographs."""
+
+    epochs: t.Count = setting(7, "Passes over the training images. 7 are 18,000 steps of 4 of VOC's 10,582.")
+    batch_size: t.Count = setting(4, "Batch size, in images; at most as many as there are to train on.")
+    learning_rate: t.Positive = setting(0.01, "Learning rate of the backbone at its height; it falls as (1 - step / steps)^0.9.")
+    head_factor: t.Positive = setting(1.0, "The learning rate of pyramid and heads, as a multiple of that.")
+    crop_size: t.Side = setting(
+        688, "Side of the training crop in pixels, a multiple of 16, and the long side at which new images are looked at."
+    )
+    long_side: t.Sides = setting((688, 688), "Range of the image's long side in training, in pixels, drawn anew each time.")
+    channels: t.Count = setting(256, "Channels of the pyramid and the heads, 256 in the paper. 64 take a tenth of the time on a CPU.")
+    regions: t.Count = setting(512, "Regions of each image that the heads learn from in a step.")
+    min_score: t.Share = setting(
+        0.0, "Instances above this score are learned from. 0 leaves out those of score 0, as users of the release do."
+    )
+    min_area: t.CountFromZero = setting(0, "Instances of at least so many pixels are learned from.")
+
+
+class DeepLab(FinalNetwork, stages=("train_deeplab",)):
+    """DeepLabV3, which learns a class for each pixel. Values are its paper's for VOC (Chen et al., 2017), if nothing else is said."""
+
+    epochs: t.Count = setting(45, "Passes over the training images. 45 are 30,000 steps of 16 of VOC's 10,582.")
+    batch_size: Annotated[int, Field(ge=2), Expected("a whole number of at least 2")] = setting(
+        16, "Batch size, in images, at least 2; at most as many as there are to train on."
+    )
+    learning_rate: t.Positive = setting(0.007, "Learning rate of the backbone at its height; it falls as (1 - step / steps)^0.9.")
+    head_factor: t.Positive = setting(1.0, "The learning rate of the head, as a multiple of that.")
+    warmup: t.CountFromZero = setting(0, "Steps in which the learning rate rises to its height. The paper has none.")
+    crop_size: t.Side = setting(512, "Side of the training crop in pixels, a multiple of 16.")
+    long_side: t.Sides = setting((256, 1024), "Range of the image's long side in training, in pixels, drawn anew each time.")
+    scales: t.Scales = setting(
+        (1.0,),
+        "Scales of the image, each with its mirror image if there are several, over which predictions are averaged. The paper's are 0.5,"
+        " 0.75, 1, 1.25, 1.5 and 1.75.",
+        ("predict", "predict_deeplab"),
+        flag="deeplab_scales",
+    )
+
+
 class Evaluate(Section, stages=("evaluate",)):
     """Scores."""
 
     cam_threshold: t.Share = setting(0.15, "Score of background in the CAMs' segmentation that is scored, 0 to 1.")
+
+
+class Predict(Section, stages=("predict",)):
+    """Segmentation of new images by a classifier and IRNet."""
+
+    class_score: t.Share = setting(0.5, "Least probability by the classifier of a class that an image is taken to have, 0 to 1.")
 
 
 class Show(Section, stages=("show",)):
@@ -192,7 +262,7 @@ class Settings(Section):
     precision: Annotated[str, t.Choice("float32", "bf16")] = setting(
         "float32",
         "Arithmetic of the networks' convolutions: `float32` or `bf16` (bfloat16, for GPUs that have it; other numbers).",
-        (*TRAINED, "make_cams", "infer_fields"),
+        (*TRAINED, "make_cams", "infer_fields", *PREDICT),
     )
     dataset: Dataset = Dataset()
     backbone: t.Network = setting(
@@ -217,16 +287,25 @@ class Settings(Section):
         1e-4,
         "Momentum of SGD, 0 to 1, for both networks. The published numbers were made with 1e-4; 0.9 at the same learning rate is another"
         " method (docs/method.md says why).",
-        TRAINED,
+        PAPERS,
     )
-    weight_decay: t.NotNegative = setting(1e-4, "Weight decay of SGD for both networks.", TRAINED)
+    weight_decay: t.NotNegative = setting(1e-4, "Weight decay for both networks.", PAPERS)
     cam: Cam = Cam()
     ir_labels: IrLabels = IrLabels()
     irn: Irn = Irn()
     walk: Walk = Walk()
     labels: Labels = Labels()
+    mask_rcnn: MaskRcnn = MaskRcnn()
+    deeplab: DeepLab = DeepLab()
     evaluate: Evaluate = Evaluate()
+    predict: Predict = Predict()
     show: Show = Show()
+
+    @property
+    def unseen_split(self) -> str:
+        """The splits to score that no network learns from, joined by `+`; all to score where there is none."""
+        scored, seen = (splits.split("+") for splits in (self.dataset.eval_split, self.dataset.train_split))
+        return "+".join([split for split in scored if split not in seen] or scored)
 
 
 def value(settings: Settings, key: str) -> Any:

@@ -4,12 +4,17 @@ Rules, keys, the command line, `irn status` and the tables in docs/ are made fro
 irn/commands/<name>.py holds a function of the same name, and a stage's rule has its name too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from irn.data import has_ground_truth
 from irn.options import Option, options
-from irn.settings import Settings
+from irn.settings import GROUND_TRUTH, Settings, value
+
+# The networks at the end, and all that are trained of them, by ground truth too.
+NAMES = {"mask_rcnn": "Mask R-CNN", "deeplab": "DeepLab"}
+PREDICTED = tuple(f"{name}{suffix}" for name in NAMES for suffix in ("", GROUND_TRUTH))
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Stage(Command):
     A stage has files of its own in the store, or, when it makes a cache `per_image`, one for each split and shard. One that
     reads such caches as a whole wants those of the splits that its setting `images` names. `memory` is MB for all its cores
     together, and for each core. `version` is part of its key: raise it when an edit outside of the modules that compute
-    changes what it makes.
+    changes what it makes. A stage of another name than its command's says which it `runs`.
     """
 
     reads: str = ""
@@ -51,6 +56,34 @@ class Stage(Command):
     minutes: int = 20
     gpu: bool = False
     version: int = 1
+    runs: str = ""
+
+    @property
+    def command(self) -> str:
+        """The name of its command."""
+        return self.runs or self.name
+
+
+def _final_networks() -> Iterator[Stage]:
+    """The networks at the end: trained on the labels or on ground truth, and what they predict of images that they have not seen."""
+    for network, masks in (("mask_rcnn", "class-masks? object-masks?"), ("deeplab", "class-masks?")):
+        for suffix, taught_by, reads in (("", "pseudo", "make_labels"), (GROUND_TRUTH, "ground_truth", "")):
+            when = partial(_learns, network=network, taught_by=taught_by)
+            name = f"train_{network}{suffix}"
+            yield Stage(
+                name, f"Train {NAMES[network]} on the labels that were made, or on ground truth.",
+                f"manifest labels label-caches? {masks} out split? backbone-weights? from-scratch metrics? device workers?",
+                reads=f"build_manifest {reads} download_backbone", makes="weights.pt", images="dataset.train_split",
+                when=when, cores=16, memory=(16000, 0), minutes=480, gpu=True, runs=f"train_{network}",
+            )  # fmt: skip
+            yield Stage(
+                f"predict_{network}{suffix}", "Segment new images.", "manifest", reads=f"build_manifest {name}", makes="predictions",
+                images="unseen_split", when=when, cores=16, memory=(16000, 0), minutes=240, gpu=True, runs="predict",
+            )  # fmt: skip
+
+
+def _learns(settings: Settings, network: str, taught_by: str) -> bool:
+    return value(settings, f"{network}.labels") in (taught_by, "both")
 
 
 STAGES = (
@@ -103,10 +136,13 @@ STAGES = (
         "make_labels", "Make semantic and instance labels from the walk.", "manifest? walks out split? shard workers?",
         reads="build_manifest random_walk", per_image=True, cores=16, memory=(1000, 500), minutes=120,
     ),
+    *_final_networks(),
     Stage(
         "evaluate", "Score CAMs and labels against ground truth.",
-        "manifest labels cams? label-caches? class-masks object-masks? out thresholds-out? split? workers?",
-        reads="build_manifest make_cams make_labels", makes="scores.csv thresholds.csv", images="dataset.eval_split",
+        "manifest labels cams? label-caches? mask-rcnn? mask-rcnn-gt? deeplab? deeplab-gt? class-masks object-masks? out thresholds-out?"
+        " split? workers?",
+        reads=f"build_manifest make_cams make_labels {' '.join(f'predict_{name}' for name in PREDICTED)}",
+        makes="scores.csv thresholds.csv", images="dataset.eval_split",
         when=lambda settings: has_ground_truth(settings.dataset), cores=16, memory=(1000, 300), minutes=60,
     ),
     Stage(
@@ -125,13 +161,22 @@ GATHER_SCORES = Stage(
 
 OTHERS = (
     Command("import_weights", "Import the published release's checkpoints.", "cam irn out-cam out-irn"),
+    Command(
+        "predict",
+        "Segment new images by a trained network.",
+        "trained new-images? manifest? split? out-folder least-score? device workers?",
+    ),
     Command("config", "Print every setting with its meaning, as YAML to edit and give back.", "configfile? json-schema"),
     Command("status", "Say of every stage what there is, and what differs from what was made before.", "configfile? config?"),
     Command("free_store", "List what no run and no given configuration refers to in the store, and remove it.", "configfile? delete"),
 )
 
 BY_NAME = {stage.name: stage for stage in (*STAGES, GATHER_SCORES)}
-COMMANDS: dict[str, Command] = {command.name: command for command in (*STAGES, GATHER_SCORES, *OTHERS)}
+COMMANDS: dict[str, Command] = {
+    command.name: command
+    for command in (*STAGES, GATHER_SCORES, *OTHERS)
+    if not isinstance(command, Stage) or command.command == command.name
+}
 
 
 def behind(name: str) -> list[str]:

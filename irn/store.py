@@ -17,7 +17,7 @@ from irn.config import Variation, as_text, of_stage, variations
 from irn.data import kind, mask_folders
 from irn.fingerprint import code_fingerprint
 from irn.io.files import whole_file
-from irn.settings import Settings, value
+from irn.settings import GROUND_TRUTH, Settings, value
 from irn.stages import GATHER_SCORES, STAGES, Stage
 
 RESULTS = Path("results")
@@ -70,7 +70,7 @@ def recipes(settings: Settings, looked_at: dict[Any, dict[str, Any]]) -> dict[st
             reads = {name: found[name] for name in stage.reads.split() if name in found}
             place = (stage.name, settings.dataset, settings.pretrained, settings.cam.external)
             if place not in looked_at:
-                looked_at[place] = {"code": code_fingerprint(stage.name), "files": dict(_outside(stage, settings))}
+                looked_at[place] = {"code": code_fingerprint(stage.command), "files": dict(_outside(stage, settings))}
             record = {
                 "stage": stage.name,
                 "version": stage.version,
@@ -190,11 +190,11 @@ def _outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]]:
         lists = [name for name in [*(dataset.splits or ()), dataset.labels_csv] if name and Path(name).is_file()]
         if lists:
             yield "lists", stat_digest(map(Path, lists))
-    if stage.name in ("train_cam", "train_irn") and pretrained not in (None, "imagenet"):
+    if stage.name.startswith("train_") and pretrained not in (None, "imagenet"):
         yield "pretrained weights", _content_digest(pretrained)
     if stage.name == "make_cams" and settings.cam.external:
         yield "external CAMs", stat_digest(map(Path, settings.cam.external))
-    if stage.name == "evaluate" and dataset.kind != "demo":
+    if (stage.name == "evaluate" or stage.name.endswith(GROUND_TRUTH)) and dataset.kind != "demo":
         yield "masks", stat_digest(folder for folder in mask_folders(dataset, Path(str(dataset.root))) if folder)
 
 

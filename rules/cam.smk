@@ -20,8 +20,7 @@ rule train_cam:
         **needs("train_cam"),
     params:
         options=options,
-        start=lambda w, input: optional("--backbone-weights", input.backbone)
-        or "--from-scratch",
+        start=start,
     message:
         "Training the classifier"
     shell:

@@ -89,6 +89,11 @@ def backbone(wildcards):
     return [ancient(pretrained)]
 
 
+def start(wildcards, input):
+    """The options for where a backbone starts."""
+    return optional("--backbone-weights", input.backbone) or "--from-scratch"
+
+
 def external_cams(wildcards):
     """The caches that take the place of the classifier's maps, if there are any."""
     external = run.recipes[wildcards.key].settings.cam.external
@@ -99,6 +104,20 @@ def ground_truth(wildcards):
     """The options for ground truth."""
     classes, objects = masks(run.recipes[wildcards.key].reads["build_manifest"])
     return f"{optional('--class-masks', [classes])} {optional('--object-masks', filter(None, [objects]))}"
+
+
+def class_masks(wildcards):
+    """The option for ground truth of classes alone."""
+    classes, _ = masks(run.recipes[wildcards.key].reads["build_manifest"])
+    return optional("--class-masks", [classes])
+
+
+def predictions(wildcards, input):
+    """The options for the predictions of the networks at the end."""
+    networks = ("mask_rcnn", "mask_rcnn_gt", "deeplab", "deeplab_gt")
+    return " ".join(
+        optional(f"--{name.replace('_', '-')}", input[name]) for name in networks
+    )
 
 
 def all_scores(wildcards):

@@ -7,6 +7,10 @@ rule evaluate:
         labels=made("build_manifest", "labels.csv"),
         cams=made("make_cams"),
         label_caches=made("make_labels"),
+        mask_rcnn=made("predict_mask_rcnn"),
+        mask_rcnn_gt=made("predict_mask_rcnn_gt"),
+        deeplab=made("predict_deeplab"),
+        deeplab_gt=made("predict_deeplab_gt"),
     output:
         scores="results/store/evaluate/{key}/scores.csv",
         thresholds="results/store/evaluate/{key}/thresholds.csv",
@@ -22,11 +26,12 @@ rule evaluate:
     params:
         options=options,
         masks=ground_truth,
+        predictions=predictions,
     message:
-        "Scoring CAMs and labels"
+        "Scoring CAMs, labels and predictions"
     shell:
         "irn evaluate --manifest {input.manifest} --labels {input.labels} --cams {input.cams:q}"
-        " --label-caches {input.label_caches:q} {params.masks} --out {output.scores}"
+        " --label-caches {input.label_caches:q} {params.masks} {params.predictions} --out {output.scores}"
         " --thresholds-out {output.thresholds} {params.options} > {log} 2>&1"
 
 

@@ -1,6 +1,6 @@
 """Scores of CAMs, semantic labels and instance labels against ground truth masks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,9 @@ from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
 from irn.io.parallel import map_images
+from irn.io.predictions import Predictions
 from irn.io.progress import notice, progress
+from irn.ops.coco_ap import CocoImage, coco_average_precision, encoded
 from irn.ops.metrics import SWEEP_THRESHOLDS, CamSweep, InstanceScores, class_iou, confusion_matrix, mean_of_defined
 from irn.settings import Settings
 
@@ -30,6 +32,24 @@ class Sources(NamedTuple):
     object_masks: Truth | None
     class_count: int
     thresholds: Sequence[float]
+    networks: Mapping[str, Predictions]
+
+
+@dataclass
+class NetworkTally:
+    """What has been counted of a network's predictions: confusions of DeepLab; of Mask R-CNN instances by VOC's protocol and COCO's."""
+
+    semantic: np.ndarray | None
+    instance: InstanceScores | None
+    images: list[CocoImage]
+
+    def merge(self, other: "NetworkTally") -> None:
+        """Add the images that were counted next."""
+        if self.semantic is not None and other.semantic is not None:
+            self.semantic += other.semantic
+        if self.instance and other.instance:
+            self.instance.merge(other.instance)
+        self.images += other.images
 
 
 @dataclass
@@ -39,6 +59,7 @@ class Tally:
     cam: CamSweep | None
     semantic: np.ndarray | None
     instance: InstanceScores | None
+    networks: dict[str, NetworkTally]
 
     def merge(self, other: "Tally") -> None:
         """Add the images that were counted next."""
@@ -48,6 +69,8 @@ class Tally:
             self.semantic += other.semantic
         if self.instance and other.instance:
             self.instance.merge(other.instance)
+        for stage, own in self.networks.items():
+            own.merge(other.networks[stage])
 
 
 def evaluate(
@@ -61,9 +84,13 @@ def evaluate(
     object_masks: Path | None = None,
     split: str | None = None,
     thresholds_out: Path | None = None,
+    mask_rcnn: Path | None = None,
+    mask_rcnn_gt: Path | None = None,
+    deeplab: Path | None = None,
+    deeplab_gt: Path | None = None,
     workers: int | None = None,
 ) -> None:
-    """Score caches against ground truth and write `scores.csv`.
+    """Score caches and predictions against ground truth and write `scores.csv`.
 
     Parameters
     ----------
@@ -71,6 +98,8 @@ def evaluate(
         instances file of COCO, or a folder of such files, named after the splits.
     split: the split to score, or several joined by `+`; by default every split of the manifest. A stage is scored on a split
         when its caches hold images of it, and then they must hold all of them.
+    mask_rcnn, deeplab, and with `_gt` those that learned from ground truth: folders of predictions, on splits of which they hold
+        images.
     thresholds_out: where the mean IoU of the CAMs at each threshold goes, if anywhere.
 
     Raises
@@ -78,7 +107,9 @@ def evaluate(
     IrnError for ground truth that is missing, of another size or kind or with classes beyond the labels table, and for a
     cache that lacks images or holds none.
     """
-    _check_request(cams, label_caches, thresholds_out)
+    given = {"mask_rcnn": mask_rcnn, "mask_rcnn_gt": mask_rcnn_gt, "deeplab": deeplab, "deeplab_gt": deeplab_gt}
+    predictions = {stage: Predictions(folder) for stage, folder in given.items() if folder is not None}
+    _check_request(cams, label_caches, predictions, thresholds_out)
     cam_threshold = settings.evaluate.cam_threshold
     names = read_classes(labels).names
     splits: dict[str, list[ImageRecord]] = {}
@@ -95,10 +126,11 @@ def evaluate(
     for name, records in splits.items():
         # A split is wholly in a cache or not at all.
         held = [reader if records[0].image_id in reader else None for reader in readers]
-        if not any(held):
+        networks = {stage: found for stage, found in predictions.items() if records[0].image_id in found}
+        if not any(held) and not networks:
             continue
-        truth = _open_truth(class_masks, object_masks if held[1] else None, records, names)
-        sources = Sources(held[0], held[1], *truth, len(names), thresholds)
+        truth = _open_truth(class_masks, object_masks if held[1] or networks else None, records, names)
+        sources = Sources(held[0], held[1], *truth, len(names), thresholds, networks)
         tally = _count(name, records, sources, workers)
         scores += _scores(name, tally, names, len(records), cam_threshold)
         if tally.cam:
@@ -114,9 +146,11 @@ def evaluate(
         notice(line)
 
 
-def _check_request(cams: Sequence[Path], label_caches: Sequence[Path], thresholds_out: Path | None) -> None:
-    if not cams and not label_caches:
-        raise IrnError("evaluate: nothing to score; give CAM caches (--cams), label caches (--label-caches) or both")
+def _check_request(
+    cams: Sequence[Path], label_caches: Sequence[Path], predictions: Mapping[str, Predictions], thresholds_out: Path | None
+) -> None:
+    if not cams and not label_caches and not predictions:
+        raise IrnError("evaluate: nothing to score; give CAM caches (--cams), label caches (--label-caches) or predictions (--mask-rcnn)")
     if thresholds_out and not cams:
         raise IrnError(f"{thresholds_out}: scores by threshold come from CAMs and none are given; add --cams or leave this file out")
 
@@ -161,7 +195,15 @@ def _empty_tally(sources: Sources) -> Tally:
         cam=CamSweep(count, sources.thresholds) if sources.cams else None,
         semantic=np.zeros((count + 1, count + 1), np.int64) if sources.label_caches else None,
         instance=InstanceScores(count) if sources.label_caches and sources.object_masks else None,
+        networks={stage: _empty_network(stage, sources) for stage in sources.networks},
     )
+
+
+def _empty_network(stage: str, sources: Sources) -> NetworkTally:
+    count = sources.class_count
+    if stage.startswith("deeplab"):
+        return NetworkTally(np.zeros((count + 1, count + 1), np.int64), None, [])
+    return NetworkTally(None, InstanceScores(count) if sources.object_masks else None, [])
 
 
 def _count_image(sources: Sources, record: ImageRecord) -> Tally:
@@ -177,7 +219,24 @@ def _count_image(sources: Sources, record: ImageRecord) -> Tally:
         if sources.object_masks and tally.instance:
             found = sources.object_masks.objects(record, truth)
             tally.instance.add(arrays["instance_class"], arrays["instance_score"], arrays["instance_map"], *found)
+    for stage, predictions in sources.networks.items():
+        _count_network(tally.networks[stage], predictions, sources, record, truth)
     return tally
+
+
+def _count_network(tally: NetworkTally, predictions: Predictions, sources: Sources, record: ImageRecord, truth: np.ndarray) -> None:
+    if tally.semantic is not None:
+        tally.semantic += confusion_matrix(truth, predictions.semantic(record), sources.class_count)
+    if tally.instance and sources.object_masks:
+        masks, classes, scores = predictions.instances(record)
+        objects, labels = sources.object_masks.objects(record, truth)
+        crowds, crowd_labels = sources.object_masks.crowds(record)
+        tally.instance.add_masks(classes, scores, masks, objects, labels)
+        true = [(label - 1, False, runs) for label, runs in zip(labels.tolist(), encoded(objects), strict=True)]
+        true += [(label - 1, True, runs) for label, runs in zip(crowd_labels.tolist(), encoded(crowds), strict=True)]
+        tally.images.append(
+            CocoImage((record.height, record.width), true, list(zip(classes.tolist(), scores.tolist(), encoded(masks), strict=True)))
+        )
 
 
 def _scores(split: str, tally: Tally, names: Sequence[str], images: int, cam_threshold: float) -> list[Score]:
@@ -192,6 +251,15 @@ def _scores(split: str, tally: Tally, names: Sequence[str], images: int, cam_thr
     if tally.instance is not None:
         for metric, thresholds in AP_METRICS.items():
             rows += score_rows("instance", split, metric, names, tally.instance.average_precision(thresholds).mean(1), images)
+    for stage, found in tally.networks.items():
+        if found.semantic is not None:
+            rows += score_rows(stage, split, "IoU", with_background, class_iou(found.semantic), images)
+        if found.instance is not None:
+            for metric, thresholds in AP_METRICS.items():
+                # The mean over overlaps is COCO's, as tables of networks have it.
+                coco = metric == "AP"
+                values = coco_average_precision(found.images, len(names)) if coco else found.instance.average_precision(thresholds).mean(1)
+                rows += score_rows(stage, split, metric, names, values, images)
     return rows
 
 

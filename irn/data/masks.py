@@ -49,6 +49,10 @@ class MaskFolder:
         # An object that is void all over is not one to be found.
         return mask == ids[labels != UNSURE, None, None], labels[labels != UNSURE]
 
+    def crowds(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
+        """None: such masks know no crowds."""
+        return np.zeros((0, record.height, record.width), bool), np.zeros(0, np.int64)
+
     def _mask(self, record: ImageRecord) -> Path:
         return self.path / f"{record.image_id}.png"
 
@@ -97,6 +101,12 @@ class InstanceMasks:
         """(T, H, W) bool masks of the objects of an image, none empty, and (T,) 1 + class index of each; `truth` is not needed."""
         masks, labels, crowd = self._read(record)
         counted = ~crowd & masks.any((1, 2))
+        return masks[counted], labels[counted]
+
+    def crowds(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
+        """(T, H, W) bool masks of the crowds of an image, none empty, and (T,) 1 + class index of each."""
+        masks, labels, crowd = self._read(record)
+        counted = crowd & masks.any((1, 2))
         return masks[counted], labels[counted]
 
     def _read(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
@@ -13,9 +13,14 @@ from torch import nn
 from irn.errors import IrnError
 from irn.grid import FORMAT_VERSION
 from irn.io.files import whole_file
-from irn.networks.backbones import Backbone
+from irn.networks.backbones import Backbone, Trainable
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
+
+if TYPE_CHECKING:
+    # Importing torchvision's detection takes seconds.
+    from irn.networks.deeplab import DeepLab
+    from irn.networks.mask_rcnn import MaskRcnn
 
 KEYS = ("kind", "backbone", "state_dict", "class_names", "crop_size", "mean_displacement")
 Contents = dict[str, Any]
@@ -25,13 +30,13 @@ M = TypeVar("M", bound=nn.Module)
 def save_weights(
     path: Path,
     kind: str,
-    model: Classifier | IRNet,
+    model: Trainable,
     provenance: dict[str, Any],
     class_names: list[str] | None = None,
     crop_size: int = 512,
     mean_displacement: tuple[float, float] | None = None,
 ) -> None:
-    """Write a weights file of kind "cam" or "irn"; `mean_displacement` is (dy, dx) in cells, for "irn" only."""
+    """Write a weights file of kind "cam", "irn", "mask_rcnn" or "deeplab"; `mean_displacement` is (dy, dx) in cells, for "irn" only."""
     contents = {
         "format_version": FORMAT_VERSION,
         "kind": kind,
@@ -67,6 +72,25 @@ def load_irnet(path: Path) -> tuple[IRNet, Contents]:
     """IRNet from a weights file of kind "irn", in evaluation mode, and the file's other contents."""
     contents = _load_own(path, "irn")
     return _filled(path, IRNet, contents), contents
+
+
+def load_mask_rcnn(path: Path) -> "tuple[MaskRcnn, Contents]":
+    """Mask R-CNN from a weights file of kind "mask_rcnn", in evaluation mode, and the file's other contents."""
+    from irn.networks.mask_rcnn import MaskRcnn
+
+    contents = _load_own(path, "mask_rcnn")
+    names, side = contents["class_names"], contents["crop_size"]
+    mask_head = contents["state_dict"].get("network.roi_heads.mask_head.0.0.weight")
+    channels = 256 if mask_head is None else len(mask_head)
+    return _filled(path, partial(MaskRcnn, classes=len(names), side=side, channels=channels), contents), contents
+
+
+def load_deeplab(path: Path) -> "tuple[DeepLab, Contents]":
+    """DeepLab from a weights file of kind "deeplab", in evaluation mode, and the file's other contents."""
+    from irn.networks.deeplab import DeepLab
+
+    contents = _load_own(path, "deeplab")
+    return _filled(path, partial(DeepLab, classes=len(contents["class_names"])), contents), contents
 
 
 def load_backbone(backbone: Backbone, path: Path) -> None:
@@ -128,7 +152,8 @@ def _load_own(path: Path, kind: str) -> Contents:
     if missing:
         raise IrnError(f"{path}: {missing[0]!r} is missing from the weights; make the file again")
     if contents["kind"] != kind:
-        raise IrnError(f"{path}: weights of kind {contents['kind']!r}, expected {kind!r}; give the file that irn train-{kind} wrote")
+        maker = f"irn train-{kind.replace('_', '-')}"
+        raise IrnError(f"{path}: weights of kind {contents['kind']!r}, expected {kind!r}; give the file that {maker} wrote")
     tensors = contents["state_dict"]
     if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise IrnError(f"{path}: 'state_dict' of the weights is not a dictionary of tensors; make the file again")

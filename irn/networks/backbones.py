@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-STRIDES = (4, 4, 8, 16, 16)  # of the five levels
+STRIDES = (4, 4, 8, 16)  # of the levels but the last, which has 16 or, strided as it was published, 32
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -15,6 +15,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Trainable(nn.Module):
     """A network of which some parts learn; with `head_alone` its backbone does not for now."""
 
+    backbone: "Backbone"
     head_alone = False
 
     def parameter_groups(self, learning_rate: float, head_factor: float) -> list[dict[str, Any]]:
@@ -25,8 +26,9 @@ class Trainable(nn.Module):
 class Backbone(nn.Module):
     """The face of all backbones.
 
-    `channels` are those of the five levels. `mean` and `std` normalise its input. `prefix` stands before the names of its
-    tensors where its published state dicts have none, and `foreign` are beginnings of published names that it does without.
+    `channels` are those of the five levels, and `last_stride` is the last one's stride. `mean` and `std` normalise its input.
+    `prefix` stands before the names of its tensors where its published state dicts have none, and `foreign` are beginnings of
+    published names that it does without.
     """
 
     channels: tuple[int, ...]
@@ -35,9 +37,9 @@ class Backbone(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, name: str, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD) -> None:
+    def __init__(self, name: str, last_stride: int, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD) -> None:
         super().__init__()
-        self.name = name
+        self.name, self.last_stride = name, last_stride
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
 
@@ -46,7 +48,7 @@ class Backbone(nn.Module):
         return ((pixels.float() / 255 - self.mean) / self.std).movedim(-1, -3)
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """(B, 3, H, W) normalised to the five levels of strides 4, 4, 8, 16, 16."""
+        """(B, 3, H, W) normalised to the five levels, of strides 4, 4, 8, 16 and `last_stride`."""
         raise NotImplementedError
 
     def early_parameters(self) -> Iterator[nn.Parameter]:
@@ -54,18 +56,20 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
 
-def make_backbone(name: str) -> Backbone:
+def make_backbone(name: str, last_stride: int = 16) -> Backbone:
     """A backbone with random weights: a torchvision ResNet, or any network of timm that gives such levels.
+
+    last_stride: 16, or 32 as it was published, for a pyramid.
 
     Raises IrnError for a name that timm does not know, and for a network without such levels.
     """
     if name in RESNETS:
         from irn.networks.resnets import ResNet
 
-        return ResNet(name)
+        return ResNet(name, last_stride)
     from irn.networks.timm_networks import TimmNetwork
 
-    return TimmNetwork(name)
+    return TimmNetwork(name, last_stride)
 
 
 def freeze_batch_norm(module: nn.Module) -> None:

@@ -12,19 +12,19 @@ from irn.networks.backbones import Backbone
 
 
 class ResNet(Backbone):
-    """A torchvision ResNet without its classifier, its last stage not strided, so that its output has stride 16.
+    """A torchvision ResNet without its classifier, its last stage not strided where its output is to have stride 16.
 
     Module names are torchvision's, so its state dicts load as they are.
     """
 
     foreign = ("fc.",)
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, last_stride: int = 16) -> None:
+        super().__init__(name, last_stride)
         resnet: Any = torchvision.models.get_model(name, weights=None)
         first = resnet.layer4[0]
         strided = first.conv2 if hasattr(first, "conv3") else first.conv1
-        strided.stride = first.downsample[0].stride = (1, 1)
+        strided.stride = first.downsample[0].stride = (last_stride // 16, last_stride // 16)
         self.conv1: nn.Module = resnet.conv1
         self.bn1: nn.Module = resnet.bn1
         self.relu: nn.Module = resnet.relu

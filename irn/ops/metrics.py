@@ -8,6 +8,7 @@ Ahn, Cho, Kwak, "Weakly Supervised Learning of Instance Segmentation with Inter-
 Hariharan, Arbelaez, Girshick, Malik, "Simultaneous Detection and Segmentation", ECCV 2014: AP by mask overlap.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -143,6 +144,15 @@ def pairwise_iou(instance_map: np.ndarray, instance_count: int, objects: np.ndar
     return (both / (areas[:, None] + both.sum(0) - both))[1:]
 
 
+def mask_iou(masks: np.ndarray, objects: np.ndarray) -> np.ndarray:
+    """Mask IoU of (N, H, W) with (T, H, W) bool masks: (N, T) float64 in [0, 1], 0 where both are empty."""
+    flat, other = (each.reshape(len(each), math.prod(each.shape[1:])).astype(np.float32) for each in (masks, objects))
+    # Exact below 2^24 pixels.
+    both = (flat @ other.T).astype(np.float64)
+    union = flat.sum(1)[:, None] + other.sum(1) - both
+    return np.divide(both, union, out=np.zeros_like(both), where=union > 0)
+
+
 def _numbered(object_mask: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """(H, W) int32: 1 + row in `ids` of each value, 0 for values that are not in it."""
     table = np.zeros(int(object_mask.max(initial=0)) + 1, np.int32)
@@ -180,7 +190,13 @@ class InstanceScores:
         instance_map: (H, W) integers, 0 none, i = prediction i - 1.
         objects, labels: (T, H, W) bool masks of the objects, none empty, and (T,) 1 + class index of each.
         """
-        iou = pairwise_iou(instance_map, len(classes), objects)
+        self._add(classes, scores, pairwise_iou(instance_map, len(classes), objects), labels)
+
+    def add_masks(self, classes: np.ndarray, scores: np.ndarray, masks: np.ndarray, objects: np.ndarray, labels: np.ndarray) -> None:
+        """The same for predictions that may overlap: `masks` (N, H, W) bool."""
+        self._add(classes, scores, mask_iou(masks, objects), labels)
+
+    def _add(self, classes: np.ndarray, scores: np.ndarray, iou: np.ndarray, labels: np.ndarray) -> None:
         iou[np.asarray(classes)[:, None] + 1 != labels] = 0
         best = iou.argmax(1) if len(labels) else np.zeros(len(classes), np.int64)
         overlap = iou.max(1, initial=0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from irn.io.devices import autocast
 from irn.io.parallel import map_in_order
 from irn.io.progress import progress
 from irn.networks.backbones import Trainable
-from irn.settings import Settings, Training
+from irn.settings import FinalNetwork, Settings, Training
 from irn.training.views import Batch, Place, Sample
 
 POLY_POWER = 0.9
@@ -58,12 +59,16 @@ def train(
         raise IrnError(f"--batch-size {own.batch_size}: only {len(names)} images to train on; use a batch size of at most that")
     head_epochs, epochs = own.passes
     steps = epochs * steps_per_epoch
-    optimiser = make_optimiser(model.parameter_groups(own.learning_rate, own.head_factor), settings)
-    decay = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: (1 - step / steps) ** POLY_POWER if step < steps else 0.0)
+    groups = model.parameter_groups(own.learning_rate, own.head_factor)
+    final = own if isinstance(own, FinalNetwork) else None
+    sgd = final or settings
+    optimiser = make_optimiser(groups, settings.optimiser, sgd.momentum, sgd.weight_decay)
+    decay = torch.optim.lr_scheduler.LambdaLR(optimiser, partial(_rate, steps=steps, warmup=final.warmup if final else 0))
     schedule = (
         own.model_dump(include=set(Training.model_fields))
         | {"epochs": epochs}
-        | settings.model_dump(include={"momentum", "weight_decay", "seed"})
+        | sgd.model_dump(include={"momentum", "weight_decay"})
+        | {"seed": settings.seed}
     )
     report = Report(steps, schedule, means.device)
     # Convolutions on CPUs are about a fifth faster in this layout.
@@ -74,6 +79,9 @@ def train(
     batches = _batches(view, names, own, settings.seed, means.workers, first)
     start = first * steps_per_epoch
     for step, samples in enumerate(progress(batches, steps, "training", "step", start), start):
+        if step % steps_per_epoch == 0:
+            # What a network draws by itself is the same after a kill.
+            torch.manual_seed(settings.seed + step // steps_per_epoch)
         model.head_alone = step < head_epochs * steps_per_epoch
         batch = {name: torch.from_numpy(np.stack([s[name] for s in samples])).to(means.device) for name in samples[0]}
         with autocast(means.device, means.precision):
@@ -94,17 +102,23 @@ def train(
         report.write(means.metrics)
 
 
-def make_optimiser(groups: list[dict[str, Any]], settings: Settings) -> torch.optim.Optimizer:
+def make_optimiser(groups: list[dict[str, Any]], name: str, momentum: float, weight_decay: float) -> torch.optim.Optimizer:
     """SGD, or AdamW, whose weight decay is not on norms and biases: parameters of one dimension."""
-    if settings.optimiser == "sgd":
-        return torch.optim.SGD(groups, momentum=settings.momentum, weight_decay=settings.weight_decay)
+    if name == "sgd":
+        return torch.optim.SGD(groups, momentum=momentum, weight_decay=weight_decay)
     parts = []
     for group in groups:
         vectors = [parameter.ndim <= 1 for parameter in group["params"]]
-        for decay, vector in ((settings.weight_decay, False), (0.0, True)):
+        for decay, vector in ((weight_decay, False), (0.0, True)):
             chosen = [parameter for parameter, one in zip(group["params"], vectors, strict=True) if one is vector]
             parts += [{**group, "params": chosen, "weight_decay": decay}] if chosen else []
     return torch.optim.AdamW(parts)
+
+
+def _rate(step: int, steps: int, warmup: int) -> float:
+    """The learning rate of a step, as a share of its height."""
+    rising = min(1.0, (step + 1) / (warmup + 1))
+    return rising * (1 - step / steps) ** POLY_POWER if step < steps else 0.0
 
 
 def _batches(

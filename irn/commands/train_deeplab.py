@@ -1,0 +1,64 @@
+"""Train DeepLab on the labels that were made, or on ground truth."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from irn.data.tables import images_of, read_classes
+from irn.data.targets import open_targets, repeated
+from irn.io.checkpoint import Checkpoint
+from irn.io.devices import choose_device, loading_workers
+from irn.io.imagenet import start_backbone
+from irn.io.provenance import provenance
+from irn.io.weights import save_weights
+from irn.networks.deeplab import DeepLab
+from irn.settings import Settings
+from irn.training.deeplab import deeplab_losses, semantic_view
+from irn.training.loop import Means, train
+
+
+def train_deeplab(
+    manifest: Path,
+    labels: Path,
+    out: Path,
+    settings: Settings,
+    label_caches: Sequence[Path] = (),
+    class_masks: Path | None = None,
+    split: str | None = None,
+    backbone_weights: Path | None = None,
+    from_scratch: bool = False,
+    metrics: Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+) -> None:
+    """Train DeepLab on the images of a split and write its weights.
+
+    It learns from `label_caches`, or from ground truth in `class_masks`, which are as `evaluate` takes them.
+    Without `from_scratch` the backbone starts from `backbone_weights`, ImageNet's by default, and is frozen up to stride 8;
+    with it every layer learns.
+    """
+    taught_by = "labels" if label_caches else "ground truth"
+    made_by = provenance("train_deeplab", settings, split=split, from_scratch=from_scratch, taught_by=taught_by)
+    own = settings.deeplab
+    table = read_classes(labels)
+    records = images_of(manifest, split)
+    targets = open_targets(label_caches, class_masks, None, records, table.names)
+    records = repeated(records, table, labels, own.repeat_threshold)
+    chosen = choose_device(device)
+    torch.manual_seed(settings.seed)
+    model = DeepLab(settings.backbone, len(table.names), from_scratch)
+    if backbone_weights is not None or not from_scratch:
+        start_backbone(model.backbone, backbone_weights)
+    model.to(chosen)
+    view = partial(
+        semantic_view, records=records, semantic_of=targets.semantic,
+        long_side=own.long_side, crop_size=own.crop_size, seed=settings.seed,
+    )  # fmt: skip
+    means = Means(chosen, settings.precision, loading_workers(workers, chosen), metrics)
+    checkpoint = Checkpoint(out, made_by, [manifest, labels, *label_caches, class_masks, backbone_weights])
+    names = [record.image_id for record in records]
+    train(model, view, names, partial(deeplab_losses, model=model), own, settings, means, checkpoint)
+    save_weights(out, "deeplab", model, made_by, table.names, own.crop_size)
+    checkpoint.remove()

@@ -1,0 +1,108 @@
+"""What the final networks learn from: the labels that were made, or ground truth."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from irn.data.masks import open_truth
+from irn.data.tables import ImageClasses, ImageRecord
+from irn.errors import IrnError
+from irn.grid import UNSURE
+from irn.io.cache import CacheReader
+
+
+class MadeLabels:
+    """Labels of caches; of instances those with a score above `least_score`."""
+
+    def __init__(self, caches: CacheReader, least_score: float = 0) -> None:
+        self.caches, self.least_score = caches, least_score
+
+    def semantic(self, record: ImageRecord) -> np.ndarray:
+        """(H, W) uint8, 0 background, 1 + class index."""
+        return self.caches.image(record, ["semantic"])["semantic"]
+
+    def instances(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
+        """(H, W) integers, 0 none, i = instance i - 1; and (N,) class indices."""
+        arrays = self.caches.image(record, ["instance_map", "instance_class", "instance_score"])
+        kept = arrays["instance_score"] > self.least_score
+        number = np.concatenate([[0], kept.cumsum() * kept])
+        return number[arrays["instance_map"]], arrays["instance_class"][kept]
+
+
+class TrueLabels:
+    """Ground truth, as `open_truth` opens it. Of objects that overlap, the smaller one lies on top."""
+
+    def __init__(self, class_masks: Path, object_masks: Path | None, records: Sequence[ImageRecord], names: Sequence[str]) -> None:
+        self.classes, self.objects = {}, {}
+        for split in {record.split for record in records}:
+            self.classes[split] = open_truth(class_masks, split, names)
+            self.objects[split] = open_truth(object_masks, split, names) if object_masks else self.classes[split]
+            own = [record for record in records if record.split == split]
+            for truth in (self.classes[split], self.objects[split]):
+                truth.require(own)
+
+    def semantic(self, record: ImageRecord) -> np.ndarray:
+        """(H, W) uint8, 0 background, 1 + class index, 255 void."""
+        return self.classes[record.split].class_mask(record).astype(np.uint8)
+
+    def instances(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
+        """(H, W) integers, 0 none, i = instance i - 1; and (N,) class indices."""
+        masks, labels = self.objects[record.split].objects(record, self.classes[record.split].class_mask(record))
+        instance_map = np.zeros((record.height, record.width), np.int64)
+        for row in np.argsort(-masks.sum((1, 2)), kind="stable"):
+            instance_map[masks[row]] = row + 1
+        return instance_map, labels - 1
+
+
+Targets = MadeLabels | TrueLabels
+
+
+def open_targets(
+    label_caches: Sequence[Path],
+    class_masks: Path | None,
+    object_masks: Path | None,
+    records: Sequence[ImageRecord],
+    names: Sequence[str],
+    least_score: float = 0,
+) -> Targets:
+    """Labels of caches, or ground truth where there are none; IrnError unless one of the two is given and has all images."""
+    if bool(label_caches) == (class_masks is not None):
+        raise IrnError("labels to learn from: expected those of caches (--label-caches) or ground truth (--class-masks), one of the two")
+    if class_masks is not None:
+        return TrueLabels(class_masks, object_masks, records, names)
+    caches = CacheReader(label_caches, "label", classes=len(names))
+    caches.require(record.image_id for record in records)
+    return MadeLabels(caches, least_score)
+
+
+class LargeInstances:
+    """The instances of an image that have at least so many pixels, the 254 largest at most, in one byte a pixel."""
+
+    def __init__(self, targets: Targets, least_area: int) -> None:
+        self.targets, self.least_area = targets, least_area
+
+    def __call__(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
+        """(H, W) uint8, 0 none, i = instance i - 1; and (N,) class indices, N at most 254."""
+        instance_map, classes = self.targets.instances(record)
+        areas = np.bincount(instance_map.ravel(), minlength=len(classes) + 1)[1:]
+        kept = np.argsort(-areas, kind="stable")[: UNSURE - 1]
+        kept = np.sort(kept[areas[kept] >= max(self.least_area, 1)])
+        number = np.zeros(len(classes) + 1, np.uint8)
+        number[kept + 1] = np.arange(1, len(kept) + 1)
+        return number[instance_map], classes[kept]
+
+
+def repeated(records: Sequence[ImageRecord], table: ImageClasses, path: Path, threshold: float) -> list[ImageRecord]:
+    """The images, those of rare classes several times: sqrt(threshold / f) times, rounded, f being the rarest class's share of images.
+
+    Reference: Gupta, Dollár, Girshick, "LVIS", CVPR 2019, section B.1: repeat factor sampling.
+    """
+    present = [table.of(record.image_id, path) for record in records]
+    share = np.bincount([index for classes in present for index in classes], minlength=len(table.names)) / max(len(records), 1)
+    found = []
+    for record, classes in zip(records, present, strict=True):
+        factor = max((math.sqrt(threshold / share[index]) for index in classes), default=1.0)
+        found += [record] * max(1, round(factor))
+    return found

@@ -1,0 +1,79 @@
+"""Folders of predictions: instances as COCO results, index PNGs of classes and objects, and overlays to look at."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as run_lengths
+
+from irn.data.masks import read_index_png
+from irn.data.segmentations import decoded
+from irn.data.tables import ImageRecord
+from irn.errors import IrnError
+from irn.pictures.colours import distinct_colours, outlines, overlay, painted, voc_palette
+
+RESULTS, CLASSES, OBJECTS, OVERLAYS = "predictions.json", "SegmentationClass", "SegmentationObject", "overlays"
+
+
+def result(image_id: str, category: int, name: str, score: float, mask: np.ndarray) -> dict[str, Any]:
+    """An entry of COCO's results: a mask (H, W) bool as run lengths, its box x, y, width, height, and its score."""
+    runs = run_lengths.encode(np.asfortranarray(mask, np.uint8))
+    box = [float(side) for side in run_lengths.toBbox(runs)]
+    text = {"size": [int(side) for side in runs["size"]], "counts": runs["counts"].decode()}
+    return {"image_id": image_id, "category_id": category, "category": name, "score": float(score), "bbox": box, "segmentation": text}
+
+
+def write_pictures(folder: Path, image_id: str, pixels: np.ndarray, semantic: np.ndarray, objects: np.ndarray) -> None:
+    """Write an image's index PNGs and its overlay.
+
+    pixels: (H, W, 3) uint8. semantic: (H, W) uint8, 0 background, 1 + class index. objects: (H, W) integers, 0 none; after 254 numbers
+    start again at 1, since 255 is void.
+    """
+    objects = np.where(objects > 0, (objects - 1) % 254 + 1, 0).astype(np.uint8)
+    for name, mask in ((CLASSES, semantic), (OBJECTS, objects)):
+        picture = Image.fromarray(mask)
+        picture.putpalette(voc_palette().ravel().tolist())
+        picture.save(folder / name / f"{image_id}.png")
+    colours = np.concatenate([np.zeros((1, 3), np.uint8), distinct_colours(254)])
+    drawn = painted(overlay(pixels, objects, colours, 0.5), outlines(objects), (255, 255, 255))
+    Image.fromarray(drawn).save(folder / OVERLAYS / f"{image_id}.jpg", quality=90)
+
+
+class Predictions:
+    """A folder of predictions, read; IrnError where it is none."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        path = folder / RESULTS
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise IrnError(f"{path}: not readable ({error}); expected a folder that irn predict wrote") from None
+        self.results: dict[str, list[dict[str, Any]]] = {}
+        for one in found:
+            self.results.setdefault(str(one["image_id"]), []).append(one)
+
+    def __contains__(self, image_id: str) -> bool:
+        return (self.folder / CLASSES / f"{image_id}.png").is_file()
+
+    def instances(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(N, H, W) bool masks, (N,) class indices and (N,) scores of an image, in the file's order."""
+        found = self.results.get(record.image_id, [])
+        masks = [decoded(one["segmentation"], record.height, record.width) for one in found]
+        return (
+            np.array(masks, bool).reshape(-1, record.height, record.width),
+            np.array([one["category_id"] - 1 for one in found], np.int64),
+            np.array([one["score"] for one in found], np.float64),
+        )
+
+    def semantic(self, record: ImageRecord) -> np.ndarray:
+        """(H, W) integers, 0 background, 1 + class index."""
+        return read_index_png(self.folder / CLASSES / f"{record.image_id}.png", record.height, record.width)
+
+
+def folders(root: Path) -> Sequence[Path]:
+    """The folders of pictures below a folder of predictions."""
+    return [root / name for name in (CLASSES, OBJECTS, OVERLAYS)]

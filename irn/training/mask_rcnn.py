@@ -1,0 +1,59 @@
+"""How Mask R-CNN learns: what it sees of an image and its instances, and what it minimises."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torchvision.ops import masks_to_boxes
+
+from irn.data.tables import ImageRecord
+from irn.grid import UNSURE
+from irn.io.images import read_image
+from irn.networks.mask_rcnn import MaskRcnn
+from irn.training.views import Batch, Place, Sample, normalised, random_view
+
+SMALLEST_SIDE = 2  # pixels of an instance's box in the crop
+Instances = tuple[np.ndarray, np.ndarray]
+
+
+def instance_view(
+    place: Place,
+    records: Sequence[ImageRecord],
+    instances_of: Callable[[ImageRecord], Instances],
+    long_side: tuple[int, int],
+    crop_size: int,
+    seed: int,
+) -> Sample:
+    """What Mask R-CNN sees: a crop (S, S, 3) uint8, the box that the image fills in it, and its instances.
+
+    `instances_of` gives of an image (H, W) uint8, 0 none, i = instance i - 1, at most 254; and (N,) class indices. The sample
+    has that map as (S, S) uint8, 255 outside the image, and (255,) int64 `labels`, 1 + class index of instance i at i.
+    """
+    record = records[place.image]
+    rng = np.random.default_rng([seed, *place])
+    scale = rng.integers(long_side[0], long_side[1] + 1) / max(record.height, record.width)
+    instance_map, classes = instances_of(record)
+    crop, box, map_crop = random_view(rng, read_image(record.path, record.height, record.width), instance_map, scale, crop_size)
+    assert map_crop is not None
+    labels = np.zeros(UNSURE, np.int64)
+    labels[1 : 1 + len(classes)] = classes.astype(np.int64) + 1
+    return {"pixels": crop, "box": box, "instances": map_crop, "labels": labels}
+
+
+def mask_rcnn_losses(batch: Batch, model: MaskRcnn) -> dict[str, torch.Tensor]:
+    """The sum of torchvision's five losses, and each of them."""
+    targets = [_target(*pair) for pair in zip(batch["instances"], batch["labels"], strict=True)]
+    losses = model(normalised(batch, model.backbone), targets)
+    return {"loss": torch.stack(list(losses.values())).sum(), **losses}
+
+
+def _target(instance_map: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Boxes, labels and masks of the instances in a crop that are large enough for a box."""
+    found = torch.unique(instance_map).long()
+    found = found[(found > 0) & (found < UNSURE)]
+    masks = instance_map == found[:, None, None]
+    boxes = masks_to_boxes(masks) if len(found) else torch.zeros(0, 4, device=masks.device)
+    # Its last pixel belongs to an instance.
+    boxes[:, 2:] += 1
+    large = (boxes[:, 2:] - boxes[:, :2]).amin(1) >= SMALLEST_SIDE if len(found) else torch.zeros(0, dtype=torch.bool, device=masks.device)
+    return {"boxes": boxes[large], "labels": labels[found[large]], "masks": masks[large].to(torch.uint8)}

@@ -1,0 +1,397 @@
+"""Mask R-CNN and DeepLab: what they are shown, that they learn it, resume, and segment new images; and how they are scored."""
+
+import csv
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from golden_cases import NetworkCase
+from helpers import killed_after, refused, run, same_bytes, save_png, tensors
+from PIL import Image
+from pycocotools import mask as run_lengths
+from pycocotools.coco import COCO
+
+from irn.data.segmentations import decoded
+from irn.data.tables import ImageClasses, ImageRecord, read_manifest
+from irn.data.targets import LargeInstances, MadeLabels, TrueLabels, repeated
+from irn.io.cache import CacheReader, CacheWriter
+from irn.io.checkpoint import Checkpoint
+from irn.io.predictions import Predictions
+from irn.io.weights import load_deeplab, load_mask_rcnn
+from irn.networks.backbones import make_backbone
+from irn.networks.deeplab import DeepLab
+from irn.networks.mask_rcnn import MaskRcnn
+from irn.ops.coco_ap import CocoImage, coco_average_precision, encoded
+from irn.ops.metrics import InstanceScores, mask_iou, pairwise_iou
+from irn.ops.predictions import painted
+from irn.training.mask_rcnn import instance_view
+from irn.training.views import Place
+
+SIZE = (64, 80)
+IMAGES = "abcdef"
+
+
+class Data(NamedTuple):
+    manifest: Path
+    labels: Path
+    caches: Path
+    masks: Path
+    images: Path
+
+
+def squares(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """The instance map and classes of an image: a dark square at the left, a bright one at the right, both or one of the two."""
+    instance_map = np.zeros(SIZE, np.uint16)
+    places = (np.s_[8 + 4 * number : 40 + 4 * number, 4:36], np.s_[12:44, 44:76])
+    classes = [[0, 1], [0], [1]][number % 3]
+    for row, index in enumerate(classes):
+        instance_map[places[index]] = row + 1
+    return instance_map, np.array(classes)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    """Grey images with squares, their labels in a cache, and ground truth that says the same."""
+    folder = tmp_path_factory.mktemp("squares")
+    rows, present = [], []
+    for name in ("SegmentationClass", "SegmentationObject", "images"):
+        (folder / name).mkdir()
+    with CacheWriter(folder / "labels.h5", "label", {"stage": "test"}) as cache:
+        for number, image_id in enumerate(IMAGES):
+            instance_map, classes = squares(number)
+            semantic = np.concatenate([[0], classes + 1])[instance_map].astype(np.uint8)
+            pixels = np.random.default_rng(number).integers(110, 140, (*SIZE, 3)).astype(np.uint8)
+            pixels[semantic == 1], pixels[semantic == 2] = (10, 20, 60), (250, 240, 90)
+            save_png(folder / "images" / f"{image_id}.png", pixels)
+            Image.fromarray(semantic).save(folder / "SegmentationClass" / f"{image_id}.png")
+            Image.fromarray(instance_map.astype(np.uint8)).save(folder / "SegmentationObject" / f"{image_id}.png")
+            score = np.full(len(classes), 0.8, np.float32)
+            arrays = {"semantic": semantic, "instance_map": instance_map, "instance_class": classes, "instance_score": score}
+            cache.write(image_id, *SIZE, arrays)
+            rows.append(f"{image_id},images/{image_id}.png,{SIZE[0]},{SIZE[1]},{'val' if image_id == 'f' else 'train'}\n")
+            present.append(f"{image_id},{int(0 in classes)},{int(1 in classes)}\n")
+    (folder / "manifest.csv").write_text("image_id,path,height,width,split\n" + "".join(rows), encoding="utf-8")
+    (folder / "labels.csv").write_text("image_id,dark,bright\n" + "".join(present), encoding="utf-8")
+    return Data(folder / "manifest.csv", folder / "labels.csv", folder / "labels.h5", folder, folder / "images")
+
+
+def training(network: str, data: Data, out: Path, *more: object) -> list[object]:
+    fixed = [f"train-{network}", "--manifest", data.manifest, "--labels", data.labels, "--split", "train", "--out", out]
+    sizes = ["--crop-size", 80, "--long-side", 80, 80, "--epochs", 2, "--batch-size", 2, "--device", "cpu", "--workers", 0]
+    small = ["--channels", 32, "--regions", 32] if network == "mask-rcnn" else []
+    return [*fixed, "--backbone", "resnet18", "--from-scratch", "--warmup", 0, *sizes, *small, *more]
+
+
+@pytest.fixture(scope="module")
+def trained(data: Data, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Weights of both networks after a few passes over the squares, and where they wrote their losses."""
+    folder, save = tmp_path_factory.mktemp("trained"), Checkpoint.save
+    Checkpoint.save = lambda *_: None  # type: ignore[method-assign]
+    try:
+        for network, rate, epochs in (("mask-rcnn", 0.001, 40), ("deeplab", 0.001, 16)):
+            out = folder / f"{network}.pt"
+            options = ["--optimiser", "adamw", "--learning-rate", rate, "--epochs", epochs, "--metrics", out.with_suffix(".jsonl")]
+            run(*training(network, data, out, "--label-caches", data.caches, *options))
+    finally:
+        Checkpoint.save = save  # type: ignore[method-assign]
+    return {"mask-rcnn": folder / "mask-rcnn.pt", "deeplab": folder / "deeplab.pt"}
+
+
+class TestNetworks:
+    @pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_lite0", "vit_tiny_patch16_224"])
+    def test_the_last_stage_is_strided_where_a_pyramid_wants_it(self, name: str) -> None:
+        backbone = make_backbone(name, 32).eval()
+        with torch.inference_mode():
+            levels = backbone(torch.zeros(1, 3, 96, 130))
+        for level, channels, stride in zip(levels, backbone.channels, (4, 4, 8, 16, 32), strict=True):
+            assert level.shape == (1, channels, -(-96 // stride), -(-130 // stride))
+        # Its tensors are those of the network that is not.
+        assert list(backbone.state_dict()) == list(make_backbone(name).state_dict())
+
+    @pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_lite0"])
+    @pytest.mark.parametrize("from_scratch", [True, False])
+    def test_what_learns(self, name: str, from_scratch: bool) -> None:
+        for model in (MaskRcnn(name, 2, 64, 8, 8, from_scratch), DeepLab(name, 2, from_scratch)):
+            groups = model.parameter_groups(0.1, 3)
+            assert [group["lr"] for group in groups] == [0.1, pytest.approx(0.3)]
+            learning = {id(parameter) for group in groups for parameter in group["params"]}
+            frozen = {id(parameter) for parameter in model.backbone.early_parameters()}
+            assert learning == {id(parameter) for parameter in model.parameters()} - (set() if from_scratch else frozen)
+            model.train()
+            norms = [module for module in model.backbone.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+            assert all(norm.training == from_scratch for norm in norms)
+
+    def test_an_image_without_instances_can_be_learned_from(self) -> None:
+        model = MaskRcnn("resnet18", 2, 64, 8).train()
+        target = {
+            "boxes": torch.zeros(0, 4),
+            "labels": torch.zeros(0, dtype=torch.long),
+            "masks": torch.zeros(0, 64, 64, dtype=torch.uint8),
+        }
+        losses = model(torch.zeros(1, 3, 64, 64), [target])
+        assert all(torch.isfinite(loss) for loss in losses.values())
+
+
+class TestWhatIsLearnedFrom:
+    def test_labels_and_ground_truth_that_say_the_same_are_the_same(self, data: Data) -> None:
+        records = read_manifest(data.manifest)
+        made = MadeLabels(CacheReader([data.caches], "label"))
+        true = TrueLabels(data.masks / "SegmentationClass", data.masks / "SegmentationObject", records, ["dark", "bright"])
+        for number, record in enumerate(records):
+            np.testing.assert_array_equal(made.semantic(record), true.semantic(record))
+            for targets in (made, true):
+                instance_map, classes = targets.instances(record)
+                np.testing.assert_array_equal(instance_map, squares(number)[0])
+                np.testing.assert_array_equal(classes, squares(number)[1])
+
+    def test_instances_of_too_low_a_score_or_too_small_are_left_out(self, tmp_path: Path) -> None:
+        record = ImageRecord("x", tmp_path / "x.png", 4, 6, "train")
+        instance_map = np.array([[1, 1, 1, 2, 3, 3], [1, 1, 1, 4, 3, 3]] * 2, np.uint16)
+        arrays = {"semantic": np.zeros((4, 6), np.uint8), "instance_map": instance_map, "instance_class": np.array([5, 6, 7, 8])}
+        with CacheWriter(tmp_path / "l.h5", "label", {"stage": "test"}) as cache:
+            cache.write("x", 4, 6, arrays | {"instance_score": np.array([0.5, 0.9, 0.0, 0.7], np.float32)})
+        caches = CacheReader([tmp_path / "l.h5"], "label")
+        for least_score, least_area, kept in ((0, 0, [1, 2, 4]), (0.5, 0, [2, 4]), (0, 3, [1]), (0.95, 0, [])):
+            found, classes = LargeInstances(MadeLabels(caches, least_score), least_area)(record)
+            assert classes.tolist() == [4 + number for number in kept]
+            wanted = np.zeros((4, 6))
+            for row, number in enumerate(kept):
+                wanted[instance_map == number] = row + 1
+            np.testing.assert_array_equal(found, wanted)
+
+    def test_of_more_instances_than_a_byte_counts_the_largest_are_kept(self) -> None:
+        class Many:
+            def instances(self, record: object) -> tuple[np.ndarray, np.ndarray]:
+                # Instance i has 1 pixel, and those above 10 have 2.
+                numbers = np.concatenate([np.arange(1, 301), np.arange(11, 301)])
+                return np.pad(numbers, (0, 10)).reshape(20, 30), np.arange(300)
+
+        found, classes = LargeInstances(Many(), 0)(None)  # type: ignore[arg-type]
+        assert len(classes) == found.max() == 254
+        assert classes.min() == 10
+
+    def test_boxes_and_masks_follow_the_crop(self, data: Data) -> None:
+        from irn.training.mask_rcnn import _target
+
+        records = read_manifest(data.manifest)
+        targets = LargeInstances(MadeLabels(CacheReader([data.caches], "label")), 0)
+        for epoch in range(8):
+            sample = instance_view(Place(epoch, 0), records, targets, (60, 120), 80, 0)
+            target = _target(torch.from_numpy(sample["instances"]), torch.from_numpy(sample["labels"]))
+            for box, label, mask in zip(target["boxes"], target["labels"], target["masks"].bool(), strict=True):
+                rows, columns = np.nonzero(mask.numpy())
+                assert box.tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+                colour = sample["pixels"][mask.numpy()].mean(0)
+                assert (colour[0] < 60) == (int(label) == 1)
+
+    def test_images_of_rare_classes_are_repeated(self) -> None:
+        present = {f"{number}": [0] for number in range(15)} | {"rare": [0, 1], "none": []}
+        records = [ImageRecord(image_id, Path(image_id), 1, 1, "train") for image_id in present]
+        table = ImageClasses(["common", "rare"], present)
+        assert repeated(records, table, Path("l.csv"), 0) == records
+        found = [record.image_id for record in repeated(records, table, Path("l.csv"), 0.9)]
+        # The class is in one of 17 images: sqrt(0.9 * 17) = 3.9.
+        assert {image_id: found.count(image_id) for image_id in present} == dict.fromkeys(present, 1) | {"rare": 4}
+
+
+class TestTraining:
+    @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
+    def test_the_loss_falls_and_every_part_of_it_is_reported(self, trained: dict[str, Path], network: str) -> None:
+        lines = [json.loads(line) for line in trained[network].with_suffix(".jsonl").read_text().splitlines()][1:]
+        assert lines[-1]["loss"] < 0.6 * lines[0]["loss"]
+        assert network == "deeplab" or {"loss_classifier", "loss_box_reg", "loss_mask", "loss_objectness", "loss_rpn_box_reg"} <= set(
+            lines[0]
+        )
+
+    @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
+    def test_what_was_killed_goes_on_to_the_same_weights(
+        self, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str
+    ) -> None:
+        def command(out: Path) -> list[object]:
+            return training(network, data, out, "--label-caches", data.caches)
+
+        run(*command(tmp_path / "whole.pt"))
+        killed_after(monkeypatch, 1, *command(tmp_path / "killed.pt"))
+        assert not (tmp_path / "killed.pt").exists()
+        run(*command(tmp_path / "killed.pt"))
+        assert same_bytes(tensors(tmp_path / "killed.pt"), tensors(tmp_path / "whole.pt"))
+
+    @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
+    def test_labels_or_ground_truth_not_both(self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str], network: str) -> None:
+        truth = ["--class-masks", data.masks / "SegmentationClass"]
+        for given in ([], ["--label-caches", data.caches, *truth]):
+            assert "one of the two" in refused(capsys, tmp_path, *training(network, data, tmp_path / "w.pt", *given))
+
+
+class TestPredict:
+    @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
+    def test_new_images_of_any_size(self, data: Data, trained: dict[str, Path], tmp_path: Path, network: str) -> None:
+        with Image.open(data.images / "a.png") as picture:
+            picture.resize((123, 101)).save(tmp_path / "large.jpg")
+        run("predict", "--weights", trained[network], "--images", data.images, tmp_path / "large.jpg", "--out", tmp_path / "out")
+        found = json.loads((tmp_path / "out/predictions.json").read_text())
+        assert {one["image_id"] for one in found} == {*IMAGES, "large"}
+        sizes = dict.fromkeys(IMAGES, SIZE) | {"large": (101, 123)}
+        for image_id, size in sizes.items():
+            for folder, ending in (("SegmentationClass", "png"), ("SegmentationObject", "png"), ("overlays", "jpg")):
+                with Image.open(tmp_path / "out" / folder / f"{image_id}.{ending}") as picture:
+                    assert picture.size == size[::-1]
+                    assert picture.mode == ("RGB" if folder == "overlays" else "P")
+        truth = COCO()
+        truth.dataset = {
+            "images": [{"id": image_id, "height": size[0], "width": size[1]} for image_id, size in sizes.items()],
+            "categories": [{"id": 1}, {"id": 2}], "annotations": [],
+        }  # fmt: skip
+        truth.createIndex()
+        read = truth.loadRes(found)
+        for one in read.dataset["annotations"]:
+            assert decoded(one["segmentation"], *sizes[one["image_id"]]).any()
+
+    def test_both_find_the_squares(self, data: Data, trained: dict[str, Path], tmp_path: Path) -> None:
+        for network in ("mask-rcnn", "deeplab"):
+            run("predict", "--weights", trained[network], "--manifest", data.manifest, "--out", tmp_path / network)
+        scores = ["--class-masks", data.masks / "SegmentationClass", "--object-masks", data.masks / "SegmentationObject"]
+        given = ["--mask-rcnn", tmp_path / "mask-rcnn", "--deeplab-gt", tmp_path / "deeplab", "--out", tmp_path / "scores.csv"]
+        run("evaluate", "--manifest", data.manifest, "--labels", data.labels, *given, *scores)
+        with open(tmp_path / "scores.csv", newline="") as file:
+            means = {
+                (row["stage"], row["split"], row["metric"]): float(row["value"]) for row in csv.DictReader(file) if row["class"] == "mean"
+            }
+        assert set(means) == {
+            *(("mask_rcnn", split, metric) for split in ("train", "val") for metric in ("AP25", "AP50", "AP70", "AP75", "AP")),
+            *(("deeplab_gt", split, "mIoU") for split in ("train", "val")),
+        }  # fmt: skip
+        assert means["mask_rcnn", "train", "AP50"] > 0.8
+        assert means["deeplab_gt", "train", "mIoU"] > 0.6
+
+    def test_a_score_is_the_least_of_everything(self, data: Data, trained: dict[str, Path], tmp_path: Path) -> None:
+        for name, options in (("default", []), ("none", ["--score", 1])):
+            run("predict", "--weights", trained["mask-rcnn"], "--images", data.images, "--out", tmp_path / name, *options)
+        scores = [one["score"] for one in json.loads((tmp_path / "default/predictions.json").read_text())]
+        assert min(scores) >= 0.05
+        assert json.loads((tmp_path / "none/predictions.json").read_text()) == []
+        with Image.open(tmp_path / "none/SegmentationClass/a.png") as picture:
+            assert not np.array(picture).any()
+
+    def test_the_folder_reads_back_as_what_was_found(self, data: Data, trained: dict[str, Path], tmp_path: Path) -> None:
+        run("predict", "--weights", trained["mask-rcnn"], "--manifest", data.manifest, "--split", "val", "--out", tmp_path / "out")
+        record = read_manifest(data.manifest, "val")[0]
+        predictions = Predictions(tmp_path / "out")
+        assert record.image_id in predictions
+        assert "a" not in predictions
+        masks, classes, scores = predictions.instances(record)
+        shown = scores >= 0.5
+        numbers = painted(masks, shown)
+        np.testing.assert_array_equal(predictions.semantic(record), np.concatenate([[0], classes + 1])[numbers])
+        with Image.open(tmp_path / "out/SegmentationObject/f.png") as picture:
+            np.testing.assert_array_equal(np.array(picture), numbers)
+
+    def test_classifier_and_irnet(self, network_case: NetworkCase, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        weights = [network_case.irn_weights, network_case.cam_weights]
+        options = ["--class-score", 0.0, "--scales", 1, "--steps", 8]
+        run("predict", "--weights", *weights, "--images", data.images / "a.png", "--out", tmp_path / "out", *options)
+        assert "notice: no labels are given" in capsys.readouterr().out
+        found = json.loads((tmp_path / "out/predictions.json").read_text())
+        assert {one["image_id"] for one in found} == {"a"}
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            (
+                lambda data, trained, out: ["--weights", trained["deeplab"], trained["mask-rcnn"], "--images", data.images],
+                "cam and irn together",
+            ),
+            (lambda data, trained, out: ["--weights", trained["deeplab"], "--images", data.images / "no.png"], "no such file"),
+            (lambda data, trained, out: ["--weights", trained["deeplab"]], "--images"),
+            (lambda data, trained, out: ["--weights", trained["deeplab"], "--images", data.images, data.images], "2 files are called"),
+            (lambda data, trained, out: ["--weights", data.labels, "--images", data.images], "not a readable weights file"),
+            (lambda data, trained, out: ["--weights", trained["deeplab"], "--images", data.images, "--score", 2], "from 0 to 1"),
+            (lambda data, trained, out: ["--weights", trained["deeplab"], "--images", data.masks / "SegmentationNone"], "no such file"),
+        ],
+    )
+    def test_mistakes(
+        self,
+        data: Data,
+        trained: dict[str, Path],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        change: Callable[[Data, dict[str, Path], Path], list[object]],
+        said: str,
+    ) -> None:
+        assert said in refused(capsys, tmp_path, "predict", *change(data, trained, tmp_path), "--out", tmp_path / "out")
+
+    def test_a_folder_with_something_in_it_stays_as_it_is(
+        self, data: Data, trained: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "mine.txt").write_text("mine")
+        line = refused(capsys, tmp_path, "predict", "--weights", trained["deeplab"], "--images", data.images, "--out", tmp_path)
+        assert "not an empty folder" in line
+
+    def test_weights_say_what_they_are(self, trained: dict[str, Path]) -> None:
+        for load, network in ((load_mask_rcnn, "mask-rcnn"), (load_deeplab, "deeplab")):
+            model, contents = load(trained[network])
+            assert contents["class_names"] == ["dark", "bright"]
+            assert (contents["crop_size"], contents["backbone"]) == (80, "resnet18")
+            assert not model.training
+
+
+def random_masks(rng: np.random.Generator, count: int) -> np.ndarray:
+    return rng.random((count, 12, 15)) < rng.random((count, 1, 1))
+
+
+class TestScores:
+    def test_overlaps_of_masks(self) -> None:
+        rng = np.random.default_rng(0)
+        for predicted, true in ((3, 4), (0, 2), (2, 0), (0, 0)):
+            masks, objects = random_masks(rng, predicted), random_masks(rng, true)
+            wanted = [[(one & other).sum() / max((one | other).sum(), 1) for other in objects] for one in masks]
+            np.testing.assert_allclose(mask_iou(masks, objects), np.reshape(wanted, (predicted, true)), rtol=1e-12)
+        assert mask_iou(np.zeros((1, 2, 2), bool), np.zeros((1, 2, 2), bool)) == 0
+
+    def test_masks_that_do_not_overlap_score_as_a_map_does(self) -> None:
+        rng = np.random.default_rng(1)
+        one, other = InstanceScores(3), InstanceScores(3)
+        for _ in range(20):
+            instance_map = rng.integers(0, 4, (12, 15))
+            masks = instance_map == np.arange(1, 4)[:, None, None]
+            classes, scores, labels = rng.integers(0, 3, 3), rng.random(3), rng.integers(1, 4, 2)
+            objects = random_masks(rng, 2)
+            objects[:, 0, 0] = True
+            np.testing.assert_allclose(mask_iou(masks, objects), pairwise_iou(instance_map, 3, objects), rtol=1e-12)
+            one.add(classes, scores, instance_map, objects, labels)
+            other.add_masks(classes, scores, masks, objects, labels)
+        np.testing.assert_array_equal(one.average_precision((0.25, 0.5)), other.average_precision((0.25, 0.5)))
+
+    def test_cocos_average_precision_by_hand(self) -> None:
+        whole, half = np.ones((4, 4), bool), np.zeros((4, 4), bool)
+        half[:2] = True
+        # Two objects of class 0, one found in full and first; the other by a mask of overlap 0.5, which counts at 0.50 alone.
+        images = [
+            CocoImage((4, 4), [(0, False, encoded(whole[None])[0])], [(0, 0.9, encoded(whole[None])[0])]),
+            CocoImage((4, 4), [(0, False, encoded(whole[None])[0])], [(0, 0.8, encoded(half[None])[0])]),
+        ]
+        found = coco_average_precision(images, 2)
+        # At recall 0 to 0.5, 51 of 101, everywhere; at all 101 at overlap 0.50.
+        assert found[0] == pytest.approx((1 + 9 * 51 / 101) / 10)
+        assert math.isnan(found[1])
+
+    def test_a_prediction_in_a_crowd_is_not_wrong(self) -> None:
+        whole, crowd = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
+        whole[:2], crowd[2:] = True, True
+        objects = [(0, False, encoded(whole[None])[0]), (0, True, encoded(crowd[None])[0])]
+        predictions = [(0, 0.9, encoded(crowd[None])[0]), (0, 0.5, encoded(whole[None])[0])]
+        assert coco_average_precision([CocoImage((4, 4), objects, predictions)], 1)[0] == pytest.approx(1)
+        assert coco_average_precision([CocoImage((4, 4), objects[:1], predictions)], 1)[0] < 0.6
+
+    def test_without_predictions_the_precision_is_nought(self) -> None:
+        assert coco_average_precision([CocoImage((4, 4), [(0, False, encoded(np.ones((1, 4, 4), bool))[0])], [])], 1).tolist() == [0]
+
+    def test_run_lengths_read_back(self) -> None:
+        mask = random_masks(np.random.default_rng(2), 1)[0]
+        runs = run_lengths.encode(np.asfortranarray(mask, np.uint8))
+        np.testing.assert_array_equal(decoded({"size": [12, 15], "counts": runs["counts"].decode()}, 12, 15), mask)
