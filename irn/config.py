@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from irn.data import mask_folders
 from irn.errors import IrnError
+from irn.io.files import dictionaries_of_maps
 from irn.setting_types import Expected, Section
 from irn.settings import GROUND_TRUTH, Settings, value
 
@@ -185,6 +186,8 @@ def _check_together(settings: Settings) -> None:
             where = f"config: {network}.labels is {wanted!r}"
             raise IrnError(f"{where}, but there are no {kind} masks; set dataset.{kind}_masks to them, or {network}.labels to pseudo")
     for path in external or ():
+        if other := dictionaries_of_maps(Path(path)):
+            raise IrnError(f"config: cam.external names {other}")
         if not Path(path).is_file():
             raise IrnError(f"config: cam.external names {path!r}, which is not a file; fix the path of the CAM cache")
 

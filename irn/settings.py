@@ -18,6 +18,7 @@ GROUND_TRUTH = "_gt"
 PAPERS = ("train_cam", "train_irn")
 TRAINED = (*PAPERS, "train_mask_rcnn", "train_deeplab")
 PREDICT = ("predict", "predict_mask_rcnn", "predict_deeplab")
+EXPORTS = ("export_coco", "export_voc")
 
 
 class Demo(Section, stages=("make_demo_data",)):
@@ -52,7 +53,11 @@ class Dataset(Section, stages=("build_manifest",)):
     )
     labels_csv: t.Path = setting(None, "Table of the classes in each image, instead of the data set's own; null for none.", flag="")
     train_split: t.Splits = setting(
-        "train", "Splits that both networks learn from, joined by `+`. The paper's are `train+train_aug`, 10,582 images.", TRAINED, flag=""
+        "train",
+        "Splits that both networks learn from and whose labels are exported, joined by `+`. The paper's are `train+train_aug`, 10,582"
+        " images.",
+        (*TRAINED, *EXPORTS),
+        flag="",
     )
     eval_split: t.Splits = setting(
         "train", "Splits that are scored and drawn, joined by `+`. The paper's is `train`, 1,464 images.", ("evaluate", "show"), flag=""

@@ -41,7 +41,8 @@ class Stage(Command):
     """A command that the workflow runs, and what it reads and makes.
 
     A stage has files of its own in the store, or, when it makes a cache `per_image`, one for each split and shard. One that
-    reads such caches as a whole wants those of the splits that its setting `images` names. `memory` is MB for all its cores
+    reads such caches as a whole wants those of the splits that its setting `images` names. One `by_name` is made only when its
+    rule is asked for by name, of the run's own configuration. `memory` is MB for all its cores
     together, and for each core. `version` is part of its key: raise it when an edit outside of the modules that compute
     changes what it makes. A stage of another name than its command's says which it `runs`.
     """
@@ -49,6 +50,7 @@ class Stage(Command):
     reads: str = ""
     makes: str = ""
     per_image: bool = False
+    by_name: bool = False
     images: str = ""
     when: Callable[[Settings], bool] = lambda settings: True
     cores: int = 1
@@ -151,6 +153,17 @@ STAGES = (
         reads="build_manifest make_cams make_ir_labels infer_fields random_walk make_labels", makes="panels",
         images="dataset.eval_split", memory=(2000, 0),
     ),
+    Stage(
+        "export_coco", "Write instances of labels as an instances file of COCO.", "manifest labels label-caches out split? workers?",
+        # The annotations of all images are kept; 1 GB holds 300,000.
+        reads="build_manifest make_labels", makes="instances.json", images="dataset.train_split", by_name=True,
+        cores=16, memory=(2000, 300), minutes=60,
+    ),
+    Stage(
+        "export_voc", "Write labels as index PNGs in the layout of PASCAL VOC.", "manifest label-caches out-folder split? workers?",
+        reads="build_manifest make_labels", makes="SegmentationClass SegmentationObject", images="dataset.train_split", by_name=True,
+        cores=16, memory=(1000, 300), minutes=60,
+    ),
 )  # fmt: skip
 
 # Of a whole run; it belongs to none of its configurations.
@@ -166,6 +179,10 @@ OTHERS = (
         "Segment new images by a trained network.",
         "trained new-images? manifest? split? out-folder least-score? device workers?",
     ),
+    Command(
+        "import_cams", "Make a CAM cache from the .npy dictionaries of IRNet and its relatives.", "manifest labels npy out split? workers?"
+    ),
+    Command("export_cams", "Write CAM caches as the .npy dictionaries of IRNet and its relatives.", "cams out-folder"),
     Command("config", "Print every setting with its meaning, as YAML to edit and give back.", "configfile? json-schema"),
     Command("status", "Say of every stage what there is, and what differs from what was made before.", "configfile? config?"),
     Command("free_store", "List what no run and no given configuration refers to in the store, and remove it.", "configfile? delete"),

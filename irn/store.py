@@ -117,6 +117,7 @@ class Run:
         # Of other configurations than its own a run wants the scores, or else the labels.
         self.each[1:] = [with_reads(one.get("evaluate", one["make_labels"])) for one in self.each[1:]]
         self.recipes = {recipe.key: recipe for one in self.each for recipe in one.values()}
+        self.asked: set[str] = set()  # stages that are made by name, and were asked for
         self.gathering = None
         if len(self.each) > 1 and "evaluate" in self.each[0]:
             scored = [{**_listed(number, variation), "scores": one["evaluate"].files()[0]} for number, (variation, one) in self._numbered()]
@@ -132,13 +133,19 @@ class Run:
             return self.gathering.files()[: 2 if self.settings.sweep else 1]
         return self.each[0]["evaluate"].files()[:1] if "evaluate" in self.each[0] else []
 
+    @property
+    def shown(self) -> list[Recipe]:
+        """The stages of all configurations; of those that are made by name the ones that were asked for, now or before."""
+        return [recipe for recipe in self.recipes.values() if self._is_shown(recipe)]
+
     def files(self) -> list[str]:
-        """All that the run has made when it is complete."""
-        return list(dict.fromkeys([*self.tables, *(file for one in self.each for recipe in one.values() for file in recipe.files())]))
+        """All that the run has made when it is complete, without what is made by name."""
+        recipes = [recipe for recipe in self.recipes.values() if not recipe.stage.by_name and recipe is not self.gathering]
+        return list(dict.fromkeys([*self.tables, *(file for recipe in recipes for file in recipe.files())]))
 
     def show(self) -> None:
         """Make the folders of all stages, say in each what its key stands for, and link them below results/<run>/."""
-        for recipe in self.recipes.values():
+        for recipe in self.shown:
             if not (recipe.folder / "key.json").exists():
                 with whole_file(recipe.folder / "key.json") as partial:
                     partial.write_text(json.dumps(recipe.record, indent=1) + "\n", encoding="utf-8")
@@ -146,6 +153,8 @@ class Run:
         for number, (_, one) in self._numbered():
             top = self.folder / "configurations" / str(number) if number else self.folder
             for name, recipe in one.items():
+                if not self._is_shown(recipe):
+                    continue
                 if recipe.stage.per_image:
                     files = recipe.files()
                     links |= {top / name / f"{index}-of-{len(files)}.h5": file for index, file in enumerate(files)}
@@ -159,9 +168,16 @@ class Run:
         for path, target in links.items():
             link(path, target)
         with whole_file(self.folder / "run.json") as partial:
-            each = [{**_listed(n, v), "stages": {name: str(r.folder) for name, r in one.items()}} for n, (v, one) in self._numbered()]
+            each = [
+                {**_listed(n, v), "stages": {name: str(r.folder) for name, r in one.items() if self._is_shown(r)}}
+                for n, (v, one) in self._numbered()
+            ]
             tables = [str(Path(table).parent) for table in self.tables]
             partial.write_text(json.dumps({"configurations": each, "tables": tables}, indent=1) + "\n", encoding="utf-8")
+
+    def _is_shown(self, recipe: Recipe) -> bool:
+        stage = recipe.stage
+        return not stage.by_name or stage.name in self.asked or all(Path(file).exists() for file in recipe.files())
 
     def _numbered(self) -> list[tuple[int, tuple[Variation, dict[str, Recipe]]]]:
         return list(enumerate(zip(self.variations, self.each, strict=True)))

@@ -37,15 +37,36 @@ wildcard_constraints:
 
 def everything(wildcards):
     """The run's files. On the way results/<run>/ is made to show them, since Snakemake tells nobody when nothing is to be done."""
-    if workflow.is_main_process and not workflow.dryrun:
-        run.show()
+    show_run()
     return run.files()
 
 
-def made(stage, name=""):
-    """The files of a stage that the file asked for is made from, or the one of a name."""
+def show_run():
+    if workflow.is_main_process and not workflow.dryrun:
+        run.show()
+
+
+def by_name(stage, wildcards):
+    """The wildcards of a rule that is asked for by name: its files can have none, and are those of the run's own configuration.
+
+    As in `everything`, results/<run>/ is made to show them on the way.
+    """
+    if stage not in run.asked:
+        run.asked.add(stage)
+        show_run()
+    return type(wildcards)(fromdict={"key": run.each[0][stage].key})
+
+
+def own(stage, name=""):
+    """A file, or the folder, of a stage in the run's own configuration."""
+    return str(run.each[0][stage].folder / name)
+
+
+def made(stage, name="", of=None):
+    """The files of a stage that the file asked for is made from, or the one of a name; `of` is the rule if it is asked for by name."""
 
     def files(wildcards):
+        wildcards = by_name(of, wildcards) if of else wildcards
         recipe = run.recipes[wildcards.key]
         found = recipe.inputs(stage, wildcards.get("split"), wildcards.get("shard"))
         return waited_for(wildcards, [file for file in found if file.endswith(name)])

@@ -88,3 +88,57 @@ rule gather_scores:
         "Gathering the scores of all configurations"
     shell:
         "irn gather-scores --configurations {params.configurations} --out {output.scores} --sweep-out {output.sweep} > {log} 2>&1"
+
+
+# Asked for by name, as in snakemake export_coco; such a rule has no wildcards.
+
+
+rule export_coco:
+    input:
+        manifest=made("build_manifest", "manifest.csv", of="export_coco"),
+        labels=made("build_manifest", "labels.csv", of="export_coco"),
+        label_caches=made("make_labels", of="export_coco"),
+    output:
+        instances=own("export_coco", "instances.json"),
+    log:
+        own("export_coco", "export_coco.log"),
+    benchmark:
+        own("export_coco", "benchmark.tsv")
+    conda:
+        conda_env
+    threads: cores("export_coco")
+    resources:
+        **needs("export_coco"),
+    params:
+        options=lambda w, threads: options(by_name("export_coco", w), threads),
+    message:
+        "Exporting instances to COCO's format"
+    shell:
+        "irn export-coco --manifest {input.manifest} --labels {input.labels} --label-caches {input.label_caches:q}"
+        " --out {output.instances} {params.options} > {log} 2>&1"
+
+
+rule export_voc:
+    input:
+        manifest=made("build_manifest", "manifest.csv", of="export_voc"),
+        label_caches=made("make_labels", of="export_voc"),
+    output:
+        classes=directory(own("export_voc", "SegmentationClass")),
+        objects=directory(own("export_voc", "SegmentationObject")),
+    log:
+        own("export_voc", "export_voc.log"),
+    benchmark:
+        own("export_voc", "benchmark.tsv")
+    conda:
+        conda_env
+    threads: cores("export_voc")
+    resources:
+        **needs("export_voc"),
+    params:
+        options=lambda w, threads: options(by_name("export_voc", w), threads),
+        folder=own("export_voc"),
+    message:
+        "Exporting labels to the layout of PASCAL VOC"
+    shell:
+        "irn export-voc --manifest {input.manifest} --label-caches {input.label_caches:q} --out {params.folder}"
+        " {params.options} > {log} 2>&1"

@@ -64,7 +64,7 @@ def run_in(folder: Path, *entries: str) -> Run:
 
 def missing(folder: Path, *entries: str) -> set[str]:
     """The stages of which some file is missing."""
-    recipes = run_in(folder, *entries).recipes.values()
+    recipes = run_in(folder, *entries).shown
     return {recipe.stage.name for recipe in recipes if not all((folder / file).exists() for file in recipe.files())}
 
 
@@ -97,9 +97,9 @@ def external(finished: Path, voc: Path, tmp_path_factory: pytest.TempPathFactory
 def taken_over(finished: Path, folder: Path, changes: dict[str, Any]) -> Path:
     """Make a folder in which a run with other settings is complete: the files of its stages are copies under their names."""
     (folder / "small.yaml").write_text(yaml.safe_dump({**SMALL, **changes, "cam": {**SMALL["cam"], **changes.get("cam", {})}}))
-    old, new = run_in(finished).each[0], run_in(folder).each[0]
-    for name, recipe in new.items():
-        shutil.copytree(finished / old[name].folder, folder / recipe.folder, ignore=shutil.ignore_patterns("key.json"))
+    old, new = run_in(finished).each[0], run_in(folder)
+    for recipe in new.shown:
+        shutil.copytree(finished / old[recipe.stage.name].folder, folder / recipe.folder, ignore=shutil.ignore_patterns("key.json"))
     with contextlib.chdir(folder):
         run_in(folder).show()
     assert rules_to_run(folder) == set()
@@ -170,7 +170,7 @@ def expected_after(key: str, there: set[str]) -> set[str]:
 def test_an_edit_of_a_key_makes_again_the_stages_that_get_it_and_those_behind(finished: Path, voc: Path, place: Path, key: str) -> None:
     folder = voc if key in ("dataset.root", "cam.external") else finished
     entry = edit_of(key, folder, place)
-    there = {recipe.stage.name for recipe in run_in(folder, entry).recipes.values()}
+    there = {recipe.stage.name for recipe in run_in(folder, entry).shown}
     expected = expected_after(key, there)
     if key == "pretrained":
         expected -= {"download_backbone"}
@@ -185,7 +185,7 @@ def test_snakemake_makes_what_is_missing_and_no_more(finished: Path, voc: Path, 
 
 
 def test_a_backbone_that_becomes_imagenets_is_downloaded(finished: Path) -> None:
-    there = {recipe.stage.name for recipe in run_in(finished, "pretrained=imagenet").recipes.values()}
+    there = {recipe.stage.name for recipe in run_in(finished, "pretrained=imagenet").shown}
     assert rules_to_run(finished, "--config", "pretrained=imagenet") == with_behind({"download_backbone"}, there)
 
 
@@ -194,7 +194,7 @@ def test_labels_of_another_split_compute_nothing_for_the_first_again(finished: P
         return {file for file in recipe.files() if not (finished / file).exists()}
 
     run = run_in(finished, "dataset={eval_split: val}")
-    for recipe in run.recipes.values():
+    for recipe in run.shown:
         if recipe.stage.per_image:
             assert files(recipe) == {str(recipe.folder / "val/0-of-1.h5")}
         assert recipe.stage.name not in ("train_cam", "train_irn") or not files(recipe)
@@ -213,19 +213,20 @@ def test_with_external_cams_the_classifiers_settings_do_nothing(external: Path) 
 def test_a_sweep_shares_what_its_combinations_have_in_common(finished: Path) -> None:
     count = {}
     for swept in ("walk.beta: [5, 10], labels.semantic_threshold: [0.2, 0.3]", "labels.semantic_threshold: [0.2, 0.3, 0.5]"):
-        recipes = run_in(finished, f"sweep={{{swept}}}").recipes.values()
+        recipes = run_in(finished, f"sweep={{{swept}}}").shown
         count[swept] = {stage.name: sum(recipe.stage == stage for recipe in recipes) for stage in STAGES}
     walks, labels = count.values()
     one = dict.fromkeys(BY_NAME, 1)
-    del one["gather_scores"], one["download_backbone"]
+    for name in ("gather_scores", "download_backbone", "export_coco", "export_voc"):
+        del one[name]
     # The run's own configuration is one more.
     assert {name: number for name, number in walks.items() if number} == one | {"random_walk": 2, "make_labels": 5, "evaluate": 5}
     assert {name: number for name, number in labels.items() if number} == one | {"make_labels": 4, "evaluate": 4}
 
 
 def test_two_runs_share_what_they_have_in_common(finished: Path) -> None:
-    one = {recipe.key for recipe in run_in(finished, "run=one", "walk={beta: 5}").recipes.values()}
-    other = {recipe.key for recipe in run_in(finished, "run=other", "sweep={walk.beta: [5, 3]}").recipes.values()}
+    one = {recipe.key for recipe in run_in(finished, "run=one", "walk={beta: 5}").shown}
+    other = {recipe.key for recipe in run_in(finished, "run=other", "sweep={walk.beta: [5, 3]}").shown}
     # All but the pictures, which are drawn for a run's own settings.
     assert len(one - other) == 1
 
@@ -371,7 +372,7 @@ def test_an_edit_outside_the_configuration(request: pytest.FixtureRequest, row: 
     with edit(folder) as told:
         arguments = (told or {}).pop("arguments", ())
         found = rules_to_run(folder, *arguments, **(told or {}))
-    there = set(run_in(folder).each[0])
+    there = {recipe.stage.name for recipe in run_in(folder).shown}
     assert found == (with_behind(set(EDITS[row].rules), there) if EDITS[row].behind else set(EDITS[row].rules))
 
 

@@ -19,7 +19,7 @@ def make(*settings: str, stages: list[str] | None = None) -> Run:
     """Make the files of a run's stages, and show them as a run does."""
     made = Run(read_config(entries=settings))
     made.show()
-    for recipe in made.recipes.values():
+    for recipe in made.shown:
         if stages is None or recipe.stage.name in stages:
             for name in recipe.files():
                 Path(name).parent.mkdir(exist_ok=True)
@@ -67,12 +67,20 @@ class TestStatus:
         (folder / "b.yaml").write_text("walk: {steps: 8}\n", encoding="utf-8")
         said = states(capsys, "--configfile", "demo.yaml")
         made = Run(read_config([Path("demo.yaml")]))
-        for recipe in made.recipes.values():
+        for recipe in made.shown:
             recipe.folder.mkdir(parents=True)
             (recipe.folder / "benchmark.tsv").touch()
         made.show()
         said = states(capsys, "--configfile", "demo.yaml", "a.yaml", "b.yaml", "--config", "walk={radius: 6}")
         assert said["random_walk"] == "to do walk.beta 10.0 -> 5.0, walk.steps 256 -> 8, walk.radius 5 -> 6"
+
+    def test_what_is_made_by_name_is_listed_once_it_was_asked_for(self, capsys: pytest.CaptureFixture[str]) -> None:
+        made = make()
+        assert "export_coco" not in states(capsys)
+        recipe = made.each[0]["export_coco"]
+        recipe.folder.mkdir(parents=True)
+        Path(recipe.files()[0]).touch()
+        assert states(capsys)["export_coco"] == "done"
 
     def test_the_nearest_is_named(self, capsys: pytest.CaptureFixture[str]) -> None:
         make()
@@ -164,7 +172,8 @@ class TestFreeStore:
         assert self.free(capsys) == ["free: 0 folders, 0.0 MB"]
 
     def test_what_an_edit_left_is_listed_and_removed(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        old, new = make("run=mine", "walk={beta: 5}").each[0], make("run=mine").each[0]
+        first, second = make("run=mine", "walk={beta: 5}"), make("run=mine")
+        old = {recipe.stage.name: recipe for recipe in first.shown}
         Path(old["random_walk"].files()[0]).write_bytes(bytes(1_500_000))
         stages = sorted(["random_walk", "make_labels", "evaluate", "show"])
         lines = self.free(capsys)
@@ -174,7 +183,7 @@ class TestFreeStore:
         assert all(recipe.folder.is_dir() for recipe in old.values())
         assert self.free(capsys, "--delete")[-1] == "removed: 4 folders, 1.5 MB"
         assert not any(old[stage].folder.exists() for stage in stages)
-        assert all(Path(name).exists() for recipe in new.values() for name in recipe.files())
+        assert all(Path(name).exists() for recipe in second.shown for name in recipe.files())
         assert self.free(capsys) == ["free: 0 folders, 0.0 MB"]
 
     def test_what_other_runs_and_given_configurations_refer_to_is_kept(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,7 +192,7 @@ class TestFreeStore:
         make("run=one", "walk={beta: 1}")
         make("run=two", "walk={beta: 3}")
         made = Run(read_config([Path("2.yaml")]))
-        for recipe in made.recipes.values():
+        for recipe in made.shown:
             recipe.folder.mkdir(parents=True, exist_ok=True)
         assert len(self.free(capsys)) > 1
         assert len(self.free(capsys, "--configfile", "4.yaml", "2.yaml")) == 1

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from helpers import ROOT, SMALL, snakemake
+from helpers import ROOT, SMALL, rules_to_run, snakemake
 
 from irn.config import read_config
 from irn.stages import BY_NAME, STAGES
@@ -48,7 +48,7 @@ def test_nothing_is_left_to_do_and_nothing_half_written(finished: Path) -> None:
 
 def test_the_files_of_each_stage_are_those_that_the_store_names(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished)
-    for recipe in Run(read_config([Path("small.yaml")])).recipes.values():
+    for recipe in Run(read_config([Path("small.yaml")])).shown:
         found = [path for path in recipe.folder.rglob("*") if "data" not in path.parts and "panels" not in path.parts and path.is_file()]
         about = ("key.json", "metrics.jsonl", "benchmark.tsv")
         found = [path for path in found if not path.name.endswith((*about, ".log"))]
@@ -83,6 +83,25 @@ def test_results_of_other_settings_are_not_shown_and_those_taken_back_are(finish
     result = snakemake(tmp_path)
     assert "Nothing to be done" in result.stdout + result.stderr
     assert {path: path.readlink() for path in shown.rglob("*") if path.is_symlink()} == before
+
+
+def test_exports_are_made_when_they_are_asked_for_by_name(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
+    shown, exports = tmp_path / "results/small", ("--", "export_coco", "export_voc")
+    assert not {"export_coco", "export_voc"} & {path.name for path in shown.iterdir()}
+    assert rules_to_run(tmp_path, *exports) == {"export_coco", "export_voc"}
+    assert snakemake(tmp_path, *exports).returncode == 0
+    images = json.loads((shown / "export_coco/instances.json").read_text())["images"]
+    assert len(images) == 20
+    for folder in ("SegmentationClass", "SegmentationObject"):
+        assert {path.stem for path in (shown / "export_voc" / folder).glob("*.png")} == {Path(one["file_name"]).stem for one in images}
+    # They stay in view, until the run has other labels.
+    result = snakemake(tmp_path)
+    assert "Nothing to be done" in result.stdout + result.stderr
+    assert (shown / "export_voc/SegmentationClass").is_dir()
+    other = ("--config", "labels={semantic_threshold: 0.9}")
+    assert snakemake(tmp_path, *other, "--until", "make_labels").returncode == 0
+    assert not (shown / "export_voc").exists()
 
 
 def test_seeds_and_a_sweep_in_one_call(finished: Path, tmp_path: Path) -> None:

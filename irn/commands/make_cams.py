@@ -10,6 +10,7 @@ import torch
 from irn.data.tables import ImageClasses, ImageRecord, images_of, read_classes
 from irn.errors import IrnError
 from irn.io.cache import CacheReader, write_cache
+from irn.io.cache_format import check_maps
 from irn.io.devices import autocast, choose_device, loading_workers
 from irn.io.images import read_image
 from irn.io.parallel import map_images
@@ -107,22 +108,6 @@ def _taken_over(
 
 def _checked_maps(record: ImageRecord, reader: CacheReader, table: ImageClasses, labels: Path) -> Maps:
     """The maps of one image; IrnError unless its classes are among those of its row in `labels`, once each, and values in [0, 1]."""
-    maps, names = reader.image(record), table.names
-    where, classes, present = f"CAMs of image {record.image_id!r}", maps["classes"].tolist(), table.of(record.image_id, labels)
-    wrong = [index for index in classes if index not in present]
-    if wrong:
-        named = f" ({names[wrong[0]]})" if wrong[0] < len(names) else ""
-        given = ", ".join(f"{index} ({names[index]})" for index in present) or "none"
-        raise IrnError(
-            f"{where}: class index {wrong[0]}{named}, but {labels} gives it {given}; indices count from 0 in the order of its columns"
-        )
-    if len(set(classes)) < len(classes):
-        raise IrnError(f"{where}: a class index stands twice in {classes}; give each class one map")
-    for name in ("cam", "high_res"):
-        values = maps[name]
-        if values.size and not (values.min() >= 0 and values.max() <= 1):
-            raise IrnError(
-                f"{where}: {name} goes from {values.min():.4g} to {values.max():.4g}; expected values in [0, 1],"
-                " each map divided by its maximum + 1e-5"
-            )
+    maps = reader.image(record)
+    check_maps(f"CAMs of image {record.image_id!r}", maps, table.of(record.image_id, labels), table.names, labels)
     return maps

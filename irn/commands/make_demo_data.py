@@ -1,7 +1,5 @@
 """Draw a small data set in the layout of PASCAL VOC: invented animals that differ in their heads only, on cluttered grounds."""
 
-import os
-import shutil
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import numpy as np
 from irn.data.demo.animals import CLASSES
 from irn.data.demo.scenes import draw_scene
 from irn.data.voc import make_folders, write_image, write_lists
-from irn.errors import IrnError
+from irn.io.files import whole_folder
 from irn.io.parallel import available_cores, map_in_order
 from irn.io.progress import progress
 from irn.settings import Demo, Settings
@@ -28,24 +26,14 @@ def make_demo_data(out: Path, settings: Settings, workers: int | None = None) ->
     ------
     IrnError for a folder that holds something already.
     """
-    out, demo = Path(out).absolute(), settings.dataset.demo
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise IrnError(f"{out}: exists already and is not an empty folder; expected a new folder; name another or remove this one")
-    unfinished = out.with_name(out.name + ".partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
+    demo = settings.dataset.demo
+    cores = available_cores() if workers is None else workers
+    with whole_folder(out) as unfinished:
         make_folders(unfinished)
-        cores = available_cores() if workers is None else workers
         drawn = map_in_order(partial(_draw_image, unfinished, demo), range(demo.images), cores, str)
         for _ in progress(drawn, demo.images, "drawing"):
             pass
         write_lists(unfinished, _splits(demo.images), CLASSES)
-        # The bytes must be on the disk before the name is: a reboot must not leave a whole-looking stub.
-        os.sync()
-        unfinished.replace(out)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 def _draw_image(root: Path, demo: Demo, index: int) -> None:

@@ -16,7 +16,7 @@ def status(configfile: Sequence[Path] = (), config: Sequence[str] = ()) -> None:
     Paths are taken from the folder that the workflow runs in.
     """
     run = Run(read_config(configfile, config))
-    states = [(recipe, [Path(file).exists() for file in recipe.files()]) for recipe in run.recipes.values()]
+    states = [(recipe, [Path(file).exists() for file in recipe.files()]) for recipe in run.shown]
     print(f"run {run.settings.run}: {sum(all(exist) for _, exist in states)} of {len(states)} stages are done")
     for recipe, exist in states:
         there = sum(exist)

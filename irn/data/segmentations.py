@@ -38,6 +38,18 @@ def decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
     return _filled(_lengths(runs.decode()), height, width)
 
 
+def encoded(mask: np.ndarray) -> dict[str, Any]:
+    """(height, width) bool, true somewhere, as an annotation holds it: `segmentation` (compressed run lengths), `area` and `bbox`.
+
+    The area is in pixels; the box is [x, y, width, height] of the pixels, so a mask of one pixel has a box of 1 x 1.
+    """
+    from pycocotools import mask as drawing
+
+    runs = drawing.encode(np.asfortranarray(mask, np.uint8))
+    segmentation = {"size": list(mask.shape), "counts": runs["counts"].decode("ascii")}
+    return {"segmentation": segmentation, "area": int(drawing.area(runs)), "bbox": drawing.toBbox(runs).tolist()}
+
+
 def _filled(lengths: np.ndarray, height: int, width: int) -> np.ndarray:
     """The mask of runs that go down the columns, outside and inside in turn."""
     return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(width, height).T

@@ -171,11 +171,16 @@ def write_image(root: Path, image_id: str, pixels: np.ndarray, objects: np.ndarr
     Image.fromarray(pixels).save(root / IMAGES / f"{image_id}.jpg", quality=90)
     class_of = np.array([0] + [1 + index for index in classes], np.uint8)
     for folder, mask in ((CLASS_MASKS, class_of[objects]), (OBJECT_MASKS, objects)):
-        picture = Image.fromarray(mask)
-        picture.putpalette(voc_palette().ravel().tolist())
-        picture.save(root / folder / f"{image_id}.png")
+        write_index_png(root / folder / f"{image_id}.png", mask)
     text = _annotation(image_id, objects, [names[index] for index in classes])
     (root / ANNOTATIONS / f"{image_id}.xml").write_text(text, encoding="utf-8")
+
+
+def write_index_png(path: Path, mask: np.ndarray) -> None:
+    """Write (H, W) uint8 as an index PNG with VOC's palette, so that every viewer shows it in colour."""
+    picture = Image.fromarray(mask)
+    picture.putpalette(voc_palette().ravel().tolist())
+    picture.save(path, format="PNG")
 
 
 def write_lists(root: Path, splits: Mapping[str, Sequence[str]], names: Sequence[str]) -> None:

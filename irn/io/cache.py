@@ -20,7 +20,7 @@ from irn.data.tables import ImageRecord, images_of
 from irn.errors import IrnError
 from irn.grid import FORMAT_VERSION, MAX_CLASSES
 from irn.io.cache_format import FORMATS, ArraySpec, check_arrays, check_values
-from irn.io.files import whole_file
+from irn.io.files import dictionaries_of_maps, whole_file
 from irn.io.progress import progress
 from irn.io.shards import WHOLE, Shard, rows_of
 
@@ -254,6 +254,9 @@ def _rounded(array: np.ndarray, error: float) -> np.ndarray:
 
 
 def _open(path: Path) -> h5py.File:
+    other = dictionaries_of_maps(path)
+    if other:
+        raise other
     if not path.is_file():
         raise IrnError(f"{path}: no such cache file; run the stage that makes it")
     try:

@@ -1,0 +1,111 @@
+"""A CAM cache from the `.npy` dictionaries of IRNet and its relatives."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from irn.data.cam_dictionaries import read_dictionary
+from irn.data.tables import ImageClasses, ImageRecord, images_of, read_classes
+from irn.errors import IrnError
+from irn.grid import cells
+from irn.io.cache import write_cache
+from irn.io.cache_format import check_maps
+from irn.io.parallel import map_images
+from irn.io.provenance import provenance
+from irn.ops.maps import at_pixels, in_cells
+
+Maps = dict[str, np.ndarray]
+# In the order in which they are taken.
+HIGH_RES = ("high_res", "attn_highres")
+
+
+def import_cams(manifest: Path, labels: Path, npy: Path, out: Path, split: str | None = None, workers: int | None = None) -> None:
+    """Write a CAM cache of the images of a split from `npy/<image_id>.npy`, a dictionary of numpy.save each.
+
+    A dictionary has `keys`, K class indices from 0, and `cam` (K, h, w), `high_res` (K, height, width) or both, in [0, 1], as
+    arrays or tensors; `attn_highres` takes the place of a `high_res` that is not there. Of the two sizes the one that is missing is
+    made from the other. An image without a class may lack maps, or its file. No code in the files is run.
+
+    Raises
+    ------
+    IrnError for a file that is missing or holds anything else, maps of another size, values that are not finite or outside of
+    [0, 1], and classes that the image does not have by `labels`.
+    """
+    made_by = provenance("import_cams", split=split)
+    if not npy.is_dir():
+        raise IrnError(f"--npy {npy}: no such folder; expected one with <image_id>.npy for each image")
+    table, records = read_classes(labels), images_of(manifest, split)
+    noted: Counter[str] = Counter()
+    take = partial(_maps, folder=npy, table=table, labels=labels)
+
+    def counted() -> Iterator[Maps]:
+        for maps, notes in map_images(take, records, workers):
+            noted.update(notes)
+            yield maps
+
+    write_cache(out, "cam", made_by, records, counted())
+    for note, count in sorted(noted.items()):
+        print(f"{note}: {count} of {len(records)} images")
+
+
+def _maps(record: ImageRecord, folder: Path, table: ImageClasses, labels: Path) -> tuple[Maps, list[str]]:
+    """The maps of one image, and what is to be said of them."""
+    present, path = table.of(record.image_id, labels), folder / f"{record.image_id}.npy"
+    if not present and not path.exists():
+        return _no_maps(record), ["no class and no file"]
+    found = read_dictionary(path, ("keys", "cam", *HIGH_RES))
+    classes = _classes(path, found)
+    names = [name for name in HIGH_RES if name in found]
+    given = {"cam": found.get("cam"), "high_res": found[names[0]] if names else None}
+    maps = {name: value for name, value in given.items() if value is not None}
+    if not maps and classes.size:
+        raise IrnError(f"{path}: no maps in it; expected 'cam', 'high_res' or 'attn_highres' beside 'keys'")
+    sizes = {"cam": (cells(record.height), cells(record.width)), "high_res": (record.height, record.width)}
+    for name in maps:
+        _check(path, names[0] if name == "high_res" else name, maps[name], (classes.size, *sizes[name]))
+    maps["classes"] = classes
+    check_maps(str(path), maps, present, table.names, labels)
+    if not classes.size:
+        return _no_maps(record), []
+    notes = [f"high_res taken from {name}" for name in names[:1] if name != "high_res"]
+    notes += [f"{name} left out, since there is high_res" for name in names[1:]]
+    if "cam" not in maps:
+        maps["cam"] = in_cells(maps["high_res"])
+        notes.append(f"cam made from {names[0]}, by the mean of each cell of 4 x 4 pixels")
+    if "high_res" not in maps:
+        maps["high_res"] = at_pixels(maps["cam"], record.height, record.width)
+        notes.append("high_res made from cam, bilinearly")
+    return maps, notes
+
+
+def _classes(path: Path, found: dict[str, Any]) -> np.ndarray:
+    """(K,) int64 of `keys`."""
+    if "keys" not in found:
+        raise IrnError(f"{path}: no 'keys' in it; expected the class index of each map, counted from 0")
+    keys = np.asarray(found["keys"])
+    if keys.ndim != 1 or (keys.size and keys.dtype.kind not in "ui"):
+        raise IrnError(f"{path}: 'keys' is {keys.dtype} of shape {keys.shape}; expected the class index of each map, a list of integers")
+    return keys.astype(np.int64)
+
+
+def _check(path: Path, name: str, array: Any, expected: Sequence[int]) -> None:
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+        found = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+        raise IrnError(f"{path}: {name!r} is {found}; expected an array of floats")
+    # Without a class an empty array of any shape will do.
+    if array.shape != tuple(expected) and (array.size or expected[0]):
+        raise IrnError(
+            f"{path}: {name!r} has shape {array.shape}, expected {tuple(expected)}: one map for each of 'keys', in the manifest's size"
+            f"{' of the image in cells of 4 pixels' if name == 'cam' else ' of the image'}; make both from the same images"
+        )
+    if not np.isfinite(array).all():
+        raise IrnError(f"{path}: {name!r} holds numbers that are not finite; look for the mistake in what made it")
+
+
+def _no_maps(record: ImageRecord) -> Maps:
+    size, small = (record.height, record.width), (cells(record.height), cells(record.width))
+    return {"classes": np.zeros(0, np.int64), "cam": np.zeros((0, *small), np.float32), "high_res": np.zeros((0, *size), np.float32)}

@@ -1,0 +1,277 @@
+"""Labels as COCO's and VOC's files: from arrays to a cache to files, and back by the readers that people use."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from faster_coco_eval import COCO as FasterCOCO
+from faster_coco_eval import COCOeval_faster
+from helpers import refused, run, save_png
+from PIL import Image
+from pycocotools.coco import COCO
+from torchvision.datasets import CocoDetection
+
+from irn.data.instances import InstancesFile
+from irn.io.cache import CacheWriter
+
+Arrays = dict[str, np.ndarray]
+NAMES = [f"class {number}" for number in range(1, 255)]  # as many as there can be
+
+
+def label(instance_map: np.ndarray, classes: list[int], scores: list[float]) -> Arrays:
+    """The arrays of a label cache whose semantic label is that of all its pieces."""
+    of = np.array([0, *(index + 1 for index in classes)])
+    return {
+        "semantic": of[instance_map].astype(np.uint8),
+        "instance_map": instance_map.astype(np.uint16),
+        "instance_class": np.array(classes, np.uint16),
+        "instance_score": np.array(scores, np.float32),
+    }
+
+
+def ring() -> np.ndarray:
+    """A square with a hole in which another object lies, and a third of two parts."""
+    found = np.zeros((20, 31), int)
+    found[2:12, 3:15] = 1
+    found[4:10, 5:12] = 0
+    found[6:8, 7:9] = 2
+    found[15:18, 0:4] = found[15:18, 20:31] = 3
+    return found
+
+
+def noise() -> Arrays:
+    rng = np.random.default_rng(0)
+    pieces = rng.integers(0, 41, (37, 29))
+    # Some score 0, and the last has no pixel at all.
+    scores = np.where(rng.random(41) < 0.3, 0, rng.random(41))
+    return label(pieces, rng.integers(0, 254, 41).tolist(), [*scores[:40], 0.5])
+
+
+LABELS: dict[str, Arrays] = {
+    "holes": label(ring(), [0, 253, 7], [1.0, 0.25, 0.5]),
+    "nothing": label(np.zeros((9, 8), int), [], []),
+    "fragments": label(np.eye(12, 16, dtype=int), [4], [0.0]),
+    "one-pixel": label(np.pad([[1]], ((6, 3), (10, 2))), [253], [0.125]),
+    "tiny": label(np.ones((1, 1), int), [3], [0.75]),
+    "all": label(np.ones((16, 24), int), [5], [1.0]),
+    "noise.2": noise(),
+}
+
+
+class Labels:
+    """A label cache, and tables of images that exist."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.manifest, self.labels = folder, folder / "manifest.csv", folder / "labels.csv"
+        rows = ["image_id,path,height,width,split\n"]
+        for number, (image_id, arrays) in enumerate(LABELS.items()):
+            height, width = arrays["semantic"].shape
+            save_png(folder / f"images/{image_id}.png", np.full((height, width, 3), number, np.uint8))
+            rows.append(f"{image_id},images/{image_id}.png,{height},{width},{'val' if image_id == 'all' else 'train'}\n")
+        self.manifest.write_text("".join(rows), encoding="utf-8")
+        lines = [f"{image_id},{','.join('0' * len(NAMES))}\n" for image_id in LABELS]
+        self.labels.write_text(f"image_id,{','.join(NAMES)}\n{''.join(lines)}", encoding="utf-8")
+        self.write(LABELS)
+
+    def write(self, labels: dict[str, Arrays]) -> None:
+        with CacheWriter(self.folder / "labels.h5", "label", {"stage": "test"}) as cache:
+            for image_id, arrays in labels.items():
+                cache.write(image_id, *arrays["semantic"].shape, arrays)
+
+    def coco(self, *options: object) -> list[object]:
+        given = ["--manifest", self.manifest, "--labels", self.labels, "--label-caches", self.folder / "labels.h5"]
+        return ["export-coco", *given, "--out", self.folder / "out/instances.json", *options]
+
+    def voc(self, *options: object) -> list[object]:
+        given = ["--manifest", self.manifest, "--label-caches", self.folder / "labels.h5"]
+        return ["export-voc", *given, "--out", self.folder / "out/voc", *options]
+
+    def exported(self, *options: object) -> dict[str, Any]:
+        run(*self.coco(*options))
+        return json.loads((self.folder / "out/instances.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Labels:
+    return Labels(tmp_path)
+
+
+def kept(arrays: Arrays) -> list[int]:
+    """The rows of the pieces that are exported."""
+    return [row for row, score in enumerate(arrays["instance_score"]) if score > 0 and row + 1 in arrays["instance_map"]]
+
+
+def pieces(arrays: Arrays) -> list[tuple[int, float, list[list[bool]]]]:
+    """Category, score and mask of what is exported of an image."""
+    return [
+        (int(arrays["instance_class"][row]) + 1, float(arrays["instance_score"][row]), (arrays["instance_map"] == row + 1).tolist())
+        for row in kept(arrays)
+    ]
+
+
+# ---- COCO
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools, under NumPy 2
+@pytest.mark.parametrize("reader", [COCO, FasterCOCO])
+def test_every_piece_comes_back_from_an_instances_file(labels: Labels, reader: Any) -> None:
+    run(*labels.coco())
+    coco = reader(str(labels.folder / "out/instances.json"))
+    assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == NAMES
+    assert coco.getCatIds() == list(range(1, 255))
+    images = coco.loadImgs(coco.getImgIds())
+    assert [(image["file_name"], image["height"], image["width"]) for image in images] == [
+        (f"{image_id}.png", *arrays["semantic"].shape) for image_id, arrays in LABELS.items()
+    ]
+    for image, arrays in zip(images, LABELS.values(), strict=True):
+        found = coco.loadAnns(coco.getAnnIds(imgIds=image["id"]))
+        assert [(a["category_id"], a["score"], coco.annToMask(a).astype(bool).tolist()) for a in found] == pieces(arrays)
+
+
+def test_ids_areas_and_boxes(labels: Labels) -> None:
+    found = labels.exported("--workers", 2)["annotations"]
+    assert [annotation["id"] for annotation in found] == list(range(1, len(found) + 1))
+    masks = [np.array(mask) for arrays in LABELS.values() for _, _, mask in pieces(arrays)]
+    for annotation, mask in zip(found, masks, strict=True):
+        ys, xs = np.nonzero(mask)
+        assert annotation["area"] == len(ys)
+        assert annotation["bbox"] == [xs.min(), ys.min(), xs.max() - xs.min() + 1, ys.max() - ys.min() + 1]
+        assert annotation["iscrowd"] == 0
+        assert isinstance(annotation["segmentation"]["counts"], str)
+        assert annotation["segmentation"]["size"] == list(mask.shape)
+
+
+def test_torchvision_reads_it(labels: Labels) -> None:
+    run(*labels.coco())
+    data = CocoDetection(str(labels.folder / "images"), str(labels.folder / "out/instances.json"))
+    assert len(data) == len(LABELS)
+    for (picture, annotations), arrays in zip(data, LABELS.values(), strict=True):
+        assert picture.size == arrays["semantic"].shape[::-1]
+        assert len(annotations) == len(kept(arrays))
+
+
+def test_it_scores_as_perfect_against_itself(labels: Labels) -> None:
+    found = labels.exported()
+    coco = FasterCOCO(found)
+    scored = COCOeval_faster(coco, coco.loadRes(found["annotations"]), "segm")
+    scored.evaluate()
+    scored.accumulate()
+    scored.summarize()
+    assert scored.stats[0] == pytest.approx(1)
+
+
+def test_this_project_reads_it(labels: Labels) -> None:
+    run(*labels.coco())
+    file = InstancesFile(labels.folder / "out/instances.json")
+    assert file.names == NAMES
+    assert list(file.images) == list(LABELS)
+    for image_id, arrays in LABELS.items():
+        masks, classes, crowd = file.masks(image_id, *arrays["semantic"].shape)
+        found = [(index + 1, mask.tolist()) for index, mask in zip(classes.tolist(), masks, strict=True)]
+        assert found == [(category, mask) for category, _, mask in pieces(arrays)]
+        assert not crowd.any()
+
+
+def test_a_split_and_images_in_several_folders(labels: Labels) -> None:
+    assert [image["file_name"] for image in labels.exported("--split", "val")["images"]] == ["all.png"]
+    text = labels.manifest.read_text(encoding="utf-8")
+    labels.manifest.write_text(text.replace("images/tiny", f"{labels.folder}/images/more/tiny"), encoding="utf-8")
+    names = {image["file_name"] for image in labels.exported("--split", "train")["images"]}
+    assert {"holes.png", "more/tiny.png"} <= names
+
+
+def test_the_same_input_gives_the_same_bytes(labels: Labels) -> None:
+    out = labels.folder / "out/instances.json"
+    run(*labels.coco("--workers", 0))
+    first = out.read_bytes()
+    run(*labels.coco("--workers", 2))
+    assert out.read_bytes() == first
+
+
+# ---- VOC
+
+
+def palette_by_hand() -> list[int]:
+    """VOC's colours, bit by bit."""
+    found = []
+    for index in range(256):
+        red = green = blue = 0
+        for bit in range(8):
+            red |= (index >> (3 * bit) & 1) << (7 - bit)
+            green |= (index >> (3 * bit + 1) & 1) << (7 - bit)
+            blue |= (index >> (3 * bit + 2) & 1) << (7 - bit)
+        found += [red, green, blue]
+    return found
+
+
+def objects_by_hand(arrays: Arrays) -> np.ndarray:
+    found, number = np.zeros(arrays["instance_map"].shape, int), 0
+    for row, score in enumerate(arrays["instance_score"]):
+        number += score > 0
+        found[arrays["instance_map"] == row + 1] = number if score > 0 else 255
+    return found
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_both_masks_come_back_from_pngs_with_vocs_colours(labels: Labels, workers: int) -> None:
+    run(*labels.voc("--workers", workers))
+    for folder in ("SegmentationClass", "SegmentationObject"):
+        assert {path.name for path in (labels.folder / "out/voc" / folder).iterdir()} == {f"{image_id}.png" for image_id in LABELS}
+    for image_id, arrays in LABELS.items():
+        for folder, expected in (("SegmentationClass", arrays["semantic"]), ("SegmentationObject", objects_by_hand(arrays))):
+            with Image.open(labels.folder / "out/voc" / folder / f"{image_id}.png") as picture:
+                assert picture.mode == "P"
+                assert picture.getpalette() == palette_by_hand()
+                np.testing.assert_array_equal(np.array(picture), expected)
+
+
+def test_class_254_and_254_objects_are_not_void(labels: Labels) -> None:
+    pixels = np.arange(1, 257).reshape(16, 16)
+    pixels[pixels > 254] = 0
+    labels.write({"all": label(pixels, [253] * 254, [0.5] * 254)})
+    labels.manifest.write_text("image_id,path,height,width,split\nall,all.png,16,16,train\n", encoding="utf-8")
+    run(*labels.voc())
+    for folder, expected in (("SegmentationClass", np.where(pixels > 0, 254, 0)), ("SegmentationObject", pixels)):
+        with Image.open(labels.folder / f"out/voc/{folder}/all.png") as picture:
+            np.testing.assert_array_equal(np.array(picture), expected)
+
+
+def test_more_objects_than_an_index_image_holds(labels: Labels, capsys: pytest.CaptureFixture[str]) -> None:
+    labels.write({"all": label(np.arange(384).reshape(16, 24), [0] * 383, [0.5] * 383)})
+    said = refused(capsys, labels.folder, *labels.voc("--split", "val"))
+    assert said == "irn export-voc: image 'all': 383 instances; an index PNG holds 254: export to COCO's format instead"
+
+
+def test_masks_that_are_there_are_not_replaced(labels: Labels, capsys: pytest.CaptureFixture[str]) -> None:
+    mask = labels.folder / "out/voc/SegmentationObject/mine.png"
+    save_png(mask, np.zeros((2, 2), np.uint8))
+    said = refused(capsys, labels.folder, *labels.voc("--out", labels.manifest))
+    assert said.startswith(f"irn export-voc: {labels.manifest}: is a file, expected a folder")
+    said = refused(capsys, labels.folder, *labels.voc())
+    assert said.startswith(f"irn export-voc: {mask.parent}: exists already and is not an empty folder;")
+
+
+# ---- mistakes
+
+
+@pytest.mark.parametrize("command", [Labels.coco, Labels.voc])
+def test_mistakes(labels: Labels, capsys: pytest.CaptureFixture[str], command: Callable[..., list[object]]) -> None:
+    def said(*options: object) -> str:
+        return refused(capsys, labels.folder, *command(labels, *options)).split(": ", 1)[1]
+
+    cache = labels.folder / "labels.h5"
+    assert said("--split", "test").startswith(f"{labels.manifest}: no image has split 'test'")
+    assert said("--label-caches", labels.folder / "none.h5").startswith(f"{labels.folder}/none.h5: no such cache file")
+    labels.write({image_id: arrays for image_id, arrays in LABELS.items() if image_id != "tiny"})
+    assert said().startswith(f"{cache}: image 'tiny' is missing")
+    labels.write(LABELS | {"tiny": label(np.ones((2, 1), int), [3], [0.75])})
+    assert said().startswith(f"{cache}: image 'tiny' is 2 x 1 pixels, expected 1 x 1")
+
+
+def test_classes_beyond_the_table(labels: Labels, capsys: pytest.CaptureFixture[str]) -> None:
+    labels.labels.write_text("image_id,cat\nholes,1\n", encoding="utf-8")
+    said = refused(capsys, labels.folder, *labels.coco())
+    assert said.startswith(f"irn export-coco: {labels.folder}/labels.h5: image 'holes', array 'instance_class' holds 253, expected 0 to 0")
