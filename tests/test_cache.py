@@ -1,5 +1,6 @@
 """The caches: what comes back, what other programs can read and write, and what damage is noticed."""
 
+import fcntl
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -402,6 +403,16 @@ class TestPlainFiles:
 
 
 class TestDamage:
+    def test_a_lock_of_another_process_does_no_harm(self, tmp_path: Path) -> None:
+        path = written(tmp_path / "a.h5", "cam", three_images("cam"))
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            assert CacheReader([path], "cam").read("b")
+
+    def test_nobody_is_told_to_remove_what_may_be_sound(self, tmp_path: Path) -> None:
+        (tmp_path / "a.h5").write_bytes(b"")
+        assert "delete" not in message([tmp_path / "a.h5"], "cam")
+
     def test_no_such_file(self, tmp_path: Path) -> None:
         assert str(tmp_path / "a.h5") in message([tmp_path / "a.h5"], "cam")
         assert str(tmp_path) in message([tmp_path], "cam")

@@ -260,16 +260,20 @@ def _open(path: Path) -> h5py.File:
     if not path.is_file():
         raise IrnError(f"{path}: no such cache file; run the stage that makes it")
     try:
-        file = h5py.File(path, "r")
+        # A file appears when it is whole, so there is nothing to lock; file systems without locks, and other readers' locks, do no harm.
+        file = h5py.File(path, "r", locking=False)
         version = file.attrs.get("format_version")
     except DAMAGE as error:
         raise _damaged(path, error) from None
     if not np.array_equal(version, FORMAT_VERSION):
         file.close()
         found = "none" if version is None else str(version)
-        raise IrnError(f"{path}: cache format_version is {found}, expected {FORMAT_VERSION}; delete the file and make it again")
+        raise IrnError(f"{path}: cache format_version is {found}, expected {FORMAT_VERSION}; make it again with this version")
     return file
 
 
 def _damaged(path: Path, reason: object) -> IrnError:
-    return IrnError(f"{path}: the cache is damaged ({' '.join(str(reason).split())}); delete the file and make it again")
+    if isinstance(reason, OSError) and not os.access(path, os.R_OK):
+        return IrnError(f"{path}: may not be read; ask its owner for the right to read it, or give a file of your own")
+    why = " ".join(str(reason).split())
+    return IrnError(f"{path}: the cache is damaged ({why}) or its disk cannot be read; copy it again, or move it away and make it again")

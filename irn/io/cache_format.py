@@ -56,7 +56,7 @@ def check_arrays(
     """Raise IrnError, naming `where`, unless every array has the shape and number type of `formats` and they agree on K, M and N."""
     sizes: dict[str | int, int] = {"height": height, "width": width, "h": cells(height), "w": cells(width)}
     for name, spec in formats.items():
-        remedy = "delete the file and make it again"
+        remedy = "make it again"
         if name not in arrays and not spec.required:
             continue
         if name not in arrays:
