@@ -94,9 +94,9 @@ STAGES = (
         makes="data", when=lambda settings: settings.dataset.kind == "demo", cores=16, minutes=10,
     ),
     Stage(
-        "build_manifest", "List the images of a data set and the classes in each.", "kind root out-manifest out-labels labels-csv?",
-        # An instances file of COCO has half a gigabyte.
-        reads="make_demo_data", makes="manifest.csv labels.csv", memory=(2000, 0),
+        "build_manifest", "List the images of a data set and the classes in each.", "kind root out-manifest out-labels labels-csv? class-masks? workers?",
+        # An instances file of COCO has half a gigabyte. Each image is opened in full, in a process for each core.
+        reads="make_demo_data", makes="manifest.csv labels.csv", cores=4, memory=(2000, 500), version=2,
     ),
     Stage(
         "download_backbone", "Fetch a backbone's ImageNet weights.", "out",
@@ -173,6 +173,9 @@ GATHER_SCORES = Stage(
 )  # fmt: skip
 
 OTHERS = (
+    Command(
+        "check_data", "Say everything that is wrong with a data set, at once.", "kind root json? splits? labels-csv? class-masks? workers?"
+    ),
     Command("import_weights", "Import the published release's checkpoints.", "cam irn out-cam out-irn"),
     Command(
         "predict",

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from irn.config import Variation, as_text, of_stage, variations
-from irn.data import kind, mask_folders
+from irn.data import count_images, kind, mask_folders
+from irn.errors import IrnError
 from irn.fingerprint import code_fingerprint
 from irn.io.files import whole_file
 from irn.settings import GROUND_TRUTH, Settings, value
@@ -181,6 +182,21 @@ class Run:
 
     def _numbered(self) -> list[tuple[int, tuple[Variation, dict[str, Recipe]]]]:
         return list(enumerate(zip(self.variations, self.each, strict=True)))
+
+
+def check_batches(run: Run) -> None:
+    """IrnError where a training has fewer images than one of its batches, as far as a glance at the data set's lists and folders says."""
+    for recipe in run.recipes.values():
+        if recipe.stage.name not in ("train_cam", "train_irn"):
+            continue
+        section = recipe.stage.name.removeprefix("train_")
+        size, dataset = value(recipe.settings, f"{section}.batch_size"), recipe.settings.dataset
+        count = count_images(dataset, dataset.train_split)
+        if count is not None and 0 < count < size:
+            raise IrnError(
+                f"config: {section}.batch_size is {size}, but dataset.train_split {dataset.train_split!r} has {count} images;"
+                f" set it to {count} or less"
+            )
 
 
 def _listed(number: int, variation: Variation) -> dict[str, Any]:

@@ -46,11 +46,15 @@ rule build_manifest:
             "--labels-csv",
             filter(None, [run.recipes[w.key].settings.dataset.labels_csv]),
         ),
+        class_masks=lambda w: optional(
+            "--class-masks",
+            filter(None, [run.recipes[w.key].settings.dataset.class_masks]),
+        ),
     message:
         "Listing the images in {params.root}"
     shell:
         "irn build-manifest --kind {params.kind} --root {params.root:q} --out-manifest {output.manifest}"
-        " --out-labels {output.labels} {params.labels_csv} {params.options} > {log} 2>&1"
+        " --out-labels {output.labels} {params.labels_csv} {params.class_masks} {params.options} > {log} 2>&1"
 
 
 # The only rule that may need internet access.

@@ -220,7 +220,7 @@ def test_grey_photographs_are_counted(coco: Coco, capsys: pytest.CaptureFixture[
         grey = np.array(picture.convert("L"))
     coco.picture(f"train2014/{NINE}.jpg", grey)
     coco.build()
-    assert capsys.readouterr().out == "1 of 4 images are not RGB and are turned into it when they are read (1 L)\n"
+    assert "1 of 4 images are not RGB and are turned into it when they are read (1 L)\n" in capsys.readouterr().out
 
 
 # ---- masks
@@ -464,11 +464,18 @@ def test_an_id_that_two_folders_share(coco: Coco, capsys: pytest.CaptureFixture[
     assert f"train2014/{NINE}.jpg and {coco.root}/val2014/{NINE}.jpg would both be image '{NINE}'" in said
 
 
-def test_an_id_that_cannot_be(coco: Coco, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_cannot_be_an_id_gets_one(coco: Coco) -> None:
     coco.train["images"][0]["file_name"] = "my dog.jpg"
     (coco.root / f"train2014/{BIG}.jpg").rename(coco.root / "train2014/my dog.jpg")
     coco.write()
-    assert "image id 'my dog' is not allowed" in mistake(coco, capsys)
+    records = coco.build()[0]
+    assert [(r.image_id, r.path.name) for r in records if " " in r.path.name] == [("my_dog-9902cb4b", "my dog.jpg")]
+
+
+def test_a_file_name_that_leaves_the_folder_of_images(coco: Coco, capsys: pytest.CaptureFixture[str]) -> None:
+    coco.train["images"][0]["file_name"] = "../../secret.jpg"
+    coco.write()
+    assert "image '../../secret.jpg' lies outside of the data set" in mistake(coco, capsys)
 
 
 # ---- the workflow

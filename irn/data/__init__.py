@@ -1,13 +1,17 @@
 """Kinds of data sets. Each is a module of this package, and all have one face:
 
 `watched(root)`, the files and folders that say what the data set holds; `CLASS_MASKS` and `OBJECT_MASKS`, where below the
-root its ground truth lies; and `read(root, splits, labels_csv)`, which gives its images and their classes.
+root its ground truth lies; and `read(root, splits, labels_csv, findings)`, which gives its images and their classes. It adds to
+`findings` all mistakes that it can go on after, and raises IrnError for one that it cannot. Where images can be listed fast,
+`listed(root, splits, findings)` gives them alone.
 """
 
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from irn.errors import IrnError
 
 # By the name of the kind, the module that reads it. It is imported only when it is needed.
 KINDS = {"demo": "voc", "voc": "voc", "coco": "coco", "folder": "folder"}
@@ -31,3 +35,18 @@ def mask_folders(dataset: Any, root: Path) -> tuple[Path | None, Path | None]:
 def has_ground_truth(dataset: Any) -> bool:
     """Whether there are class masks to score against; the demonstration's are drawn with it."""
     return dataset.kind == "demo" or mask_folders(dataset, Path(dataset.root))[0] is not None
+
+
+def count_images(dataset: Any, splits: str) -> int | None:
+    """How many images some splits joined by `+` have, where a glance at lists and folders says it; else None."""
+    # Here, since most who import this package list nothing.
+    from irn.data.findings import Findings
+
+    reader = kind(dataset.kind)
+    if dataset.kind == "demo" or not hasattr(reader, "listed"):
+        return None
+    try:
+        images = reader.listed(Path(dataset.root).absolute(), dataset.splits, Findings())
+    except (IrnError, OSError):
+        return None  # which build_manifest will say
+    return sum(image.split in splits.split("+") for image in images)

@@ -8,11 +8,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
+from irn.data.findings import Findings
 from irn.data.instances import InstancesFile, instances_file, name_of, one_id, with_year
-from irn.data.listing import Listed, all_taken, named, read_labels_csv, select
-from irn.data.tables import ImageClasses, check_ids
+from irn.data.listing import Listed, all_taken
+from irn.data.tables import ImageClasses
+from irn.data.user_tables import read_labels
 from irn.errors import IrnError
 
 ANNOTATIONS, IMAGES = "annotations", "images"
@@ -26,7 +26,7 @@ def watched(root: Path) -> list[Path]:
     return [*files, *(Path(folder) for top in tops for folder, _, _ in os.walk(top, followlinks=True))]
 
 
-def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None) -> tuple[list[Listed], ImageClasses]:
+def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings) -> tuple[list[Listed], ImageClasses]:
     """The images of the splits' instances files, in the files' order, and their classes.
 
     splits: names of instances files, such as `train2014`, or without their year, where there is one year alone; None means
@@ -45,18 +45,17 @@ def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None) -> t
         file = InstancesFile(path)
         if classes.names and classes.names != file.names:
             raise IrnError(f"{path}: its categories are not those of the split before it; expected the same names in the same order of ids")
-        found = _place(root, file)
-        check_ids(path, pd.Series(list(found), dtype=str))
-        for image_id, image in found.items():
-            if image_id in images and images[image_id].path != image:
-                raise one_id(path, images[image_id].path, image)
+        found = _place(root, file, findings)
+        clashes = [(images[i].path, image) for i, image in found.items() if i in images and images[i].path != image]
+        for clash in clashes:
+            findings.mistake(one_id(path, *clash))
         fresh = {image_id: image for image_id, image in found.items() if image_id not in images}
-        if not fresh:
+        if found and not fresh and not clashes:
             raise all_taken(path, split)
-        images |= {image_id: Listed(image_id, image, split, file.images[image_id].size) for image_id, image in fresh.items()}
+        images |= {image_id: Listed(image.stem, image, split, file.images[image_id].size) for image_id, image in fresh.items()}
         classes = ImageClasses(file.names, classes.present | {image_id: file.classes(image_id) for image_id in fresh})
     if labels_csv is not None:
-        classes = select(labels_csv, read_labels_csv(labels_csv), list(images))
+        classes = read_labels(labels_csv, list(images.values()), findings, every_row=False)
     return list(images.values()), classes
 
 
@@ -73,11 +72,14 @@ def _split_files(folder: Path, splits: Sequence[str] | None) -> dict[str, Path]:
     return {name: instances_file(folder, name) for name in splits}
 
 
-def _place(root: Path, file: InstancesFile) -> dict[str, Path]:
+def _place(root: Path, file: InstancesFile, findings: Findings) -> dict[str, Path]:
     """The files of the images, in the folder that holds the first of them."""
     if not file.images:
         raise IrnError(f"{file.path}: it lists no image; name another split")
     names = {image_id: picture.file_name for image_id, picture in file.images.items()}
+    for name in names.values():
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise IrnError(f"{file.path}: image {name!r} lies outside of the data set; expected a path below its folder of images")
     first = next(iter(names.values()))
     own = name_of(file.path)
     folders = [root / own, root / IMAGES / own, root / IMAGES, root]
@@ -86,7 +88,8 @@ def _place(root: Path, file: InstancesFile) -> dict[str, Path]:
         folder = next((folder for folder in folders[:-1] if folder.is_dir()), None)
     if folder is None:
         raise IrnError(f"{root}: no folder of images; expected {own}/ or images/{own}/ with the images that {file.path.name} names")
-    missing = [name for name in names.values() if not (folder / name).is_file()]
-    if missing:
-        raise IrnError(f"{folder}: no image {named(missing)}, which {file.path.name} names; add the file or take the image out there")
-    return {image_id: folder / name for image_id, name in names.items()}
+    found = {image_id: folder / name for image_id, name in names.items() if (folder / name).is_file()}
+    for image_id, name in names.items():
+        if image_id not in found:
+            findings.problem(folder, f"no image {name!r}, which {file.path.name} names", "add the file or take the image out there")
+    return found

@@ -1,60 +1,68 @@
 """Data sets that are a folder of images with a table of their classes.
 
-Layout: `images/`, `labels.csv`, and `splits.csv` (image_id,split) where there are more splits than `train`.
+Layout: `images/`, `labels.csv`, and `splits.csv` (image_id,split) where there are more splits than `train`. Without
+`labels.csv` the folders in `images/` are the classes of what they hold.
 """
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
-from irn.data.listing import IMAGE_SUFFIXES, Listed, find_images, named, read_labels_csv, refuse_extra_rows, select
-from irn.data.tables import ImageClasses, check_ids, read_text_table
+from irn.data.findings import Findings
+from irn.data.listing import IMAGE_SUFFIXES, Listed, find_images, known_splits, one_each
+from irn.data.tables import ImageClasses, check_class_names
+from irn.data.user_tables import read_labels, read_splits
 from irn.errors import IrnError
 
+IMAGES, LABELS, SPLITS = "images", "labels.csv", "splits.csv"
 CLASS_MASKS, OBJECT_MASKS = "SegmentationClass", "SegmentationObject"
 
 
 def watched(root: Path) -> list[Path]:
     """The files and folders that say what the data set holds."""
-    return [root / name for name in ("images", "labels.csv", "splits.csv")]
+    return [*(Path(folder) for folder, _, _ in os.walk(root / IMAGES, followlinks=True)), root / LABELS, root / SPLITS]
 
 
-def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None) -> tuple[list[Listed], ImageClasses]:
-    """All images of `images/` in the order of their names, or those of the splits asked for, and their classes.
+def listed(root: Path, splits: Sequence[str] | None, findings: Findings) -> list[Listed]:
+    """All images of `images/` in the order of their names, or those of the splits asked for."""
+    return known_splits(_all_images(root, findings), splits, root)
+
+
+def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings) -> tuple[list[Listed], ImageClasses]:
+    """The images as in `listed`, and their classes.
 
     labels_csv: a table with `image_id` and a 0/1 column for each class, to use instead of `labels.csv`.
     """
-    folder, table = root / "images", labels_csv or root / "labels.csv"
+    images = _all_images(root, findings)
+    chosen = known_splits(images, splits, root)
+    if labels_csv is None and not (root / LABELS).is_file() and all("/" in image.name for image in images):
+        return chosen, _folders_as_classes(root, images, chosen, findings)
+    # Also where only one split is asked for, a row is missing by mistake.
+    classes = read_labels(labels_csv or root / LABELS, images, findings)
+    return chosen, ImageClasses(classes.names, {i.image_id: classes.present.get(i.image_id, []) for i in chosen})
+
+
+def _all_images(root: Path, findings: Findings) -> list[Listed]:
+    folder = root / IMAGES
     if not folder.is_dir():
-        raise IrnError(f"{folder}: no such folder; expected the images there and their classes in {table}")
-    paths = find_images(folder)
+        raise IrnError(f"{folder}: no such folder; expected the images there and their classes in {root / LABELS}")
+    paths = one_each(find_images(folder, findings, below=True), findings)
     if not paths:
-        raise IrnError(f"{folder}: no image; expected files that end in {', '.join(IMAGE_SUFFIXES)} (folders within are not searched)")
-    check_ids(folder, pd.Series(list(paths), dtype=str))
-    classes = read_labels_csv(table)
-    refuse_extra_rows(table, classes.present, paths, folder)
-    select(table, classes, list(paths))  # also where only one split is asked for, a row is missing by mistake
-    split_of = _read_splits(root / "splits.csv", folder, list(paths))
-    known = sorted(set(split_of.values()))
-    unknown = [split for split in splits or () if split not in known]
-    if unknown:
-        raise IrnError(f"{root}: no image has split {unknown[0]!r}; the splits of this data set: {', '.join(known)}")
-    images = [Listed(i, path, split_of[i]) for i, path in paths.items() if not splits or split_of[i] in splits]
-    return images, select(table, classes, [image.image_id for image in images])
+        raise IrnError(f"{folder}: no image; expected files that end in {', '.join(IMAGE_SUFFIXES)}")
+    images = [Listed(name, path, "train") for name, path in paths.items()]
+    within = sum("/" in name for name in paths)
+    if within:
+        findings.notes.append(f"{folder}: {within} of {len(paths)} images lie in folders within; the folder is part of their names")
+    if not (root / SPLITS).is_file():
+        return images
+    split_of = read_splits(root / SPLITS, images, findings)
+    return [replace(image, split=split_of[image.image_id]) for image in images if image.image_id in split_of]
 
 
-def _read_splits(path: Path, folder: Path, ids: Sequence[str]) -> dict[str, str]:
-    """The split of each image by `splits.csv`; `train` for all where there is no such file."""
-    if not path.is_file():
-        return dict.fromkeys(ids, "train")
-    table = read_text_table(path)
-    if list(table.columns) != ["image_id", "split"]:
-        raise IrnError(f"{path}: expected the header 'image_id,split', found {','.join(table.columns)!r}")
-    check_ids(path, table["image_id"])
-    split_of = dict(zip(table["image_id"], table["split"], strict=True))
-    refuse_extra_rows(path, split_of, ids, folder)
-    missing = [image_id for image_id in ids if not split_of.get(image_id, "").strip()]
-    if missing:
-        raise IrnError(f"{path}: no split for image {named(missing)}; give every image in {folder} a row with a split")
-    return split_of
+def _folders_as_classes(root: Path, images: Sequence[Listed], chosen: Sequence[Listed], findings: Findings) -> ImageClasses:
+    """The first folder of each image's name as its class."""
+    names = sorted({image.name.split("/")[0] for image in images})
+    check_class_names(root / IMAGES, names)
+    findings.notes.append(f"{root / IMAGES}: no {LABELS}, so each folder is the class of the images in it: {', '.join(names)}")
+    return ImageClasses(names, {image.image_id: [names.index(image.name.split("/")[0])] for image in chosen})

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from irn.data.listing import safe_id
 from irn.data.segmentations import decoded
 from irn.data.tables import check_class_names
 from irn.errors import IrnError
@@ -34,7 +35,7 @@ class Picture(NamedTuple):
 
 
 class InstancesFile:
-    """The images of an instances file by their ids, which are their names without folder and extension, in the file's order.
+    """The images of an instances file by their ids, made of their names without folder and extension, in the file's order.
 
     `names` holds the categories by ascending category id, those without an annotation too; a class index is a position in it.
 
@@ -74,7 +75,7 @@ class InstancesFile:
             name, size = image.get("file_name"), (image.get("height"), image.get("width"))
             if not isinstance(name, str) or not name:
                 raise IrnError(f"{self.path}: image {image['id']!r} has no file_name; expected the path of its file")
-            image_id = Path(name).stem
+            image_id = safe_id(Path(name).stem)
             if image_id in images:
                 raise one_id(self.path, images[image_id].file_name, name)
             known = all(isinstance(side, int) for side in size)

@@ -1,73 +1,104 @@
-"""What the readers of all kinds of data sets need: image files by their ids, and rows of the user's tables."""
+"""What the readers of all kinds of data sets need: image files by their names, and the ids that those become."""
 
+import hashlib
 import os
-from collections.abc import Collection, Iterable, Sequence
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from irn.data.tables import ImageClasses, read_classes
+from irn.data.findings import Findings
+from irn.data.tables import is_id
 from irn.errors import IrnError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 
 
 @dataclass(frozen=True)
 class Listed:
-    """An image that the manifest is to hold, before it was looked at; `size` is what its annotations say, (height, width)."""
+    """An image that the manifest is to hold, before it was looked at.
 
-    image_id: str
+    name: what the data set calls it: its file's name without extension, with the folders that are part of it.
+    size: what its annotations say, (height, width).
+    """
+
+    name: str
     path: Path
     split: str
     size: tuple[int, int] | None = None
 
-
-def find_images(folder: Path, wanted: Collection[str] | None = None) -> dict[str, Path]:
-    """Image files by their name without extension, sorted by name; those of the ids `wanted`, or all."""
-    with os.scandir(folder) as entries:
-        files = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file())
-    paths: dict[str, Path] = {}
-    for name in files:
-        image_id, suffix = os.path.splitext(name)
-        if suffix.lower() not in IMAGE_SUFFIXES or (wanted is not None and image_id not in wanted):
-            continue
-        if image_id in paths:
-            raise IrnError(f"{folder}: {paths[image_id].name} and {name} would both be image {image_id!r}; rename or remove one of them")
-        paths[image_id] = folder / name
-    return paths
+    @property
+    def image_id(self) -> str:
+        """Its id in all tables, caches and results."""
+        return safe_id(self.name)
 
 
-def read_labels_csv(path: Path) -> ImageClasses:
-    """The user's own table of classes."""
-    if not path.is_file():
-        raise IrnError(f"{path}: no such table of labels; expected a CSV with the header 'image_id' and a 0/1 column for each class")
-    return read_classes(path)
+def safe_id(name: str) -> str:
+    """The id of an image of some name: the name itself, or where that has other characters than ids may have, one made of it.
+
+    `photo (1)` becomes `photo_1-` and eight hexadecimal digits of the name's SHA-256, which keep it unique.
+    """
+    name = unicodedata.normalize("NFC", name)
+    if is_id(name):
+        return name
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.") or "image"
+    return f"{plain[:80]}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
-def select(table: Path, classes: ImageClasses, ids: Sequence[str]) -> ImageClasses:
-    """The rows of `ids` in their order; IrnError where `table`, which they come from, lacks one."""
-    missing = [image_id for image_id in ids if image_id not in classes.present]
-    if missing:
-        raise IrnError(
-            f"{table}: no row for image {named(missing)}; add a row (the file's name without its extension), or take the image out"
-        )
-    return ImageClasses(classes.names, {image_id: classes.present[image_id] for image_id in ids})
+def names_of(image_id: str, path: Path) -> Iterator[str]:
+    """The names that an image of this id and file may go by in the data set: its id, and the name that the id was made of."""
+    yield image_id
+    parts = path.with_suffix("").parts
+    for count in range(1, len(parts)):
+        name = "/".join(parts[-count:])
+        if name != image_id and safe_id(name) == image_id:
+            yield name
 
 
-def refuse_extra_rows(table: Path, rows: Iterable[str], ids: Collection[str], folder: Path) -> None:
-    """IrnError where a table of a folder has rows without an image: most often ids with an extension, or a file forgotten."""
-    known = set(ids)
-    extra = [image_id for image_id in rows if image_id not in known]
-    if extra:
-        raise IrnError(
-            f"{table}: no image in {folder} for the row {named(extra)}; an id is a file's name without its extension: fix or remove it"
-        )
+def find_images(folder: Path, findings: Findings, below: bool = False) -> dict[str, list[Path]]:
+    """Image files by their names without extension, sorted by name; with `below` those in folders within too, as `folder/name`.
+
+    Files that are no images by their extension are counted in a notice.
+    """
+    paths: dict[str, list[Path]] = {}
+    others: Counter[str] = Counter()
+    for place, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
+        folders[:] = sorted(name for name in folders if below and not name.startswith("."))
+        for path in (Path(place, name) for name in sorted(files) if not name.startswith(".")):
+            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+                paths.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
+            else:
+                others[path.suffix or path.name] += 1
+    if others:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
+        findings.notices.append(f"{folder}: {kinds}: not read, since images end in {', '.join(IMAGE_SUFFIXES)}")
+    return dict(sorted(paths.items()))
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def one_each(found: Mapping[str, Sequence[Path]], findings: Findings) -> dict[str, Path]:
+    """The file of each name; a problem where there are several."""
+    for name, paths in found.items():
+        if len(paths) > 1:
+            both = f"{paths[0].name} and {paths[1].name}"
+            findings.problem(paths[0].parent, f"{both} would both be image {name!r}", "rename or remove one of them")
+    return {name: paths[0] for name, paths in found.items()}
+
+
+def known_splits(images: Sequence[Listed], splits: Collection[str] | None, root: Path) -> list[Listed]:
+    """The images of the splits asked for; IrnError for a split that none has."""
+    known = sorted({image.split for image in images})
+    unknown = [split for split in splits or () if split not in known]
+    if unknown:
+        raise IrnError(f"{root}: no image has split {unknown[0]!r}; the splits of this data set: {', '.join(known)}")
+    return [image for image in images if not splits or image.split in splits]
 
 
 def all_taken(path: Path, split: str) -> IrnError:
     """The mistake of a split, listed in a file, that is left without images, since each belongs to the first split that has it."""
     return IrnError(f"{path}: every image of split {split!r} is also in a split named before it; name it first, or leave it out")
-
-
-def named(ids: Sequence[str]) -> str:
-    """The first id, and how many more there are."""
-    return repr(ids[0]) + (f" (and {len(ids) - 1} more)" if len(ids) > 1 else "")

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from irn.data.instances import InstancesFile, instances_file
+from irn.data.listing import names_of
 from irn.data.tables import ImageRecord
 from irn.errors import IrnError
 from irn.grid import UNSURE
@@ -22,8 +23,12 @@ class MaskFolder:
     def require(self, records: Sequence[ImageRecord]) -> None:
         """Raise IrnError for the first image without ground truth."""
         for record in records:
-            if not self._mask(record).is_file():
+            if not self.has(record):
                 raise _missing(self._mask(record))
+
+    def has(self, record: ImageRecord) -> bool:
+        """Whether an image has ground truth."""
+        return self._mask(record).is_file()
 
     def class_mask(self, record: ImageRecord) -> np.ndarray:
         """(H, W) integers, 0 background, 1 + class index, 255 void; IrnError for other values."""
@@ -54,7 +59,9 @@ class MaskFolder:
         return np.zeros((0, record.height, record.width), bool), np.zeros(0, np.int64)
 
     def _mask(self, record: ImageRecord) -> Path:
-        return self.path / f"{record.image_id}.png"
+        """The file of an image's mask, which may have the image's own name instead of the id made of it."""
+        paths = [self.path / f"{name}.png" for name in names_of(record.image_id, record.path)]
+        return next((path for path in paths if path.is_file()), paths[0])
 
 
 class InstanceMasks:

@@ -140,11 +140,16 @@ def check_class_names(path: Path, names: Sequence[str]) -> None:
         seen.add(name)
 
 
+def is_id(name: str) -> bool:
+    """Whether a name can be an image's id."""
+    # "." and ".." would name folders and HDF5 groups other than their own.
+    return bool(IMAGE_ID.fullmatch(name)) and set(name) != {"."}
+
+
 def check_ids(path: Path, ids: pd.Series) -> None:
     """Raise IrnError, naming `path`, for an image id that repeats or has characters that file names or HDF5 groups cannot hold."""
     for image_id in ids:
-        # "." and ".." would name folders and HDF5 groups other than their own.
-        if not IMAGE_ID.fullmatch(image_id) or set(image_id) == {"."}:
+        if not is_id(image_id):
             raise IrnError(f"{path}: image id {image_id!r} is not allowed; use letters, digits, '_', '.' and '-' only")
     repeated = ids[ids.duplicated()]
     if len(repeated):

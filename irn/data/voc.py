@@ -4,23 +4,27 @@ Layout: `JPEGImages/ID.*`, `Annotations/ID.xml`, lists `ImageSets/Segmentation/S
 line) where classes other than VOC's need an order; ground truth in `SegmentationClass/` and `SegmentationObject/`.
 """
 
+import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
-from irn.data.listing import IMAGE_SUFFIXES, Listed, all_taken, find_images, named, read_labels_csv, select
-from irn.data.tables import ImageClasses, check_class_names, check_ids
+from irn.data.findings import Findings
+from irn.data.listing import IMAGE_SUFFIXES, Listed, all_taken, find_images, one_each
+from irn.data.tables import ImageClasses, check_class_names
+from irn.data.user_tables import read_labels
 from irn.errors import IrnError
 from irn.io.progress import progress
 from irn.pictures.colours import voc_palette
 
 IMAGES, ANNOTATIONS, LISTS, NAMES = "JPEGImages", "Annotations", "ImageSets/Segmentation", "classes.txt"
 CLASS_MASKS, OBJECT_MASKS = "SegmentationClass", "SegmentationObject"
+# Elements of an annotation that say nothing of its objects.
+HEADER = ("folder", "filename", "path", "source", "owner", "size", "imagesize", "segmented")
 # In the order in which VOC publishes them, which is the order of the indices in its masks.
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -33,11 +37,33 @@ def watched(root: Path) -> list[Path]:
     return [root / name for name in (IMAGES, ANNOTATIONS, LISTS, NAMES)]
 
 
-def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None) -> tuple[list[Listed], ImageClasses]:
-    """The images of the lists, in the lists' order, and their classes.
+def listed(root: Path, splits: Sequence[str] | None, findings: Findings) -> list[Listed]:
+    """The images of the lists, in the lists' order.
 
     splits: names of lists under ImageSets/Segmentation or paths of list files, whose stem is then the split's name; None means
         `train` and `val`, as far as they exist. An image in several belongs to the one named first.
+    """
+    folder = root / IMAGES
+    if not folder.is_dir():
+        raise IrnError(f"{folder}: no such folder; expected the root of a VOC layout, such as VOCdevkit/VOC2012, with JPEGImages/ in it")
+    there = find_images(folder, findings)
+    split_of: dict[str, str] = {}
+    for split, path in _split_lists(root, splits).items():
+        names = _read_list(path, there, findings)
+        if all(name in split_of for name in names):
+            raise all_taken(path, split)
+        for name in names:
+            if name not in there:
+                findings.problem(folder, f"no image {name!r}, which {path.name} lists", "add the file or take the line out of the list")
+            # train_aug holds all of train, and VOC's own scores are over train alone.
+            split_of.setdefault(name, split)
+    paths = one_each({name: there[name] for name in split_of if name in there}, findings)
+    return [Listed(name, path, split_of[name]) for name, path in paths.items()]
+
+
+def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings) -> tuple[list[Listed], ImageClasses]:
+    """The images as in `listed`, and their classes.
+
     labels_csv: a table with `image_id` and a 0/1 column for each class, to use instead of the annotations; rows beyond the
         images listed do no harm.
 
@@ -45,27 +71,13 @@ def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None) -> t
     -----
     An image has the classes of all objects in its XML file, those marked difficult included, as the label files that CAM
     methods share have them. Classes are those of `classes.txt`; without it VOC's 20 if every name found in the XML files of
-    the listed images is one of these; else the names found, sorted.
+    the listed images is one of these; else the names found, sorted. Names that differ by case or blanks alone, or look like a
+    slip of another, are a problem, since one of them would move all others.
     """
-    folder = root / IMAGES
-    if not folder.is_dir():
-        raise IrnError(f"{folder}: no such folder; expected the root of a VOC layout, such as VOCdevkit/VOC2012, with JPEGImages/ in it")
-    split_of: dict[str, str] = {}
-    for split, path in _split_lists(root, splits).items():
-        ids = _read_list(path)
-        if all(image_id in split_of for image_id in ids):
-            raise all_taken(path, split)
-        for image_id in ids:
-            # train_aug holds all of train, and VOC's own scores are over train alone.
-            split_of.setdefault(image_id, split)
-    paths = find_images(folder, split_of)
-    missing = [image_id for image_id in split_of if image_id not in paths]
-    if missing:
-        raise IrnError(f"{folder}: no image {named(missing)}, which the lists name; add the file or take the line out of the list")
-    images = [Listed(image_id, paths[image_id], split) for image_id, split in split_of.items()]
+    images = listed(root, splits, findings)
     if labels_csv is not None:
-        return images, select(labels_csv, read_labels_csv(labels_csv), list(split_of))
-    return images, _read_annotations(root, list(split_of))
+        return images, read_labels(labels_csv, images, findings, every_row=False)
+    return images, _read_annotations(root, images, findings)
 
 
 def _split_lists(root: Path, splits: Sequence[str] | None) -> dict[str, Path]:
@@ -90,53 +102,114 @@ def _split_lists(root: Path, splits: Sequence[str] | None) -> dict[str, Path]:
     return lists
 
 
-def _read_list(path: Path) -> list[str]:
-    """The image ids of a list: one for each line, or the path of an image; further columns do not count."""
+def _read_list(path: Path, there: Collection[str], findings: Findings) -> list[str]:
+    """The names of a list's images: one for each line, or the path of an image; further columns do not count."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise IrnError(f"{path}: not a text file ({error}); expected a list with one image id per line") from None
-    entries = [line.split()[0].rsplit("/", 1)[-1] for line in lines if line.strip()]
-    # Only an image's suffix goes: an id may have dots of its own.
-    ids = [os.path.splitext(entry)[0] if entry.lower().endswith(IMAGE_SUFFIXES) else entry for entry in entries]
-    if not ids:
+    names: dict[str, None] = {}
+    for line in filter(None, map(str.strip, lines)):
+        # A name may have blanks of its own.
+        whole = _without_suffix(line)
+        name = whole if whole in there else _without_suffix(line.split()[0])
+        if name in names:
+            findings.problem(path, f"image id {name!r} stands in more than one row", "take one of the lines out")
+        names[name] = None
+    if not names:
         raise IrnError(f"{path}: the list names no image; expected one image id per line")
-    check_ids(path, pd.Series(ids, dtype=str))
-    return ids
+    return list(names)
 
 
-def _read_annotations(root: Path, ids: Sequence[str]) -> ImageClasses:
+def _without_suffix(entry: str) -> str:
+    """The name in a line. Only an image's suffix goes: an id may have dots of its own."""
+    name = entry.rsplit("/", 1)[-1]
+    return os.path.splitext(name)[0] if name.lower().endswith(IMAGE_SUFFIXES) else name
+
+
+def _read_annotations(root: Path, images: Sequence[Listed], findings: Findings) -> ImageClasses:
     """Classes present by the XML files."""
-    folder = root / ANNOTATIONS
-    missing = [image_id for image_id in ids if not (folder / f"{image_id}.xml").is_file()]
-    if missing:
-        raise IrnError(f"{folder}: no XML file for image {named(missing)}; add it, or give the labels of all images as a CSV table")
-    found = {i: _object_names(folder / f"{i}.xml") for i in progress(ids, len(ids), "read annotations")}
-    all_found = set().union(*found.values())
-    list_file = root / NAMES
+    folder, list_file = root / ANNOTATIONS, root / NAMES
+    found: dict[str, set[str]] = {}
+    first: dict[str, Path] = {}  # where a class name stands
+    for image in progress(images, len(images), "read annotations"):
+        path = folder / f"{image.name}.xml"
+        if not path.is_file():
+            remedy = "add it, or give the labels of all images as a CSV table"
+            findings.problem(folder, f"no XML file for image {image.name!r}", remedy)
+            continue
+        with findings.collected():
+            found[image.image_id] = _object_names(path)
+            for name in found[image.image_id]:
+                first.setdefault(name, path)
     if list_file.is_file():
         names = _read_names(list_file)
+        for name in sorted(first.keys() - set(names)):
+            like = _like(name, names)
+            findings.problem(first[name], f"class {name!r} is not in {list_file}{like}", "add it there or fix the annotation")
+    elif first.keys() <= set(VOC_CLASSES):
+        names = list(VOC_CLASSES)
     else:
-        names = list(VOC_CLASSES) if all_found.issubset(VOC_CLASSES) else sorted(all_found)
+        names = sorted(first)
+        _check_odd(first, findings)
     check_class_names(folder, names)
     index_of = {name: index for index, name in enumerate(names)}
-    for image_id, present in found.items():
-        unknown = sorted(present - index_of.keys())
-        if unknown:
-            raise IrnError(f"{folder / image_id}.xml: class {unknown[0]!r} is not in {list_file}; add it there or fix the annotation")
-    return ImageClasses(names, {i: sorted(index_of[name] for name in present) for i, present in found.items()})
+    return ImageClasses(names, {i: sorted(index_of[name] for name in present if name in index_of) for i, present in found.items()})
+
+
+def _check_odd(first: Mapping[str, Path], findings: Findings) -> None:
+    """Look for names that are slips, where not all names found are VOC's."""
+    others = sorted(first.keys() - set(VOC_CLASSES))
+    of_voc = len(first) - len(others)
+    for number, name in enumerate(others):
+        like = _like(name, [*VOC_CLASSES, *others[:number]])
+        if like or of_voc >= len(VOC_CLASSES) // 2:
+            remedy = f"fix the annotation, or name all classes in {NAMES} if both are meant"
+            findings.problem(first[name], f"class {name!r} is not one of VOC's{like}", remedy)
+    if of_voc:
+        findings.notices.append(
+            f"{', '.join(others)}: not among VOC's classes, so the classes are the {len(first)} names found, sorted, and masks have to"
+            f" follow that order; {NAMES} sets another"
+        )
+
+
+def _like(name: str, names: Sequence[str]) -> str:
+    """Words on the name that another is a slip of, or nothing."""
+    plain = {"".join(known.casefold().split()): known for known in names}
+    folded = "".join(name.casefold().split())
+    nearest = difflib.get_close_matches(folded, plain, 1, 0.75)
+    swapped = [known for known in plain if len(known) > 2 and known != folded and sorted(known) == sorted(folded)]
+    if folded in plain:
+        return f" and differs from {plain[folded]!r} by case or blanks alone"
+    return f" and looks like {plain[(nearest or swapped)[0]]!r}" if nearest or swapped else ""
 
 
 def _object_names(path: Path) -> set[str]:
-    """The class names of the objects in an annotation; parts of objects (head, hand, foot) have names too and do not count."""
+    """The class names of the objects in an annotation; parts of objects (head, hand, foot) have names too and do not count.
+
+    Namespaces, upper and lower case, and elements around the objects do not count either. IrnError for a file of another kind:
+    an image without objects has no element but those of the file itself.
+    """
     try:
         annotation = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:
         raise IrnError(f"{path}: not a readable XML file ({error}); replace it with a whole annotation") from None
-    names = {(item.findtext("name") or "").strip() for item in annotation.iterfind("object")}
+    objects = [item for item in annotation.iter() if _tag(item) == "object"]
+    names = {next(((part.text or "").strip() for part in item if _tag(part) == "name"), "") for item in objects}
     if "" in names:
         raise IrnError(f"{path}: an object has no name; expected <object><name>CLASS</name>...</object>")
+    unknown = [_tag(item) for item in annotation if _tag(item) not in HEADER]
+    if not objects and (unknown or _tag(annotation) != "annotation"):
+        raise IrnError(
+            f"{path}: no <object> in it, but <{(unknown or [_tag(annotation)])[0]}>;"
+            " expected <annotation> with <object><name>CLASS</name>...</object>"
+        )
     return names
+
+
+def _tag(item: ElementTree.Element) -> str:
+    """An element's name without namespace, in lower case."""
+    return str(item.tag).rpartition("}")[2].lower()
 
 
 def _read_names(path: Path) -> list[str]:

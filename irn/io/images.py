@@ -1,14 +1,35 @@
 """Reading images."""
 
+import hashlib
+import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from irn.errors import IrnError
 
-# What a message says of a picture that `is_colour` refuses.
-EXPECTED = "expected 8-bit RGB, grey or palette, no pixel transparent; convert the file first, for example with Pillow's convert('RGB')"
+ORIENTATION = 0x0112  # EXIF's tag; 1 is upright
+# Pillow refuses more than twice its limit: a small file can unpack to more than there is memory.
+MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+
+_EIGHT_BITS = "expected 8-bit RGB, grey or palette, no pixel transparent"
+_FLATTEN = "lay it over the background that it is meant for and save it as RGB"
+_ONE_RANGE = "scale all images by one range, 255 * (values - low) / (high - low), and save them as 8 bits (Pillow's convert would clip)"
+_CONVERT = "convert the file to RGB first, for example with Pillow's convert('RGB')"
+
+
+class Look(NamedTuple):
+    """What an image is: sides in pixels as shown, Pillow's mode, whether EXIF turns it, how many pictures, deep colours, and a digest."""
+
+    height: int
+    width: int
+    mode: str
+    turned: bool
+    frames: int
+    deep: bool
+    digest: str
 
 
 def is_colour(picture: Image.Image) -> bool:
@@ -22,11 +43,11 @@ def is_colour(picture: Image.Image) -> bool:
 
 
 def read_image(path: Path, height: int | None = None, width: int | None = None) -> np.ndarray:
-    """Read an image as RGB.
+    """Read an image as RGB, turned as its EXIF orientation says.
 
     Parameters
     ----------
-    path: an image file of any kind that Pillow reads.
+    path: an image file of any kind that Pillow reads; of several pictures in it, the first.
     height, width: pixels that the manifest names; checked when given.
 
     Returns
@@ -35,20 +56,51 @@ def read_image(path: Path, height: int | None = None, width: int | None = None) 
 
     Raises
     ------
-    IrnError for a file that is missing, no image, of another size than given, or that `is_colour` refuses.
+    IrnError for a file that is missing, no image, of another size than given, of more than `MAX_PIXELS`, or that `is_colour` refuses.
     """
-    try:
-        with Image.open(path) as picture:
-            if not is_colour(picture):
-                raise IrnError(f"{path}: image mode is {picture.mode}, {EXPECTED}")
-            pixels = np.array(picture.convert("RGB"))
-    except FileNotFoundError:
-        raise IrnError(f"{path}: no such image; fix the path in the manifest or build the manifest again") from None
-    # Pillow says SyntaxError of a PNG that is damaged in the middle.
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise IrnError(f"{path}: not a readable image ({error}); replace the file or take it out of the manifest") from None
+    pixels, _ = _decode(path)
     if height is not None and pixels.shape[:2] != (height, width):
         raise IrnError(
             f"{path}: {pixels.shape[0]} x {pixels.shape[1]} pixels, but the manifest says {height} x {width}; build the manifest again"
         )
     return pixels
+
+
+def look(path: Path) -> Look | IrnError:
+    """Read an image in full and say what it is, or what `read_image` raises."""
+    try:
+        return _decode(path)[1]
+    except IrnError as error:
+        return error
+
+
+def _decode(path: Path) -> tuple[np.ndarray, Look]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large images and odd metadata, which change no pixel
+            with Image.open(path) as picture:
+                # Pillow keeps the upper eight bits of PNGs with sixteen for each colour.
+                deep = any(";16" in str(part[-1]) for part in picture.tile)
+                mode, frames = picture.mode, getattr(picture, "n_frames", 1)
+                if not is_colour(picture):
+                    raise IrnError(f"{path}: image mode is {mode}, {_EIGHT_BITS}; {_advice(mode)}")
+                turned = picture.getexif().get(ORIENTATION, 1) not in (0, 1)
+                pixels = np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+    except FileNotFoundError:
+        raise IrnError(f"{path}: no such image; fix the path in the manifest or build the manifest again") from None
+    # Pillow says SyntaxError of a PNG that is damaged in the middle, and other errors of other damages.
+    except Image.DecompressionBombError:
+        raise IrnError(f"{path}: an image of more than {MAX_PIXELS} pixels; make it smaller, or cut it into several") from None
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError) as error:
+        if isinstance(error, IrnError):
+            raise
+        reason = "the file is empty" if path.is_file() and not path.stat().st_size else " ".join(str(error).split())
+        raise IrnError(f"{path}: not a readable image ({reason}); replace the file or take it out of the data set") from None
+    digest = hashlib.sha256(pixels.tobytes() + str(pixels.shape).encode()).hexdigest()
+    return pixels, Look(pixels.shape[0], pixels.shape[1], mode, turned, frames, deep, digest)
+
+
+def _advice(mode: str) -> str:
+    if mode in ("LA", "PA", "RGBA", "La", "RGBa", "P", "L"):
+        return _FLATTEN
+    return _ONE_RANGE if mode.startswith(("I", "F")) else _CONVERT

@@ -1,0 +1,34 @@
+"""Everything that is wrong with a data set, at once."""
+
+import json as jsons
+from collections.abc import Sequence
+from pathlib import Path
+
+from irn.data.check import as_json, as_lines, check_data_set
+from irn.errors import IrnError
+from irn.io.files import whole_file
+from irn.io.progress import notice
+
+
+def check_data(
+    kind: str,
+    root: Path,
+    json: Path | None = None,
+    splits: Sequence[str] = (),
+    labels_csv: Path | None = None,
+    class_masks: Path | None = None,
+    workers: int | None = None,
+) -> None:
+    """Read a data set and open each image in full; print what it holds and a table of its problems, and write the same as JSON.
+
+    Raises IrnError, when all is said, if there are problems.
+    """
+    data = check_data_set(kind, root, splits or None, labels_csv, class_masks, workers)
+    print("\n".join(as_lines(data)))
+    for line in data.findings.notices:
+        notice(line)
+    if json:
+        with whole_file(json) as partial:
+            partial.write_text(jsons.dumps(as_json(data), indent=1) + "\n", encoding="utf-8")
+    if data.findings.problems:
+        raise IrnError(f"{root}: {len(data.findings.problems)} problems in the data set, listed above; mend them and check again")

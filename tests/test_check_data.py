@@ -1,0 +1,410 @@
+"""What users feed: each works, works with a notice, or is refused by name, all at once (docs/limits.md)."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import run, save_png, snakemake
+from PIL import Image
+
+from irn.cli import main
+from irn.data.listing import safe_id
+from irn.data.tables import ImageRecord, read_classes, read_manifest
+from irn.data.voc import VOC_CLASSES
+from irn.io.images import read_image
+
+Capture = pytest.CaptureFixture[str]
+
+
+def pixels(seed: int = 0, height: int = 40, width: int = 48) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def folder_set(root: Path, labels: str = "image_id,dog,cat\na,1,0\nb,0,1\nc,0,0\n", names: str = "a b c") -> Path:
+    for seed, name in enumerate(names.split()):
+        save_png(root / f"images/{name}.png", pixels(seed))
+    (root / "labels.csv").write_text(labels, encoding="utf-8")
+    return root
+
+
+def voc_set(root: Path, **objects: str) -> Path:
+    """Images with an annotation of what stands for their objects: class names, or XML."""
+    (root / "ImageSets/Segmentation").mkdir(parents=True)
+    (root / "Annotations").mkdir()
+    (root / "ImageSets/Segmentation/train.txt").write_text("".join(f"{name}\n" for name in objects), encoding="utf-8")
+    for seed, (name, content) in enumerate(objects.items()):
+        save_png(root / f"JPEGImages/{name}.png", pixels(seed))
+        inner = "".join(f"<object><name>{one}</name></object>" for one in content.split())
+        text = content if "<" in content else f"<annotation><filename>x</filename>{inner}</annotation>"
+        (root / f"Annotations/{name}.xml").write_text(text, encoding="utf-8")
+    return root
+
+
+def check(root: Path, capsys: Capture, kind: str = "folder", *more: object) -> tuple[int, str, dict[str, list[str]]]:
+    """The exit code, all that is printed, and the problems as `file: problem; remedy`, notices and notes of the JSON file."""
+    capsys.readouterr()
+    out = root.parent / "check.json"
+    code = main(["check-data", "--kind", kind, "--root", str(root), "--json", str(out), *map(str, more)])
+    said = capsys.readouterr()
+    found = json.loads(out.read_text(encoding="utf-8"))
+    found["problems"] = [f"{p['file']}: {p['problem']}; {p['remedy']}" for p in found["problems"]]
+    assert code == (2 if found["problems"] else 0)
+    assert len(said.err.splitlines()) == bool(found["problems"])
+    return code, said.out, found
+
+
+def built(root: Path, kind: str = "folder") -> tuple[list[ImageRecord], dict[str, list[int]]]:
+    out = root.parent / "tables"
+    run("build-manifest", "--kind", kind, "--root", root, "--out-manifest", out / "m.csv", "--out-labels", out / "l.csv")
+    return read_manifest(out / "m.csv"), read_classes(out / "l.csv").present
+
+
+def only(found: dict[str, list[str]], what: str = "problems") -> str:
+    assert len(found[what]) == 1, found
+    return found[what][0]
+
+
+class TestTheCommand:
+    def test_a_sound_set(self, tmp_path: Path, capsys: Capture) -> None:
+        code, said, found = check(folder_set(tmp_path / "set"), capsys)
+        assert code == 0
+        assert (found["images"], found["splits"], found["modes"]) == (3, {"train": 3}, {"RGB": 3})
+        assert found["classes"] == {"dog": {"all": 1, "train": 1}, "cat": {"all": 1, "train": 1}}
+        assert found["sizes"] == {"height": [40, 40], "width": [48, 48]}
+        assert "dog    1    1      2" in said
+
+    def test_all_problems_at_once(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "image_id,dog\na,1\nb,x\nd,0\n", "a b c")
+        (root / "images/a.png").write_bytes(b"")
+        _, said, found = check(root, capsys)
+        wanted = [
+            "'b', class 'dog' has 'x'",
+            "no image for the row 'd'",
+            "no row for image 'c'",
+            "a.png: not a readable image (the file is empty)",
+        ]
+        for words in wanted:
+            assert sum(words in problem for problem in found["problems"]) == 1, words
+        assert len(found["problems"]) == 4
+        assert all(name in said for name in ("'x'", "'d'", "'c'", "a.png"))
+
+    def test_the_manifest_is_not_built_of_what_is_refused(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "images/a.png").write_bytes(b"no image")
+        (root / "images/b.png").write_bytes(b"no image")
+        tables = ["--out-manifest", str(tmp_path / "m.csv"), "--out-labels", str(tmp_path / "l.csv")]
+        assert main(["build-manifest", "--kind", "folder", "--root", str(root), *tables]) == 2
+        said = capsys.readouterr()
+        assert "a.png" in said.out
+        assert "b.png" in said.out
+        assert len(said.err.splitlines()) == 1
+        assert not (tmp_path / "m.csv").exists()
+        assert not (tmp_path / "l.csv").exists()
+
+
+class TestImages:
+    def test_sixteen_bits_get_advice_that_keeps_the_picture(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set")
+        Image.fromarray(np.full((40, 48), 30000, np.uint16)).save(root / "images/a.png")
+        said = only(check(root, capsys)[2])
+        assert "a.png: image mode is I;16" in said
+        assert "255 * (values - low) / (high - low)" in said
+        assert "convert('RGB')" not in said
+
+    def test_floats_get_the_same(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "images/a.png").unlink()
+        Image.fromarray(np.zeros((40, 48), np.float32)).save(root / "images/a.tif")
+        assert "255 * (values - low)" in only(check(root, capsys)[2])
+
+    def test_a_jpeg_cut_in_half_in_a_split_that_is_only_scored(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "splits.csv").write_text("image_id,split\na,train\nb,train\nc,val\n")
+        (root / "images/c.png").unlink()
+        Image.fromarray(pixels()).save(root / "images/c.jpg")
+        content = (root / "images/c.jpg").read_bytes()
+        (root / "images/c.jpg").write_bytes(content[: len(content) // 2])
+        assert "c.jpg: not a readable image" in only(check(root, capsys)[2])
+
+    @pytest.mark.parametrize("orientation", [3, 6])
+    def test_exif_orientation_is_applied_and_counted(self, tmp_path: Path, capsys: Capture, orientation: int) -> None:
+        root, exif = folder_set(tmp_path / "set"), Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(pixels()).save(root / "images/a.png", exif=exif)
+        found = check(root, capsys)[2]
+        assert "1 of 3 images are turned as their EXIF orientation says" in only(found, "notices")
+        np.testing.assert_array_equal(read_image(root / "images/a.png"), np.rot90(pixels(), 2 if orientation == 3 else -1))
+
+    def test_masks_have_to_be_of_the_turned_image(self, tmp_path: Path, capsys: Capture) -> None:
+        root, exif = folder_set(tmp_path / "set"), Image.Exif()
+        exif[0x0112] = 6
+        Image.fromarray(pixels()).save(root / "images/a.png", exif=exif)
+        save_png(root / "SegmentationClass/a.png", np.ones((40, 48), np.uint8))
+        assert "a.png: the mask is 40 x 48 pixels, the manifest says 48 x 40" in only(check(root, capsys)[2])
+
+    @pytest.mark.parametrize(
+        ("name", "save", "words"),
+        [
+            ("a.gif", {"save_all": True, "append_images": [Image.new("P", (48, 40), 1)]}, "hold several pictures, of which the first"),
+            ("a.webp", {}, ""),
+            ("a.jpg", {}, ""),
+        ],
+    )
+    def test_kinds_of_files(self, tmp_path: Path, capsys: Capture, name: str, save: dict[str, object], words: str) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "images/a.png").unlink()
+        Image.fromarray(pixels()).save(root / "images" / name, **save)  # type: ignore[arg-type]
+        code, said, _ = check(root, capsys)
+        assert code == 0
+        assert words in said
+
+    @pytest.mark.parametrize(("height", "width"), [(1, 1), (20, 20), (1, 5000)])
+    def test_tiny_and_long_images_work_with_a_notice(self, tmp_path: Path, capsys: Capture, height: int, width: int) -> None:
+        root = folder_set(tmp_path / "set")
+        save_png(root / "images/a.png", pixels(0, height, width))
+        assert "1 of 3 images have a side below 32 pixels" in only(check(root, capsys)[2], "notices")
+
+    def test_a_very_large_image_works(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set")
+        Image.new("L", (12000, 9000)).save(root / "images/a.png")
+        assert check(root, capsys)[0] == 0
+
+    def test_an_image_bomb_is_refused_at_a_stated_size(self, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+        root = folder_set(tmp_path / "set")
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 900)
+        assert "an image of more than 178956970 pixels; make it smaller" in check(root, capsys)[2]["problems"][0]
+
+    @pytest.mark.parametrize(
+        ("mode", "words"), [("RGBA", "lay it over the background"), ("CMYK", "convert the file to RGB"), ("P", ""), ("L", "")]
+    )
+    def test_modes(self, tmp_path: Path, capsys: Capture, mode: str, words: str) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "images/a.png").unlink()
+        Image.new(mode, (48, 40)).save(root / "images/a.tif")
+        found = check(root, capsys)[2]
+        if words:
+            assert words in only(found)
+        else:
+            assert f"1 of 3 images are not RGB and are turned into it when they are read (1 {mode})" in found["notes"]
+
+    def test_text_with_the_name_of_an_image(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "images/a.png").write_text("hello")
+        assert "a.png: not a readable image" in only(check(root, capsys)[2])
+
+    def test_the_same_picture_twice_and_across_splits(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set")
+        save_png(root / "images/b.png", pixels(0))
+        assert "the same picture 2 times (a.png, b.png)" in only(check(root, capsys)[2], "notices")
+        (root / "splits.csv").write_text("image_id,split\na,train\nb,val\nc,val\n")
+        assert "also in several splits" in only(check(root, capsys)[2], "notices")
+
+    def test_files_that_are_no_images_are_counted(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "images/IMG_1.heic").write_bytes(b"x")
+        assert "1 .heic: not read" in only(check(root, capsys)[2], "notices")
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["photo (1)", "фото", "-x", 'a"b', "a'b", "two\nlines", "犬 2", "%41", "a,b"])
+    def test_any_name_works_by_a_safe_id(self, tmp_path: Path, name: str) -> None:
+        root = folder_set(tmp_path / "set", "image_id,dog\nb,1\n", "b")
+        save_png(root / f"images/{name}.png", pixels(7))
+        save_png(root / f"SegmentationClass/{name}.png", np.ones((40, 48), np.uint8))
+        quoted = name.replace('"', '""')
+        (root / "labels.csv").write_text(f'image_id,dog\nb,1\n"{quoted}",1\n', encoding="utf-8")
+        records, present = built(root)
+        record = next(record for record in records if record.path.stem == name)
+        assert record.image_id == safe_id(name)
+        assert present[record.image_id] == [0]
+        np.testing.assert_array_equal(read_image(record.path), pixels(7))
+
+    def test_ids_are_themselves_where_they_can_be(self) -> None:
+        assert [safe_id(name) for name in ("000123", "a.b-c_D")] == ["000123", "a.b-c_D"]
+        made = [safe_id(name) for name in ("photo (1)", "photo_(1)", "photo [1]", "..", "é", "e\u0301")]
+        assert len(set(made)) == 5  # the last two are one name
+        assert made[0] == "photo_1-8f9259d6"
+
+    def test_case_alone(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "image_id,dog\na,1\nA,0\n", "a A")
+        assert "ids that differ in case alone" in only(check(root, capsys)[2], "notices")
+
+    def test_leading_zeros_that_a_spreadsheet_took(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "image_id,dog\n000123,1\n7,0\n", "000123 007")
+        assert "the row '7' (a spreadsheet may have taken the zeros of '007' away)" in check(root, capsys)[2]["problems"][0]
+
+    def test_folders_within(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "image_id,dog\na,1\nsub/b,0\nsub/c.png,1\n", "a sub/b sub/c")
+        assert "2 of 3 images lie in folders within" in check(root, capsys)[2]["notes"][0]
+        records, present = built(root)
+        assert [(r.path.name, present[r.image_id]) for r in records] == [("a.png", [0]), ("b.png", []), ("c.png", [0])]
+
+    def test_a_folder_a_class(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "", "cat/1 cat/2 dog/1")
+        (root / "labels.csv").unlink()
+        assert "each folder is the class of the images in it: cat, dog" in check(root, capsys)[2]["notes"][1]
+        records, present = built(root)
+        assert [present[record.image_id] for record in records] == [[0], [0], [1]]
+
+    def test_a_row_that_could_be_two_images(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "image_id,dog\n1,1\nx/1,1\ny/1,0\n", "x/1 y/1")
+        assert "row '1' could be any of 2 images; write the folder too" in only(check(root, capsys)[2])
+
+    def test_links_out_of_the_root_are_followed(self, tmp_path: Path) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "images/a.png").rename(tmp_path / "elsewhere.png")
+        (root / "images/a.png").symlink_to(tmp_path / "elsewhere.png")
+        assert len(built(root)[0]) == 3
+
+    def test_a_folder_that_may_not_be_read(self, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+        root = folder_set(tmp_path / "set")
+
+        def denied(*_: object, onerror: Callable[[OSError], None], **__: object) -> list[object]:
+            onerror(PermissionError(13, "Permission denied", str(root / "images")))
+            return []
+
+        monkeypatch.setattr("irn.data.listing.os.walk", denied)
+        assert "images: cannot be read (Permission denied)" in check(root, capsys)[2]["problems"][0]
+
+
+class TestTables:
+    @pytest.mark.parametrize(
+        ("text", "note"),
+        [
+            ("image_id;dog;cat\na;1;0\nb;0;1\nc;0;0\n", "semicolons"),
+            ("image_id\tdog\tcat\na\t1\t0\nb\t0\t1\nc\t0\t0\n", "tabs"),
+            ("image_id,dog,cat\na,True,False\nb,0.0,1.0\nc,no,FALSE\n", ""),
+            ("image_id,dog,cat\na.png,1,0\nimages/b.png,0,1\nc,0,0\n", "2 of 3 rows name the file"),
+            ("filename,dog,cat\na,1,0\nb,0,1\nc,0,0\n", "'filename' is taken as image_id"),
+            ("\ufeffimage_id,dog,cat\r\na,1,0\r\nb,0,1\r\nc,0,0\r\n", ""),
+        ],
+    )
+    def test_tables_as_spreadsheets_write_them(self, tmp_path: Path, capsys: Capture, text: str, note: str) -> None:
+        root = folder_set(tmp_path / "set", text)
+        assert note in check(root, capsys)[1]
+        assert built(root)[1] == {"a": [0], "b": [1], "c": []}
+
+    def test_utf_16(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "labels.csv").write_bytes("image_id\tdog\na\t1\nb\t0\nc\t0\n".encode("utf-16"))
+        assert any("read as UTF-16" in note for note in check(root, capsys)[2]["notes"])
+
+    @pytest.mark.parametrize("joint", ["|", ";", ", "])
+    def test_one_column_of_names(self, tmp_path: Path, capsys: Capture, joint: str) -> None:
+        root = folder_set(tmp_path / "set", f'image_id,labels\na,dog\nb,"dog{joint}cat"\nc,\n')
+        assert "class names in the column 'labels'" in check(root, capsys)[1]
+        assert built(root)[1] == {"a": [1], "b": [0, 1], "c": []}
+
+    def test_missing_values(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "image_id,dog,cat\na,1,\nb,,1\nc,0,0\n")
+        assert len(check(root, capsys)[2]["problems"]) == 2
+
+    def test_a_row_twice(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "image_id,dog\na,1\na,0\nb,1\nc,0\n")
+        assert "image id 'a' stands in more than one row" in only(check(root, capsys)[2])
+
+    def test_five_hundred_classes_are_refused(self, tmp_path: Path, capsys: Capture) -> None:
+        names = [f"c{number}" for number in range(500)]
+        root = folder_set(tmp_path / "set", f"image_id,{','.join(names)}\na,{','.join('1' * 500)}\n", "a")
+        assert "500 classes; label maps hold at most 254" in check(root, capsys)[2]["problems"][0]
+
+
+class TestClasses:
+    def test_no_image_has_a_class(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "image_id,dog\na,0\nb,0\nc,0\n")
+        assert "no image has a class, so there is nothing to learn" in only(check(root, capsys)[2])
+
+    def test_a_class_on_every_image_and_one_on_none(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "image_id,dog,cat,elk\na,1,0,0\nb,1,1,0\nc,1,0,0\n")
+        every, none = check(root, capsys)[2]["notices"]
+        assert "1 of 3 classes are on every image" in every
+        assert "(dog)" in every
+        assert "1 of 3 classes are on no image" in none
+        assert "(elk)" in none
+
+    def test_one_image_of_one_class(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "image_id,dog\na,1\n", "a")
+        assert "on every image" in only(check(root, capsys)[2], "notices")
+
+    @pytest.mark.parametrize(
+        ("odd", "nearest"), [("Dog", "'dog' by case or blanks alone"), ("dogg", "looks like 'dog'"), ("dgo", "looks like 'dog'")]
+    )
+    def test_an_odd_name_does_not_move_the_others(self, tmp_path: Path, capsys: Capture, odd: str, nearest: str) -> None:
+        said = only(check(voc_set(tmp_path / "voc", a="dog", b=odd, c="aeroplane"), capsys, "voc")[2])
+        assert "b.xml: class " in said
+        assert repr(odd) in said
+        assert nearest in said
+
+    def test_any_other_name_is_odd_where_most_of_vocs_are(self, tmp_path: Path, capsys: Capture) -> None:
+        root = voc_set(tmp_path / "voc", a=" ".join(VOC_CLASSES[:12]), b="zebra", c="")
+        assert "b.xml: class 'zebra' is not one of VOC's" in only(check(root, capsys, "voc")[2])
+
+    def test_names_of_ones_own_that_differ_by_case(self, tmp_path: Path, capsys: Capture) -> None:
+        root = voc_set(tmp_path / "voc", a="lynx", b="Lynx", c="")
+        assert "by case or blanks alone" in only(check(root, capsys, "voc")[2])
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '<annotation xmlns="http://x.org/a"><object><name>dog</name></object></annotation>',
+            "<annotation><Object><Name>dog</Name></Object></annotation>",
+            "<annotation><objects><object><name>dog</name></object></objects></annotation>",
+        ],
+    )
+    def test_objects_in_other_clothes_are_understood(self, tmp_path: Path, text: str) -> None:
+        assert built(voc_set(tmp_path / "voc", a=text, b=""), "voc")[1] == {"a": [11], "b": []}
+
+    @pytest.mark.parametrize("text", ["<annotation><item><label>dog</label></item></annotation>", "<html><body>gone</body></html>"])
+    def test_annotations_that_are_not_understood_are_refused(self, tmp_path: Path, capsys: Capture, text: str) -> None:
+        assert "a.xml: no <object> in it, but <" in only(check(voc_set(tmp_path / "voc", a=text, b="dog"), capsys, "voc")[2])
+
+
+class TestMasks:
+    def masked(self, root: Path, *values: int) -> Path:
+        """Images a (dog), b (cat), c (none), with masks of these values in a square."""
+        folder_set(root)
+        for name, value in zip("abc", values, strict=True):
+            mask = np.zeros((40, 48), np.uint8)
+            mask[10:30, 10:30] = value
+            save_png(root / f"SegmentationClass/{name}.png", mask)
+        return root
+
+    def test_masks_that_agree(self, tmp_path: Path, capsys: Capture) -> None:
+        code, said, found = check(self.masked(tmp_path / "set", 1, 2, 0), capsys)
+        assert code == 0
+        assert not found["notices"]
+        assert "masks of 3 of 3 images" in said
+
+    def test_masks_that_are_white_where_objects_are(self, tmp_path: Path, capsys: Capture) -> None:
+        root = self.masked(tmp_path / "set", 1, 2, 0)
+        for name in "abc":
+            save_png(root / f"SegmentationClass/{name}.png", np.full((40, 48), 255, np.uint8))
+        assert "in 3 of 3 images most of the mask is 255" in only(check(root, capsys)[2])
+
+    def test_small_white_objects(self, tmp_path: Path, capsys: Capture) -> None:
+        assert "no mask holds any class but" in only(check(self.masked(tmp_path / "set", 255, 255, 255), capsys)[2], "notices")
+
+    def test_classes_counted_from_zero(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "image_id,elk,dog,cat\na,0,1,0\nb,0,0,1\nc,0,1,1\n")
+        for name, value in zip("abc", (1, 2, 1), strict=True):
+            save_png(root / f"SegmentationClass/{name}.png", np.full((40, 48), value, np.uint8))
+        said = check(root, capsys)[2]["problems"][0]
+        assert (
+            "in 2 of 3 images the mask holds a class that the image's row in the labels lacks (a, c)" in said or "in 3 of 3 images" in said
+        )
+        assert "classes may be counted from 0" in said
+
+    def test_one_image_of_many_that_differs(self, tmp_path: Path, capsys: Capture) -> None:
+        found = check(self.masked(tmp_path / "set", 1, 2, 1), capsys)[2]
+        assert "in 1 of 3 images the mask holds a class that the image's row in the labels lacks (c)" in only(found, "notices")
+
+
+def test_fewer_photographs_than_a_batch_are_found_before_the_first_job(tmp_path: Path) -> None:
+    folder_set(tmp_path / "set")
+    (tmp_path / "small.yaml").write_text(f"dataset: {{kind: folder, root: {tmp_path / 'set'}}}\n")
+    result = snakemake(tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.strip().endswith("cam.batch_size is 16, but dataset.train_split 'train' has 3 images; set it to 3 or less")
+    assert not (tmp_path / "results").exists()
