@@ -94,7 +94,8 @@ STAGES = (
         makes="data", when=lambda settings: settings.dataset.kind == "demo", cores=16, minutes=10,
     ),
     Stage(
-        "build_manifest", "List the images of a data set and the classes in each.", "kind root out-manifest out-labels labels-csv? class-masks? workers?",
+        "build_manifest", "List the images of a data set and the classes in each.",
+        "kind root out-manifest out-labels labels-csv? class-masks? workers?",
         # An instances file of COCO has half a gigabyte. Each image is opened in full, in a process for each core.
         reads="make_demo_data", makes="manifest.csv labels.csv", cores=4, memory=(2000, 500), version=2,
     ),
