@@ -186,12 +186,15 @@ class Run:
 
 def check_batches(run: Run) -> None:
     """IrnError where a training has fewer images than one of its batches, as far as a glance at the data set's lists and folders says."""
+    counts: dict[Any, int | None] = {}
     for recipe in run.recipes.values():
         if recipe.stage.name not in ("train_cam", "train_irn"):
             continue
         section = recipe.stage.name.removeprefix("train_")
         size, dataset = value(recipe.settings, f"{section}.batch_size"), recipe.settings.dataset
-        count = count_images(dataset, dataset.train_split)
+        if dataset not in counts:
+            counts[dataset] = count_images(dataset, dataset.train_split)
+        count = counts[dataset]
         if count is not None and 0 < count < size:
             raise IrnError(
                 f"config: {section}.batch_size is {size}, but dataset.train_split {dataset.train_split!r} has {count} images;"

@@ -173,7 +173,7 @@ def test_labels_table_in_the_place_of_annotations(voc: Path, tmp_path: Path) -> 
 
 def test_labels_table_without_a_row(voc: Path, tmp_path: Path) -> None:
     text_file(tmp_path / "cls.csv", "image_id,sky\nb,0\n")
-    assert "cls.csv: no row for image '000002'; add a row for it, or take the image out (2 more; irn" in mistake(
+    assert "cls.csv: no row for image '000002'; add a row for it, or take the image out (2 more, in the table" in mistake(
         "voc", voc, (), tmp_path / "cls.csv"
     )
     assert "none.csv: no such table of labels" in mistake("voc", voc, (), tmp_path / "none.csv")

@@ -396,6 +396,9 @@ class TestMasks:
         )
         assert "classes may be counted from 0" in said
 
+    def test_two_classes_counted_from_zero(self, tmp_path: Path, capsys: Capture) -> None:
+        assert "lacks (b)" in only(check(self.masked(tmp_path / "set", 0, 1, 0), capsys)[2])
+
     def test_one_image_of_many_that_differs(self, tmp_path: Path, capsys: Capture) -> None:
         found = check(self.masked(tmp_path / "set", 1, 2, 1), capsys)[2]
         assert "in 1 of 3 images the mask holds a class that the image's row in the labels lacks (c)" in only(found, "notices")

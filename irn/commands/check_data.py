@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from irn.data.check import as_json, as_lines, check_data_set
-from irn.errors import IrnError
 from irn.io.files import whole_file
 from irn.io.progress import notice
 
@@ -30,5 +29,4 @@ def check_data(
     if json:
         with whole_file(json) as partial:
             partial.write_text(jsons.dumps(as_json(data), indent=1) + "\n", encoding="utf-8")
-    if data.findings.problems:
-        raise IrnError(f"{root}: {len(data.findings.problems)} problems in the data set, listed above; mend them and check again")
+    data.findings.check()

@@ -3,25 +3,20 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from irn.data import kind as reader_of
-from irn.data.findings import Findings
+from irn.data.findings import Findings, some
 from irn.data.listing import Listed
-from irn.data.masks import MaskFolder, open_truth
+from irn.data.mask_check import check_masks
 from irn.data.tables import ImageClasses, ImageRecord
 from irn.errors import IrnError
-from irn.grid import UNSURE
 from irn.io.images import Look, look
 from irn.io.parallel import map_images
 from irn.io.progress import progress
 
 SMALL = 32  # pixels of a side, two cells of the classifier's maps
-SHOWN = 5  # names of files in a notice
 
 
 @dataclass
@@ -75,7 +70,7 @@ def check_data_set(
         _check_classes(data, root, any(classes.present.values()))
         folder = class_masks or root / reader.CLASS_MASKS
         if folder.is_dir():
-            _check_masks(data, folder, workers)
+            check_masks(records, data.classes, folder, findings, workers)
     return data
 
 
@@ -120,7 +115,7 @@ def _note_kinds(looks: dict[Listed, Look], findings: Findings) -> None:
     for words, is_so in odd:
         chosen = [image.path.name for image, found in looks.items() if is_so(found)]
         if chosen:
-            findings.notices.append(f"{len(chosen)} of {len(looks)} images {words} ({_some(chosen)})")
+            findings.notices.append(f"{len(chosen)} of {len(looks)} images {words} ({some(chosen)})")
 
 
 def _note_names(images: Sequence[Listed], findings: Findings) -> None:
@@ -139,7 +134,7 @@ def _note_names(images: Sequence[Listed], findings: Findings) -> None:
             )
     made = [image for image in images if image.image_id != image.name]
     if made:
-        examples = _some([f"{image.name!r} is {image.image_id}" for image in made])
+        examples = some([f"{image.name!r} is {image.image_id}" for image in made])
         findings.notes.append(f"{len(made)} of {len(images)} images have an id made of their name ({examples})")
 
 
@@ -150,7 +145,7 @@ def _note_twins(looks: dict[Listed, Look], findings: Findings) -> None:
     for twins in same.values():
         if len(twins) > 1:
             across = ", also in several splits, so scores are of images learned from" if len({image.split for image in twins}) > 1 else ""
-            findings.notices.append(f"the same picture {len(twins)} times{across} ({_some([image.path.name for image in twins])})")
+            findings.notices.append(f"the same picture {len(twins)} times{across} ({some([image.path.name for image in twins])})")
 
 
 # ---- classes
@@ -168,73 +163,10 @@ def _check_classes(data: DataSet, root: Path, labelled: bool) -> None:
     ):
         names = [name for name, count in counts.items() if count == number]
         if names and total:
-            data.findings.notices.append(f"{len(names)} of {len(counts)} classes are {words} ({_some(names)})")
+            data.findings.notices.append(f"{len(names)} of {len(counts)} classes are {words} ({some(names)})")
     without = sum(not present for present in data.classes.present.values())
     if without:
         data.findings.notes.append(f"{without} of {total} images have no class")
-
-
-# ---- masks
-
-
-class Held(NamedTuple):
-    """What a class mask holds: class indices, and how much of it is void."""
-
-    classes: set[int]
-    void: float
-
-
-def _check_masks(data: DataSet, folder: Path, workers: int | None) -> None:
-    """Compare the classes in masks with those in the labels: a problem where most differ, a notice where some do."""
-    names, findings = data.classes.names, data.findings
-    split = data.records[0].split if data.records else ""
-    truth = None
-    with findings.collected():
-        truth = open_truth(folder, split, names)
-    # Instances files have their classes from the same place.
-    if not isinstance(truth, MaskFolder):
-        return
-    records = [record for record in data.records if truth.has(record)]
-    found = progress(map_images(partial(_held, truth), records, workers), len(records), "check masks")
-    held = {record.image_id: mask for record, mask in zip(records, found, strict=True)}
-    for mask in held.values():
-        if isinstance(mask, IrnError):
-            findings.mistake(mask)
-    masks = {image_id: mask for image_id, mask in held.items() if isinstance(mask, Held)}
-    if not masks:
-        return
-    findings.notes.append(f"{folder}: masks of {len(held)} of {len(data.records)} images")
-    present = {image_id: set(data.classes.present[image_id]) for image_id in masks}
-    other = [image_id for image_id, mask in masks.items() if mask.classes - present[image_id]]
-    if other:
-        shifted = sum({index + 1 for index in mask.classes} <= present[i] for i, mask in masks.items() if mask.classes)
-        hint = "; classes may be counted from 0 there, where 0 is the background: add 1" if shifted > len(masks) - len(other) else ""
-        said = f"in {len(other)} of {len(masks)} images the mask holds a class that the image's row in the labels lacks ({_some(other)})"
-        _say(findings, folder, len(other) > len(masks) / 2, f"{said}{hint}", "0 is background, 1 + class index the classes, 255 void")
-    void = [image_id for image_id, mask in masks.items() if mask.void > 0.5]
-    if void:
-        empty = not any(mask.classes for mask in masks.values())
-        said = f"in {len(void)} of {len(masks)} images most of the mask is {UNSURE}, which is void and not scored ({_some(void)})"
-        _say(findings, folder, empty, said, "give 1 + class index to the pixels of objects")
-    elif not any(mask.classes for mask in masks.values()):
-        findings.notices.append(f"{folder}: no mask holds any class but background and void")
-
-
-def _say(findings: Findings, folder: Path, is_problem: bool, said: str, remedy: str) -> None:
-    if is_problem:
-        findings.problem(folder, said, remedy)
-    else:
-        findings.notices.append(f"{folder}: {said}; {remedy}")
-
-
-def _held(truth: MaskFolder, record: ImageRecord) -> Held | IrnError:
-    try:
-        mask = truth.class_mask(record)
-    except IrnError as error:
-        return error
-    values, counts = np.unique(mask, return_counts=True)
-    classes = {int(value) - 1 for value in values if value not in (0, UNSURE)}
-    return Held(classes, float(counts[values == UNSURE].sum() / mask.size))
 
 
 # ---- words
@@ -275,9 +207,3 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     cells = [[" ".join(str(cell).split()) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,11 +1,19 @@
 """What the readers and the check of a data set find: problems, all of them, and what is to be said without being one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from irn.errors import IrnError
+
+SHOWN = 5  # names in a notice
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 class Problem(NamedTuple):
@@ -51,4 +59,4 @@ class Findings:
         """Raise IrnError with the first problem, and how many more there are."""
         if self.problems:
             more = len(self.problems) - 1
-            raise IrnError(f"{self.problems[0]}" + (f" ({more} more; irn check-data lists them all)" if more else ""))
+            raise IrnError(f"{self.problems[0]}" + (f" ({more} more, in the table above)" if more else ""))
