@@ -402,6 +402,29 @@ class TestPlainFiles:
             CacheReader([sizeless], "cam").size("x")
 
 
+class TestSafety:
+    @pytest.mark.parametrize("way", ["group", "array", "external storage", "virtual"])
+    def test_nothing_in_another_file_is_read(self, tmp_path: Path, way: str) -> None:
+        written(tmp_path / "other.h5", "field", three_images("field"))
+        path = written(tmp_path / "a.h5", "field", three_images("field"))
+        with h5py.File(path, "r+", locking=False) as file:
+            shape = file["b/boundary"].shape
+            if way == "group":
+                del file["b"]
+                file["b"] = h5py.ExternalLink("other.h5", "/b")
+            else:
+                del file["b/boundary"]
+            if way == "array":
+                file["b/boundary"] = h5py.ExternalLink("other.h5", "/b/boundary")
+            elif way == "external storage":
+                file["b"].create_dataset("boundary", shape, np.float32, external=[(tmp_path / "other.h5", 0, h5py.h5f.UNLIMITED)])
+            elif way == "virtual":
+                layout = h5py.VirtualLayout(shape, np.float32)
+                layout[...] = h5py.VirtualSource(tmp_path / "other.h5", "b/boundary", shape)
+                file["b"].create_virtual_dataset("boundary", layout)
+        assert "lies in another file; write the numbers themselves into the cache" in message([path], "field", "b")
+
+
 class TestDamage:
     def test_a_lock_of_another_process_does_no_harm(self, tmp_path: Path) -> None:
         path = written(tmp_path / "a.h5", "cam", three_images("cam"))

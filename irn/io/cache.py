@@ -214,17 +214,18 @@ class CacheReader:
         self.require([image_id])
         path = self._where[image_id]
         try:
-            return self._file(path)[image_id]
+            return _inside(path, self._file(path), image_id)
         except DAMAGE as error:
             raise _damaged(path, f"image {image_id!r}: {error}") from None
 
     def _datasets(self, image_id: str, names: Iterable[str]) -> dict[str, h5py.Dataset]:
         """Those of the named arrays that the image has."""
-        group = self._group(image_id)
+        group, path = self._group(image_id), self._where[image_id]
         try:
-            found = {name: group[name] for name in names if name in group}
+            # A link out of the file that leads nowhere is not "in" the group.
+            found = {name: _inside(path, group, name) for name in names if group.get(name, getlink=True) is not None}
         except DAMAGE as error:
-            raise _damaged(self._where[image_id], f"image {image_id!r}: {error}") from None
+            raise _damaged(path, f"image {image_id!r}: {error}") from None
         return {name: item for name, item in found.items() if isinstance(item, h5py.Dataset)}
 
     def _file(self, path: Path) -> h5py.File:
@@ -260,8 +261,7 @@ def _open(path: Path) -> h5py.File:
     if not path.is_file():
         raise IrnError(f"{path}: no such cache file; run the stage that makes it")
     try:
-        # A file appears when it is whole, so there is nothing to lock; file systems without locks, and other readers' locks, do no harm.
-        file = h5py.File(path, "r", locking=False)
+        file = _unlocked(path)
         version = file.attrs.get("format_version")
     except DAMAGE as error:
         raise _damaged(path, error) from None
@@ -270,6 +270,25 @@ def _open(path: Path) -> h5py.File:
         found = "none" if version is None else str(version)
         raise IrnError(f"{path}: cache format_version is {found}, expected {FORMAT_VERSION}; make it again with this version")
     return file
+
+
+def _unlocked(path: Path) -> h5py.File:
+    """A file appears when it is whole, so there is nothing to lock: other processes' locks, and file systems without them, do no harm."""
+    try:
+        # HDF5 opens a file twice in one process only in one way, so the usual one comes first.
+        return h5py.File(path, "r")
+    except OSError as error:
+        if "lock" not in str(error):
+            raise
+        return h5py.File(path, "r", locking=False)
+
+
+def _inside(path: Path, group: h5py.Group, name: str) -> Any:
+    """A member of a group; IrnError where its content lies in another file, which a cache from elsewhere could name at will."""
+    item = None if isinstance(group.get(name, getlink=True), h5py.ExternalLink) else group[name]
+    if item is None or (isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)):
+        raise IrnError(f"{path}: {group.name.rstrip('/')}/{name} lies in another file; write the numbers themselves into the cache")
+    return item
 
 
 def _damaged(path: Path, reason: object) -> IrnError:
