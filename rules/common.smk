@@ -49,7 +49,7 @@ def show_run():
 
 
 def by_name(stage, wildcards):
-    """The wildcards of a rule that is asked for by name: its files can have none, and are those of the run's own configuration.
+    """The wildcards of what is asked for by name, whose files can have none, and are those of the run's own configuration.
 
     As in `everything`, results/<run>/ is made to show them on the way.
     """
@@ -65,7 +65,7 @@ def own(stage, name=""):
 
 
 def made(stage, name="", of=None):
-    """The files of a stage that the file asked for is made from, or the one of a name; `of` is the rule if it is asked for by name."""
+    """The files of a stage that the file asked for is made from, or the one of a name; `of` is what is asked for by name, if anything."""
 
     def files(wildcards):
         wildcards = by_name(of, wildcards) if of else wildcards

@@ -136,7 +136,7 @@ rule export_voc:
         **needs("export_voc"),
     params:
         options=lambda w, threads: options(by_name("export_voc", w), threads),
-        folder=own("export_voc"),
+        folder=lambda w, output: Path(output.classes).parent,
     message:
         "Exporting labels to the layout of PASCAL VOC"
     shell:

@@ -40,6 +40,11 @@ SMALL = {
     "labels": {"semantic_threshold": 0.4, "instance_threshold": 0.4},
     "show": {"images": 2},
 }  # fmt: skip
+# And the networks at its end.
+FINAL = {
+    "mask_rcnn": {"labels": "both", "epochs": 1, "crop_size": 96, "long_side": [80, 112], "warmup": 2, "channels": 8, "regions": 8},
+    "deeplab": {"labels": "both", "epochs": 1, "batch_size": 4, "crop_size": 96, "long_side": [80, 112]},
+}
 
 
 def run(*arguments: object) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -10,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+import yaml
 from golden_cases import NetworkCase
-from helpers import killed_after, refused, run, same_bytes, save_png, tensors
+from helpers import FINAL, SMALL, killed_after, refused, rules_to_run, run, same_bytes, save_png, snakemake, tensors
 from PIL import Image
 from pycocotools import mask as run_lengths
 from pycocotools.coco import COCO
@@ -338,6 +340,29 @@ class TestPredict:
             assert contents["class_names"] == ["dark", "bright"]
             assert (contents["crop_size"], contents["backbone"]) == (80, "resnet18")
             assert not model.training
+
+
+class TestWorkflow:
+    def test_networks_of_labels_and_of_ground_truth_are_scored_on_what_they_have_not_seen(self, finished: Path, tmp_path: Path) -> None:
+        shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
+        dataset = {**SMALL["dataset"], "eval_split": "train+val"}  # type: ignore[dict-item]
+        (tmp_path / "small.yaml").write_text(yaml.safe_dump({**SMALL, **FINAL, "dataset": dataset}), encoding="utf-8")
+        result = snakemake(tmp_path)
+        assert result.returncode == 0, result.stdout + result.stderr
+        with open(tmp_path / "results/small/scores.csv", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["class"] == "mean"]
+        found = {(row["stage"], row["split"], row["metric"]) for row in rows if row["stage"].startswith(("mask_rcnn", "deeplab"))}
+        assert found == {
+            *((stage, "val", metric) for stage in ("mask_rcnn", "mask_rcnn_gt") for metric in ("AP25", "AP50", "AP70", "AP75", "AP")),
+            *((stage, "val", "mIoU") for stage in ("deeplab", "deeplab_gt")),
+        }  # fmt: skip
+        assert {row["images"] for row in rows if row["split"] == "val"} == {"4"}
+        # What each edit makes again.
+        networks = {"train_mask_rcnn", "train_mask_rcnn_gt", "predict_mask_rcnn", "predict_mask_rcnn_gt", "evaluate"}
+        assert rules_to_run(tmp_path, "--config", "mask_rcnn={min_area: 9}") == networks
+        learned = {"train_mask_rcnn", "predict_mask_rcnn", "train_deeplab", "predict_deeplab"}
+        assert rules_to_run(tmp_path, "--config", "labels={instance_threshold: 0.5}") == {"make_labels", "show", "evaluate", *learned}
+        assert rules_to_run(tmp_path, "--config", "deeplab={scales: [0.5, 1.0]}") == {"predict_deeplab", "predict_deeplab_gt", "evaluate"}
 
 
 def random_masks(rng: np.random.Generator, count: int) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Segment new images by a trained network."""
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,9 +14,10 @@ from irn.data.listing import IMAGE_SUFFIXES
 from irn.data.tables import ImageRecord, images_of
 from irn.errors import IrnError
 from irn.io.devices import autocast, choose_device, loading_workers
+from irn.io.files import whole_folder
 from irn.io.images import read_image
 from irn.io.parallel import map_images
-from irn.io.predictions import RESULTS, folders, result, write_pictures
+from irn.io.predictions import PICTURES, RESULTS, result, write_pictures
 from irn.io.progress import notice, progress
 from irn.io.weights import load_classifier, load_deeplab, load_file, load_irnet, load_mask_rcnn
 from irn.networks.inference import for_inference
@@ -61,20 +61,15 @@ def predict(
     ------
     IrnError for weights of other kinds, images that there are not, two of one name, and a folder that holds something already.
     """
-    out = Path(out).absolute()
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise IrnError(f"{out}: exists already and is not an empty folder; expected a new folder; name another or remove this one")
     if score is not None and not 0 <= score <= 1:
         raise IrnError(f"--score {score:g}: expected a number from 0 to 1")
     records = images_of(manifest, split) if manifest else _listed(images)
     least, shown = (LEAST, SHOWN) if score is None else (score, score)
     chosen = choose_device(device)
     predictor = _predictor(weights, settings, chosen, shown)
-    unfinished = out.with_name(out.name + ".partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        for folder in folders(unfinished):
-            folder.mkdir(parents=True)
+    with whole_folder(out) as unfinished:
+        for name in PICTURES:
+            (unfinished / name).mkdir()
         results = []
         loaded = map_images(_pixels, records, loading_workers(workers, chosen))
         with torch.inference_mode(), autocast(chosen, settings.precision):
@@ -88,10 +83,6 @@ def predict(
                 ]
                 write_pictures(unfinished, record.image_id, pixels, found.semantic, painted(found.masks, found.scores >= shown))
         (unfinished / RESULTS).write_text(json.dumps(results) + "\n", encoding="utf-8")
-        unfinished.replace(out)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     print(f"{len(results)} instances in {len(records)} images: {out}")
 
 

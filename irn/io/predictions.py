@@ -1,29 +1,26 @@
 """Folders of predictions: instances as COCO results, index PNGs of classes and objects, and overlays to look at."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from pycocotools import mask as run_lengths
 
 from irn.data.masks import read_index_png
-from irn.data.segmentations import decoded
+from irn.data.segmentations import decoded, encoded
 from irn.data.tables import ImageRecord
+from irn.data.voc import write_index_png
 from irn.errors import IrnError
-from irn.pictures.colours import distinct_colours, outlines, overlay, painted, voc_palette
+from irn.pictures.colours import distinct_colours, outlines, overlay, painted
 
 RESULTS, CLASSES, OBJECTS, OVERLAYS = "predictions.json", "SegmentationClass", "SegmentationObject", "overlays"
+PICTURES = (CLASSES, OBJECTS, OVERLAYS)  # folders
 
 
 def result(image_id: str, category: int, name: str, score: float, mask: np.ndarray) -> dict[str, Any]:
-    """An entry of COCO's results: a mask (H, W) bool as run lengths, its box x, y, width, height, and its score."""
-    runs = run_lengths.encode(np.asfortranarray(mask, np.uint8))
-    box = [float(side) for side in run_lengths.toBbox(runs)]
-    text = {"size": [int(side) for side in runs["size"]], "counts": runs["counts"].decode()}
-    return {"image_id": image_id, "category_id": category, "category": name, "score": float(score), "bbox": box, "segmentation": text}
+    """An entry of COCO's results: a mask (H, W) bool, true somewhere, as run lengths with its area and box, and its score."""
+    return {"image_id": image_id, "category_id": category, "category": name, "score": float(score), **encoded(mask)}
 
 
 def write_pictures(folder: Path, image_id: str, pixels: np.ndarray, semantic: np.ndarray, objects: np.ndarray) -> None:
@@ -34,9 +31,7 @@ def write_pictures(folder: Path, image_id: str, pixels: np.ndarray, semantic: np
     """
     objects = np.where(objects > 0, (objects - 1) % 254 + 1, 0).astype(np.uint8)
     for name, mask in ((CLASSES, semantic), (OBJECTS, objects)):
-        picture = Image.fromarray(mask)
-        picture.putpalette(voc_palette().ravel().tolist())
-        picture.save(folder / name / f"{image_id}.png")
+        write_index_png(folder / name / f"{image_id}.png", mask)
     colours = np.concatenate([np.zeros((1, 3), np.uint8), distinct_colours(254)])
     drawn = painted(overlay(pixels, objects, colours, 0.5), outlines(objects), (255, 255, 255))
     Image.fromarray(drawn).save(folder / OVERLAYS / f"{image_id}.jpg", quality=90)
@@ -72,8 +67,3 @@ class Predictions:
     def semantic(self, record: ImageRecord) -> np.ndarray:
         """(H, W) integers, 0 background, 1 + class index."""
         return read_index_png(self.folder / CLASSES / f"{record.image_id}.png", record.height, record.width)
-
-
-def folders(root: Path) -> Sequence[Path]:
-    """The folders of pictures below a folder of predictions."""
-    return [root / name for name in (CLASSES, OBJECTS, OVERLAYS)]

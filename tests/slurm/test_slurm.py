@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from helpers import ROOT, SMALL, read_all
+from helpers import FINAL, ROOT, SMALL, read_all
 
 from irn.stages import STAGES
 
@@ -129,7 +129,7 @@ def limits(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def on_slurm(cluster: Cluster, limits: object, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Job]]:
     """A folder in which the small run in two shards is complete, and its jobs."""
     folder = tmp_path_factory.mktemp("workflow")
-    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL | {"shards": 2}))
+    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL | FINAL | {"shards": 2}))
     process = cluster.start(ROOT / "Snakefile", folder, "--configfile", str(folder / "small.yaml"))
     try:
         finish(process, folder, 900)
