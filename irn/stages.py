@@ -26,9 +26,14 @@ class Command:
     takes: str
 
     @property
+    def command(self) -> str:
+        """The name of its function."""
+        return self.name
+
+    @property
     def words(self) -> str:
         """Its name on the command line."""
-        return self.name.replace("_", "-")
+        return self.command.replace("_", "-")
 
     @property
     def options(self) -> list[Option]:

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from irn.config import as_yaml, check_config, read_config, table, variations
 from irn.errors import IrnError
+from irn.setting_types import NO_STAGE
 from irn.settings import Settings, value
 from irn.stages import COMMANDS, STAGES
 
@@ -175,7 +176,7 @@ def test_a_sweep_has_every_combination_with_every_seed() -> None:
 
 
 def test_every_setting_belongs_to_a_stage_or_is_known_to_concern_none() -> None:
-    names = {stage.name for stage in STAGES}
+    names = {*(stage.name for stage in STAGES), "predict", *NO_STAGE}
     for row in table().values():
         assert set(row.stages) <= names
         assert bool(row.stages) is (row.key not in ("run", "seeds", "sweep", "shards", "gpus")), row.key

@@ -11,6 +11,8 @@ from irn.fingerprint import code_fingerprint
 from irn.stages import STAGES
 
 PACKAGE = irn.fingerprint.PACKAGE
+TRAININGS = {"train_cam", "train_irn", "train_mask_rcnn", "train_deeplab"}
+NETWORKS = {*TRAININGS, "make_cams", "infer_fields", "predict"}
 
 Edit = Callable[[str, str], None]
 
@@ -41,7 +43,7 @@ def rewrite(module: str, old: str, new: str) -> None:
 
 
 def fingerprints() -> dict[str, str]:
-    return {stage.name: code_fingerprint(stage.name) for stage in STAGES}
+    return {stage.command: code_fingerprint(stage.command) for stage in STAGES}
 
 
 def test_a_copy_has_the_same_fingerprints(edit: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,22 +71,24 @@ def test_what_does_not_compute_leaves_all_alone(edit: Edit, module: str) -> None
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("ops/walk.py", {"random_walk"}),
-        ("ops/instances.py", {"random_walk"}),
-        ("ops/paths.py", {"random_walk", "train_irn"}),
-        ("ops/labels.py", {"make_labels"}),
+        ("ops/walk.py", {"random_walk", "predict"}),
+        ("ops/instances.py", {"random_walk", "predict"}),
+        ("ops/paths.py", {"random_walk", "train_irn", "predict"}),
+        ("ops/labels.py", {"make_labels", "predict"}),
         ("ops/crf.py", {"make_ir_labels"}),
         ("ops/losses.py", {"train_irn"}),
-        ("ops/fields.py", {"train_irn", "infer_fields"}),
+        ("ops/fields.py", {"train_irn", "infer_fields", "predict"}),
         ("ops/metrics.py", {"evaluate"}),
-        ("networks/backbones.py", {"train_cam", "make_cams", "train_irn", "infer_fields"}),
-        ("networks/resnets.py", {"train_cam", "make_cams", "train_irn", "infer_fields"}),
-        ("networks/timm_networks.py", {"train_cam", "make_cams", "train_irn", "infer_fields"}),
-        ("networks/classifier.py", {"train_cam", "make_cams"}),
-        ("networks/irnet.py", {"train_irn", "infer_fields"}),
-        ("networks/inference.py", {"make_cams", "infer_fields"}),
-        ("training/loop.py", {"train_cam", "train_irn"}),
-        ("training/views.py", {"train_cam", "train_irn"}),
+        ("networks/backbones.py", NETWORKS),
+        ("networks/resnets.py", NETWORKS),
+        ("networks/timm_networks.py", NETWORKS),
+        ("networks/classifier.py", {"train_cam", "make_cams", "predict"}),
+        ("networks/irnet.py", {"train_irn", "infer_fields", "predict"}),
+        ("networks/mask_rcnn.py", {"train_mask_rcnn", "predict"}),
+        ("networks/deeplab.py", {"train_deeplab", "predict"}),
+        ("networks/inference.py", {"make_cams", "infer_fields", "predict"}),
+        ("training/loop.py", TRAININGS),
+        ("training/views.py", TRAININGS),
         ("data/demo/animals.py", {"make_demo_data"}),
     ],
 )

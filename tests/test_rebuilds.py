@@ -161,9 +161,11 @@ def expected_after(key: str, there: set[str]) -> set[str]:
         "sweep": {"random_walk", "make_labels", "evaluate", "gather_scores"},
         "shards": PER_IMAGE,
         "dataset.eval_split": PER_IMAGE | {"evaluate", "show"},
+        **{f"{name}.labels": {f"train_{name}", f"predict_{name}", "evaluate"} for name in ("mask_rcnn", "deeplab")},
         "dataset.train_split": PER_IMAGE | with_behind({"train_cam"}, there),
     }
-    return special[key] if key in special else with_behind(set(table()[key].stages), there)
+    stages = {name for stage in table()[key].stages for name in (stage, f"{stage}_gt")}
+    return special[key] if key in special else with_behind(stages & there, there)
 
 
 @pytest.mark.parametrize("key", table())
