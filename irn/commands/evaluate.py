@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from irn.data.masks import Truth, open_truth
+from irn.data.masks import Truth, open_truths
 from irn.data.score_table import AP_METRICS, BACKGROUND, Score, ThresholdScore, score_rows, summary, write_scores, write_thresholds
 from irn.data.tables import ImageRecord, images_of, read_classes
 from irn.errors import IrnError
@@ -129,7 +129,7 @@ def evaluate(
         networks = {stage: found for stage, found in predictions.items() if records[0].image_id in found}
         if not any(held) and not networks:
             continue
-        truth = _open_truth(class_masks, object_masks if held[1] or networks else None, records, names)
+        truth = open_truths(class_masks, object_masks if held[1] or networks else None, records, names)
         sources = Sources(held[0], held[1], *truth, len(names), thresholds, networks)
         tally = _count(name, records, sources, workers)
         scores += _scores(name, tally, names, len(records), cam_threshold)
@@ -165,19 +165,6 @@ def _check_cache(reader: CacheReader, splits: dict[str, list[ImageRecord]], mani
     if not held:
         files = ", ".join(map(str, reader.paths))
         raise IrnError(f"{files}: holds no image of {manifest}; give the caches that were made from this manifest")
-
-
-def _open_truth(
-    class_masks: Path, object_masks: Path | None, records: Sequence[ImageRecord], names: Sequence[str]
-) -> tuple[Truth, Truth | None]:
-    """Ground truth of classes and of objects for a split; IrnError where it lacks an image, before the long loop."""
-    classes = open_truth(Path(class_masks), records[0].split, names)
-    classes.require(records)
-    if object_masks is None or Path(object_masks) == Path(class_masks):
-        return classes, classes if object_masks else None
-    objects = open_truth(Path(object_masks), records[0].split, names)
-    objects.require(records)
-    return classes, objects
 
 
 def _count(split: str, records: Sequence[ImageRecord], sources: Sources, workers: int | None) -> Tally:

@@ -4,19 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from irn.data.tables import images_of, read_classes
 from irn.data.targets import open_targets, repeated
-from irn.io.checkpoint import Checkpoint
-from irn.io.devices import choose_device, loading_workers
-from irn.io.imagenet import start_backbone
 from irn.io.provenance import provenance
-from irn.io.weights import save_weights
 from irn.networks.deeplab import DeepLab
 from irn.settings import Settings
 from irn.training.deeplab import deeplab_losses, semantic_view
-from irn.training.loop import Means, train
+from irn.training.finetune import Start, train_and_save
 
 
 def train_deeplab(
@@ -46,19 +40,12 @@ def train_deeplab(
     records = images_of(manifest, split)
     targets = open_targets(label_caches, class_masks, None, records, table.names)
     records = repeated(records, table, labels, own.repeat_threshold)
-    chosen = choose_device(device)
-    torch.manual_seed(settings.seed)
-    model = DeepLab(settings.backbone, len(table.names), from_scratch)
-    if backbone_weights is not None or not from_scratch:
-        start_backbone(model.backbone, backbone_weights)
-    model.to(chosen)
     view = partial(
         semantic_view, records=records, semantic_of=targets.semantic,
         long_side=own.long_side, crop_size=own.crop_size, seed=settings.seed,
     )  # fmt: skip
-    means = Means(chosen, settings.precision, loading_workers(workers, chosen), metrics)
-    checkpoint = Checkpoint(out, made_by, [manifest, labels, *label_caches, class_masks, backbone_weights])
-    names = [record.image_id for record in records]
-    train(model, view, names, partial(deeplab_losses, model=model), own, settings, means, checkpoint)
-    save_weights(out, "deeplab", model, made_by, table.names, own.crop_size)
-    checkpoint.remove()
+    train_and_save(
+        "deeplab", lambda: DeepLab(settings.backbone, len(table.names), from_scratch), view, deeplab_losses,
+        [record.image_id for record in records], own, settings, Start(backbone_weights, from_scratch, metrics, device, workers),
+        out, made_by, [manifest, labels, *label_caches, class_masks], table.names,
+    )  # fmt: skip

@@ -4,18 +4,12 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from irn.data.tables import images_of, read_classes
 from irn.data.targets import LargeInstances, open_targets, repeated
-from irn.io.checkpoint import Checkpoint
-from irn.io.devices import choose_device, loading_workers
-from irn.io.imagenet import start_backbone
 from irn.io.provenance import provenance
-from irn.io.weights import save_weights
 from irn.networks.mask_rcnn import MaskRcnn
 from irn.settings import Settings
-from irn.training.loop import Means, train
+from irn.training.finetune import Start, train_and_save
 from irn.training.mask_rcnn import instance_view, mask_rcnn_losses
 
 
@@ -47,19 +41,13 @@ def train_mask_rcnn(
     records = images_of(manifest, split)
     targets = open_targets(label_caches, class_masks, object_masks, records, table.names, own.min_score)
     records = repeated(records, table, labels, own.repeat_threshold)
-    chosen = choose_device(device)
-    torch.manual_seed(settings.seed)
-    model = MaskRcnn(settings.backbone, len(table.names), own.crop_size, own.channels, own.regions, from_scratch)
-    if backbone_weights is not None or not from_scratch:
-        start_backbone(model.backbone, backbone_weights)
-    model.to(chosen)
     view = partial(
         instance_view, records=records, instances_of=LargeInstances(targets, own.min_area),
         long_side=own.long_side, crop_size=own.crop_size, seed=settings.seed,
     )  # fmt: skip
-    means = Means(chosen, settings.precision, loading_workers(workers, chosen), metrics)
-    checkpoint = Checkpoint(out, made_by, [manifest, labels, *label_caches, class_masks, object_masks, backbone_weights])
-    names = [record.image_id for record in records]
-    train(model, view, names, partial(mask_rcnn_losses, model=model), own, settings, means, checkpoint)
-    save_weights(out, "mask_rcnn", model, made_by, table.names, own.crop_size)
-    checkpoint.remove()
+    train_and_save(
+        "mask_rcnn", lambda: MaskRcnn(settings.backbone, len(table.names), own.crop_size, own.channels, own.regions, from_scratch),
+        view, mask_rcnn_losses,
+        [record.image_id for record in records], own, settings, Start(backbone_weights, from_scratch, metrics, device, workers),
+        out, made_by, [manifest, labels, *label_caches, class_masks, object_masks], table.names,
+    )  # fmt: skip

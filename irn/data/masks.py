@@ -98,9 +98,7 @@ class InstanceMasks:
     def class_mask(self, record: ImageRecord) -> np.ndarray:
         """(H, W) uint8, 0 background, 1 + class index, 255 void."""
         masks, labels, crowd = self._read(record)
-        truth = np.zeros((record.height, record.width), np.uint8)
-        for row in np.argsort(-masks.sum((1, 2)), kind="stable"):
-            truth[masks[row]] = labels[row]
+        truth = np.concatenate([[0], labels]).astype(np.uint8)[smaller_on_top(masks)]
         truth[masks[crowd].any(0)] = UNSURE
         return truth
 
@@ -136,6 +134,27 @@ def open_truth(path: Path, split: str, names: Sequence[str]) -> Truth:
     if path.is_dir() and any(path.glob("instances_*.json")):
         path = instances_file(path, split)
     return InstanceMasks(path, names) if path.is_file() else MaskFolder(path, names)
+
+
+def open_truths(
+    class_masks: Path, object_masks: Path | None, records: Sequence[ImageRecord], names: Sequence[str]
+) -> tuple[Truth, Truth | None]:
+    """Ground truth of classes, and of objects if it is given, for images of one split; IrnError where it lacks an image."""
+    classes = open_truth(Path(class_masks), records[0].split, names)
+    classes.require(records)
+    if object_masks is None or Path(object_masks) == Path(class_masks):
+        return classes, classes if object_masks else None
+    objects = open_truth(Path(object_masks), records[0].split, names)
+    objects.require(records)
+    return classes, objects
+
+
+def smaller_on_top(masks: np.ndarray) -> np.ndarray:
+    """(H, W) integers, 0 none, i = mask i - 1, of (N, H, W) bool that may overlap; of equal ones the later lies on top."""
+    numbers = np.zeros(masks.shape[1:], np.int64)
+    for row in np.argsort(-masks.sum((1, 2)), kind="stable"):
+        numbers[masks[row]] = row + 1
+    return numbers
 
 
 def read_index_png(path: Path, height: int, width: int) -> np.ndarray:

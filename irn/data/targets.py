@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from irn.data.masks import open_truth
+from irn.data.masks import open_truths, smaller_on_top
 from irn.data.tables import ImageClasses, ImageRecord
 from irn.errors import IrnError
 from irn.grid import UNSURE
@@ -35,25 +35,20 @@ class TrueLabels:
     """Ground truth, as `open_truth` opens it. Of objects that overlap, the smaller one lies on top."""
 
     def __init__(self, class_masks: Path, object_masks: Path | None, records: Sequence[ImageRecord], names: Sequence[str]) -> None:
-        self.classes, self.objects = {}, {}
-        for split in {record.split for record in records}:
-            self.classes[split] = open_truth(class_masks, split, names)
-            self.objects[split] = open_truth(object_masks, split, names) if object_masks else self.classes[split]
-            own = [record for record in records if record.split == split]
-            for truth in (self.classes[split], self.objects[split]):
-                truth.require(own)
+        splits: dict[str, list[ImageRecord]] = {}
+        for record in records:
+            splits.setdefault(record.split, []).append(record)
+        self.truths = {split: open_truths(class_masks, object_masks, own, names) for split, own in splits.items()}
 
     def semantic(self, record: ImageRecord) -> np.ndarray:
         """(H, W) uint8, 0 background, 1 + class index, 255 void."""
-        return self.classes[record.split].class_mask(record).astype(np.uint8)
+        return self.truths[record.split][0].class_mask(record).astype(np.uint8)
 
     def instances(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
         """(H, W) integers, 0 none, i = instance i - 1; and (N,) class indices."""
-        masks, labels = self.objects[record.split].objects(record, self.classes[record.split].class_mask(record))
-        instance_map = np.zeros((record.height, record.width), np.int64)
-        for row in np.argsort(-masks.sum((1, 2)), kind="stable"):
-            instance_map[masks[row]] = row + 1
-        return instance_map, labels - 1
+        classes, objects = self.truths[record.split]
+        masks, labels = (objects or classes).objects(record, classes.class_mask(record))
+        return smaller_on_top(masks), labels - 1
 
 
 Targets = MadeLabels | TrueLabels

@@ -23,6 +23,36 @@ class Trainable(nn.Module):
         raise NotImplementedError
 
 
+class FineTuned(Trainable):
+    """A network whose backbone learns too. Subclasses have their `backbone` before they call `start`.
+
+    `from_scratch` says how it is trained: every layer and the batch norm learn; otherwise only what lies above stride 8, and
+    the backbone's batch norm keeps its statistics.
+    """
+
+    from_scratch = False
+
+    def start(self, from_scratch: bool) -> None:
+        """Freeze what does not learn."""
+        self.from_scratch = from_scratch
+        for parameter in () if from_scratch else self.backbone.early_parameters():
+            parameter.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "FineTuned":
+        super().train(mode)
+        if not self.from_scratch:
+            freeze_batch_norm(self.backbone)
+        return self
+
+    def parameter_groups(self, learning_rate: float, head_factor: float) -> list[dict[str, Any]]:
+        """What learns: the backbone at `learning_rate`, all else at `head_factor` times that."""
+        own = {id(parameter) for parameter in self.backbone.parameters()}
+        return [
+            {"params": [parameter for parameter in self.backbone.parameters() if parameter.requires_grad], "lr": learning_rate},
+            {"params": [parameter for parameter in self.parameters() if id(parameter) not in own], "lr": head_factor * learning_rate},
+        ]
+
+
 class Backbone(nn.Module):
     """The face of all backbones.
 

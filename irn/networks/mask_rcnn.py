@@ -16,15 +16,14 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from irn.networks.backbones import Backbone, Trainable, freeze_batch_norm, make_backbone
+from irn.networks.backbones import Backbone, FineTuned, make_backbone
 
 
-class MaskRcnn(Trainable):
+class MaskRcnn(FineTuned):
     """torchvision's Mask R-CNN on levels 2 to 5 of a backbone, whose last stage is strided as it was published.
 
     `side` is the long side in pixels at which images are looked at; `channels`, 256 in the papers, are those of the pyramid and
-    the heads; `regions` are those of an image that the heads learn from in a step. `from_scratch` says how it is trained: every layer and
-    the batch norm learn; otherwise only what lies above stride 8, and the batch norm keeps its statistics.
+    the heads; `regions` are those of an image that the heads learn from in a step.
     """
 
     def __init__(self, backbone: str, classes: int, side: int, channels: int = 256, regions: int = 512, from_scratch: bool = False) -> None:
@@ -35,20 +34,12 @@ class MaskRcnn(Trainable):
             box_batch_size_per_image=regions,
             mask_head=MaskRCNNHeads(channels, (channels,) * 4, 1), mask_predictor=MaskRCNNPredictor(channels, channels, classes + 1),
         )  # fmt: skip
-        self.from_scratch = from_scratch
-        for parameter in () if from_scratch else self.backbone.early_parameters():
-            parameter.requires_grad_(False)
+        self.start(from_scratch)
 
     @property
     def backbone(self) -> Backbone:  # type: ignore[override]
         """What the pyramid stands on."""
         return cast(_Pyramid, self.network.backbone).body
-
-    def train(self, mode: bool = True) -> "MaskRcnn":
-        super().train(mode)
-        if not self.from_scratch:
-            freeze_batch_norm(self.backbone)
-        return self
 
     def forward(self, x: torch.Tensor, targets: list[dict[str, torch.Tensor]] | None = None) -> Any:
         """(B, 3, H, W) normalised images to their instances, or, with `targets` in training, to the losses by name.
@@ -59,14 +50,6 @@ class MaskRcnn(Trainable):
         Returns of each image `scores` (N,), `labels` (N,) 1 + class index, and `masks` (N, 1, H, W) in [0, 1].
         """
         return self.network(list(x), targets)
-
-    def parameter_groups(self, learning_rate: float, head_factor: float) -> list[dict[str, Any]]:
-        """What learns: the backbone at `learning_rate`, pyramid and heads at `head_factor` times that."""
-        own = {id(parameter) for parameter in self.backbone.parameters()}
-        return [
-            {"params": [parameter for parameter in self.backbone.parameters() if parameter.requires_grad], "lr": learning_rate},
-            {"params": [parameter for parameter in self.parameters() if id(parameter) not in own], "lr": head_factor * learning_rate},
-        ]
 
 
 class _Pyramid(nn.Module):

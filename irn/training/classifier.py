@@ -7,19 +7,15 @@ import torch
 from torch.nn import functional
 
 from irn.data.tables import ImageRecord
-from irn.io.images import read_image
 from irn.networks.classifier import Classifier
-from irn.training.views import Batch, Place, Sample, normalised, random_view
+from irn.training.views import Batch, Place, Sample, normalised, sized_view
 
 
 def classifier_view(
     place: Place, records: Sequence[ImageRecord], targets: np.ndarray, long_side: tuple[int, int], crop_size: int, seed: int
 ) -> Sample:
     """What the classifier sees: a crop (S, S, 3) uint8, the box that the image fills in it, and its row of `targets`."""
-    record = records[place.image]
-    rng = np.random.default_rng([seed, *place])
-    scale = rng.integers(long_side[0], long_side[1] + 1) / max(record.height, record.width)
-    crop, box, _ = random_view(rng, read_image(record.path, record.height, record.width), None, scale, crop_size)
+    crop, box, _ = sized_view(place, records[place.image], None, long_side, crop_size, seed)
     return {"pixels": crop, "box": box, "target": targets[place.image]}
 
 

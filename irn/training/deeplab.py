@@ -8,9 +8,8 @@ from torch.nn import functional
 
 from irn.data.tables import ImageRecord
 from irn.grid import UNSURE
-from irn.io.images import read_image
 from irn.networks.deeplab import DeepLab
-from irn.training.views import Batch, Place, Sample, normalised, random_view
+from irn.training.views import Batch, Place, Sample, normalised, sized_view
 
 
 def semantic_view(
@@ -26,10 +25,7 @@ def semantic_view(
     `semantic_of` gives of an image (H, W) uint8, 0 background, 1 + class index, 255 what does not count.
     """
     record = records[place.image]
-    rng = np.random.default_rng([seed, *place])
-    scale = rng.integers(long_side[0], long_side[1] + 1) / max(record.height, record.width)
-    pixels = read_image(record.path, record.height, record.width)
-    crop, box, label = random_view(rng, pixels, semantic_of(record), scale, crop_size)
+    crop, box, label = sized_view(place, record, semantic_of(record), long_side, crop_size, seed)
     assert label is not None
     return {"pixels": crop, "box": box, "label": label}
 

@@ -8,9 +8,8 @@ from torchvision.ops import masks_to_boxes
 
 from irn.data.tables import ImageRecord
 from irn.grid import UNSURE
-from irn.io.images import read_image
 from irn.networks.mask_rcnn import MaskRcnn
-from irn.training.views import Batch, Place, Sample, normalised, random_view
+from irn.training.views import Batch, Place, Sample, normalised, sized_view
 
 SMALLEST_SIDE = 2  # pixels of an instance's box in the crop
 Instances = tuple[np.ndarray, np.ndarray]
@@ -30,10 +29,8 @@ def instance_view(
     has that map as (S, S) uint8, 255 outside the image, and (255,) int64 `labels`, 1 + class index of instance i at i.
     """
     record = records[place.image]
-    rng = np.random.default_rng([seed, *place])
-    scale = rng.integers(long_side[0], long_side[1] + 1) / max(record.height, record.width)
     instance_map, classes = instances_of(record)
-    crop, box, map_crop = random_view(rng, read_image(record.path, record.height, record.width), instance_map, scale, crop_size)
+    crop, box, map_crop = sized_view(place, record, instance_map, long_side, crop_size, seed)
     assert map_crop is not None
     labels = np.zeros(UNSURE, np.int64)
     labels[1 : 1 + len(classes)] = classes.astype(np.int64) + 1

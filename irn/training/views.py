@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from irn.data.tables import ImageRecord
 from irn.grid import UNSURE
+from irn.io.images import read_image
 from irn.networks.backbones import Backbone
 from irn.ops.resize import rescale
 
@@ -27,6 +29,15 @@ def normalised(batch: Batch, backbone: Backbone) -> torch.Tensor:
     top, left, bottom, right = (batch["box"][:, i, None] for i in range(4))
     rows, columns = (side >= top) & (side < bottom), (side >= left) & (side < right)
     return images * (rows[:, None, :, None] & columns[:, None, None, :])
+
+
+def sized_view(
+    place: Place, record: ImageRecord, label: np.ndarray | None, long_side: tuple[int, int], crop_size: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Read an image and see it by `random_view`, its long side drawn from a range in pixels; `label` and what is returned are as there."""
+    rng = np.random.default_rng([seed, *place])
+    scale = rng.integers(long_side[0], long_side[1] + 1) / max(record.height, record.width)
+    return random_view(rng, read_image(record.path, record.height, record.width), label, scale, crop_size)
 
 
 def random_view(

@@ -1,0 +1,59 @@
+"""One training of a network whose backbone learns too, from its first values to its weights file."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from irn.io.checkpoint import Checkpoint
+from irn.io.devices import choose_device, loading_workers
+from irn.io.imagenet import start_backbone
+from irn.io.weights import save_weights
+from irn.networks.backbones import FineTuned
+from irn.settings import Settings, Training
+from irn.training.loop import Means, train
+from irn.training.views import Place, Sample
+
+
+class Start(NamedTuple):
+    """Where the backbone starts, what there is to compute with, and where losses go, as the options of the commands are."""
+
+    backbone_weights: Path | None
+    from_scratch: bool
+    metrics: Path | None
+    device: str
+    workers: int | None
+
+
+def train_and_save(
+    kind: str,
+    make_model: Callable[[], FineTuned],
+    view: Callable[[Place], Sample],
+    losses: Callable[..., dict[str, torch.Tensor]],
+    names: list[str],
+    own: Training,
+    settings: Settings,
+    start: Start,
+    out: Path,
+    made_by: dict[str, Any],
+    inputs: Sequence[Path | None],
+    class_names: list[str],
+) -> None:
+    """Make the network, train it as `train` does, from where a killed training left it, and write its weights of a kind.
+
+    losses: as `losses_of` there, with the model as `model`. inputs: files that a killed training must have read too.
+    """
+    chosen = choose_device(start.device)
+    # Sets the first values of the network, and of the backbone where it learns from scratch.
+    torch.manual_seed(settings.seed)
+    model = make_model()
+    if start.backbone_weights is not None or not start.from_scratch:
+        start_backbone(model.backbone, start.backbone_weights)
+    model.to(chosen)
+    means = Means(chosen, settings.precision, loading_workers(start.workers, chosen), start.metrics)
+    checkpoint = Checkpoint(out, made_by, [*inputs, start.backbone_weights])
+    train(model, view, names, partial(losses, model=model), own, settings, means, checkpoint)
+    save_weights(out, kind, model, made_by, class_names, own.crop_size)
+    checkpoint.remove()
