@@ -14,10 +14,15 @@ import torch
 import yaml
 from golden_cases import GOLDEN, NetworkCase, release_checkpoint
 from helpers import SMALL, run, snakemake
+from hypothesis import settings
 
 from irn.io.images import read_image
 
 torch.set_num_threads(1)
+# The same examples each time. FUZZ=10000 pytest tests/test_fuzz.py tries as many others, and other ones each time.
+MANY = int(os.environ.get("FUZZ", "0"))
+settings.register_profile("irn", max_examples=MANY or 60, derandomize=not MANY, deadline=None, database=None)
+settings.load_profile("irn")
 
 
 @pytest.fixture(scope="session")
