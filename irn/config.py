@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import math
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -19,6 +20,8 @@ from irn.settings import GROUND_TRUTH, Settings, value
 DEMONSTRATION = Path(__file__).parents[1] / "config.yaml"
 # What says where and how a run is made, not what.
 NOT_SWEPT = ("run", "seeds", "sweep", "shards", "gpus")
+MOST_SWEPT = 10_000  # configurations of a run
+LONGEST = 200  # characters of what a message quotes
 
 
 class Setting(NamedTuple):
@@ -73,9 +76,10 @@ def read_config(files: Sequence[Path] = (), entries: Sequence[str] = ()) -> Sett
         _lay_over(config, _read_yaml(text, str(path)))
     for entry in entries:
         key, equals, text = entry.partition("=")
+        where = f"--config {_shown(entry)}"
         if not equals:
-            raise IrnError(f"--config {entry}: expected KEY=VALUE, such as run=other or 'walk={{beta: 5}}'")
-        _lay_over(config, _read_yaml(f"{key}: {text}", f"--config {entry}"))
+            raise IrnError(f"{where}: expected KEY=VALUE, such as run=other or 'walk={{beta: 5}}'")
+        _lay_over(config, _read_yaml(f"{key}: {text}", where))
     return check_config(config)
 
 
@@ -84,7 +88,8 @@ def check_config(config: Mapping[str, Any]) -> Settings:
 
     Raises IrnError that names the key, what it holds, what was expected and the remedy.
     """
-    settings = _validated(config, lambda key: f"config: {key}")
+    _check_keys(config)
+    settings = _validated(config, lambda key: f"config: {key}", snippets=True)
     _check_together(settings)
     variations(settings)
     return settings
@@ -117,6 +122,9 @@ def variations(settings: Settings) -> list[Variation]:
             near = difflib.get_close_matches(key, [known for known in table() if known not in NOT_SWEPT], 1)
             such = near[0] if near else "walk.beta"
             raise IrnError(f"config: sweep names {key!r}, which cannot be swept; expected a key such as {such!r}")
+    count = math.prod(map(len, swept.values())) * len(settings.seeds or (None,))
+    if count > MOST_SWEPT:
+        raise IrnError(f"config: sweep and seeds ask for {count} configurations; expected at most {MOST_SWEPT}: give fewer values")
     combinations = [dict(zip(swept, chosen, strict=True)) for chosen in itertools.product(*swept.values())] if swept else []
     found = []
     for chosen in [{}, *combinations]:
@@ -131,13 +139,17 @@ def variations(settings: Settings) -> list[Variation]:
     return found
 
 
-def _validated(config: Mapping[str, Any], where: Callable[[str], str]) -> Settings:
+def _validated(config: Mapping[str, Any], where: Callable[[str], str], snippets: bool = False) -> Settings:
+    """The checked settings; IrnError for the first mistake, by `snippets` with what could be written in its place."""
     try:
         return Settings.model_validate(dict(config))
     except ValidationError as error:
         # The mistake nearest to the root explains those below it.
         found = min(error.errors(include_url=False), key=lambda error: len(error["loc"]))
     path = [part for part in found["loc"] if isinstance(part, str)]
+    given: Any = config
+    for name in path:
+        given = given[name]
     if found["type"] == "extra_forbidden":
         *parents, unknown = path
         section: Any = Settings
@@ -145,19 +157,54 @@ def _validated(config: Mapping[str, Any], where: Callable[[str], str]) -> Settin
             section = section.model_fields[name].annotation
         near = difflib.get_close_matches(unknown, section.model_fields, 1)
         known = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(section.model_fields)}"
-        raise IrnError(f"{where('.'.join(path))} is not a key of the configuration; {known}")
-    given: Any = config
-    for name in path:
-        given = given[name]
+        write = f" Write {written('.'.join([*parents, near[0]]), given)}" if near and snippets else ""
+        raise IrnError(f"{where(_shown('.'.join(path)))} is not a key of the configuration; {known}{write}")
     key, expected = ".".join(path), "keys with values"
+    right: Any = None
     if found["type"] == "together":
-        key, given, expected = (found["ctx"][name] for name in ("name", "given", "expected"))
+        key, given, expected, right = (found["ctx"][name] for name in ("name", "given", "expected", "right"))
         key = ".".join([*path, key])
-    elif (row := table().get(key) or table().get(path[0])) is not None:
-        key, given, expected = row.key, given if row.key == key else config[row.key], row.expected
+    elif (row := table().get(key) or table().get(path[0] if path else "")) is not None:
+        key, given, expected, right = row.key, given if row.key == key else config[row.key], row.expected, row.default
     if any(word in str(given).lower() for word in ("inf", "nan")):
         expected = expected.replace("number", "finite number")
-    raise IrnError(f"{where(key)} is {given!r}; expected {expected}")
+    # Of a whole section, one of its settings.
+    example = key if key in table() else next((known for known in table() if known.startswith(f"{key}.")), "run")
+    such = f", such as {written(example, right if key in table() else table()[example].default)}" if snippets else ""
+    raise IrnError(f"{where(_shown(key)) if key else 'config'} is {_shown(repr(given))}; expected {expected}{such}")
+
+
+def _check_keys(config: Mapping[Any, Any]) -> None:
+    for key, given in config.items():
+        if not isinstance(key, str):
+            raise IrnError(
+                f"config: {_shown(repr(key))} is no key of the configuration, which are words; expected such as walk: {{beta: 10}}"
+            )
+        if isinstance(given, Mapping):
+            _check_keys(given)
+
+
+def written(key: str, given: Any) -> str:
+    """A setting in one line, as a configuration file can hold it; the setting's default where the value cannot be written so."""
+    import yaml
+
+    row = table().get(key)
+    for one in (given, row.default if row else None):
+        nested: dict[str, Any] = {}
+        _set(nested, key, one)
+        try:
+            text = as_text(nested)[1:-1]
+        except yaml.YAMLError:
+            continue
+        if len(text) < LONGEST and text.isprintable():
+            return text
+    return f"another {key}"
+
+
+def _shown(text: str) -> str:
+    """A text in one line that can be read at a glance."""
+    plain = text if text.isprintable() else repr(text)
+    return plain if len(plain) < LONGEST else f"{plain[: LONGEST - 3]}..."
 
 
 def _check_together(settings: Settings) -> None:
@@ -165,18 +212,24 @@ def _check_together(settings: Settings) -> None:
     dataset, pretrained, external = settings.dataset, settings.pretrained, settings.cam.external
     if dataset.kind != "demo" and dataset.root is None:
         raise IrnError(
-            f"config: dataset.root is null, but dataset.kind {dataset.kind!r} needs the folder of the data set; set dataset.root"
+            f"config: dataset.root is null, but dataset.kind {dataset.kind!r} needs the folder of the data set; set it, such as"
+            f" dataset: {{kind: {dataset.kind}, root: path/of/the/data}}"
         )
     if dataset.kind == "demo" and dataset.root is not None:
-        raise IrnError(f"config: dataset.root is {dataset.root!r}, but the demonstration data is drawn in the store; set it to null")
+        raise IrnError(
+            f"config: dataset.root is {dataset.root!r}, but the demonstration data is drawn in the store; set it to null:"
+            " dataset: {root: null}"
+        )
     for key in ("root", "labels_csv", "class_masks", "object_masks"):
         path = getattr(dataset, key)
         if path is not None and not Path(path).exists():
-            raise IrnError(f"config: dataset.{key} is {path!r}, which does not exist; fix the path")
+            raise IrnError(
+                f"config: dataset.{key} is {path!r}, which does not exist; fix the path, such as dataset: {{{key}: /path/of/it}}"
+            )
     if pretrained is None and external is not None:
         raise IrnError(
             "config: pretrained is null, but with cam.external no classifier is trained for IRNet to stand on;"
-            " set pretrained to imagenet or to the path of a state dict"
+            " set pretrained to imagenet or to the path of a state dict, such as pretrained: imagenet"
         )
     if pretrained not in (None, "imagenet") and not Path(pretrained).is_file():
         raise IrnError(f"config: pretrained is {pretrained!r}, which is not a file; expected imagenet, null or the path of a state dict")
@@ -197,7 +250,8 @@ def _read_yaml(text: str, where: str) -> dict[str, Any]:
 
     try:
         config = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    # A date that there is not is a ValueError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise IrnError(f"{where}: not readable as YAML ({' '.join(str(error).split())}); fix it") from None
     if config is None:
         return {}
@@ -229,8 +283,14 @@ def as_text(given: Any) -> str:
     """A value as YAML in one line."""
     import yaml
 
-    given = list(given) if isinstance(given, tuple) else given
-    return yaml.safe_dump(given, default_flow_style=True, width=10_000, sort_keys=False).removesuffix("...\n").strip()
+    return yaml.safe_dump(_plain(given), default_flow_style=True, width=10_000, sort_keys=False).removesuffix("...\n").strip()
+
+
+def _plain(given: Any) -> Any:
+    """Lists and dictionaries in place of what they are kept as."""
+    if isinstance(given, Mapping):
+        return {key: _plain(one) for key, one in given.items()}
+    return [_plain(one) for one in given] if isinstance(given, tuple | list) else given
 
 
 def as_yaml(settings: Settings) -> str:
@@ -248,4 +308,4 @@ def _lines(section: Section, prefix: str) -> Iterator[str]:
         row = table()[prefix + name]
         paper = "" if given == row.default else f" Not set: {as_text(row.default)}."
         yield from textwrap.wrap(f"{row.meaning}{paper}", 110, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
-        yield f"{indent}{name}: {as_text(dict(given) if isinstance(given, Mapping) else given)}"
+        yield f"{indent}{name}: {as_text(given)}"

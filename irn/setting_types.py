@@ -114,6 +114,6 @@ def setting(default: Any, meaning: str, stages: tuple[str, ...] = (), flag: str 
     return Field(default, description=meaning, json_schema_extra=Given(stages, flag))  # type: ignore[arg-type]
 
 
-def together(section: Section, name: str, words: str) -> PydanticCustomError:
-    """The mistake of a setting that does not fit another one of its section."""
-    return PydanticCustomError("together", "{expected}", {"name": name, "given": getattr(section, name), "expected": words})
+def together(section: Section, name: str, words: str, right: Any) -> PydanticCustomError:
+    """The mistake of a setting that does not fit another one of its section, for which `right` is the nearest value."""
+    return PydanticCustomError("together", "{expected}", {"name": name, "given": getattr(section, name), "expected": words, "right": right})

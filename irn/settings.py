@@ -133,7 +133,8 @@ class IrLabels(Section, stages=("make_ir_labels",)):
     @model_validator(mode="after")
     def _ordered(self) -> "IrLabels":
         if self.background_threshold > self.foreground_threshold:
-            raise together(self, "background_threshold", f"at most the foreground's {self.foreground_threshold:g}: it finds background")
+            words = f"at most the foreground's {self.foreground_threshold:g}: it finds background"
+            raise together(self, "background_threshold", words, self.foreground_threshold)
         return self
 
 
@@ -150,7 +151,7 @@ class Irn(Training, stages=("train_irn",)):
     def _pairs_fit(self) -> "Irn":
         if self.crop_size // STRIDE < 2 * self.radius - 1:
             least = padded(STRIDE * (2 * self.radius - 1))
-            raise together(self, "crop_size", f"at least {least} for pairs of radius {self.radius}, or a smaller radius")
+            raise together(self, "crop_size", f"at least {least} for pairs of radius {self.radius}, or a smaller radius", least)
         return self
 
 

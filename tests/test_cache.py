@@ -9,49 +9,16 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from mutations import KINDS, Arrays, arrays_of
 
 from irn.data.tables import ImageRecord, write_manifest
 from irn.errors import IrnError
-from irn.grid import cells
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.shards import Shard
 
 PROVENANCE = {"stage": "a_stage", "settings": {"scales": [1.0, 0.5]}}
-KINDS = ("cam", "ir_label", "field", "walk", "label")
 # How far values may come back from what was written; 0: exactly as written.
 ROUNDING = {"cam": 4e-4, "high_res": 4e-4, "boundary": 2**-12, "displacement": 0.0, "walk": 0.0, "instance_score": 0.0}
-
-Arrays = dict[str, np.ndarray]
-
-
-def arrays_of(kind: str, count: int, height: int, width: int, seed: int = 0) -> Arrays:
-    """Random arrays of one image with K, M or N of `count`."""
-    rng = np.random.default_rng(seed)
-    h, w = cells(height), cells(width)
-    return {
-        "cam": lambda: {
-            "classes": rng.permutation(254)[:count].astype(np.uint16),
-            "cam": rng.random((count, h, w), np.float32),
-            "high_res": rng.random((count, height, width), np.float32),
-        },
-        "ir_label": lambda: {"label": rng.integers(0, 256, (height, width)).astype(np.uint8)},
-        "field": lambda: {
-            "boundary": rng.random((h, w), np.float32),
-            "displacement": (30 * rng.standard_normal((2, h, w))).astype(np.float32),
-        },
-        "walk": lambda: {
-            "walk": rng.random((count, h, w), np.float32),
-            "walk_class": rng.integers(0, 254, count).astype(np.uint16),
-            "walk_instance": rng.integers(0, 2**32, count).astype(np.uint32),
-            "groups": rng.integers(0, 2**32, (h, w)).astype(np.uint32),
-        },
-        "label": lambda: {
-            "semantic": rng.integers(0, 255, (height, width)).astype(np.uint8),
-            "instance_map": rng.integers(0, count + 1, (height, width)).astype(np.uint16),
-            "instance_class": rng.integers(0, 254, count).astype(np.uint16),
-            "instance_score": rng.random(count, np.float32),
-        },
-    }[kind]()
 
 
 def written(path: Path, kind: str, images: dict[str, tuple[int, int, Arrays]]) -> Path:

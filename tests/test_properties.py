@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from twins import slow_affinities
 
-from irn.grid import UNSURE, cells
+from irn.grid import UNSURE
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
 from irn.ops.cams import at_scale, class_attention_maps

@@ -146,7 +146,7 @@ class TestStatus:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--config", "walk={betas: 5}"], "config: walk.betas is not a key of the configuration; did you mean 'beta'?"),
+            (["--config", "walk={betas: 5}"], "config: walk.betas is not a key of the configuration; did you mean 'beta'? Write"),
             (["--config", "shards"], "--config shards: expected KEY=VALUE"),
             (["--config", "walk={beta"], "--config walk={beta: not readable as YAML"),
             (["--configfile", "nowhere.yaml"], "nowhere.yaml: cannot be read (No such file or directory)"),

@@ -169,8 +169,8 @@ def test_external_cams_go_in_by_the_same_door(finished: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("walk={beta: much}", "config: walk.beta is 'much'; expected a number of at least 0"),
-        ("walk={betas: 1}", "config: walk.betas is not a key of the configuration; did you mean 'beta'?"),
+        ("walk={beta: much}", "config: walk.beta is 'much'; expected a number of at least 0, such as walk: {beta: 10.0}"),
+        ("walk={betas: 1}", "config: walk.betas is not a key of the configuration; did you mean 'beta'? Write walk: {beta: 1}"),
         ("sweep={walk.betas: [1]}", "config: sweep names 'walk.betas', which cannot be swept; expected a key such as 'walk.beta'"),
     ],
 )

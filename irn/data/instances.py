@@ -116,7 +116,11 @@ class InstancesFile:
         with open(self.path, "rb") as file:
             for mask, (start, end) in zip(masks, self._spans[chosen], strict=True):
                 file.seek(start)
-                annotation = json.loads(file.read(end - start))
+                text = file.read(end - start)
+                try:
+                    annotation = json.loads(text)
+                except ValueError as error:
+                    raise IrnError(f"{self.path}: an annotation of image {image_id!r} cannot be read ({error}); fix it") from None
                 try:
                     mask[:] = decoded(annotation.get("segmentation"), height, width)
                 except ValueError as error:
@@ -189,7 +193,10 @@ def _scan(path: Path) -> tuple[dict[str, Any], list[tuple[Any, Any, Any, int, in
                 _, at = decoder.raw_decode(text, at)
                 found[key] = json.loads(text[start:at].encode("latin-1"))
             at = _after(text, at, ",", "}")
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except IrnError:
+        raise
+    # Python reads neither numbers of thousands of digits nor lists within thousands of lists.
+    except (ValueError, RecursionError) as error:
         raise IrnError(f"{path}: not a readable JSON file ({error}); expected an instances file of COCO, whole") from None
     missing = [part for part in PARTS if part not in found]
     if missing:

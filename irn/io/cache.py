@@ -174,9 +174,16 @@ class CacheReader:
         """(height, width) of the original image in pixels."""
         group = self._group(image_id)
         try:
-            return int(group.attrs["height"]), int(group.attrs["width"])
+            sides = [np.asarray(group.attrs[name]) for name in ("height", "width")]
         except DAMAGE as error:
             raise _damaged(self._where[image_id], f"image {image_id!r}: {error}") from None
+        for side in sides:
+            # Some programs know no whole numbers, or none but arrays of them.
+            if side.size != 1 or side.dtype.kind not in "uif" or not (0 < side.item() < 2**31 and side.item() == int(side.item())):
+                raise IrnError(
+                    f"{self._where[image_id]}: image {image_id!r} has a side of {side}; expected a whole number of pixels above 0"
+                )
+        return int(sides[0].item()), int(sides[1].item())
 
     def image(self, record: ImageRecord, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """As `read`, of an image that has to have the size of `record`."""
@@ -197,13 +204,17 @@ class CacheReader:
         formats = FORMATS[self.kind]
         chosen = {name: formats[name] for name in (formats if names is None else names)}
         datasets, path = self._datasets(image_id, chosen), self._where[image_id]
+        where = f"{path}: image {image_id!r}"
         try:
+            # Before they are read: a small file can claim to hold more than there is memory.
+            check_arrays(where, chosen, datasets, *self.size(image_id))
             arrays = {name: np.asarray(dataset[()]) for name, dataset in datasets.items()}
+        except MemoryError as error:
+            raise IrnError(f"{where} does not fit into memory ({error}); make smaller images") from None
         except DAMAGE as error:
             raise _damaged(path, f"image {image_id!r}: {error}") from None
-        where = f"{path}: image {image_id!r}"
-        check_arrays(where, chosen, arrays, *self.size(image_id))
-        arrays = {name: a.astype(np.float32, copy=False) if a.dtype.kind == "f" else a for name, a in arrays.items()}
+        with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
+            arrays = {name: a.astype(np.float32, copy=False) if a.dtype.kind == "f" else a for name, a in arrays.items()}
         for name, array in arrays.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise IrnError(f"{where}, array {name!r} holds numbers that are not finite; look for the mistake in the stage that made it")

@@ -1,0 +1,298 @@
+"""What users feed that is damaged, forged or odd: read rightly or refused in one line; nothing else, ever.
+
+Some hundreds of cases that are the same each time; FUZZ=10000 in the environment tries as many others.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mutations
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from irn.cli import main
+from irn.config import as_yaml, check_config, read_config, table, variations
+from irn.data import coco, voc
+from irn.data.findings import Findings
+from irn.data.instances import InstancesFile
+from irn.data.listing import Listed
+from irn.data.tables import read_classes, read_manifest
+from irn.data.user_tables import read_labels, read_splits
+from irn.errors import IrnError
+
+MANY = int(os.environ.get("FUZZ", "0"))
+
+
+@pytest.mark.parametrize("kind", mutations.KINDS)
+def test_damaged_and_forged_caches(tmp_path: Path, kind: str) -> None:
+    """In a process of its own, which HDF5 could take along."""
+    first = int.from_bytes(os.urandom(4), "big") if MANY else 0
+    command = [sys.executable, "-W", "error", mutations.__file__, tmp_path, kind, first, MANY // len(mutations.KINDS) or 150]
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, timeout=300 + MANY)
+    assert result.returncode == 0, f"seed {result.stdout.splitlines()[-1:]}: {result.stderr}"
+
+
+# ---- tables, annotations and instances files
+
+IDS = ("a", "b", "000123")
+# What such files are made of, and what breaks their readers.
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(
+    [
+        "",
+        " ",
+        "0",
+        "1",
+        "True",
+        "1.0",
+        "yes",
+        "dog",
+        "Dog",
+        "a",
+        "b",
+        "000123",
+        "a.png",
+        "../a",
+        "images/a.png",
+        "image_id",
+        "split",
+        "train",
+    ]
+    + ["\x00", "\ufeff", "\r", "\n", '"', "'", ",", ";", "\t", "|", "-1", "1e999", "nan", "\ud7ff", "é", "é", "__background__", "mean"]
+)
+
+
+def odd_bytes(sound: bytes) -> st.SearchStrategy[bytes]:
+    """A file's bytes with some parts taken out, put in or written over; or bytes of their own."""
+
+    @st.composite
+    def damaged(draw: st.DrawFn) -> bytes:
+        found = sound
+        for _ in range(draw(st.integers(1, 4))):
+            start, length = draw(st.integers(0, len(found))), draw(st.integers(0, 12))
+            put = draw(st.binary(max_size=12) | TEXTS.map(lambda text: text.encode("utf-8", "replace")))
+            found = found[:start] + put + found[start + length :]
+        return found
+
+    marked = st.tuples(st.sampled_from([b"", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"<", b"{", b"["]), st.binary(max_size=80))
+    return damaged() | marked.map(b"".join)
+
+
+def reads(read: Callable[[], Any]) -> Any:
+    """What is read, or None where it is refused in one line."""
+    said = ""
+    try:
+        return read()
+    except IrnError as error:
+        said = str(error)
+    assert len(said.splitlines()) == 1
+    return None
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the files of all examples."""
+    return tmp_path_factory.mktemp("fuzz")
+
+
+IMAGES = [Listed(name, Path(f"/set/images/{name}.png"), "train") for name in IDS]
+SOUND_CSV = b"image_id,dog,cat\na,1,0\nb,0,1\n000123,0,0\n"
+ROWS = st.lists(st.lists(TEXTS, min_size=1, max_size=4), min_size=1, max_size=5)
+
+
+@given(odd_bytes(SOUND_CSV) | st.tuples(ROWS, st.sampled_from(",;\t")).map(lambda rows: "\n".join(map(rows[1].join, rows[0])).encode()))
+def test_tables(place: Path, content: bytes) -> None:
+    path = place / "labels.csv"
+    path.write_bytes(content)
+    findings = Findings()
+    classes = reads(lambda: read_labels(path, IMAGES, findings))
+    if classes is not None and not findings.problems:
+        assert classes.present.keys() == set(IDS)
+        assert all(0 <= index < len(classes.names) for present in classes.present.values() for index in present)
+    splits = reads(lambda: read_splits(path, IMAGES, findings))
+    assert splits is None or findings.problems or splits.keys() == set(IDS)
+    for read in (read_manifest, read_classes):
+        reads(lambda read=read: read(path))  # type: ignore[misc]
+
+
+@given(
+    st.lists(st.lists(st.booleans(), min_size=2, max_size=2), min_size=3, max_size=3),
+    st.sampled_from([("1", "0"), ("True", "False"), ("1.0", "0.0"), ("yes", "NO"), (" 1", "0 ")]),
+    st.sampled_from(",;\t"),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    st.sampled_from(["{}", "{}.png", "images/{}.png", "./images/{}.png", " {} ", '"{}"']),
+    st.permutations(range(3)),
+)
+def test_a_table_in_any_dialect_says_the_same(
+    place: Path, held: list[list[bool]], words: tuple[str, str], mark: str, end: str, encoding: str, form: str, order: list[int]
+) -> None:
+    rows = [mark.join([form.format(IDS[row]), *(words[not one] for one in held[row])]) for row in order]
+    path = place / "dialect.csv"
+    path.write_bytes(end.join([mark.join(["image_id", "dog", "cat"]), *rows, ""]).encode(encoding))
+    findings = Findings()
+    classes = read_labels(path, IMAGES, findings)
+    assert findings.problems == []
+    assert classes.present == {name: [index for index, one in enumerate(row) if one] for name, row in zip(IDS, held, strict=True)}
+
+
+XML = b"<annotation><filename>a.jpg</filename><object><name>dog</name><part><name>head</name></part></object></annotation>"
+BOMB = b'<!DOCTYPE a [<!ENTITY x "dog">' + b"".join(
+    b'<!ENTITY x%d "%s">' % (n, (b"&x%d;" % (n - 1) if n else b"&x;") * 50) for n in range(8)
+) + b"]><annotation><object><name>&x7;</name></object></annotation>"  # fmt: skip
+ELSEWHERE = b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotation><object><name>&x;</name></object></annotation>'
+
+
+@given(odd_bytes(XML) | st.sampled_from([BOMB, ELSEWHERE]))
+def test_annotations(place: Path, content: bytes) -> None:
+    path = place / "a.xml"
+    path.write_bytes(content)
+    names = reads(lambda: voc._object_names(path))
+    assert names is None or all(name and "root:" not in name for name in names)
+
+
+INSTANCES: dict[str, Any] = {
+    "info": {"year": 2014},
+    "images": [{"id": n, "file_name": f"{name}.jpg", "height": 8, "width": 9} for n, name in enumerate(IDS, 1)],
+    "categories": [{"id": 3, "name": "dog"}, {"id": 7, "name": "cat"}],
+    "annotations": [
+        {"id": 1, "image_id": 1, "category_id": 3, "iscrowd": 0, "segmentation": [[1, 1, 5, 1, 5, 5, 1, 5]]},
+        {"id": 2, "image_id": 2, "category_id": 7, "iscrowd": 1, "segmentation": {"counts": [10, 20, 42], "size": [8, 9]}},
+        {"id": 3, "image_id": 2, "category_id": 7, "iscrowd": 0, "segmentation": {"counts": "0X2", "size": [8, 9]}},
+    ],
+}
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | TEXTS
+    | st.integers()
+    | st.floats()
+    | st.sampled_from([0, 1, 2, 3, 7, 8, 9, -1, 2**63, 1e308, "1", "counts"])
+)
+JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=8)
+
+
+def places_in(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each value within another."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inside:
+        yield (*path, key)
+        yield from places_in(one, (*path, key))
+
+
+@st.composite
+def other_instances(draw: st.DrawFn) -> bytes:
+    """The sound file with some values taken out, doubled or put in the place of others."""
+    found = json.loads(json.dumps(INSTANCES))
+    for _ in range(draw(st.integers(1, 3))):
+        *path, last = draw(st.sampled_from(list(places_in(found)) or [("images",)]))
+        parent = found
+        for key in path:
+            parent = parent[key]
+        what = draw(st.integers(0, 2))
+        if what == 0:
+            parent[last] = draw(JSON)
+        elif what == 1 and last in (parent if isinstance(parent, dict) else range(len(parent))):
+            del parent[last]
+        elif isinstance(parent, list):
+            parent.append(parent[0] if parent else draw(JSON))
+    return json.dumps(found).encode()
+
+
+@given(other_instances() | odd_bytes(json.dumps(INSTANCES).encode()))
+def test_instances_files(place: Path, content: bytes) -> None:
+    path = place / "annotations/instances_train.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    with Findings().collected():
+        coco.read(place, ["train"], None, Findings())
+    file = reads(lambda: InstancesFile(path))
+    if file is None:
+        return
+    for image_id in file.images:
+        assert all(0 <= index < len(file.names) for index in file.classes(image_id))
+        found = reads(lambda image_id=image_id: file.masks(image_id, 8, 9))  # type: ignore[misc]
+        if found is not None:
+            assert found[0].shape == (len(found[1]), 8, 9)
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 200_000, b'{"images":' * 50_000, b'{"annotations":[' + b'{"a":' * 50_000, b'{"images":' + b"1" * 5000]
+)
+def test_nesting_without_end(place: Path, content: bytes) -> None:
+    for name, read in (("deep.json", InstancesFile), ("deep.xml", voc._object_names)):
+        path = place / name
+        path.write_bytes(content if name == "deep.json" else b"<a>" * 100_000)
+        assert reads(lambda read=read, path=path: read(path)) is None  # type: ignore[misc]
+
+
+# ---- configurations
+
+KEYS = st.sampled_from([*table(), *("walk", "dataset.demo", "betas", "walk.betas", "dataset.root.x", "cam.", ""), "sweep.walk.beta"])
+ODD_VALUES = (
+    LEAVES | st.lists(LEAVES, max_size=3) | st.dictionaries(TEXTS | st.integers() | st.none(), LEAVES, max_size=2)
+    | st.dates() | st.binary(max_size=3) | st.integers(min_value=10**30) | st.tuples(st.integers(), st.integers())
+    | st.sampled_from(["null", "None", "1e3", "0x10", "1_000", "16", "0.5", "~", ".nan", "-0", "none", "both", "pseudo", "voc", "/", "."])
+)  # fmt: skip
+SWEEPS = st.dictionaries(KEYS, st.lists(ODD_VALUES, max_size=3) | ODD_VALUES, max_size=3)
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> dict[Any, Any]:
+    """Some keys of the configuration with their own values, those of other keys, or any; sections may be something else."""
+    config: dict[Any, Any] = {"dataset": {"kind": "demo"}} if draw(st.booleans()) else {}
+    for key in draw(st.lists(KEYS, max_size=5)):
+        own = table()[key].default if key in table() else None
+        other = table()[draw(st.sampled_from(list(table())))].default
+        value = draw(st.one_of(st.just(own), st.just(own).map(str), st.just(other), ODD_VALUES, SWEEPS if key == "sweep" else ODD_VALUES))
+        *parents, last = key.split(".")
+        section = config
+        for name in parents:
+            below = section.setdefault(name, {})
+            section = below if isinstance(below, dict) else section
+        section[last] = value
+    if draw(st.integers(0, 9)) == 0:
+        config[draw(TEXTS | st.integers() | st.none() | st.booleans())] = draw(ODD_VALUES)
+    return config
+
+
+@given(configurations())
+def test_configurations(config: dict[Any, Any]) -> None:
+    found = reads(lambda: check_config(config))
+    if found is not None:
+        assert as_yaml(check_config(yaml.safe_load(as_yaml(found)))) == as_yaml(found)
+        variations(found)
+
+
+@given(
+    configurations().map(lambda config: yaml.dump(config).encode())
+    | odd_bytes(b"run: mine\nwalk: {beta: 5, steps: 7}\ncam:\n  scales: [1, 2]\n")
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_files_of_settings(place: Path, capsys: pytest.CaptureFixture[str], content: bytes) -> None:
+    path = place / "own.yaml"
+    path.write_bytes(content)
+    code = main(["config", "--configfile", str(path)])
+    said = capsys.readouterr()
+    if code:
+        assert code == 2
+        assert said.out == ""
+        assert len(said.err.splitlines()) == 1
+    else:
+        assert isinstance(yaml.safe_load(said.out), dict)
+
+
+@given(
+    st.tuples(
+        st.sampled_from([*table(), "walk", "sweep"]),
+        TEXTS | st.sampled_from(["{beta: 5}", "{beta: '5'}", "[1", "{a: b: c}", "!!python/object:x {}"]),
+    )
+)
+def test_entries_of_the_command_line(entry: tuple[str, str]) -> None:
+    reads(lambda: read_config(entries=["=".join(entry)]))
