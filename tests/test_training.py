@@ -20,7 +20,7 @@ from irn.io.checkpoint import Checkpoint
 from irn.io.images import read_image
 from irn.io.weights import load_classifier, load_file, load_irnet
 from irn.networks.backbones import make_backbone
-from irn.training.classifier import classifier_view
+from irn.training.classifier import classifier_losses, classifier_view
 from irn.training.irnet import pair_view
 from irn.training.views import Place, normalised, random_view
 
@@ -286,6 +286,34 @@ class TestMistakes:
         said = refused(capsys, tmp_path, *command, "--metrics", tmp_path / "m.jsonl")
         assert "the loss is" in said
         assert "learning rate" in said
+
+    def test_the_images_of_the_batch_are_named(
+        self, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        seen: list[str] = []
+
+        def view(place: Place, records: list[ImageRecord], **rest: Any) -> dict[str, np.ndarray]:
+            seen.append(records[place.image].image_id)
+            return classifier_view(place, records, **rest)
+
+        def losses(batch: dict[str, torch.Tensor], model: torch.nn.Module) -> dict[str, torch.Tensor]:
+            # In the second pass.
+            wrong = math.nan if len(seen) == 8 else 0.0
+            return {"loss": classifier_losses(batch, model)["loss"] + wrong}
+
+        monkeypatch.setattr("irn.commands.train_cam.classifier_view", view)
+        monkeypatch.setattr("irn.commands.train_cam.classifier_losses", losses)
+        command = cam_command(data, tmp_path / "w.pt", "--from-scratch", "--epochs", 3, "--batch-size", 2, "--workers", 0)
+        said = refused(capsys, tmp_path, *command)
+        assert f"the loss is nan at step 4 of 6, of images {seen[6]}, {seen[7]}; " in said
+
+    def test_a_class_that_no_image_to_learn_from_has(self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        labels = tmp_path / "labels.csv"
+        rows = [f"{line},{int(index == 0)}" for index, line in enumerate(data.labels.read_text().splitlines())]
+        labels.write_text("\n".join([f"{rows[0].rpartition(',')[0]},grey", *(f"{row.rpartition(',')[0]},0" for row in rows[1:])]) + "\n")
+        run(*cam_command(data._replace(labels=labels), tmp_path / "w.pt", "--from-scratch", "--epochs", 1))
+        assert "notice: no image to learn from has grey; maps of such classes mean nothing" in capsys.readouterr().out
+        assert len(load_file(tmp_path / "w.pt")["class_names"]) == 3
 
     def test_a_crop_too_small_for_the_radius(self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         said = refused(capsys, tmp_path, *irn_command(data, cam.weights, tmp_path / "w.pt", "--radius", 9))

@@ -7,6 +7,7 @@ import numpy as np
 
 from irn.data.tables import images_of, read_classes
 from irn.errors import IrnError
+from irn.io.progress import notice
 from irn.io.provenance import provenance
 from irn.networks.classifier import Classifier
 from irn.settings import Settings
@@ -36,6 +37,9 @@ def train_cam(
     targets = np.zeros((len(records), len(table.names)), np.float32)
     for row, record in zip(targets, records, strict=True):
         row[table.of(record.image_id, labels)] = 1
+    unseen = [name for name, seen in zip(table.names, targets.any(0), strict=True) if not seen]
+    if unseen:
+        notice(f"no image to learn from has {', '.join(unseen)}; maps of such classes mean nothing: add images, or take them out")
     view = partial(classifier_view, records=records, targets=targets, long_side=own.long_side, crop_size=own.crop_size, seed=settings.seed)
     train_and_save(
         "cam", lambda: Classifier(settings.backbone, len(table.names), from_scratch), view, classifier_losses,

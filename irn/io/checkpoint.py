@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,20 +61,26 @@ class Checkpoint:
 class Report:
     """Mean losses of every few steps, as JSON lines."""
 
-    def __init__(self, steps: int, schedule: dict[str, Any], device: torch.device) -> None:
-        self.steps, self.schedule, self.device = steps, schedule, device
+    def __init__(self, steps: int, schedule: dict[str, Any], device: torch.device, images_of: Callable[[int], list[str]]) -> None:
+        self.steps, self.schedule, self.device, self.images_of = steps, schedule, device, images_of
         self.lines: list[dict[str, Any]] = [{"event": "start", "steps": steps, **schedule}]
         self.recent: list[dict[str, torch.Tensor]] = []
         self.since = time.monotonic()
 
     def add(self, step: int, learning_rate: float, losses: dict[str, torch.Tensor]) -> None:
-        """Take the losses of a step; raise IrnError when their mean is not finite."""
+        """Take the losses of a step; every few steps, raise IrnError with the images of the first one whose loss is not finite."""
         self.recent.append({name: value.detach() for name, value in losses.items()})
         if len(self.recent) < REPORT_EVERY and step + 1 < self.steps:
             return
         means = {name: float(torch.stack([losses[name] for losses in self.recent]).mean()) for name in losses}
         if not np.isfinite(means["loss"]):
-            raise IrnError(f"the loss is {means['loss']} by step {step + 1} of {self.steps}; lower the learning rate or the momentum")
+            values = [float(losses["loss"]) for losses in self.recent]
+            first = next((row for row, value in enumerate(values) if not np.isfinite(value)), len(values) - 1)
+            at = step + 1 - len(values) + first
+            raise IrnError(
+                f"the loss is {values[first]} at step {at + 1} of {self.steps}, of images {', '.join(self.images_of(at))}; lower the learning"
+                " rate or the momentum, or look at these images and their labels"
+            )
         now = time.monotonic()
         speed = len(self.recent) * self.schedule["batch_size"] / max(now - self.since, 1e-9)
         epoch = (step * self.schedule["epochs"]) // self.steps

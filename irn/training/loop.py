@@ -52,7 +52,7 @@ def train(
     own: the settings of this network.
     checkpoint: written after each epoch; for the caller to remove once the weights are written.
 
-    Raises IrnError when there are fewer images than one batch holds, and when the loss is not finite.
+    Raises IrnError when there are fewer images than one batch holds, and, naming the images, when the loss is not finite.
     """
     steps_per_epoch = len(names) // own.batch_size
     if steps_per_epoch == 0:
@@ -70,7 +70,7 @@ def train(
         | sgd.model_dump(include={"momentum", "weight_decay"})
         | {"seed": settings.seed}
     )
-    report = Report(steps, schedule, means.device)
+    report = Report(steps, schedule, means.device, partial(_batch_names, names=names, size=own.batch_size, seed=settings.seed))
     # Convolutions on CPUs are about a fifth faster in this layout.
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.train()
@@ -126,10 +126,17 @@ def _batches(
 ) -> Iterator[list[Sample]]:
     """Lists of samples, epoch after epoch from `first` on, each in an order of its own, without the last partial batch."""
     whole = len(names) // own.batch_size * own.batch_size
-    places = (
-        Place(epoch, int(index))
-        for epoch in range(first, own.passes[1])
-        for index in np.random.default_rng([seed, epoch]).permutation(len(names))[:whole]
-    )
+    places = (Place(epoch, int(index)) for epoch in range(first, own.passes[1]) for index in _order(seed, epoch, len(names))[:whole])
     samples = map_in_order(view, places, workers, lambda place: names[place.image])
     return iter(lambda: [s for _, s in zip(range(own.batch_size), samples, strict=False)], [])
+
+
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    """The order of the images in an epoch."""
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def _batch_names(step: int, names: list[str], size: int, seed: int) -> list[str]:
+    """The images of a step's batch."""
+    epoch, place = divmod(step, len(names) // size)
+    return [names[index] for index in _order(seed, epoch, len(names))[place * size : (place + 1) * size]]
