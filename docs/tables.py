@@ -78,7 +78,8 @@ def _stages() -> list[str]:
     for stage in STAGES:
         base, each = stage.memory
         memory = f"{base} + {each} per core" if each else str(base)
-        lines.append(f"| `{stage.name}` | {stage.cores} | {memory} | {stage.minutes} | {'`gpus`' if stage.gpu else ''} |")
+        gpus = ("`gpus`" if stage.shares_batches else "one") if stage.gpu else ""
+        lines.append(f"| `{stage.name}` | {stage.cores} | {memory} | {stage.minutes} | {gpus} |")
     return lines
 
 

@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,6 +26,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, or 2 after one line on standard error for a mistake of the user's."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = vars(build_parser().parse_args(arguments))
     command = COMMANDS[options.pop("command")]
     keep_freed_memory()
@@ -34,18 +36,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given = {row.key: options.pop(row.key) for row in rows if row.key in options}
             options["settings"] = settings_of_options(given, {row.key: row.flag for row in rows}, f"see irn {command.words} --help")
         function: Callable[..., None] = getattr(importlib.import_module(f"irn.commands.{command.name}"), command.name)
+        if "processes" in options:
+            function = partial(_together, function, options.pop("processes"), arguments)
         function(**options)
     except (IrnError, OSError, MemoryError, RuntimeError) as error:
-        said = " ".join(str(error).split())
-        if isinstance(error, MemoryError | RuntimeError):
-            # torch raises a RuntimeError, of several kinds on GPUs.
-            signs = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
-            if isinstance(error, RuntimeError) and not any(sign in said for sign in signs):
-                raise
-            said = f"not enough memory{said and f' ({said})'}; {_what_to_lower(command)}give the command more memory"
-        print(f"irn {command.words}: {said}", file=sys.stderr)
+        _say(f"irn {command.words}: ", _in_one_line(error, command))
         return 2
     return 0
+
+
+def _together(function: Callable[..., None], processes: int, arguments: Sequence[str], **options: Any) -> None:
+    """Run a command that several processes can share: in this one, or by torchrun in so many, which run this again."""
+    from irn.io.devices import hand_out_gpus
+    from irn.io.processes import begin, is_one_of_several, start
+
+    if processes > 1 and not is_one_of_several():
+        hand_out_gpus(processes, options["device"])
+        start(processes, arguments)
+        return
+    begin()
+    function(**options)
+
+
+def _say(who: str, said: str) -> None:
+    """Say what was wrong: here, or where this is one of several processes by the one that started them."""
+    if "TORCHELASTIC_ERROR_FILE" in os.environ:
+        from irn.io.processes import record
+
+        record(said)
+    else:
+        print(who + said, file=sys.stderr)
+
+
+def _in_one_line(error: Exception, command: Command) -> str:
+    """What to say of a mistake, or of a lack of memory; raises any other error."""
+    said = " ".join(str(error).split())
+    if isinstance(error, MemoryError | RuntimeError):
+        # torch raises a RuntimeError, of several kinds on GPUs.
+        signs = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+        if isinstance(error, RuntimeError) and not any(sign in said for sign in signs):
+            raise error
+        return f"not enough memory{said and f' ({said})'}; {_what_to_lower(command)}give the command more memory"
+    return said
 
 
 def build_parser() -> Parser:
@@ -92,6 +124,8 @@ def _check_outputs(options: dict[str, Any]) -> None:
 
 
 def _what_to_lower(command: Command) -> str:
-    flags = [row.flag for row in _rows(command)] + [option.flag for option in command.options]
-    sizes = [flag for flag in ("--batch-size", "--crop-size", "--long-side", "--scales", "--workers") if flag in flags]
-    return f"lower {' or '.join(sizes)}, or " if sizes else ""
+    """The options that memory depends on, and the keys of those that are settings."""
+    keys = {row.flag: f"{row.flag} ({row.key})" for row in _rows(command)} | {option.flag: option.flag for option in command.options}
+    sizes = [keys[flag] for flag in ("--batch-size", "--crop-size", "--long-side", "--scales", "--workers") if flag in keys]
+    parts = f"raise {keys['--accumulate']}, which computes a batch in parts, " if "--accumulate" in keys else ""
+    return f"{parts}lower {' or '.join(sizes)}, or " if sizes else ""

@@ -233,6 +233,14 @@ def _check_together(settings: Settings) -> None:
         )
     if pretrained not in (None, "imagenet") and not Path(pretrained).is_file():
         raise IrnError(f"config: pretrained is {pretrained!r}, which is not a file; expected imagenet, null or the path of a state dict")
+    for network in ("cam", "irn", "mask_rcnn", "deeplab"):
+        trained = external is None if network == "cam" else network == "irn" or value(settings, f"{network}.labels") != "none"
+        own = value(settings, network)
+        if trained and not own.can_split(max(settings.gpus, 1), settings.accumulate):
+            raise IrnError(
+                f"config: {network}.batch_size is {own.batch_size}, too few images for gpus: {settings.gpus} and accumulate:"
+                f" {settings.accumulate}; raise it, or lower these"
+            )
     for network, part in (("mask_rcnn", 1), ("deeplab", 0)):
         wanted, kind = value(settings, f"{network}.labels"), ("class", "object")[part]
         if wanted in ("ground_truth", "both") and mask_folders(dataset, Path(dataset.root or ""))[part] is None:

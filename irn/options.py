@@ -44,6 +44,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def processes(text: str) -> int:
+    """Type of a number of processes."""
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
 class Option(NamedTuple):
     """A flag and what argparse is told of it."""
 
@@ -124,6 +131,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "split": {"metavar": "NAME", "help": "only images of this split, or of several joined by '+'"},
     "shard": {"type": shard, "default": WHOLE, "metavar": "I/N", "help": "only rows I, I + N, ..., counted from 0"},
     "device": {"choices": ("auto", "cpu", "cuda"), "default": "auto", "help": "where torch computes"},
+    "processes": {
+        "type": processes,
+        "default": 1,
+        "metavar": "N",
+        "help": "processes that compute each batch together, each on a GPU of its own; torchrun starts them",
+    },
     "precision": {"choices": ("float32", "bf16"), "default": "float32", "help": "changes nothing here, where no network computes"},
     "workers": {"type": count, "metavar": "N", "help": f"processes beside this one; by default what it can use of {os.cpu_count()} cores"},
     "configfile": {**_read("FILE", "YAML files of settings; the demonstration's if not given"), "nargs": "+"},

@@ -99,6 +99,10 @@ class Training(Section):
         """Passes in which the last layer alone learns, and all passes."""
         return 0, self.epochs
 
+    def can_split(self, processes: int, accumulate: int, least: int = 1) -> bool:
+        """Whether a batch has `least` images for all processes in each of so many parts, one after the other."""
+        return self.batch_size // (processes * accumulate) * processes >= least
+
 
 class Cam(Training, stages=("train_cam",)):
     """The classifier and its class attention maps."""
@@ -229,6 +233,10 @@ class DeepLab(FinalNetwork, stages=("train_deeplab",)):
         flag="deeplab_scales",
     )
 
+    def can_split(self, processes: int, accumulate: int, least: int = 2) -> bool:
+        """As of every training; its batch norm needs two images."""
+        return super().can_split(processes, accumulate, least)
+
 
 class Evaluate(Section, stages=("evaluate",)):
     """Scores."""
@@ -264,7 +272,17 @@ class Settings(Section):
         " combinations have in common is made once. null for none.",
     )
     shards: t.Count = setting(1, "Number of jobs that each per-image stage is split into. Each loads its network once, so tens at most.")
-    gpus: t.CountFromZero = setting(0, "Number of GPUs that a GPU rule asks for; 0 computes on the CPU.")
+    gpus: t.CountFromZero = setting(
+        0,
+        "Number of GPUs of a training, each of which computes its part of every batch; other GPU rules use one. 0 computes on the CPU.",
+    )
+    accumulate: t.Count = setting(
+        1,
+        "Parts in which each batch of a training is computed, one after the other, on GPUs that have no memory for all of it at once. The"
+        " outcome is that of one part, but for rounding; where a network's batch norm learns (DeepLab's, and all from scratch), its"
+        " statistics are of a part.",
+        TRAINED,
+    )
     precision: Annotated[str, t.Choice("float32", "bf16")] = setting(
         "float32",
         "Arithmetic of the networks' convolutions: `float32` or `bf16` (bfloat16, for GPUs that have it; other numbers).",

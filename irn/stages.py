@@ -70,6 +70,11 @@ class Stage(Command):
         """The name of its command."""
         return self.runs or self.name
 
+    @property
+    def shares_batches(self) -> bool:
+        """Whether several processes, each with a GPU, can compute it together."""
+        return any(option.flag == "--processes" for option in self.options)
+
 
 def _final_networks() -> Iterator[Stage]:
     """The networks at the end: trained on the labels or on ground truth, and what they predict of images that they have not seen."""
@@ -79,7 +84,7 @@ def _final_networks() -> Iterator[Stage]:
             name = f"train_{network}{suffix}"
             yield Stage(
                 name, f"Train {NAMES[network]} on the labels that were made, or on ground truth.",
-                f"manifest labels label-caches? {masks} out split? backbone-weights? from-scratch metrics? device workers?",
+                f"manifest labels label-caches? {masks} out split? backbone-weights? from-scratch metrics? device processes workers?",
                 reads=f"build_manifest {reads} download_backbone", makes="weights.pt", images="dataset.train_split",
                 when=when, cores=16, memory=(16000, 0), minutes=480, gpu=True, runs=f"train_{network}",
             )  # fmt: skip
@@ -110,7 +115,7 @@ STAGES = (
     ),
     Stage(
         "train_cam", "Train the classifier of class attention maps.",
-        "manifest labels out split? backbone-weights? from-scratch metrics? device workers?",
+        "manifest labels out split? backbone-weights? from-scratch metrics? device processes workers?",
         reads="build_manifest download_backbone", makes="weights.pt", images="dataset.train_split",
         when=lambda settings: not settings.cam.external, cores=16, memory=(16000, 0), minutes=240, gpu=True,
     ),
@@ -126,7 +131,7 @@ STAGES = (
     ),
     Stage(
         "train_irn", "Train IRNet's boundary and displacement heads.",
-        "manifest ir-labels out split? backbone-weights? metrics? device workers?",
+        "manifest ir-labels out split? backbone-weights? metrics? device processes workers?",
         reads="build_manifest make_ir_labels download_backbone train_cam", makes="weights.pt", images="dataset.train_split",
         cores=16, memory=(16000, 0), minutes=240, gpu=True,
     ),

@@ -172,6 +172,8 @@ def options(wildcards, threads):
         words += ["--split", value(settings, stage.images)]
     if stage.gpu:
         words += ["--device", "cuda" if settings.gpus else "cpu"]
+        if settings.gpus > 1 and stage.shares_batches:
+            words += ["--processes", settings.gpus]
     elif any(option.flag == "--workers" for option in stage.options):
         words += ["--workers", threads]
     return " ".join(quote(str(word)) for word in words)
@@ -207,4 +209,7 @@ def needs(stage):
         "mem_mb": lambda wildcards, threads, attempt: (base + each * threads) * attempt,
         "runtime": lambda wildcards, attempt: row.minutes * attempt,
     }
-    return found | ({"gpu": run.settings.gpus} if row.gpu else {})
+    gpus = run.settings.gpus
+    return found | (
+        {"gpu": gpus if row.shares_batches else min(gpus, 1)} if row.gpu else {}
+    )

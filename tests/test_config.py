@@ -155,6 +155,8 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> Non
         ({"sweep": {"shards": [1]}}, "config: sweep names 'shards', which cannot be swept; expected a key such as"),
         ({"sweep": {"walk.beta": [1, "x"]}}, "config: sweep: walk.beta is 'x'; expected a number of at least 0"),
         ({"sweep": {"walk.beta": 3}}, "config: sweep is {'walk.beta': 3}; expected a mapping from keys to lists of values, or null"),
+        ({"accumulate": 8, "cam__batch_size": 6}, "config: cam.batch_size is 6, too few images for gpus: 0 and accumulate: 8; raise it"),
+        ({"gpus": 3, "deeplab__labels": "pseudo", "deeplab__batch_size": 2}, "config: deeplab.batch_size is 2, too few images for gpus: 3"),
         ({"sweep": {"pretrained": ["nowhere.pt"]}}, "config: pretrained is 'nowhere.pt', which is not a file"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from irn.errors import IrnError
-from irn.io.devices import choose_device, claim_gpu
+from irn.io.devices import choose_device, claim_gpus
 
 # A fork has torch loaded already, which takes seconds otherwise.
 jobs = multiprocessing.get_context("fork")
@@ -29,7 +29,7 @@ class Errors:
 def keep_a_gpu(count: int, folder: Path, pipe: Connection) -> None:
     """In a child: claim one of so many GPUs, say which, and keep it until told to end."""
     sys.stderr = Errors(pipe)  # type: ignore[assignment]
-    pipe.send(claim_gpu(count, folder))
+    pipe.send(claim_gpus(count, folder=folder)[0])
     pipe.recv()
 
 
@@ -81,7 +81,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_job_takes_the_gpu_that_is_free(two_gpus: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("irn.io.devices.claim_gpu", lambda count: count - 1)
+    monkeypatch.setattr("irn.io.devices.claim_gpus", lambda count: [count - 1])
     assert choose_device("auto") == torch.device("cuda", 1)
     assert choose_device("cpu") == torch.device("cpu")
 

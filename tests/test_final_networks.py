@@ -135,7 +135,7 @@ class TestNetworks:
             "labels": torch.zeros(0, dtype=torch.long),
             "masks": torch.zeros(0, 64, 64, dtype=torch.uint8),
         }
-        losses = model(torch.zeros(1, 3, 64, 64), [target])
+        losses, _ = model(torch.zeros(1, 3, 64, 64), [target], [0])
         assert all(torch.isfinite(loss) for loss in losses.values())
 
 

@@ -190,6 +190,17 @@ def test_a_users_file_is_laid_over_the_papers_values_and_not_over_the_demonstrat
     assert "--crop-size 96" not in result.stdout
 
 
+def test_trainings_alone_take_several_gpus(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    result = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--config", "gpus=2", "--resources", "gpu=2")
+    assert result.returncode == 0, result.stderr
+    commands = dict(re.findall(r"^Shell command: irn ([a-z-]+) (.*)$", result.stdout, re.M))
+    assert {name for name, options in commands.items() if "--device cuda" in options} == {
+        "train-cam", "make-cams", "train-irn", "infer-fields",
+    }  # fmt: skip
+    assert {name for name, options in commands.items() if "--processes 2" in options} == {"train-cam", "train-irn"}
+
+
 def rules() -> dict[str, str]:
     """The text of each rule, by its name."""
     text = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))

@@ -76,7 +76,7 @@ def _step_sides(quick: bool, folder: Path) -> Sides:
     def real() -> Callable[[], np.ndarray]:
         # As irn.training.loop.train has it.
         model.to(memory_format=torch.channels_last)
-        return step(lambda: irnet_losses(batch, model, radius))
+        return step(lambda: irnet_losses(batch | {"images": normalised(batch, model.backbone)}, model, lambda counts: counts, radius))
 
     return {"gather": lambda: gather()(), "training step": lambda: real()()}
 

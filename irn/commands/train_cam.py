@@ -11,7 +11,7 @@ from irn.io.progress import notice
 from irn.io.provenance import provenance
 from irn.networks.classifier import Classifier
 from irn.settings import Settings
-from irn.training.classifier import classifier_losses, classifier_view
+from irn.training.classifier import CLASSIFIER, classifier_view
 from irn.training.finetune import Start, train_and_save
 
 
@@ -42,7 +42,7 @@ def train_cam(
         notice(f"no image to learn from has {', '.join(unseen)}; maps of such classes mean nothing: add images, or take them out")
     view = partial(classifier_view, records=records, targets=targets, long_side=own.long_side, crop_size=own.crop_size, seed=settings.seed)
     train_and_save(
-        "cam", lambda: Classifier(settings.backbone, len(table.names), from_scratch), view, classifier_losses,
+        "cam", lambda: Classifier(settings.backbone, len(table.names), from_scratch), view, CLASSIFIER,
         [record.image_id for record in records], own, settings, Start(backbone_weights, from_scratch, metrics, device, workers),
         out, made_by, [manifest, labels], table.names,
     )  # fmt: skip

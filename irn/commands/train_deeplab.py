@@ -9,7 +9,7 @@ from irn.data.targets import open_targets, repeated
 from irn.io.provenance import provenance
 from irn.networks.deeplab import DeepLab
 from irn.settings import Settings
-from irn.training.deeplab import deeplab_losses, semantic_view
+from irn.training.deeplab import DEEPLAB, semantic_view
 from irn.training.finetune import Start, train_and_save
 
 
@@ -45,7 +45,7 @@ def train_deeplab(
         long_side=own.long_side, crop_size=own.crop_size, seed=settings.seed,
     )  # fmt: skip
     train_and_save(
-        "deeplab", lambda: DeepLab(settings.backbone, len(table.names), from_scratch), view, deeplab_losses,
+        "deeplab", lambda: DeepLab(settings.backbone, len(table.names), from_scratch), view, DEEPLAB,
         [record.image_id for record in records], own, settings, Start(backbone_weights, from_scratch, metrics, device, workers),
         out, made_by, [manifest, labels, *label_caches, class_masks], table.names,
     )  # fmt: skip

@@ -12,13 +12,14 @@ from irn.io.checkpoint import Checkpoint
 from irn.io.devices import autocast, choose_device, loading_workers
 from irn.io.imagenet import start_backbone
 from irn.io.images import read_image
+from irn.io.processes import join, rank
 from irn.io.progress import progress
 from irn.io.provenance import provenance
 from irn.io.weights import save_weights
 from irn.networks.irnet import IRNet
 from irn.ops.fields import mean_displacement
 from irn.settings import Settings
-from irn.training.irnet import irnet_losses, pair_view
+from irn.training.irnet import irnet_objective, pair_view
 from irn.training.loop import Means, train
 
 
@@ -40,7 +41,7 @@ def train_irn(
     cache = CacheReader(ir_labels, "ir_label")
     names = [record.image_id for record in records]
     cache.require(names)
-    chosen = choose_device(device)
+    chosen = join(choose_device(device))
     torch.manual_seed(settings.seed)
     model = IRNet(settings.backbone)
     start_backbone(model.backbone, backbone_weights)
@@ -48,7 +49,9 @@ def train_irn(
     view = partial(pair_view, records=records, ir_labels=cache, scale=own.scale, crop_size=own.crop_size, seed=settings.seed)
     means = Means(chosen, settings.precision, loading_workers(workers, chosen), metrics)
     checkpoint = Checkpoint(out, made_by, [manifest, *ir_labels, backbone_weights])
-    train(model, view, names, partial(irnet_losses, model=model, radius=own.radius), own, settings, means, checkpoint)
+    train(model, view, names, irnet_objective(own.radius), own, settings, means, checkpoint)
+    if rank() > 0:
+        return
     images = (read_image(record.path, record.height, record.width) for record in mean_records)
     with torch.inference_mode(), autocast(chosen, settings.precision):
         mean = mean_displacement(model, progress(images, len(mean_records), "mean displacement"), own.crop_size, chosen)

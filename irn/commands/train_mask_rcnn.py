@@ -10,7 +10,7 @@ from irn.io.provenance import provenance
 from irn.networks.mask_rcnn import MaskRcnn
 from irn.settings import Settings
 from irn.training.finetune import Start, train_and_save
-from irn.training.mask_rcnn import instance_view, mask_rcnn_losses
+from irn.training.mask_rcnn import MASK_RCNN, instance_view
 
 
 def train_mask_rcnn(
@@ -47,7 +47,7 @@ def train_mask_rcnn(
     )  # fmt: skip
     train_and_save(
         "mask_rcnn", lambda: MaskRcnn(settings.backbone, len(table.names), own.crop_size, own.channels, own.regions, from_scratch),
-        view, mask_rcnn_losses,
+        view, MASK_RCNN,
         [record.image_id for record in records], own, settings, Start(backbone_weights, from_scratch, metrics, device, workers),
         out, made_by, [manifest, labels, *label_caches, class_masks, object_masks], table.names,
     )  # fmt: skip

@@ -12,6 +12,7 @@ import torch
 
 from irn.errors import IrnError
 from irn.io.files import whole_file
+from irn.io.processes import rank
 from irn.io.weights import load_file, save_file
 
 REPORT_EVERY = 10  # steps
@@ -50,7 +51,8 @@ class Checkpoint:
             return 0
         for name, part in parts.items():
             part.load_state_dict(contents[name])
-        print(f"going on after epoch {contents['epochs']}, from {self.path}", file=sys.stderr)
+        if rank() == 0:
+            print(f"going on after epoch {contents['epochs']}, from {self.path}", file=sys.stderr)
         return int(contents["epochs"])
 
     def remove(self) -> None:

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from irn.errors import IrnError
 from irn.io.parallel import available_cores
+from irn.io.processes import is_one_of_several, local_count, local_rank
 
 
 def choose_device(device: str) -> torch.device:
@@ -30,30 +31,51 @@ def choose_device(device: str) -> torch.device:
         )
     if device == "cpu" or not available:
         return torch.device("cpu")
+    if is_one_of_several():
+        torch.cuda.set_device(local_rank())
     # A scheduler that hands out GPUs says so in this variable.
-    if torch.cuda.device_count() > 1 and "CUDA_VISIBLE_DEVICES" not in os.environ:
-        torch.cuda.set_device(claim_gpu(torch.cuda.device_count()))
+    elif torch.cuda.device_count() > 1 and "CUDA_VISIBLE_DEVICES" not in os.environ:
+        torch.cuda.set_device(claim_gpus(torch.cuda.device_count())[0])
     return torch.device("cuda", torch.cuda.current_device())
 
 
-def claim_gpu(count: int, folder: Path | None = None) -> int:
-    """The first of `count` GPUs that no other process has claimed, for this process until it ends; waits while there is none.
+def hand_out_gpus(processes: int, device: str) -> None:
+    """Let processes to come see as many GPUs as they are, of which each takes its own; IrnError where there are fewer."""
+    if device == "cpu" or not torch.cuda.is_available():
+        return
+    visible = torch.cuda.device_count()
+    if visible < processes:
+        raise IrnError(f"--processes {processes}: {visible} GPUs are visible to torch; ask for at most that, in the workflow by gpus")
+    # A scheduler that hands out GPUs says so in this variable.
+    if "CUDA_VISIBLE_DEVICES" not in os.environ:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, claim_gpus(visible, processes)))
+
+
+def claim_gpus(count: int, wanted: int = 1, folder: Path | None = None) -> list[int]:
+    """The first `wanted` of `count` GPUs that no other process has claimed, for this process until it ends; waits while there are fewer.
 
     A claim is a lock on a file in `folder` (that of temporary files by default), which the system gives back however the process ends.
     """
     folder = folder or Path(tempfile.gettempdir())
     waiting = False
     while True:
+        locks: dict[int, FileLock] = {}
         for index in range(count):
             lock = FileLock(folder / f"irn-gpu-{index}.lock", mode=0o666)
             try:
                 lock.acquire(blocking=False)
             except Timeout:
                 continue
-            _claims.append(lock)
-            return index
+            locks[index] = lock
+            if len(locks) == wanted:
+                _claims.extend(locks.values())
+                return list(locks)
+        # Two jobs that each kept a part would wait for each other for ever.
+        for lock in locks.values():
+            lock.release()
         if not waiting:
-            print(f"waiting for one of {count} GPUs, all taken by other jobs", file=sys.stderr)
+            some = "one" if wanted == 1 else str(wanted)
+            print(f"waiting for {some} of {count} GPUs, {'all' if not locks else 'too many'} taken by other jobs", file=sys.stderr)
             waiting = True
         time.sleep(1)
 
@@ -66,7 +88,7 @@ def loading_workers(workers: int | None, device: torch.device) -> int:
     """How many processes load images for a network: as asked for, or else every core for a GPU, and none beside a CPU's own work."""
     if workers is not None:
         return workers
-    return available_cores() if device.type == "cuda" else 0
+    return max(1, available_cores() // local_count()) if device.type == "cuda" else 0
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:

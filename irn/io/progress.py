@@ -1,5 +1,6 @@
 """Progress of a long stage: a bar on a terminal, nothing in a log file."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -12,7 +13,17 @@ NOTICE = "notice: "  # before lines of a log that the workflow repeats at its en
 
 def progress(items: Iterable[T], total: int, what: str, unit: str = "image", done: int = 0) -> Iterator[T]:
     """Pass `items` through; on a terminal show how many of `total` are done (`done` from before), units a second and the time left."""
-    return iter(tqdm(items, total=total, initial=done, desc=what, unit=unit, disable=not sys.stderr.isatty(), dynamic_ncols=True))
+    return iter(
+        tqdm(
+            items,
+            total=total,
+            initial=done,
+            desc=what,
+            unit=unit,
+            disable=not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0",
+            dynamic_ncols=True,
+        )
+    )
 
 
 def notice(text: str) -> None:

@@ -1,5 +1,6 @@
 """Losses on pairs of pixels that train IRNet."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,7 +15,13 @@ BACKGROUND, FOREGROUND, DIFFERENT = 1, 2, 3
 KINDS = 4
 
 
-def pair_losses(boundary_logits: torch.Tensor, displacement: torch.Tensor, label: torch.Tensor, radius: int) -> dict[str, torch.Tensor]:
+def pair_losses(
+    boundary_logits: torch.Tensor,
+    displacement: torch.Tensor,
+    label: torch.Tensor,
+    radius: int,
+    whole: Callable[[torch.Tensor], torch.Tensor] = lambda counts: counts,
+) -> dict[str, torch.Tensor]:
     """The four losses of IRNet, each a scalar over the whole batch.
 
     Parameters
@@ -23,6 +30,8 @@ def pair_losses(boundary_logits: torch.Tensor, displacement: torch.Tensor, label
     displacement: (B, 2, H, W) float, (dy, dx) in cells.
     label: (B, H, W) uint8, 0 background, 1 + class index, 255 unsure, same device.
     radius: in cells; H >= radius and W >= 2 radius - 1, or there is no pair and every loss is 0.
+    whole: of a part of a batch, the counts of `pair_counts` to those of the whole batch. What is returned then is the part's share:
+        the shares of all parts add up to the losses of the batch.
 
     Returns
     -------
@@ -41,8 +50,9 @@ def pair_losses(boundary_logits: torch.Tensor, displacement: torch.Tensor, label
     for some_largest, some_kinds in zip(largest.split(16), kinds.reshape(-1, *label.shape).split(16), strict=True):
         numbers = torch.add(some_largest, _sources(some_kinds, radius), alpha=len(order))
         times += torch.bincount(numbers.reshape(-1), minlength=len(times))
-    times = times.reshape(KINDS, -1).to(logits.dtype)
-    pairs = times.sum(1)
+    times = times.reshape(KINDS, -1)
+    pairs = whole(times.sum(1)).to(logits.dtype)
+    times = times.to(logits.dtype)
     affinity = 1 - torch.sigmoid(logits[order])
     attract = -torch.log(affinity + EPSILON)
     repel = -torch.log(1 + EPSILON - affinity)
@@ -57,6 +67,12 @@ def pair_losses(boundary_logits: torch.Tensor, displacement: torch.Tensor, label
         "foreground_displacement": foreground_error / (2 * pairs[FOREGROUND] + EPSILON),
         "background_displacement": background_error / (2 * pairs[BACKGROUND] + EPSILON),
     }
+
+
+def pair_counts(label: torch.Tensor, radius: int) -> torch.Tensor:
+    """(4,) int64: the pairs of each kind in labels (B, H, W), as `pair_losses` takes them; of what the first counts no loss is taken."""
+    kinds = torch.bincount(_pair_kinds(label, radius).reshape(-1), minlength=KINDS)
+    return torch.cat([torch.zeros_like(kinds[:1]), kinds[1:]])
 
 
 def total_loss(losses: dict[str, torch.Tensor]) -> torch.Tensor:

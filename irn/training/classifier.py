@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional
 
 from irn.data.tables import ImageRecord
-from irn.networks.classifier import Classifier
-from irn.training.views import Batch, Place, Sample, normalised, sized_view
+from irn.training.parts import Forward, Losses, Objective, Whole
+from irn.training.views import Batch, Place, Sample, sized_view
 
 
 def classifier_view(
@@ -19,6 +19,15 @@ def classifier_view(
     return {"pixels": crop, "box": box, "target": targets[place.image]}
 
 
-def classifier_losses(batch: Batch, model: Classifier) -> dict[str, torch.Tensor]:
-    """Multilabel soft margin loss of the classes present."""
-    return {"loss": functional.multilabel_soft_margin_loss(model(normalised(batch, model.backbone)).float(), batch["target"])}
+def classifier_losses(batch: Batch, forward: Forward, whole: Whole) -> Losses:
+    """Multilabel soft margin loss of the classes present, the mean over images."""
+    logits = forward(batch["images"]).float()
+    each = functional.multilabel_soft_margin_loss(logits, batch["target"], reduction="none")
+    return {"loss": each.sum() / whole(_images(batch))}
+
+
+def _images(batch: Batch, *_: object) -> torch.Tensor:
+    return torch.tensor(len(batch["target"]), device=batch["target"].device)
+
+
+CLASSIFIER = Objective(classifier_losses, _images)

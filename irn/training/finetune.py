@@ -1,7 +1,6 @@
 """One training of a network whose backbone learns too, from its first values to its weights file."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,10 +9,12 @@ import torch
 from irn.io.checkpoint import Checkpoint
 from irn.io.devices import choose_device, loading_workers
 from irn.io.imagenet import start_backbone
+from irn.io.processes import join, rank
 from irn.io.weights import save_weights
 from irn.networks.backbones import FineTuned
 from irn.settings import Settings, Training
 from irn.training.loop import Means, train
+from irn.training.parts import Objective
 from irn.training.views import Place, Sample
 
 
@@ -31,7 +32,7 @@ def train_and_save(
     kind: str,
     make_model: Callable[[], FineTuned],
     view: Callable[[Place], Sample],
-    losses: Callable[..., dict[str, torch.Tensor]],
+    objective: Objective,
     names: list[str],
     own: Training,
     settings: Settings,
@@ -43,9 +44,9 @@ def train_and_save(
 ) -> None:
     """Make the network, train it as `train` does, from where a killed training left it, and write its weights of a kind.
 
-    losses: as `losses_of` there, with the model as `model`. inputs: files that a killed training must have read too.
+    inputs: files that a killed training must have read too.
     """
-    chosen = choose_device(start.device)
+    chosen = join(choose_device(start.device))
     # Sets the first values of the network, and of the backbone where it learns from scratch.
     torch.manual_seed(settings.seed)
     model = make_model()
@@ -54,6 +55,7 @@ def train_and_save(
     model.to(chosen)
     means = Means(chosen, settings.precision, loading_workers(start.workers, chosen), start.metrics)
     checkpoint = Checkpoint(out, made_by, [*inputs, start.backbone_weights])
-    train(model, view, names, partial(losses, model=model), own, settings, means, checkpoint)
-    save_weights(out, kind, model, made_by, class_names, own.crop_size)
-    checkpoint.remove()
+    train(model, view, names, objective, own, settings, means, checkpoint)
+    if rank() == 0:
+        save_weights(out, kind, model, made_by, class_names, own.crop_size)
+        checkpoint.remove()

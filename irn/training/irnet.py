@@ -1,17 +1,17 @@
 """How IRNet learns: what it sees of an image and its IR label, and what it minimises."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
-import torch
 
 from irn.data.tables import ImageRecord
 from irn.grid import STRIDE
 from irn.io.cache import CacheReader
 from irn.io.images import read_image
-from irn.networks.irnet import IRNet
-from irn.ops.losses import pair_losses, total_loss
-from irn.training.views import Batch, Place, Sample, normalised, random_view
+from irn.ops.losses import pair_counts, pair_losses, total_loss
+from irn.training.parts import Forward, Losses, Objective, Whole
+from irn.training.views import Batch, Place, Sample, random_view
 
 
 def pair_view(
@@ -28,8 +28,13 @@ def pair_view(
     return {"pixels": crop, "box": box, "label": np.ascontiguousarray(label_crop[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE])}
 
 
-def irnet_losses(batch: Batch, model: IRNet, radius: int) -> dict[str, torch.Tensor]:
+def irnet_losses(batch: Batch, forward: Forward, whole: Whole, radius: int) -> Losses:
     """The joint loss on pairs of cells nearer than `radius`, and its four parts."""
-    boundary_logits, displacement = model(normalised(batch, model.backbone))
-    losses = pair_losses(boundary_logits.float(), displacement.float(), batch["label"], radius)
+    boundary_logits, displacement = forward(batch["images"])
+    losses = pair_losses(boundary_logits.float(), displacement.float(), batch["label"], radius, whole)
     return {"loss": total_loss(losses), **losses}
+
+
+def irnet_objective(radius: int) -> Objective:
+    """What IRNet minimises on pairs of cells nearer than `radius`."""
+    return Objective(partial(irnet_losses, radius=radius), lambda batch, _: pair_counts(batch["label"], radius))

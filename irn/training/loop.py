@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import torch
 
 from irn.errors import IrnError
 from irn.io.checkpoint import Checkpoint, Report, Stateful
-from irn.io.devices import autocast
 from irn.io.parallel import map_in_order
+from irn.io.processes import count, leave, rank
 from irn.io.progress import progress
 from irn.networks.backbones import Trainable
 from irn.settings import FinalNetwork, Settings, Training
-from irn.training.views import Batch, Place, Sample
+from irn.training.parts import Objective, backward, over_processes, own_parts, stacked
+from irn.training.views import Place, Sample
 
 POLY_POWER = 0.9
 
@@ -35,7 +37,7 @@ def train(
     model: Trainable,
     view: Callable[[Place], Sample],
     names: list[str],
-    losses_of: Callable[[Batch], dict[str, torch.Tensor]],
+    objective: Objective,
     own: Training,
     settings: Settings,
     means: Means,
@@ -48,15 +50,21 @@ def train(
     model: on the device already.
     view: what the network sees of an image in an epoch, as arrays; it runs in other processes.
     names: the images' names; each epoch takes them in another order, and drops the last partial batch.
-    losses_of: a batch on the device to its losses, of which `loss` is minimised and the others reported.
     own: the settings of this network.
     checkpoint: written after each epoch; for the caller to remove once the weights are written.
 
-    Raises IrnError when there are fewer images than one batch holds, and, naming the images, when the loss is not finite.
+    Of several processes (irn/io/processes.py) each computes its part of every batch, and the first alone writes; it alone is to go on
+    afterwards.
+
+    Raises IrnError when there are fewer images than one batch holds or in a batch than parts, and, naming the images, when the loss is
+    not finite.
     """
     steps_per_epoch = len(names) // own.batch_size
     if steps_per_epoch == 0:
         raise IrnError(f"--batch-size {own.batch_size}: only {len(names)} images to train on; use a batch size of at most that")
+    if not own.can_split(count(), settings.accumulate):
+        parts = "1 part" if settings.accumulate == 1 else f"{settings.accumulate} parts (--accumulate)"
+        raise IrnError(f"--batch-size {own.batch_size}: too few images for {parts} in {count()} processes; raise it, or take fewer of them")
     head_epochs, epochs = own.passes
     steps = epochs * steps_per_epoch
     groups = model.parameter_groups(own.learning_rate, own.head_factor)
@@ -73,32 +81,33 @@ def train(
     report = Report(steps, schedule, means.device, partial(_batch_names, names=names, size=own.batch_size, seed=settings.seed))
     # Convolutions on CPUs are about a fifth faster in this layout.
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = over_processes(model)
     model.train()
-    parts: dict[str, Stateful] = {"model": model, "optimiser": optimiser, "decay": decay, "report": report}
-    first = checkpoint.restore(parts)
-    batches = _batches(view, names, own, settings.seed, means.workers, first)
+    states: dict[str, Stateful] = {"model": model, "optimiser": optimiser, "decay": decay, "report": report}
+    first = checkpoint.restore(states)
+    batches = _batches(view, names, own, settings, means.workers, first)
     start = first * steps_per_epoch
-    for step, samples in enumerate(progress(batches, steps, "training", "step", start), start):
+    for step, own_samples in enumerate(progress(batches, steps, "training", "step", start), start):
         if step % steps_per_epoch == 0:
             # What a network draws by itself is the same after a kill.
             torch.manual_seed(settings.seed + step // steps_per_epoch)
         model.head_alone = step < head_epochs * steps_per_epoch
-        batch = {name: torch.from_numpy(np.stack([s[name] for s in samples])).to(means.device) for name in samples[0]}
-        with autocast(means.device, means.precision):
-            losses = losses_of(batch)
         optimiser.zero_grad(set_to_none=True)
-        losses["loss"].backward()
+        batch = [stacked(part, model, means.device) for part in own_samples]
+        losses = backward(batch, model, network, objective, means.device, means.precision)
         optimiser.step()
         try:
             report.add(step, float(decay.get_last_lr()[0]), losses)
         except IrnError:
-            checkpoint.remove()  # it may already contain the diverged weights
+            if rank() == 0:
+                checkpoint.remove()  # it may already contain the diverged weights
             raise
         decay.step()
-        if (step + 1) % steps_per_epoch == 0:
-            checkpoint.save((step + 1) // steps_per_epoch, parts)
+        if (step + 1) % steps_per_epoch == 0 and rank() == 0:
+            checkpoint.save((step + 1) // steps_per_epoch, states)
+    leave()
     model.eval()
-    if means.metrics is not None:
+    if means.metrics is not None and rank() == 0:
         report.write(means.metrics)
 
 
@@ -122,13 +131,18 @@ def _rate(step: int, steps: int, warmup: int) -> float:
 
 
 def _batches(
-    view: Callable[[Place], Sample], names: list[str], own: Training, seed: int, workers: int, first: int
-) -> Iterator[list[Sample]]:
-    """Lists of samples, epoch after epoch from `first` on, each in an order of its own, without the last partial batch."""
+    view: Callable[[Place], Sample], names: list[str], own: Training, settings: Settings, workers: int, first: int
+) -> Iterator[list[list[Sample]]]:
+    """This process's parts of each batch; epochs from `first` on, each in an order of its own, without the last partial batch."""
     whole = len(names) // own.batch_size * own.batch_size
-    places = (Place(epoch, int(index)) for epoch in range(first, own.passes[1]) for index in _order(seed, epoch, len(names))[:whole])
+    orders = ([Place(epoch, int(index)) for index in _order(settings.seed, epoch, len(names))] for epoch in range(first, own.passes[1]))
+    batches = (
+        own_parts(order[at : at + own.batch_size], settings.accumulate) for order in orders for at in range(0, whole, own.batch_size)
+    )
+    told, shapes = tee(batches)
+    places = (place for parts in told for part in parts for place in part)
     samples = map_in_order(view, places, workers, lambda place: names[place.image])
-    return iter(lambda: [s for _, s in zip(range(own.batch_size), samples, strict=False)], [])
+    return ([[next(samples) for _ in part] for part in parts] for parts in shapes)
 
 
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:

@@ -8,8 +8,10 @@ from torchvision.ops import masks_to_boxes
 
 from irn.data.tables import ImageRecord
 from irn.grid import UNSURE
+from irn.networks.backbones import Trainable
 from irn.networks.mask_rcnn import MaskRcnn
-from irn.training.views import Batch, Place, Sample, normalised, sized_view
+from irn.training.parts import Forward, Losses, Objective, Whole
+from irn.training.views import Batch, Place, Sample, draw_seed, sized_view
 
 SMALLEST_SIDE = 2  # pixels of an instance's box in the crop
 Instances = tuple[np.ndarray, np.ndarray]
@@ -26,7 +28,8 @@ def instance_view(
     """What Mask R-CNN sees: a crop (S, S, 3) uint8, the box that the image fills in it, and its instances.
 
     `instances_of` gives of an image (H, W) uint8, 0 none, i = instance i - 1, at most 254; and (N,) class indices. The sample
-    has that map as (S, S) uint8, 255 outside the image, and (255,) int64 `labels`, 1 + class index of instance i at i.
+    has that map as (S, S) uint8, 255 outside the image, (255,) int64 `labels`, 1 + class index of instance i at i, and the seed of
+    its draws.
     """
     record = records[place.image]
     instance_map, classes = instances_of(record)
@@ -34,14 +37,34 @@ def instance_view(
     assert map_crop is not None
     labels = np.zeros(UNSURE, np.int64)
     labels[1 : 1 + len(classes)] = classes.astype(np.int64) + 1
-    return {"pixels": crop, "box": box, "instances": map_crop, "labels": labels}
+    return {"pixels": crop, "box": box, "instances": map_crop, "labels": labels, "seed": draw_seed(place, seed)}
 
 
-def mask_rcnn_losses(batch: Batch, model: MaskRcnn) -> dict[str, torch.Tensor]:
+# What each of torchvision's losses is a mean over: of what `MaskRcnn.counts` returns the place.
+ANCHORS, REGIONS, MASKS = 0, 1, 2
+MEAN_OVER = {
+    "loss_objectness": ANCHORS, "loss_rpn_box_reg": ANCHORS, "loss_classifier": REGIONS, "loss_box_reg": REGIONS, "loss_mask": MASKS,
+}  # fmt: skip
+
+
+def mask_rcnn_losses(batch: Batch, forward: Forward, whole: Whole) -> Losses:
     """The sum of torchvision's five losses, and each of them."""
-    targets = [_target(*pair) for pair in zip(batch["instances"], batch["labels"], strict=True)]
-    losses = model(normalised(batch, model.backbone), targets)
+    means, counts = forward(batch["images"], _targets(batch), batch["seed"].tolist())
+    share = counts / whole(counts).clamp(min=1)
+    losses = {name: mean * share[MEAN_OVER[name]] for name, mean in means.items()}
     return {"loss": torch.stack(list(losses.values())).sum(), **losses}
+
+
+def _counts(batch: Batch, model: Trainable) -> torch.Tensor:
+    assert isinstance(model, MaskRcnn)
+    return model.counts(batch["images"], _targets(batch), batch["seed"].tolist())
+
+
+MASK_RCNN = Objective(mask_rcnn_losses, _counts)
+
+
+def _targets(batch: Batch) -> list[dict[str, torch.Tensor]]:
+    return [_target(*pair) for pair in zip(batch["instances"], batch["labels"], strict=True)]
 
 
 def _target(instance_map: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:

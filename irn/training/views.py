@@ -22,6 +22,11 @@ class Place(NamedTuple):
     image: int
 
 
+def draw_seed(place: Place, seed: int) -> np.ndarray:
+    """() int64: the seed of what a network draws by itself for a sample, whatever samples are computed beside it."""
+    return np.array(np.random.SeedSequence([seed, *place, 1]).generate_state(1)[0], np.int64)
+
+
 def normalised(batch: Batch, backbone: Backbone) -> torch.Tensor:
     """(B, S, S, 3) uint8 `pixels` to (B, 3, S, S) float32, exactly 0 outside the images, whose `box` is top, left, bottom, right."""
     images = backbone.normalise(batch["pixels"])

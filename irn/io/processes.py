@@ -1,0 +1,105 @@
+"""Processes that train one network together, one a GPU. torchrun starts them; each runs the same command on its part of every batch."""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import torch
+from torch import distributed
+
+from irn.errors import IrnError
+from irn.io.parallel import available_cores
+
+PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
+
+
+def is_one_of_several() -> bool:
+    """Whether torchrun started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def _told(name: str, alone: int) -> int:
+    return int(os.environ[name]) if is_one_of_several() else alone
+
+
+def rank() -> int:
+    """The number of this process, from 0; 0 where it works alone."""
+    return _told("RANK", 0)
+
+
+def count() -> int:
+    """How many processes work together."""
+    return _told("WORLD_SIZE", 1)
+
+
+def local_rank() -> int:
+    """The number of this process among those of its machine."""
+    return _told("LOCAL_RANK", 0)
+
+
+def local_count() -> int:
+    """How many of them are on this machine."""
+    return _told("LOCAL_WORLD_SIZE", 1)
+
+
+def total(numbers: torch.Tensor) -> torch.Tensor:
+    """The sum over all processes of a tensor that each has; without gradient."""
+    if count() > 1:
+        numbers = numbers.detach().clone()
+        distributed.all_reduce(numbers)
+    return numbers
+
+
+def join(device: torch.device) -> torch.device:
+    """Find the other processes, where there are any, to exchange sums on this device; returns it."""
+    if count() > 1 and not distributed.is_initialized():
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return device
+
+
+def leave() -> None:
+    """Go on alone: what is left to do is the first process's."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+# ---- starting them
+
+
+def start(processes: int, arguments: Sequence[str]) -> None:
+    """Run `irn` with these arguments in so many processes, to their end; IrnError with the words of the first that failed."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cores() // processes)))
+    # What DistributedDataParallel says of speed, in each process.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    logging.disable()  # torchrun's own report of a failure, as ours is one line
+    try:
+        run.run(run.parse_args(["--standalone", "--nproc-per-node", str(processes), "-m", "irn", *arguments]))
+    except ChildFailedError as error:
+        number, failure = error.get_first_failure()
+        said = failure.message if isinstance(failure.message, str) else str(failure.message["message"]).removeprefix("IrnError: ")
+        if failure.exitcode != 2:
+            said = f"process {number} of {processes} ended with code {failure.exitcode}; its last words are above"
+        raise IrnError(said) from None
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def begin() -> None:
+    """Of several processes, end with the one that started them, and leave it to the first to say what goes on."""
+    if is_one_of_several() and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if rank() > 0:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+
+
+def record(said: str) -> None:
+    """Leave what was wrong where torchrun finds it, for the process that started this one to say."""
+    from torch.distributed.elastic.multiprocessing.errors import get_error_handler
+
+    get_error_handler().record_exception(IrnError(said))
