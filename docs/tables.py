@@ -20,6 +20,7 @@ FILES_ALONE = {
     "gpus": "nothing",
     "seeds": "for each new seed `train_cam` →",
     "sweep": "for each combination the first stage that gets a swept key →",
+    "ablation": "`ablation` alone, once; nothing is trained or inferred",
     "shards": "the per-image stages, which get new files; never training",
     "dataset.eval_split": "the per-image stages for splits without labels, `evaluate`, `show`; never training",
 }

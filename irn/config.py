@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from irn.data import mask_folders
+from irn.data import has_ground_truth, mask_folders
 from irn.errors import IrnError
 from irn.io.files import dictionaries_of_maps
 from irn.setting_types import Expected, Section
@@ -19,7 +19,7 @@ from irn.settings import GROUND_TRUTH, Settings, value
 
 DEMONSTRATION = Path(__file__).parents[1] / "config.yaml"
 # What says where and how a run is made, not what.
-NOT_SWEPT = ("run", "seeds", "sweep", "shards", "gpus")
+NOT_SWEPT = ("run", "seeds", "sweep", "ablation", "shards", "gpus")
 MOST_SWEPT = 10_000  # configurations of a run
 LONGEST = 200  # characters of what a message quotes
 
@@ -246,6 +246,10 @@ def _check_together(settings: Settings) -> None:
         if wanted in ("ground_truth", "both") and mask_folders(dataset, Path(dataset.root or ""))[part] is None:
             where = f"config: {network}.labels is {wanted!r}"
             raise IrnError(f"{where}, but there are no {kind} masks; set dataset.{kind}_masks to them, or {network}.labels to pseudo")
+    if settings.ablation and not has_ground_truth(dataset):
+        raise IrnError(
+            "config: ablation is true, but there are no class masks to score against; set dataset.class_masks to them, or ablation to false"
+        )
     for path in external or ():
         if other := dictionaries_of_maps(Path(path)):
             raise IrnError(f"config: cam.external names {other}")

@@ -116,6 +116,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "metrics": _written("JSONL", "where to write the losses as JSON lines"),
     "thresholds-out": _written("CSV", "table to write of the mIoU of the CAMs at each threshold"),
     "sweep-out": _written("CSV", "table to write with a row for each combination of swept values"),
+    "figure": _written("SVG", "picture to draw of the table"),
     "npy": _read("DIR", "folder of <image_id>.npy, each a dictionary of numpy.save with keys and cam, high_res or attn_highres"),
     "kind": {"choices": tuple(KINDS), "help": "layout of the data set"},
     "root": _read("DIR", "folder of the data set"),

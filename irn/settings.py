@@ -18,6 +18,7 @@ GROUND_TRUTH = "_gt"
 PAPERS = ("train_cam", "train_irn")
 TRAINED = (*PAPERS, "train_mask_rcnn", "train_deeplab")
 PREDICT = ("predict", "predict_mask_rcnn", "predict_deeplab")
+SCORED = ("evaluate", "ablation")
 EXPORTS = ("export_coco", "export_voc")
 
 
@@ -60,14 +61,14 @@ class Dataset(Section, stages=("build_manifest",)):
         flag="",
     )
     eval_split: t.Splits = setting(
-        "train", "Splits that are scored and drawn, joined by `+`. The paper's is `train`, 1,464 images.", ("evaluate", "show"), flag=""
+        "train", "Splits that are scored and drawn, joined by `+`. The paper's is `train`, 1,464 images.", (*SCORED, "show"), flag=""
     )
     class_masks: t.Path = setting(
         None,
         "Class masks for scoring: a folder of `<image_id>.png` (0 background, 1 + class index, 255 not counted), an instances file of"
         " COCO, or a folder of such files. null: `SegmentationClass/` in the data set, `annotations/` in COCO layout, if there is one;"
         " without masks there are no scores.",
-        ("evaluate",),
+        SCORED,
         flag="",
     )
     object_masks: t.Path = setting(
@@ -75,7 +76,7 @@ class Dataset(Section, stages=("build_manifest",)):
         "Object masks: a folder of `<image_id>.png` (0 none, 255 not counted, any other value one object), an instances file of COCO, or a"
         " folder of such files. null: `SegmentationObject/` in the data set, `annotations/` in COCO layout, if there is one; without them"
         " there is no AP.",
-        ("evaluate",),
+        SCORED,
         flag="",
     )
     demo: Demo = Demo()
@@ -270,6 +271,10 @@ class Settings(Section):
         None,
         "Keys, dots for nesting, with lists of values. Every combination is scored in `results/<run>/sweep.csv`, and all that"
         " combinations have in common is made once. null for none.",
+    )
+    ablation: Annotated[bool, Expected("true or false")] = setting(
+        False,
+        "Whether labels are scored with and without each part of the method too, in `results/<run>/ablation.csv` and `ablation.svg`.",
     )
     shards: t.Count = setting(1, "Number of jobs that each per-image stage is split into. Each loads its network once, so tens at most.")
     gpus: t.CountFromZero = setting(

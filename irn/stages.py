@@ -159,6 +159,12 @@ STAGES = (
         when=lambda settings: has_ground_truth(settings.dataset), cores=16, memory=(1000, 300), minutes=60,
     ),
     Stage(
+        "ablation", "Score labels with and without each part of the method.",
+        "manifest labels cams walks class-masks object-masks? out figure? split? workers?",
+        reads="build_manifest make_cams random_walk", makes="ablation.csv ablation.svg", images="dataset.eval_split",
+        when=lambda settings: settings.ablation, cores=16, memory=(4000, 500), minutes=120,
+    ),
+    Stage(
         "show", "Draw what each stage made of an image, side by side.",
         "manifest labels? cams? ir-labels? fields? walks? label-caches? images? out-folder split?",
         reads="build_manifest make_cams make_ir_labels infer_fields random_walk make_labels", makes="panels",

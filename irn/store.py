@@ -18,7 +18,7 @@ from irn.data import count_images, kind, mask_folders
 from irn.errors import IrnError
 from irn.fingerprint import code_fingerprint
 from irn.io.files import whole_file
-from irn.settings import GROUND_TRUTH, Settings, value
+from irn.settings import GROUND_TRUTH, SCORED, Settings, value
 from irn.stages import GATHER_SCORES, STAGES, Stage
 
 RESULTS = Path("results")
@@ -129,10 +129,12 @@ class Run:
 
     @property
     def tables(self) -> list[str]:
-        """`scores.csv`, and `sweep.csv` where there is one; none without ground truth."""
+        """`scores.csv`, and `sweep.csv` and the ablation's table and figure where there are such; none without ground truth."""
+        own = self.each[0]
+        ablation = own["ablation"].files() if "ablation" in own else []
         if self.gathering:
-            return self.gathering.files()[: 2 if self.settings.sweep else 1]
-        return self.each[0]["evaluate"].files()[:1] if "evaluate" in self.each[0] else []
+            return [*self.gathering.files()[: 2 if self.settings.sweep else 1], *ablation]
+        return [*own["evaluate"].files()[:1], *ablation] if "evaluate" in own else []
 
     @property
     def shown(self) -> list[Recipe]:
@@ -229,7 +231,7 @@ def _outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]]:
         yield "pretrained weights", _content_digest(pretrained)
     if stage.name == "make_cams" and settings.cam.external:
         yield "external CAMs", stat_digest(map(Path, settings.cam.external))
-    if (stage.name == "evaluate" or stage.name.endswith(GROUND_TRUTH)) and dataset.kind != "demo":
+    if (stage.name in SCORED or stage.name.endswith(GROUND_TRUTH)) and dataset.kind != "demo":
         yield "masks", stat_digest(folder for folder in mask_folders(dataset, Path(str(dataset.root))) if folder)
 
 

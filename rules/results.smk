@@ -35,6 +35,34 @@ rule evaluate:
         " --thresholds-out {output.thresholds} {params.options} > {log} 2>&1"
 
 
+rule ablation:
+    input:
+        manifest=made("build_manifest", "manifest.csv"),
+        labels=made("build_manifest", "labels.csv"),
+        cams=made("make_cams"),
+        walks=made("random_walk"),
+    output:
+        table="results/store/ablation/{key}/ablation.csv",
+        figure="results/store/ablation/{key}/ablation.svg",
+    log:
+        "results/store/ablation/{key}/ablation.log",
+    benchmark:
+        "results/store/ablation/{key}/benchmark.tsv"
+    conda:
+        conda_env
+    threads: cores("ablation")
+    resources:
+        **needs("ablation"),
+    params:
+        options=options,
+        masks=ground_truth,
+    message:
+        "Scoring labels with and without each part of the method"
+    shell:
+        "irn ablation --manifest {input.manifest} --labels {input.labels} --cams {input.cams:q} --walks {input.walks:q}"
+        " {params.masks} --out {output.table} --figure {output.figure} {params.options} > {log} 2>&1"
+
+
 rule show:
     input:
         manifest=made("build_manifest", "manifest.csv"),

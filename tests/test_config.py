@@ -152,6 +152,8 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> Non
         ({"labels__semantic_threshold": "nan"}, "config: labels.semantic_threshold is 'nan'; expected a finite number from 0 to 1"),
         ({"irn__scale": [0.5, float("inf")]}, "config: irn.scale is [0.5, inf]; expected two finite numbers above 0"),
         ({"sweep": {"walk.bet": [1]}}, "config: sweep names 'walk.bet', which cannot be swept; expected a key such as 'walk.beta'"),
+        ({"sweep": {"ablation": [True]}}, "config: sweep names 'ablation', which cannot be swept; expected a key such as"),
+        ({"ablation": "perhaps"}, "config: ablation is 'perhaps'; expected true or false"),
         ({"sweep": {"shards": [1]}}, "config: sweep names 'shards', which cannot be swept; expected a key such as"),
         ({"sweep": {"walk.beta": [1, "x"]}}, "config: sweep: walk.beta is 'x'; expected a number of at least 0"),
         ({"sweep": {"walk.beta": 3}}, "config: sweep is {'walk.beta': 3}; expected a mapping from keys to lists of values, or null"),
@@ -181,7 +183,7 @@ def test_every_setting_belongs_to_a_stage_or_is_known_to_concern_none() -> None:
     names = {*(stage.name for stage in STAGES), "predict", *NO_STAGE}
     for row in table().values():
         assert set(row.stages) <= names
-        assert bool(row.stages) is (row.key not in ("run", "seeds", "sweep", "shards", "gpus")), row.key
+        assert bool(row.stages) is (row.key not in ("run", "seeds", "sweep", "ablation", "shards", "gpus")), row.key
 
 
 def test_no_two_options_of_a_command_have_one_name() -> None:

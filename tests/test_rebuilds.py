@@ -159,6 +159,7 @@ def expected_after(key: str, there: set[str]) -> set[str]:
         # The seed of the run and the configurations beside it.
         "seeds": with_behind({"train_cam"}, there) - {"show"} | {"gather_scores"},
         "sweep": {"random_walk", "make_labels", "evaluate", "gather_scores"},
+        "ablation": {"ablation"},
         "shards": PER_IMAGE,
         "dataset.eval_split": PER_IMAGE | {"evaluate", "show"},
         **{f"{name}.labels": {f"train_{name}", f"predict_{name}", "evaluate"} for name in ("mask_rcnn", "deeplab")},

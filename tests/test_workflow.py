@@ -66,6 +66,21 @@ def test_logs_hold_no_progress_bars(finished: Path) -> None:
         assert "%|" not in said, log
 
 
+def test_an_ablation_reads_what_there_is_and_is_seen_in_the_folder_of_the_run(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
+    assert rules_to_run(tmp_path, "--config", "ablation=true", "seeds=[0, 1]", "--until", "ablation") == {"ablation"}
+    made = snakemake(tmp_path, "--config", "ablation=true")
+    assert made.returncode == 0, made.stderr
+    table = pd.read_csv(tmp_path / "results/small/ablation.csv").set_index(["labels", "variant"])
+    assert set(table["images"]) == {20}
+    thresholds = pd.read_csv(tmp_path / "results/small/evaluate/thresholds.csv").set_index("threshold")["mIoU"]
+    assert table["mIoU"]["semantic", "CAM"] == thresholds[table["threshold"]["semantic", "CAM"]]
+    assert "CAM + boundary" in (tmp_path / "results/small/ablation.svg").read_text()
+    # Without it the table is not shown any more.
+    assert snakemake(tmp_path).returncode == 0
+    assert not (tmp_path / "results/small/ablation.csv").is_symlink()
+
+
 def test_results_of_other_settings_are_not_shown_and_those_taken_back_are(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
     shown = tmp_path / "results/small"

@@ -1,7 +1,7 @@
 """The tables of scores: rows of `scores.csv` and `thresholds.csv`, and a summary of them in words."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,3 +82,14 @@ def _write(path: Path, header: Sequence[str], rows: Sequence[tuple]) -> None:
 
 def _text(value: float) -> str:
     return "undefined" if math.isnan(value) else f"{value:.4f}"
+
+
+def ablation_table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """The rows of `ablation.csv`, with how much mIoU or AP50 each has more than the CAMs of its kind of labels, and than the row before."""
+    parts, metrics = ["crf", "boundary", "displacement"], ["mIoU", *AP_METRICS]
+    columns = ["split", "labels", "variant", *parts, "threshold", *metrics, "over_cam", "over_row_before", "images"]
+    table = pd.DataFrame(rows).rename(columns={"name": "variant"})
+    score = table["AP50"].fillna(table["mIoU"]) if "AP50" in table else table["mIoU"]
+    groups = score.groupby([table["split"], table["labels"]], sort=False)
+    table = table.assign(over_cam=score - groups.transform("first"), over_row_before=groups.diff())
+    return table.astype(dict.fromkeys(parts, int)).reindex(columns=columns)

@@ -34,36 +34,48 @@ def synthesise_labels(
     -----
     The walk is linear and the instances partition the image, so the walk of a class is the sum of its instances' walks.
     """
+    by_class, classes = class_walks(walk, walk_class)
+    semantic = semantic_label(*leading_maps(by_class, height, width), classes, semantic_threshold)
+    return {"semantic": semantic, **instance_label(*leading_maps(walk, height, width), walk_class, instance_threshold)}
+
+
+def class_walks(walk: np.ndarray, walk_class: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The walk of each class, (K, h, w) float32, as the sum of its instances' walks (M, h, w); and the (K,) class indices, ascending."""
     classes = np.unique(walk_class)
-    by_class = [walk[walk_class == index].sum(0) for index in classes]
-    best, score = _upsampled_argmax(by_class, height, width, semantic_threshold)
-    semantic = np.concatenate([[0], classes + 1]).astype(np.uint8)[best]
-    best, score = _upsampled_argmax(list(walk), height, width, instance_threshold)
-    return {"semantic": semantic, **_pieces(best, score, walk_class)}
+    sums = [walk[walk_class == index].sum(0) for index in classes]
+    return np.stack(sums) if sums else np.zeros((0, *walk.shape[1:]), np.float32), classes
 
 
-def _upsampled_argmax(maps: list[np.ndarray], height: int, width: int, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """Which map wins at each pixel, 0 for background and 1 + index else, and its value as a share of the maximum of all.
+def leading_maps(maps: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of (M, h, w) maps is highest at each pixel, and its value as a share of the maximum of all.
 
-    Maps are brought to the size of the image one by one, so memory does not grow with their number.
+    Maps are brought to the size of the image one by one, so memory does not grow with their number. Returns (height, width) int32,
+    1 + index, and float32; both are 0 where there is no map, or none above 0.
     """
     largest = np.full((height, width), -np.inf, np.float32)
-    winner = np.zeros((height, width), np.int32)
+    leading = np.zeros((height, width), np.int32)
     for index, small in enumerate(maps):
         full = upsampled(np.asarray(small, np.float32), height, width)
         better = full > largest
         largest[better] = full[better]
-        winner[better] = index + 1
-    maximum = float(largest.max()) if maps else 0.0
+        leading[better] = index + 1
+    maximum = float(largest.max()) if len(maps) else 0.0
     if maximum <= 0:
         return np.zeros((height, width), np.int32), np.zeros((height, width), np.float32)
-    score = largest / np.float32(maximum)
-    winner[score <= threshold] = 0
-    return winner, score
+    return leading, largest / np.float32(maximum)
 
 
-def _pieces(winner: np.ndarray, score: np.ndarray, walk_class: np.ndarray) -> dict[str, np.ndarray]:
-    """Split each map's region into 4-connected pieces; those strictly under 1 % of the image get score 0."""
+def semantic_label(leading: np.ndarray, score: np.ndarray, classes: np.ndarray, threshold: float) -> np.ndarray:
+    """Leading maps of (K,) classes to (H, W) uint8: 0 background, where no score is above the threshold, else 1 + class index."""
+    return np.concatenate([[0], classes + 1]).astype(np.uint8)[np.where(score > threshold, leading, 0)]
+
+
+def instance_label(leading: np.ndarray, score: np.ndarray, map_class: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
+    """Leading maps of (M,) classes to the instances of a label cache.
+
+    They are 4-connected pieces of the pixels above the threshold; those strictly under 1 % of the image get score 0.
+    """
+    winner = np.where(score > threshold, leading, 0)
     instance_map = np.zeros(winner.shape, np.int32)
     rows_class: list[int] = []
     rows_score: list[float] = []
@@ -73,7 +85,7 @@ def _pieces(winner: np.ndarray, score: np.ndarray, walk_class: np.ndarray) -> di
         numbers = np.arange(1, count + 1)
         area = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
         highest = ndimage.maximum(score, pieces, numbers)
-        rows_class += [int(walk_class[index - 1])] * count
+        rows_class += [int(map_class[index - 1])] * count
         rows_score += np.where(area < SMALLEST_PIECE * winner.size, 0.0, highest).tolist()
     if len(rows_class) > np.iinfo(np.uint16).max:
         raise IrnError(f"{len(rows_class)} pieces of instances in one image, the label cache holds 65535; raise the instance threshold")

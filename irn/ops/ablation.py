@@ -1,0 +1,89 @@
+"""Labels of one image with and without each part of the method, at many thresholds.
+
+Reference: Ahn, Cho, Kwak, "Weakly Supervised Learning of Instance Segmentation with Inter-pixel Relations", CVPR 2019, section 5:
+what boundary and displacement add to CAMs.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from irn.ops.crf import argmax_with_background, refine
+from irn.ops.instances import instance_scores
+from irn.ops.labels import class_walks, instance_label, leading_maps, semantic_label
+
+# Scores of background at which every variant is scored. A CRF is run for each, so they are few.
+THRESHOLDS = tuple(hundredths / 100 for hundredths in range(5, 85, 5))
+
+
+class Variant(NamedTuple):
+    """Labels of a kind, semantic or instance, and which parts make them from CAMs."""
+
+    labels: str
+    name: str
+    crf: bool
+    boundary: bool
+    displacement: bool
+
+
+VARIANTS = (
+    Variant("semantic", "CAM", False, False, False),
+    Variant("semantic", "CAM + CRF", True, False, False),
+    Variant("semantic", "full", False, True, False),
+    Variant("instance", "CAM", False, False, False),
+    Variant("instance", "CAM + displacement", False, False, True),
+    Variant("instance", "CAM + boundary", False, True, False),
+    Variant("instance", "full", False, True, True),
+)
+
+Maps = dict[str, np.ndarray]
+
+
+def semantic_variants(pixels: np.ndarray, cams: Maps, walks: Maps) -> Iterator[list[np.ndarray]]:
+    """The semantic labels of each of `VARIANTS` that makes such, in their order: (H, W) uint8 for each of `THRESHOLDS`.
+
+    Parameters
+    ----------
+    pixels: (H, W, 3) uint8, RGB.
+    cams: `classes` (K,) and `high_res` (K, H, W) float32 in [0, 1].
+    walks: `walk` (M, h, w) float32 and `walk_class` (M,).
+    """
+    classes, high_res = cams["classes"], cams["high_res"]
+    values = np.concatenate([[0], classes.astype(np.int64) + 1]).astype(np.uint8)
+    if len(classes):
+        guesses = [argmax_with_background(high_res, threshold) for threshold in THRESHOLDS]
+        yield [values[guess] for guess in guesses]
+        yield [values[refined] for refined in refine(pixels, guesses, len(values))]
+    else:
+        nothing = [np.zeros(pixels.shape[:2], np.uint8) for _ in THRESHOLDS]
+        yield from (nothing, nothing)
+    by_class, names = class_walks(walks["walk"], walks["walk_class"])
+    leading = leading_maps(by_class, *pixels.shape[:2])
+    yield [semantic_label(*leading, names, threshold) for threshold in THRESHOLDS]
+
+
+def instance_variants(cams: Maps, walks: Maps, height: int, width: int) -> Iterator[list[Maps]]:
+    """The instance labels of each of `VARIANTS` that makes such, in their order: the arrays of a label cache for each of `THRESHOLDS`.
+
+    Parameters
+    ----------
+    cams: `classes` (K,) and `cam` (K, h, w) float32 in [0, 1].
+    walks: `walk` (M, h, w) float32, `walk_class` (M,), and `groups` (h, w), the instance of each cell.
+    height, width: pixels of the image.
+
+    Notes
+    -----
+    Without displacement an object is a connected piece of a class. The walk without instances is the sum of their walks, since
+    the walk is linear.
+    """
+    cut, cut_class, _ = instance_scores(cams["cam"], cams["classes"], walks["groups"])
+    parts = (
+        (cams["cam"], cams["classes"]),
+        (cut, cut_class),
+        class_walks(walks["walk"], walks["walk_class"]),
+        (walks["walk"], walks["walk_class"]),
+    )
+    for maps, map_class in parts:
+        leading = leading_maps(maps, height, width)
+        yield [instance_label(*leading, map_class, threshold) for threshold in THRESHOLDS]

@@ -1,0 +1,222 @@
+"""irn/commands/ablation.py: each row against the labels that the workflow's own commands make of such parts, and what it refuses."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import refused, run, save_png, smooth_image
+from PIL import Image
+from scipy import ndimage
+
+from irn.data.tables import ImageClasses, ImageRecord, write_classes, write_manifest
+from irn.grid import cells
+from irn.io.cache import CacheReader, CacheWriter
+from irn.ops.ablation import THRESHOLDS
+
+SIZE = (46, 61)
+NAMES = ["cat", "dog"]
+AP = ["AP25", "AP50", "AP70", "AP75", "AP"]
+
+
+class DataSet:
+    """Ten images, eight of split train, with two or three objects of two classes (one with none), and caches that find them roughly."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, rng = root, np.random.default_rng(0)
+        records, present = [], {}
+        cams, fields = (CacheWriter(root / f"{kind}.h5", kind, {"stage": kind}) for kind in ("cam", "field"))
+        with cams as cam_cache, fields as field_cache:
+            for number in range(10):
+                image_id = f"{number:03}"
+                records.append(ImageRecord(image_id, root / f"{image_id}.png", *SIZE, "val" if number > 7 else "train"))
+                objects = np.zeros(SIZE, np.uint8)
+                if number != 3:
+                    objects[4:40, 5:24], objects[10:30, 24:40] = 1, 2
+                    objects[6:20, 44:58] = 3 * (number % 2)
+                classes = np.where(objects == 2, 1 + number % 2, objects > 0).astype(np.uint8)
+                save_png(root / "class" / f"{image_id}.png", np.where(rng.random(SIZE) < 0.05, 255, classes).astype(np.uint8))
+                save_png(root / "object" / f"{image_id}.png", objects)
+                pixels = smooth_image(rng, *SIZE) // 3
+                pixels[objects > 0] += np.uint8(150)
+                save_png(root / f"{image_id}.png", pixels)
+                present[image_id] = sorted({int(index) - 1 for index in np.unique(classes)} - {-1})
+                high_res = np.array([maps_of(classes == index + 1, rng) for index in present[image_id]]).reshape(-1, *SIZE)
+                small = high_res[:, 1::4, 1::4][:, : cells(SIZE[0]), : cells(SIZE[1])]
+                small = np.pad(small, ((0, 0), (0, cells(SIZE[0]) - small.shape[1]), (0, cells(SIZE[1]) - small.shape[2])), "edge")
+                cam_cache.write(image_id, *SIZE, {"classes": np.array(present[image_id], int), "cam": small, "high_res": high_res})
+                field_cache.write(image_id, *SIZE, field_of(objects))
+        write_manifest(root / "manifest.csv", records)
+        write_classes(root / "labels.csv", ImageClasses(NAMES, present))
+        run("random-walk", "--cams", root / "cam.h5", "--fields", root / "field.h5", "--out", root / "walk.h5", "--steps", 20)
+
+    def arguments(self, out: Path | None = None, **changes: Any) -> list[Any]:
+        root = self.root
+        given = {"manifest": "manifest.csv", "labels": "labels.csv", "cams": "cam.h5", "walks": "walk.h5", "class-masks": "class"}
+        given |= {"object-masks": "object"}
+        words: list[Any] = ["ablation", "--out", out or root / "ablation.csv", "--workers", 0]
+        for name, file in {**given, **{key.replace("_", "-"): one for key, one in changes.items()}}.items():
+            words += [f"--{name}", root / file if name != "split" else file] if file else []
+        return words
+
+    def score(self, stage: str, metric: str, **files: Path) -> float:
+        """The mean that `irn evaluate` gives."""
+        words: list[Any] = ["evaluate", "--manifest", self.root / "manifest.csv", "--labels", self.root / "labels.csv", "--split", "train"]
+        words += ["--class-masks", self.root / "class", "--object-masks", self.root / "object", "--out", self.root / "scores.csv"]
+        for name, given in files.items():
+            words += [f"--{name.replace('_', '-')}", given]
+        run(*words, "--workers", 0)
+        table = pd.read_csv(self.root / "scores.csv")
+        return float(table[(table["stage"] == stage) & (table["metric"] == metric) & (table["class"] == "mean")]["value"].iloc[0])
+
+    def scores_of_walk(self, walks: Path, threshold: float, stage: str, metrics: list[str]) -> list[float]:
+        labels = self.root / "labels.h5"
+        thresholds = ("--semantic-threshold", threshold, "--instance-threshold", threshold)
+        run("make-labels", "--walks", walks, "--out", labels, *thresholds, "--workers", 0)
+        return [self.score(stage, metric, label_caches=labels) for metric in metrics]
+
+    def walk(self, name: str, steps: int, field: Any) -> Path:
+        """The walk in fields that are changed."""
+        with CacheWriter(self.root / f"{name}_field.h5", "field", {"stage": "field"}) as cache:
+            for number in range(10):
+                own = field_of(np.array(Image.open(self.root / "object" / f"{number:03}.png")))
+                cache.write(f"{number:03}", *SIZE, own | field(own))
+        out = self.root / f"{name}.h5"
+        run("random-walk", "--cams", self.root / "cam.h5", "--fields", self.root / f"{name}_field.h5", "--out", out, "--steps", steps)
+        return out
+
+
+def maps_of(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A blurred and shifted mask, highest 1."""
+    found = ndimage.gaussian_filter(np.roll(mask, 2, 1).astype(float), 5) + 0.05 * ndimage.gaussian_filter(rng.random(mask.shape), 3)
+    return (found / found.max()).astype(np.float32)
+
+
+def field_of(objects: np.ndarray) -> dict[str, np.ndarray]:
+    """Boundary between objects, and displacement to the middle of each."""
+    padded = np.pad(objects, ((0, 4 * cells(SIZE[0]) - SIZE[0]), (0, 4 * cells(SIZE[1]) - SIZE[1])))[1::4, 1::4]
+    edge = (np.roll(padded, 1, 0) != padded) | (np.roll(padded, 1, 1) != padded)
+    displacement = np.zeros((2, *padded.shape), np.float32)
+    places = np.indices(padded.shape)
+    for number in np.unique(padded):
+        inside = padded == number
+        displacement[:, inside] = (places[:, inside].mean(1, keepdims=True) - places[:, inside]) * (number > 0)
+    displacement[:, padded == 0] = 4
+    return {"boundary": np.where(edge, 0.7, 0.1).astype(np.float32), "displacement": displacement}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
+    return DataSet(tmp_path_factory.mktemp("ablation"))
+
+
+@pytest.fixture(scope="module")
+def table(data: DataSet) -> pd.DataFrame:
+    run(*data.arguments(split="train"), "--figure", data.root / "ablation.svg")
+    return pd.read_csv(data.root / "ablation.csv")
+
+
+def row(table: pd.DataFrame, labels: str, variant: str) -> pd.Series:
+    found = table[(table["labels"] == labels) & (table["variant"] == variant)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+class TestRows:
+    def test_a_row_for_each_variant_says_which_parts_it_has(self, table: pd.DataFrame) -> None:
+        columns = ["split", "labels", "variant", "crf", "boundary", "displacement", "threshold", "mIoU", *AP]
+        assert list(table) == [*columns, "over_cam", "over_row_before", "images"]
+        found = [tuple(values) for values in table[columns[1:6]].itertuples(index=False)]
+        assert found == [
+            ("semantic", "CAM", 0, 0, 0), ("semantic", "CAM + CRF", 1, 0, 0), ("semantic", "full", 0, 1, 0),
+            ("instance", "CAM", 0, 0, 0), ("instance", "CAM + displacement", 0, 0, 1), ("instance", "CAM + boundary", 0, 1, 0),
+            ("instance", "full", 0, 1, 1),
+        ]  # fmt: skip
+        assert set(table["split"]) == {"train"}
+        assert set(table["images"]) == {8}
+
+    def test_gains_are_differences_of_miou_and_of_ap50(self, table: pd.DataFrame) -> None:
+        for labels, metric in (("semantic", "mIoU"), ("instance", "AP50")):
+            own = table[table["labels"] == labels]
+            values = own[metric].to_numpy()
+            np.testing.assert_allclose(own["over_cam"], values - values[0], atol=2e-6)
+            np.testing.assert_allclose(own["over_row_before"], [np.nan, *np.diff(values)], atol=2e-6)
+
+    def test_cams_are_scored_as_evaluate_does_at_their_best_threshold(self, data: DataSet, table: pd.DataFrame) -> None:
+        thresholds = data.root / "thresholds.csv"
+        data.score("cam", "mIoU", cams=data.root / "cam.h5", thresholds_out=thresholds)
+        curve = pd.read_csv(thresholds).set_index("threshold")["mIoU"]
+        curve = curve[[threshold for threshold in THRESHOLDS if threshold in curve.index]]
+        own = row(table, "semantic", "CAM")
+        assert own["threshold"] in curve.index
+        assert own["mIoU"] == curve.max() == curve[own["threshold"]]
+
+    def test_with_crf_as_ir_labels_without_unsure_pixels(self, data: DataSet, table: pd.DataFrame) -> None:
+        own = row(table, "semantic", "CAM + CRF")
+        out, labels = data.root / "ir.h5", data.root / "crf_labels.h5"
+        both = ("--foreground-threshold", own["threshold"], "--background-threshold", own["threshold"])
+        run("make-ir-labels", "--manifest", data.root / "manifest.csv", "--cams", data.root / "cam.h5", "--out", out, *both)
+        reader = CacheReader([out], "ir_label")
+        with CacheWriter(labels, "label", {"stage": "make_labels"}) as cache:
+            for image_id in reader.ids:
+                nothing = {"instance_map": np.zeros(SIZE, int), "instance_class": np.zeros(0, int), "instance_score": np.zeros(0)}
+                cache.write(image_id, *SIZE, {"semantic": reader.read(image_id)["label"], **nothing})
+        assert own["mIoU"] == data.score("semantic", "mIoU", label_caches=labels)
+
+    def test_full_is_what_the_workflow_makes(self, data: DataSet, table: pd.DataFrame) -> None:
+        own = row(table, "semantic", "full")
+        assert [own["mIoU"]] == data.scores_of_walk(data.root / "walk.h5", own["threshold"], "semantic", ["mIoU"])
+        own = row(table, "instance", "full")
+        assert own[AP].tolist() == data.scores_of_walk(data.root / "walk.h5", own["threshold"], "instance", AP)
+
+    def test_no_threshold_gives_more(self, data: DataSet, table: pd.DataFrame) -> None:
+        best = row(table, "instance", "full")["AP50"]
+        assert all(data.scores_of_walk(data.root / "walk.h5", t, "instance", ["AP50"])[0] <= best for t in THRESHOLDS[::5])
+
+    def test_with_boundary_alone_as_a_walk_in_one_group(self, data: DataSet, table: pd.DataFrame) -> None:
+        own = row(table, "instance", "CAM + boundary")
+        walks = data.walk("one_group", 20, lambda field: {"displacement": np.zeros_like(field["displacement"])})
+        found = data.scores_of_walk(walks, own["threshold"], "instance", AP)
+        assert own[AP].tolist() == pytest.approx(found, abs=2e-6)
+
+    def test_with_displacement_alone_as_a_walk_of_no_step(self, data: DataSet, table: pd.DataFrame) -> None:
+        own = row(table, "instance", "CAM + displacement")
+        walks = data.walk("no_step", 0, lambda field: {"boundary": np.zeros_like(field["boundary"])})
+        assert own[AP].tolist() == pytest.approx(data.scores_of_walk(walks, own["threshold"], "instance", AP), abs=2e-6)
+
+    def test_cams_alone_as_a_walk_of_no_step_in_one_group(self, data: DataSet, table: pd.DataFrame) -> None:
+        own = row(table, "instance", "CAM")
+        walks = data.walk("neither", 0, lambda field: {name: np.zeros_like(array) for name, array in field.items()})
+        assert own[AP].tolist() == pytest.approx(data.scores_of_walk(walks, own["threshold"], "instance", AP), abs=2e-6)
+
+
+class TestFiles:
+    def test_processes_and_splits_make_no_difference(self, data: DataSet, table: pd.DataFrame, tmp_path: Path) -> None:
+        run(*data.arguments(tmp_path / "all.csv"), "--workers", 2)
+        both = pd.read_csv(tmp_path / "all.csv")
+        assert both["split"].unique().tolist() == ["train", "val"]
+        pd.testing.assert_frame_equal(both[both["split"] == "train"], table)
+        assert set(both[both["split"] == "val"]["images"]) == {2}
+
+    def test_without_object_masks_there_are_semantic_labels_alone(self, data: DataSet, table: pd.DataFrame, tmp_path: Path) -> None:
+        run(*data.arguments(tmp_path / "semantic.csv", object_masks=None, split="train"), "--figure", tmp_path / "semantic.svg")
+        found = pd.read_csv(tmp_path / "semantic.csv")
+        assert found["mIoU"].tolist() == table["mIoU"].dropna().tolist()
+        assert found["AP50"].isna().all()
+        assert (tmp_path / "semantic.svg").stat().st_size > 0
+
+    def test_the_figure_names_every_row_and_its_score(self, data: DataSet, table: pd.DataFrame) -> None:
+        text = (data.root / "ablation.svg").read_text()
+        for own in table.itertuples():
+            score = own.mIoU if own.labels == "semantic" else own.AP50
+            assert f">{own.variant}<" in text
+            assert f">{score:.3f}" in text
+
+    def test_mistakes(self, data: DataSet, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        said = refused(capsys, tmp_path, *data.arguments(tmp_path / "out.csv", class_masks="nowhere"))
+        assert "nowhere/000.png: no such mask" in said
+        with CacheWriter(data.root / "short.h5", "walk", {"stage": "walk"}) as cache:
+            cache.write("000", *SIZE, {"walk": np.zeros((0, 12, 16)), "walk_class": np.zeros(0, int), "walk_instance": np.zeros(0, int)})
+        said = refused(capsys, tmp_path, *data.arguments(tmp_path / "out.csv", walks="short.h5"))
+        assert "short.h5: image '001' (and 8 more of 10) is missing" in said
