@@ -20,7 +20,7 @@ env: .venv/installed
 	@touch $@
 
 demo: env
-	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/snakemake --cores $(CORES) $(if $(NO_COLOR),--nocolor)
 	@echo
 	@cat results/demo/evaluate/evaluate.log
 	@echo "scores: results/demo/scores.csv   pictures: results/demo/show/panels/"

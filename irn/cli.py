@@ -4,17 +4,29 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
+
+import shtab
 
 from irn import __version__
 from irn.config import Setting, of_stage, settings_of_options
 from irn.errors import IrnError
 from irn.io.memory import keep_freed_memory
-from irn.options import FileToWrite
-from irn.stages import COMMANDS, Command
+from irn.options import FileToWrite, file_to_write
+from irn.stages import COMMANDS, Command, groups
+
+HELP_WIDTH = 100
+
+
+class InGroups(argparse.RawDescriptionHelpFormatter):
+    """Help of all commands, which stand in groups at its end."""
+
+    def _iter_indented_subactions(self, action: argparse.Action) -> Generator[argparse.Action, None, None]:
+        yield from ()
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,18 +94,40 @@ def _in_one_line(error: Exception, command: Command) -> str:
 
 def build_parser() -> Parser:
     """All commands with their options."""
-    parser = Parser(prog="irn", description="Weakly supervised instance segmentation with inter-pixel relations, stage by stage.")
+    about = "Weakly supervised instance segmentation with inter-pixel relations, stage by stage."
+    parser = Parser(prog="irn", description=about, epilog=_groups(), formatter_class=InGroups)
     parser.add_argument("--version", action="version", version=f"irn {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    parser.add_argument(
+        "--print-completion",
+        choices=shtab.SUPPORTED_SHELLS,
+        default=argparse.SUPPRESS,
+        action=shtab.completion_action(parser),
+        help="print a script that completes commands, options and files in a shell",
+    )
+    commands = parser.add_subparsers(
+        dest="command", required=True, title="commands", metavar="COMMAND", help="one of those below", parser_class=Parser
+    )
     for command in COMMANDS.values():
         own = commands.add_parser(command.words, help=command.help, description=command.help, allow_abbrev=False)
         for flag, told in command.options:
             shown = told["help"] if told.get("default") in (None, ()) else f"{told['help']} (default: {told['default']})"
-            own.add_argument(flag, **{**told, "help": shown})
+            added: Any = own.add_argument(flag, **{**told, "help": shown})
+            if told.get("type") in (Path, file_to_write):
+                added.complete = shtab.FILE
         for row in _rows(command):
             _add_setting(own, row)
         own.set_defaults(command=command.name)
     return parser
+
+
+def _groups() -> str:
+    """Every command with its help, in the groups of irn/stages.py."""
+    lines = []
+    for title, commands in groups().items():
+        lines += ["", f"{title}:"]
+        for command in commands:
+            lines += textwrap.wrap(command.help, HELP_WIDTH, initial_indent=f"  {command.words:18}", subsequent_indent=" " * 20)
+    return "\n".join([*lines[1:], "", "irn COMMAND --help says all of a command."])
 
 
 def _rows(command: Command) -> list[Setting]:

@@ -208,12 +208,31 @@ OTHERS = (
     Command("free_store", "List what no run and no given configuration refers to in the store, and remove it.", "configfile? delete"),
 )
 
+# How `irn --help` lists the commands: in the order in which one comes to need them.
+GROUPS = {
+    "Data": "make_demo_data build_manifest check_data",
+    "Class attention maps": "download_backbone import_weights train_cam make_cams import_cams export_cams",
+    "Boundaries and displacement": "make_ir_labels train_irn infer_fields",
+    "Labels": "random_walk make_labels export_coco export_voc",
+    "Networks that learn from the labels": "train_mask_rcnn train_deeplab predict",
+    "Scores and pictures": "evaluate ablation show gather_scores",
+    "Settings and runs": "config status free_store",
+}
+
 BY_NAME = {stage.name: stage for stage in (*STAGES, GATHER_SCORES)}
 COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (*STAGES, GATHER_SCORES, *OTHERS)
     if not isinstance(command, Stage) or command.command == command.name
 }
+
+
+def groups() -> dict[str, list[Command]]:
+    """The commands by the title of their group; one that none names is in the last."""
+    found = {title: [COMMANDS[name] for name in names.split()] for title, names in GROUPS.items()}
+    listed = {command.name for group in found.values() for command in group}
+    found[list(GROUPS)[-1]] += [command for name, command in COMMANDS.items() if name not in listed]
+    return found
 
 
 def behind(name: str) -> list[str]:

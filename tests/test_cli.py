@@ -1,8 +1,13 @@
 """The command line: help that is quick, defaults that are the paper's, and one line for every mistake."""
 
+import contextlib
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
+import termios
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,8 +26,8 @@ from irn.io.shards import Shard
 from irn.io.weights import save_weights
 from irn.networks.classifier import Classifier
 from irn.settings import value
+from irn.stages import BY_NAME, STAGES
 from irn.stages import COMMANDS as ROWS
-from irn.stages import STAGES
 
 COMMANDS = [command.words for command in ROWS.values()]
 CONTRACT = [
@@ -83,6 +88,18 @@ class TestHelp:
                 assert row.flag in said
                 assert f"(default: {row.default})" in said
 
+    def test_all_commands_stand_in_groups_in_the_order_of_the_workflow(self) -> None:
+        said = run_python("-m", "irn", "--help").stdout
+        listed = re.findall(r"^  ([a-z][a-z-]+) {1,}[A-Z]", said, re.M)
+        assert sorted(listed) == sorted(COMMANDS)
+        assert listed[0] == "make-demo-data"
+        place = {words: number for number, words in enumerate(listed)}
+        for stage in STAGES:
+            for name in stage.reads.split():
+                before = BY_NAME[name].words
+                # Networks at the end come after everything that leads to labels.
+                assert place[before] < place[stage.words], (before, stage.words)
+
     def test_every_command_of_the_contract_is_there(self) -> None:
         assert set(CONTRACT) <= set(COMMANDS)
 
@@ -91,6 +108,59 @@ class TestHelp:
         assert done.returncode == 0
         assert done.stdout.startswith("irn ")
         assert run_python("-m", "irn", "random-walk", "--help").returncode == 0
+
+
+class TestCompletion:
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            (["random"], {"random-walk"}),
+            (["make-"], {"make-demo-data", "make-cams", "make-ir-labels", "make-labels"}),
+            (["random-walk", "--be"], {"--beta"}),
+            (["make-cams", "--device", "cu"], {"cuda"}),
+            (["random-walk", "--cams", "cams_of"], {"cams_of_a_run.h5"}),
+        ],
+    )
+    def test_bash_completes_commands_options_choices_and_files(self, words: list[str], expected: set[str], tmp_path: Path) -> None:
+        (tmp_path / "irn.sh").write_text(run_python("-m", "irn", "--print-completion", "bash").stdout)
+        (tmp_path / "cams_of_a_run.h5").touch()
+        typed = " ".join(["irn", *words])
+        script = f"source ./irn.sh; COMP_WORDS=({typed}); COMP_CWORD={len(words)}; COMP_LINE='{typed}'; COMP_POINT={len(typed)}; "
+        script += "_shtab_irn irn; printf '%s\\n' \"${COMPREPLY[@]}\""
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)
+        assert set(done.stdout.split()) == expected
+
+
+DRAWING = ("-m", "irn", "make-demo-data", "--images", "4", "--size", "64", "--workers", "0", "--out")
+
+
+def said_on_a_terminal(folder: Path, **environment: str) -> str:
+    """What a command that takes a while says to a terminal."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    clean = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    surroundings = {**clean, "TERM": "xterm-256color", **environment}
+    process = subprocess.Popen([sys.executable, *DRAWING, str(folder / "data")], stdout=theirs, stderr=theirs, env=surroundings)
+    os.close(theirs)
+    said = b""
+    # A terminal whose other end is closed cannot be read.
+    with contextlib.suppress(OSError):
+        while part := os.read(ours, 4096):
+            said += part
+    os.close(ours)
+    assert process.wait() == 0, said.decode()
+    return said.decode()
+
+
+class TestTerminal:
+    def test_a_bar_is_drawn_on_a_terminal_alone(self, tmp_path: Path) -> None:
+        assert "4/4" in said_on_a_terminal(tmp_path)
+        done = run_python(*DRAWING, str(tmp_path / "other"))
+        assert done.returncode == 0
+        assert "4/4" not in done.stdout + done.stderr
+
+    def test_no_color_is_obeyed(self, tmp_path: Path) -> None:
+        assert "\x1b[" not in said_on_a_terminal(tmp_path, NO_COLOR="1")
 
 
 class TestDefaults:
