@@ -126,7 +126,7 @@ def _groups() -> str:
     for title, commands in groups().items():
         lines += ["", f"{title}:"]
         for command in commands:
-            lines += textwrap.wrap(command.help, HELP_WIDTH, initial_indent=f"  {command.words:18}", subsequent_indent=" " * 20)
+            lines += textwrap.wrap(command.help, HELP_WIDTH, initial_indent=f"  {command.words:20}", subsequent_indent=" " * 22)
     return "\n".join([*lines[1:], "", "irn COMMAND --help says all of a command."])
 
 

@@ -19,7 +19,7 @@ PAPERS = ("train_cam", "train_irn")
 TRAINED = (*PAPERS, "train_mask_rcnn", "train_deeplab")
 PREDICT = ("predict", "predict_mask_rcnn", "predict_deeplab")
 SCORED = ("evaluate", "ablation")
-EXPORTS = ("export_coco", "export_voc")
+BY_NAME = ("suggest_thresholds", "export_coco", "export_voc")
 
 
 class Demo(Section, stages=("make_demo_data",)):
@@ -55,9 +55,9 @@ class Dataset(Section, stages=("build_manifest",)):
     labels_csv: t.Path = setting(None, "Table of the classes in each image, instead of the data set's own; null for none.", flag="")
     train_split: t.Splits = setting(
         "train",
-        "Splits that both networks learn from and whose labels are exported, joined by `+`. The paper's are `train+train_aug`, 10,582"
+        "Splits that both networks learn from, and whose labels are exported, joined by `+`. The paper's are `train+train_aug`, 10,582"
         " images.",
-        (*TRAINED, *EXPORTS),
+        (*TRAINED, *BY_NAME),
         flag="",
     )
     eval_split: t.Splits = setting(

@@ -171,6 +171,11 @@ STAGES = (
         images="dataset.eval_split", memory=(2000, 0),
     ),
     Stage(
+        "suggest_thresholds", "Say which thresholds separate foreground best, without ground truth.",
+        "cams? walks? out manifest? split? workers?", reads="build_manifest make_cams random_walk", makes="suggested.csv",
+        images="dataset.train_split", by_name=True, cores=16, memory=(1000, 300), minutes=30,
+    ),
+    Stage(
         "export_coco", "Write instances of labels as an instances file of COCO.", "manifest labels label-caches out split? workers?",
         # The annotations of all images are kept; 1 GB holds 300,000.
         reads="build_manifest make_labels", makes="instances.json", images="dataset.train_split", by_name=True,
@@ -215,7 +220,7 @@ GROUPS = {
     "Boundaries and displacement": "make_ir_labels train_irn infer_fields",
     "Labels": "random_walk make_labels export_coco export_voc",
     "Networks that learn from the labels": "train_mask_rcnn train_deeplab predict",
-    "Scores and pictures": "evaluate ablation show gather_scores",
+    "Scores and pictures": "evaluate ablation suggest_thresholds show gather_scores",
     "Settings and runs": "config status free_store",
 }
 

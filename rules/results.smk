@@ -121,6 +121,31 @@ rule gather_scores:
 # Asked for by name, as in snakemake export_coco; such a rule has no wildcards.
 
 
+rule suggest_thresholds:
+    input:
+        manifest=made("build_manifest", "manifest.csv", of="suggest_thresholds"),
+        cams=made("make_cams", of="suggest_thresholds"),
+        walks=made("random_walk", of="suggest_thresholds"),
+    output:
+        table=own("suggest_thresholds", "suggested.csv"),
+    log:
+        own("suggest_thresholds", "suggest_thresholds.log"),
+    benchmark:
+        own("suggest_thresholds", "benchmark.tsv")
+    conda:
+        conda_env
+    threads: cores("suggest_thresholds")
+    resources:
+        **needs("suggest_thresholds"),
+    params:
+        options=lambda w, threads: options(by_name("suggest_thresholds", w), threads),
+    message:
+        "Looking which thresholds separate foreground best"
+    shell:
+        "irn suggest-thresholds --manifest {input.manifest} --cams {input.cams:q} --walks {input.walks:q}"
+        " --out {output.table} {params.options} > {log} 2>&1"
+
+
 rule export_coco:
     input:
         manifest=made("build_manifest", "manifest.csv", of="export_coco"),

@@ -74,7 +74,7 @@ def test_what_does_not_compute_leaves_all_alone(edit: Edit, module: str) -> None
         ("ops/walk.py", {"random_walk", "predict"}),
         ("ops/instances.py", {"random_walk", "ablation", "predict"}),
         ("ops/paths.py", {"random_walk", "train_irn", "predict"}),
-        ("ops/labels.py", {"make_labels", "ablation", "predict"}),
+        ("ops/labels.py", {"make_labels", "ablation", "suggest_thresholds", "predict"}),
         ("ops/crf.py", {"make_ir_labels", "ablation"}),
         ("ops/losses.py", {"train_irn"}),
         ("ops/fields.py", {"train_irn", "infer_fields", "predict"}),

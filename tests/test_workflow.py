@@ -100,12 +100,14 @@ def test_results_of_other_settings_are_not_shown_and_those_taken_back_are(finish
     assert {path: path.readlink() for path in shown.rglob("*") if path.is_symlink()} == before
 
 
-def test_exports_are_made_when_they_are_asked_for_by_name(finished: Path, tmp_path: Path) -> None:
+def test_exports_and_suggestions_are_made_when_they_are_asked_for_by_name(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
-    shown, exports = tmp_path / "results/small", ("--", "export_coco", "export_voc")
-    assert not {"export_coco", "export_voc"} & {path.name for path in shown.iterdir()}
-    assert rules_to_run(tmp_path, *exports) == {"export_coco", "export_voc"}
+    shown, names = tmp_path / "results/small", ("suggest_thresholds", "export_coco", "export_voc")
+    exports = ("--", *names)
+    assert not {*names} & {path.name for path in shown.iterdir()}
+    assert rules_to_run(tmp_path, *exports) == {*names}
     assert snakemake(tmp_path, *exports).returncode == 0
+    assert pd.read_csv(shown / "suggest_thresholds/suggested.csv")["suggested"].sum() == 2
     images = json.loads((shown / "export_coco/instances.json").read_text())["images"]
     assert len(images) == 20
     for folder in ("SegmentationClass", "SegmentationObject"):

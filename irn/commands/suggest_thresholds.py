@@ -1,0 +1,69 @@
+"""Which thresholds part foreground from background best, without ground truth."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from irn.data.tables import ImageRecord
+from irn.errors import IrnError
+from irn.io.cache import CacheReader
+from irn.io.files import whole_file
+from irn.io.parallel import map_images
+from irn.io.progress import progress
+from irn.ops.labels import class_walks
+from irn.ops.separation import THRESHOLDS, score_histogram, separation
+
+
+def suggest_thresholds(
+    cams: Sequence[Path],
+    walks: Sequence[Path],
+    out: Path,
+    manifest: Path | None = None,
+    split: str | None = None,
+    workers: int | None = None,
+) -> None:
+    """Write how well each threshold separates the scores of CAMs and of the walk, and say which does best.
+
+    Parameters
+    ----------
+    cams, walks: caches; either may be left out.
+    manifest, split: the images; by default those of the first cache.
+
+    Raises
+    ------
+    IrnError for an image that a cache lacks, for a split without a manifest, and where no map has a score.
+    """
+    if not cams and not walks:
+        raise IrnError("suggest-thresholds: nothing to look at; give CAM caches (--cams) or walk caches (--walks)")
+    kinds = {"evaluate.cam_threshold": (cams, "cam"), "labels.semantic_threshold": (walks, "walk")}
+    readers = {key: CacheReader(paths, kind) for key, (paths, kind) in kinds.items() if paths}
+    records = next(iter(readers.values())).images(manifest, split)
+    for reader in readers.values():
+        reader.require(record.image_id for record in records)
+    tables, lines = [], []
+    for key, reader in readers.items():
+        counted = map_images(partial(_count_image, reader), records, workers)
+        histograms = np.array(list(progress(counted, len(records), key)))
+        histograms = histograms[histograms.any(1)]
+        if not len(histograms):
+            raise IrnError(f"{reader.paths[0]}: no image has a score above 0; give caches of images that have a class")
+        pooled, of_images = separation(histograms.sum(0)), separation(histograms).mean(0)
+        best = int(pooled.argmax())
+        given = {"key": key, "threshold": THRESHOLDS, "separation": pooled, "separation_of_images": of_images}
+        tables.append(pd.DataFrame(given).assign(suggested=np.arange(len(THRESHOLDS)) == best).astype({"suggested": int}))
+        lines.append(
+            f"{key}: {THRESHOLDS[best]:.2f} separates best, {pooled[best]:.3f} of the variance (of single images {of_images[best]:.3f})"
+        )
+    with whole_file(out) as partial_file:
+        pd.concat(tables).to_csv(partial_file, index=False, lineterminator="\n", float_format="%.6f")
+    print("\n".join(lines))
+
+
+def _count_image(reader: CacheReader, record: ImageRecord) -> np.ndarray:
+    if reader.kind == "cam":
+        return score_histogram(reader.image(record, ["cam"])["cam"])
+    maps = reader.image(record, ["walk", "walk_class"])
+    return score_histogram(class_walks(maps["walk"], maps["walk_class"])[0])

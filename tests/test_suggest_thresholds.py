@@ -1,0 +1,116 @@
+"""irn/ops/separation.py against a twin that splits all scores at each threshold, and irn/commands/suggest_thresholds.py on small caches."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import refused, run
+
+from irn.data.tables import ImageRecord, write_manifest
+from irn.grid import cells
+from irn.io.cache import CacheWriter
+from irn.ops.separation import BINS, THRESHOLDS, score_histogram, separation
+
+SIZE = (37, 50)
+SHAPE = (cells(SIZE[0]), cells(SIZE[1]))
+
+
+def slow_histogram(maps: np.ndarray) -> list[int]:
+    counts = [0] * BINS
+    if maps.size and maps.max() > 0:
+        for cell in maps.reshape(len(maps), -1).T:
+            counts[min(int(max(max(cell) / maps.max(), 0) * BINS), BINS - 1)] += 1
+    return counts
+
+
+def slow_separation(histogram: np.ndarray) -> list[float]:
+    scores = np.repeat((np.arange(BINS) + 0.5) / BINS, histogram)
+    found = []
+    for threshold in THRESHOLDS:
+        above, below = scores[scores > threshold], scores[scores < threshold]
+        if len(above) and len(below):
+            between = sum(len(part) / len(scores) * (part.mean() - scores.mean()) ** 2 for part in (above, below))
+            found.append(between / scores.var())
+        else:
+            found.append(0.0)
+    return found
+
+
+class TestSeparation:
+    def test_random_histograms(self) -> None:
+        rng = np.random.default_rng(0)
+        histograms = rng.integers(0, 5, (6, BINS)) * (rng.random((6, BINS)) < 0.3)
+        for row, histogram in zip(separation(histograms), histograms, strict=True):
+            np.testing.assert_allclose(row, slow_separation(histogram), atol=1e-9)
+
+    def test_two_levels_are_parted_between_them_and_wholly(self) -> None:
+        histogram = np.zeros(BINS, int)
+        histogram[10], histogram[70] = 30, 5
+        parts = dict(zip(THRESHOLDS, separation(histogram), strict=True))
+        assert all(parts[t] == pytest.approx(1 if 0.1 < t <= 0.7 else 0) for t in THRESHOLDS)
+
+    def test_nothing_and_one_level_cannot_be_parted(self) -> None:
+        one = np.zeros(BINS, int)
+        one[42] = 9
+        assert not separation(np.zeros(BINS, int)).any()
+        assert not separation(one).any()
+
+    @pytest.mark.parametrize("maps", [0, 1, 3])
+    def test_histograms(self, maps: int) -> None:
+        scores = np.random.default_rng(maps).integers(0, 65, (maps, *SHAPE)) / np.float32(64)
+        assert score_histogram(scores).tolist() == slow_histogram(scores)
+        assert score_histogram(np.zeros_like(scores)).sum() == 0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Nine images in CAM and walk caches, the last without a class; the walk's scores are 0.1 or 0.8, in two maps of one class."""
+    rng = np.random.default_rng(0)
+    records = [ImageRecord(f"{number:03}", tmp_path / f"{number:03}.jpg", *SIZE, "train" if number else "val") for number in range(9)]
+    write_manifest(tmp_path / "manifest.csv", records)
+    with (
+        CacheWriter(tmp_path / "cams.h5", "cam", {"stage": "cam"}) as cams,
+        CacheWriter(tmp_path / "walks.h5", "walk", {"stage": "w"}) as walks,
+    ):
+        for record in records:
+            count = 0 if record.image_id == "008" else 1
+            cam = rng.random((count, *SHAPE))
+            cams.write(record.image_id, *SIZE, {"classes": np.arange(count), "cam": cam, "high_res": np.zeros((count, *SIZE))})
+            walk = np.where(rng.random((count, *SHAPE)) < 0.3, 0.8, 0.1) * np.array([0.25, 0.75])[:, None, None] if count else cam
+            walk[:, :1, :1] *= 1.25
+            groups = {"walk_class": np.zeros(len(walk), int), "walk_instance": np.arange(len(walk))}
+            walks.write(record.image_id, *SIZE, {"walk": walk, **groups})
+    return tmp_path
+
+
+class TestCommand:
+    def test_the_table_marks_what_separates_best_and_the_log_says_it(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        run("suggest-thresholds", "--cams", folder / "cams.h5", "--walks", folder / "walks.h5", "--out", folder / "suggested.csv")
+        said = capsys.readouterr().out.splitlines()
+        table = pd.read_csv(folder / "suggested.csv")
+        assert list(table) == ["key", "threshold", "separation", "separation_of_images", "suggested"]
+        for line, (key, own) in zip(said, table.groupby("key", sort=False), strict=True):
+            assert own["threshold"].tolist() == pytest.approx(list(THRESHOLDS))
+            best = own[own["suggested"] == 1]
+            assert len(best) == 1
+            assert best["separation"].iloc[0] == own["separation"].max()
+            assert line.startswith(f"{key}: {best['threshold'].iloc[0]:.2f} ")
+        walks = table[table["key"] == "labels.semantic_threshold"]
+        assert 0.1 < walks[walks["suggested"] == 1]["threshold"].iloc[0] < 0.8
+
+    def test_splits_and_processes(self, folder: Path) -> None:
+        words = ("suggest-thresholds", "--walks", folder / "walks.h5", "--manifest", folder / "manifest.csv", "--split", "train", "--out")
+        run(*words, folder / "one.csv", "--workers", 0)
+        run(*words, folder / "other.csv", "--workers", 2)
+        assert (folder / "one.csv").read_text() == (folder / "other.csv").read_text()
+
+    def test_mistakes(self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = ("--out", tmp_path / "suggested.csv")
+        assert "give CAM caches (--cams) or walk caches (--walks)" in refused(capsys, tmp_path, "suggest-thresholds", *out)
+        with CacheWriter(folder / "empty.h5", "walk", {"stage": "w"}) as cache:
+            cache.write("000", *SIZE, {"walk": np.zeros((0, *SHAPE)), "walk_class": np.zeros(0, int), "walk_instance": np.zeros(0, int)})
+        said = refused(capsys, tmp_path, "suggest-thresholds", "--walks", folder / "empty.h5", *out)
+        assert "empty.h5: no image has a score above 0" in said
+        said = refused(capsys, tmp_path, "suggest-thresholds", "--cams", folder / "cams.h5", "--walks", folder / "empty.h5", *out)
+        assert "image '001' (and 7 more of 9) is missing" in said
