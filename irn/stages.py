@@ -191,7 +191,7 @@ STAGES = (
 # Of a whole run; it belongs to none of its configurations.
 GATHER_SCORES = Stage(
     "gather_scores", "Put the scores of several seeds and settings into one table.", "configurations out sweep-out?",
-    reads="evaluate", makes="scores.csv sweep.csv",
+    reads="evaluate", makes="scores.csv sweep.csv", version=2,
 )  # fmt: skip
 
 OTHERS = (

@@ -61,7 +61,9 @@ def _combinations(scores: pd.DataFrame) -> pd.DataFrame:
     means = means.assign(name=means["stage"] + "." + means["split"] + "." + means["metric"])
     pivoted = {"index": "values", "columns": "name", "values": "value", "sort": False, "dropna": False}
     table = means.pivot_table(aggfunc="mean", **pivoted)
-    best = [" ".join(name for name in table if row[name] == table[name].max()) for _, row in table.iterrows()]
+    # A score that is the same everywhere does not say which combination to take.
+    telling = [name for name in table if table[name].max() > table[name].min()]
+    best = [" ".join(name for name in telling if row[name] == table[name].max()) for _, row in table.iterrows()]
     given = [{key: as_text(one) for key, one in json.loads(values).items()} for values in table.index]
     parts = [scores.groupby("values", sort=False)["number"].min().rename("configuration"), pd.DataFrame(given, index=table.index), table]
     if len(scores["seed"].unique()) > 1:
