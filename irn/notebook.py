@@ -114,7 +114,7 @@ def label_image(
     IrnError for a class that the classifier does not know, and for files that cannot be read.
     """
     settings = settings_of_options(changes or {}, {}, "see irn config")
-    pixels, chosen = read_image(Path(image)), choose_device(device)
+    pixels, chosen = read_image(Path(image), value_range=settings.dataset.value_range), choose_device(device)
     model, (heads, about) = load_classifier(Path(classifier))[0], load_irnet(Path(irnet))
     wrong = [index for index in classes if not 0 <= index < model.classifier.out_channels]
     if wrong:

@@ -120,7 +120,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "npy": _read("DIR", "folder of <image_id>.npy, each a dictionary of numpy.save with keys and cam, high_res or attn_highres"),
     "kind": {"choices": tuple(KINDS), "help": "layout of the data set"},
     "root": _read("DIR", "folder of the data set"),
-    "splits": {"nargs": "+", "metavar": "NAME", "help": "splits to check; by default those that a run would list"},
     "json": _written("FILE", "where to write the same as JSON"),
     "labels-csv": _read("CSV", "classes of the images, instead of the data set's own"),
     "class-masks": _read("PATH", f"ground truth, <image_id>.png of 1 + class index, 255 void, {_OR_COCO}"),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import PydanticCustomError, core_schema
 
 from irn.grid import STEP
@@ -28,7 +28,17 @@ class Choice(Expected):
 
 
 def _ascending(values: Any) -> Any:
-    if isinstance(values, list | tuple) and len(values) == 2 and float(values[0]) > float(values[1]):
+    try:
+        descending = isinstance(values, list | tuple) and len(values) == 2 and float(values[0]) > float(values[1])
+    except (TypeError, OverflowError):
+        raise ValueError from None
+    if descending:
+        raise ValueError
+    return values
+
+
+def _apart(values: tuple[float, float]) -> tuple[float, float]:
+    if values[0] == values[1]:
         raise ValueError
     return values
 
@@ -51,6 +61,11 @@ Range = Annotated[
     BeforeValidator(_ascending),
     Expected("two numbers above 0, the smaller first"),
 ]
+ValueRange = Annotated[
+    Annotated[tuple[float, float], BeforeValidator(_ascending), AfterValidator(_apart)] | None,
+    Expected("a list of two numbers, the smaller first, or null"),
+]
+LargestSide = Annotated[Annotated[int, Field(ge=4 * STEP, multiple_of=STEP)] | None, Expected("a multiple of 16 of at least 64, or null")]
 Name = Annotated[
     str,
     Field(pattern=r"^(?!store$)[A-Za-z0-9_-][A-Za-z0-9_.-]*$"),

@@ -51,6 +51,13 @@ class Dataset(Section, stages=("build_manifest",)):
         "Splits to list. VOC layout: names of lists in `ImageSets/Segmentation/`, or paths of lists. COCO layout: names of instances"
         " files, such as `train2014`, or `train` where there is one year alone. An image in several belongs to the first. null: `train` and"
         " `val` (VOC and COCO layouts), all (`folder`).",
+        ("build_manifest", "check_data"),
+    )
+    value_range: t.ValueRange = setting(
+        None,
+        "Range of the values in images of 16 bits or more or of floats, such as [0, 65535]: the first becomes black and the second white."
+        " One for all images, so that brightness stays comparable. null: such images are refused. Images of 8 bits are read as they are.",
+        ("build_manifest", "check_data", "predict"),
     )
     labels_csv: t.Path = setting(None, "Table of the classes in each image, instead of the data set's own; null for none.", flag="")
     train_split: t.Splits = setting(

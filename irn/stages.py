@@ -195,9 +195,7 @@ GATHER_SCORES = Stage(
 )  # fmt: skip
 
 OTHERS = (
-    Command(
-        "check_data", "Say everything that is wrong with a data set, at once.", "kind root json? splits? labels-csv? class-masks? workers?"
-    ),
+    Command("check_data", "Say everything that is wrong with a data set, at once.", "kind root json? labels-csv? class-masks? workers?"),
     Command("import_weights", "Import the published release's checkpoints.", "cam irn out-cam out-irn"),
     Command(
         "predict",

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import run, save_png, snakemake
+from helpers import read_all, run, save_png, snakemake
 from PIL import Image
 
 from irn.cli import main
 from irn.data.listing import safe_id
 from irn.data.tables import ImageRecord, read_classes, read_manifest
 from irn.data.voc import VOC_CLASSES
-from irn.io.images import read_image
+from irn.io.images import read_image, read_record
 
 Capture = pytest.CaptureFixture[str]
 
@@ -112,6 +112,55 @@ class TestImages:
         assert "a.png: image mode is I;16" in said
         assert "255 * (values - low) / (high - low)" in said
         assert "convert('RGB')" not in said
+
+    @pytest.mark.parametrize(("kind", "low", "high"), [("uint16", 1000, 41000), ("float32", -1.5, 2.5), ("int32", 0, 100000)])
+    def test_a_range_of_values_makes_them_8_bits(self, tmp_path: Path, capsys: Capture, kind: str, low: float, high: float) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "images/a.png").unlink()
+        values = np.linspace(low, high, 40 * 48).reshape(40, 48).astype(kind)
+        values[0, 0], values[0, 1] = low, high + 1
+        Image.fromarray(values).save(root / "images/a.tif")
+        out = tmp_path / "tables"
+        tables = ["--out-manifest", out / "m.csv", "--out-labels", out / "l.csv"]
+        run("build-manifest", "--kind", "folder", "--root", root, *tables, "--value-range", low, high)
+        assert "1 of 3 images have values beyond dataset.value_range, which become its ends (a.tif)" in capsys.readouterr().out
+        records = {record.image_id: record for record in read_manifest(out / "m.csv")}
+        found = read_record(records["a"])
+        assert found.shape == (40, 48, 3)
+        wanted = 255 * (values.astype(float) - low) / (high - low)
+        np.testing.assert_allclose(found[..., 1], np.clip(wanted, 0, 255), rtol=0, atol=0.5001)
+        # Images of 8 bits stay as they are.
+        np.testing.assert_array_equal(read_record(records["b"]), pixels(1))
+        assert check(root, capsys, "folder", "--value-range", low, high)[0] == 0
+
+    def test_numbers_that_are_none_have_no_place_in_a_range(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "images/a.png").unlink()
+        Image.fromarray(np.full((40, 48), np.nan, np.float32)).save(root / "images/a.tif")
+        said = only(check(root, capsys, "folder", "--value-range", 0, 1)[2])
+        assert "a.tif: holds numbers that are not finite" in said
+
+    def test_every_stage_reads_by_the_range(self, tmp_path: Path) -> None:
+        """A photograph of 16 bits and the same one of 8 bits have the same maps."""
+        root = tmp_path / "set"
+        grey = pixels(3, 48, 64)[..., 0]
+        save_png(root / "images/a.png", grey)
+        Image.fromarray(grey.astype(np.uint16) * 257).save(root / "images/b.png")
+        (root / "labels.csv").write_text("image_id,dog\na,1\nb,1\n", encoding="utf-8")
+        tables = [tmp_path / "m.csv", tmp_path / "l.csv"]
+        given = ["--manifest", tables[0], "--labels", tables[1]]
+        run(
+            "build-manifest", "--kind", "folder", "--root", root, "--out-manifest", tables[0], "--out-labels", tables[1],
+            "--value-range", 0, 65535,
+        )  # fmt: skip
+        sizes = ["--backbone", "resnet18", "--from-scratch", "--crop-size", 32, "--long-side", 32, 48, "--epochs", 1, "--batch-size", 2]
+        run("train-cam", *given, "--out", tmp_path / "w.pt", *sizes, "--device", "cpu", "--workers", 0)
+        run("make-cams", *given, "--weights", tmp_path / "w.pt", "--out", tmp_path / "cams.h5", "--scales", 1, "--device", "cpu")
+        run("make-ir-labels", *given[:2], "--cams", tmp_path / "cams.h5", "--out", tmp_path / "ir.h5", "--workers", 0)
+        for file, kind in (("cams.h5", "cam"), ("ir.h5", "ir_label")):
+            found = read_all(tmp_path / file, kind)
+            for name in found["a"]:
+                np.testing.assert_array_equal(found["a"][name], found["b"][name])
 
     def test_floats_get_the_same(self, tmp_path: Path, capsys: Capture) -> None:
         root = folder_set(tmp_path / "set")

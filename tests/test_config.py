@@ -120,6 +120,9 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> Non
         ({"cam__scales": 1}, "config: cam.scales is 1; expected a list of numbers above 0"),
         ({"cam__crop_size": 100}, "config: cam.crop_size is 100; expected a multiple of 16"),
         ({"cam__long_side": [300, 200]}, "config: cam.long_side is [300, 200]; expected two whole numbers of pixels, the smaller first"),
+        ({"cam__long_side": [None, 3]}, "config: cam.long_side is [None, 3]; expected two whole numbers of pixels, the smaller first"),
+        ({"cam__long_side": [1, 10**400]}, "config: cam.long_side is [1, 1000"),
+        ({"dataset__value_range": [5, 5]}, "config: dataset.value_range is [5, 5]; expected a list of two numbers, the smaller first"),
         ({"cam__long_side": [300]}, "config: cam.long_side is [300]; expected two whole numbers of pixels, the smaller first"),
         (
             {"irn__crop_size": 64, "irn__radius": 10},
@@ -180,7 +183,7 @@ def test_a_sweep_has_every_combination_with_every_seed() -> None:
 
 
 def test_every_setting_belongs_to_a_stage_or_is_known_to_concern_none() -> None:
-    names = {*(stage.name for stage in STAGES), "predict", *NO_STAGE}
+    names = {*(stage.name for stage in STAGES), "predict", "check_data", *NO_STAGE}
     for row in table().values():
         assert set(row.stages) <= names
         assert bool(row.stages) is (row.key not in ("run", "seeds", "sweep", "ablation", "shards", "gpus")), row.key

@@ -47,7 +47,7 @@ def build_manifest(
     labels_csv = Path(labels_csv) if labels_csv is not None else None
     inputs = [*data.kind(kind).watched(root), *map(Path, splits or ()), *([labels_csv] if labels_csv else [])]
     _check_outputs(Path(out_manifest), Path(out_labels), inputs)
-    found = check_data_set(kind, root, splits, labels_csv, class_masks, workers)
+    found = check_data_set(kind, root, splits, labels_csv, class_masks, workers, settings.dataset.value_range)
     if len(found.findings.problems) != 1:
         print("\n".join(as_lines(found)))
     found.findings.check()

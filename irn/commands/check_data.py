@@ -1,19 +1,19 @@
 """Everything that is wrong with a data set, at once."""
 
 import json as jsons
-from collections.abc import Sequence
 from pathlib import Path
 
 from irn.data.check import as_json, as_lines, check_data_set
 from irn.io.files import whole_file
 from irn.io.progress import notice
+from irn.settings import Settings
 
 
 def check_data(
     kind: str,
     root: Path,
+    settings: Settings,
     json: Path | None = None,
-    splits: Sequence[str] = (),
     labels_csv: Path | None = None,
     class_masks: Path | None = None,
     workers: int | None = None,
@@ -22,7 +22,7 @@ def check_data(
 
     Raises IrnError, when all is said, if there are problems.
     """
-    data = check_data_set(kind, root, splits or None, labels_csv, class_masks, workers)
+    data = check_data_set(kind, root, settings.dataset.splits, labels_csv, class_masks, workers, settings.dataset.value_range)
     print("\n".join(as_lines(data)))
     for line in data.findings.notices:
         notice(line)

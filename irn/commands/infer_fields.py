@@ -9,7 +9,7 @@ import torch
 from irn.data.tables import ImageRecord, images_of
 from irn.io.cache import write_cache
 from irn.io.devices import autocast, choose_device, loading_workers
-from irn.io.images import read_image
+from irn.io.images import read_record
 from irn.io.parallel import map_images
 from irn.io.provenance import provenance
 from irn.io.shards import WHOLE, Shard
@@ -44,4 +44,4 @@ def infer_fields(
 
 
 def _pixels(record: ImageRecord) -> np.ndarray:
-    return read_image(record.path, record.height, record.width)
+    return read_record(record)

@@ -12,7 +12,7 @@ from irn.errors import IrnError
 from irn.io.cache import CacheReader, write_cache
 from irn.io.cache_format import check_maps
 from irn.io.devices import autocast, choose_device, loading_workers
-from irn.io.images import read_image
+from irn.io.images import read_record
 from irn.io.parallel import map_images
 from irn.io.provenance import provenance
 from irn.io.shards import WHOLE, Shard
@@ -81,7 +81,7 @@ def _computed(
 
 
 def _scaled_images(record: ImageRecord, scales: Sequence[float]) -> list[np.ndarray]:
-    pixels = read_image(record.path, record.height, record.width)
+    pixels = read_record(record)
     return [at_scale(pixels, scale) for scale in scales]
 
 

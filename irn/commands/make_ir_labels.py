@@ -9,7 +9,7 @@ import numpy as np
 from irn.data.tables import ImageRecord, images_of
 from irn.grid import UNSURE
 from irn.io.cache import CacheReader, write_cache
-from irn.io.images import read_image
+from irn.io.images import read_record
 from irn.io.parallel import map_images
 from irn.io.progress import notice
 from irn.io.provenance import provenance
@@ -40,7 +40,7 @@ def make_ir_labels(
 
 
 def _label(record: ImageRecord, cams: CacheReader, thresholds: tuple[float, float]) -> dict[str, np.ndarray]:
-    pixels = read_image(record.path, record.height, record.width)
+    pixels = read_record(record)
     maps = cams.image(record, ["classes", "high_res"])
     return {"label": ir_label(pixels, maps["high_res"], maps["classes"], *thresholds)}
 

@@ -15,7 +15,7 @@ from irn.data.tables import ImageRecord, images_of
 from irn.errors import IrnError
 from irn.io.devices import autocast, choose_device, loading_workers
 from irn.io.files import whole_folder
-from irn.io.images import read_image
+from irn.io.images import read_record
 from irn.io.parallel import map_images
 from irn.io.predictions import PICTURES, RESULTS, result, write_pictures
 from irn.io.progress import notice, progress
@@ -63,7 +63,7 @@ def predict(
     """
     if score is not None and not 0 <= score <= 1:
         raise IrnError(f"--score {score:g}: expected a number from 0 to 1")
-    records = images_of(manifest, split) if manifest else _listed(images)
+    records = images_of(manifest, split) if manifest else _listed(images, settings.dataset.value_range)
     least, shown = (LEAST, SHOWN) if score is None else (score, score)
     chosen = choose_device(device)
     predictor = _predictor(weights, settings, chosen, shown)
@@ -86,7 +86,7 @@ def predict(
     print(f"{len(results)} instances in {len(records)} images: {out}")
 
 
-def _listed(images: Sequence[Path]) -> list[ImageRecord]:
+def _listed(images: Sequence[Path], value_range: tuple[float, float] | None) -> list[ImageRecord]:
     """The images of files and folders, by the names of their files."""
     paths: list[Path] = []
     for path in images:
@@ -104,20 +104,20 @@ def _listed(images: Sequence[Path]) -> list[ImageRecord]:
     name, count = Counter(path.stem for path in paths).most_common(1)[0]
     if count > 1:
         raise IrnError(f"--images: {count} files are called {name!r}, and so would be their masks; rename them, or take them one by one")
-    return [_record(path) for path in paths]
+    return [_record(path, value_range) for path in paths]
 
 
-def _record(path: Path) -> ImageRecord:
+def _record(path: Path, value_range: tuple[float, float] | None) -> ImageRecord:
     try:
         with Image.open(path) as picture:
             width, height = picture.size
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise IrnError(f"{path}: not a readable image ({error}); take it out") from None
-    return ImageRecord(path.stem, path, height, width, "")
+    return ImageRecord(path.stem, path, height, width, "", value_range)
 
 
 def _pixels(record: ImageRecord) -> np.ndarray:
-    return read_image(record.path, record.height, record.width)
+    return read_record(record)
 
 
 def _predictor(weights: Sequence[Path], settings: Settings, device: torch.device, shown: float) -> Predictor:

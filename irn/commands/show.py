@@ -10,7 +10,7 @@ from irn.errors import IrnError
 from irn.grid import MAX_CLASSES, UNSURE
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
-from irn.io.images import read_image
+from irn.io.images import read_record
 from irn.io.progress import progress
 from irn.pictures.panels import draw_panel
 from irn.pictures.tiles import ARRAYS, Scene
@@ -103,7 +103,7 @@ def _keep_images(chosen: Sequence[ImageRecord], manifest: Path, out: Path) -> No
 
 
 def _read_scene(record: ImageRecord, caches: dict[str, CacheReader], table: ImageClasses | None, labels: Path | None) -> Scene:
-    pixels = read_image(record.path, record.height, record.width)
+    pixels = read_record(record)
     arrays = {kind: cache.image(record, ARRAYS[kind]) for kind, cache in caches.items()}
     if table and labels:
         return Scene(record, pixels, arrays, table.of(record.image_id, labels), table.names)

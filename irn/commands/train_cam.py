@@ -37,7 +37,7 @@ def train_cam(
     targets = np.zeros((len(records), len(table.names)), np.float32)
     for row, record in zip(targets, records, strict=True):
         row[table.of(record.image_id, labels)] = 1
-    unseen = [name for name, seen in zip(table.names, targets.any(0), strict=True) if not seen]
+    unseen = [name for index, name in enumerate(table.names) if not targets[:, index].any()]
     if unseen:
         notice(f"no image to learn from has {', '.join(unseen)}; maps of such classes mean nothing: add images, or take them out")
     view = partial(classifier_view, records=records, targets=targets, long_side=own.long_side, crop_size=own.crop_size, seed=settings.seed)

@@ -11,7 +11,7 @@ from irn.io.cache import CacheReader
 from irn.io.checkpoint import Checkpoint
 from irn.io.devices import autocast, choose_device, loading_workers
 from irn.io.imagenet import start_backbone
-from irn.io.images import read_image
+from irn.io.images import read_record
 from irn.io.processes import join, rank
 from irn.io.progress import progress
 from irn.io.provenance import provenance
@@ -52,7 +52,7 @@ def train_irn(
     train(model, view, names, irnet_objective(own.radius), own, settings, means, checkpoint)
     if rank() > 0:
         return
-    images = (read_image(record.path, record.height, record.width) for record in mean_records)
+    images = (read_record(record) for record in mean_records)
     with torch.inference_mode(), autocast(chosen, settings.precision):
         mean = mean_displacement(model, progress(images, len(mean_records), "mean displacement"), own.crop_size, chosen)
     save_weights(out, "irn", model, made_by, crop_size=own.crop_size, mean_displacement=mean)

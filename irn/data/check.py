@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,18 @@ class DataSet:
 
 
 def check_data_set(
-    kind: str, root: Path, splits: Sequence[str] | None, labels_csv: Path | None, class_masks: Path | None, workers: int | None
+    kind: str,
+    root: Path,
+    splits: Sequence[str] | None,
+    labels_csv: Path | None,
+    class_masks: Path | None,
+    workers: int | None,
+    value_range: tuple[float, float] | None = None,
 ) -> DataSet:
     """Read a data set as `build_manifest` needs it, open each image in full, and collect all that is wrong or looks wrong.
 
     class_masks: where the class masks lie; None for the data set's own, if it has any. Only images that have one are checked
-    against it.
+    against it. value_range: as of `read_image`.
     """
     findings = Findings()
     root, reader = Path(root).absolute(), reader_of(kind)
@@ -61,8 +68,9 @@ def check_data_set(
             remedy = "make it with irn make-demo-data, or fix the path" if kind == "demo" else "fix the path of the data set"
             raise IrnError(f"{root}: no such folder; {remedy}")
         images, classes = reader.read(root, splits, labels_csv, findings)
-    seen = dict(zip(images, progress(map_images(_look, images, workers), len(images), "check images"), strict=True))
-    records = _records(seen, findings)
+    looks = map_images(partial(_look, value_range=value_range), images, workers)
+    seen = dict(zip(images, progress(looks, len(images), "check images"), strict=True))
+    records = _records(seen, value_range, findings)
     present = {record.image_id: classes.present.get(record.image_id, []) for record in records}
     modes = Counter(found.mode for found in seen.values() if isinstance(found, Look))
     data = DataSet(records, ImageClasses(classes.names, present), modes, findings)
@@ -74,14 +82,14 @@ def check_data_set(
     return data
 
 
-def _look(image: Listed) -> Look | IrnError:
-    return look(image.path)
+def _look(image: Listed, value_range: tuple[float, float] | None) -> Look | IrnError:
+    return look(image.path, value_range)
 
 
 # ---- images
 
 
-def _records(seen: dict[Listed, Look | IrnError], findings: Findings) -> list[ImageRecord]:
+def _records(seen: dict[Listed, Look | IrnError], value_range: tuple[float, float] | None, findings: Findings) -> list[ImageRecord]:
     """The manifest's rows of the images that can be read; problems of the others, and notices of what is odd about these."""
     records = []
     for image, found in seen.items():
@@ -92,7 +100,7 @@ def _records(seen: dict[Listed, Look | IrnError], findings: Findings) -> list[Im
             said = f"{found.height} x {found.width} pixels{' as EXIF turns it' if found.turned else ''}"
             problem = f"{said}, but the annotations say {image.size[0]} x {image.size[1]}"
             findings.problem(image.path, problem, "give the image that was annotated")
-        records.append(ImageRecord(image.image_id, image.path, found.height, found.width, image.split))
+        records.append(ImageRecord(image.image_id, image.path, found.height, found.width, image.split, value_range))
     looks = {image: found for image, found in seen.items() if isinstance(found, Look)}
     _note_kinds(looks, findings)
     _note_names(list(seen), findings)
@@ -110,6 +118,7 @@ def _note_kinds(looks: dict[Listed, Look], findings: Findings) -> None:
         ("are turned as their EXIF orientation says; masks and boxes have to be of the turned image", lambda found: found.turned),
         ("hold several pictures, of which the first is read", lambda found: found.frames > 1),
         ("have 16 bits for each colour, of which the upper 8 are read", lambda found: found.deep),
+        ("have values beyond dataset.value_range, which become its ends", lambda found: found.beyond),
         (f"have a side below {SMALL} pixels, where maps have a few cells only", lambda found: min(found.height, found.width) < SMALL),
     )
     for words, is_so in odd:

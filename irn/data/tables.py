@@ -14,19 +14,24 @@ from irn.io.files import whole_file
 from irn.io.shards import WHOLE, Shard, rows_of
 
 MANIFEST_COLUMNS = ["image_id", "path", "height", "width", "split"]
+RANGE_COLUMNS = ["low", "high"]  # only of data sets with `dataset.value_range`
 IMAGE_ID = re.compile(r"[A-Za-z0-9_.-]+")
 RESERVED_CLASSES = ("__background__", "mean")  # scores.csv has rows of these names beside those of the classes
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One row of the manifest; `path` is absolute, `height` and `width` are pixels of the original image."""
+    """One row of the manifest; `path` is absolute, `height` and `width` are pixels of the original image.
+
+    `value_range` is that of `read_image`, and None where there is none.
+    """
 
     image_id: str
     path: Path
     height: int
     width: int
     split: str
+    value_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,12 @@ def read_manifest(path: Path, split: str | None = None) -> list[ImageRecord]:
         raise IrnError(f"{path}: column {missing[0]!r} is missing; a manifest has the columns {','.join(MANIFEST_COLUMNS)}")
     check_ids(path, table["image_id"])
     records = []
-    for image_id, image_path, height, width, image_split in table[MANIFEST_COLUMNS].to_numpy(dtype=object):
+    ranges = _ranges(path, table)
+    for (image_id, image_path, height, width, image_split), own in zip(table[MANIFEST_COLUMNS].to_numpy(dtype=object), ranges, strict=True):
         if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
             raise IrnError(f"{path}: image {image_id!r} has size {height!r} x {width!r}; expected whole numbers of pixels above 0")
         # An absolute path stays what it is when joined.
-        records.append(ImageRecord(image_id, path.parent.absolute() / image_path, int(height), int(width), image_split))
+        records.append(ImageRecord(image_id, path.parent.absolute() / image_path, int(height), int(width), image_split, own))
     if split is not None:
         names = {record.split for record in records}
         unknown = sorted(set(split.split("+")) - names)
@@ -73,16 +79,29 @@ def read_manifest(path: Path, split: str | None = None) -> list[ImageRecord]:
     return records
 
 
+def _ranges(path: Path, table: pd.DataFrame) -> list[tuple[float, float] | None]:
+    if not set(RANGE_COLUMNS) <= set(table.columns):
+        return [None] * len(table)
+    try:
+        found = [(float(low), float(high)) for low, high in table[RANGE_COLUMNS].to_numpy(dtype=object)]
+    except ValueError as error:
+        raise IrnError(f"{path}: columns low and high: {error}; expected the range of values that images are read with") from None
+    if not all(low < high for low, high in found):
+        raise IrnError(f"{path}: columns low and high: expected numbers, low below high; build the manifest again")
+    return list(found)
+
+
 def images_of(manifest: Path, split: str | None = None, shard: Shard = WHOLE) -> list[ImageRecord]:
     """The images that a job works on: one shard of the manifest's, all of them or those of some splits (see `read_manifest`)."""
     return rows_of(shard, read_manifest(manifest, split))
 
 
 def write_manifest(path: Path, records: Sequence[ImageRecord]) -> None:
-    """Write the manifest, with absolute image paths."""
-    rows = [(r.image_id, str(r.path.absolute()), r.height, r.width, r.split) for r in records]
+    """Write the manifest, with absolute image paths; `value_range` is given for all images or none."""
+    rows = [(r.image_id, str(r.path.absolute()), r.height, r.width, r.split, *(r.value_range or ())) for r in records]
+    columns = MANIFEST_COLUMNS + (RANGE_COLUMNS if records and records[0].value_range else [])
     with whole_file(path) as partial:
-        pd.DataFrame(rows, columns=MANIFEST_COLUMNS).to_csv(partial, index=False, lineterminator="\n")
+        pd.DataFrame(rows, columns=columns).to_csv(partial, index=False, lineterminator="\n")
 
 
 def read_classes(path: Path) -> ImageClasses:

@@ -79,9 +79,9 @@ class Report:
             values = [float(losses["loss"]) for losses in self.recent]
             first = next((row for row, value in enumerate(values) if not np.isfinite(value)), len(values) - 1)
             at = step + 1 - len(values) + first
+            where = f"at step {at + 1} of {self.steps}, of images {', '.join(self.images_of(at))}"
             raise IrnError(
-                f"the loss is {values[first]} at step {at + 1} of {self.steps}, of images {', '.join(self.images_of(at))}; lower the learning"
-                " rate or the momentum, or look at these images and their labels"
+                f"the loss is {values[first]} {where}; lower the learning rate or the momentum, or look at these images and their labels"
             )
         now = time.monotonic()
         speed = len(self.recent) * self.schedule["batch_size"] / max(now - self.since, 1e-9)

@@ -8,7 +8,7 @@ import numpy as np
 from irn.data.tables import ImageRecord
 from irn.grid import STRIDE
 from irn.io.cache import CacheReader
-from irn.io.images import read_image
+from irn.io.images import read_record
 from irn.ops.losses import pair_counts, pair_losses, total_loss
 from irn.training.parts import Forward, Losses, Objective, Whole
 from irn.training.views import Batch, Place, Sample, random_view
@@ -20,7 +20,7 @@ def pair_view(
     """What IRNet sees: a crop (S, S, 3) uint8, the box that the image fills in it, and the label (S / 4, S / 4) uint8 of each cell."""
     record = records[place.image]
     rng = np.random.default_rng([seed, *place])
-    pixels = read_image(record.path, record.height, record.width)
+    pixels = read_record(record)
     label = ir_labels.image(record)["label"]
     crop, box, label_crop = random_view(rng, pixels, label, rng.uniform(*scale), crop_size)
     assert label_crop is not None

@@ -7,7 +7,7 @@ import torch
 
 from irn.data.tables import ImageRecord
 from irn.grid import UNSURE
-from irn.io.images import read_image
+from irn.io.images import read_record
 from irn.networks.backbones import Backbone
 from irn.ops.resize import rescale
 
@@ -42,7 +42,7 @@ def sized_view(
     """Read an image and see it by `random_view`, its long side drawn from a range in pixels; `label` and what is returned are as there."""
     rng = np.random.default_rng([seed, *place])
     scale = rng.integers(long_side[0], long_side[1] + 1) / max(record.height, record.width)
-    return random_view(rng, read_image(record.path, record.height, record.width), label, scale, crop_size)
+    return random_view(rng, read_record(record), label, scale, crop_size)
 
 
 def random_view(
