@@ -15,7 +15,7 @@ from irn.data.tables import ImageRecord, images_of, read_classes
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
-from irn.io.images import read_image
+from irn.io.images import read_record
 from irn.io.parallel import map_images
 from irn.io.progress import notice, progress
 from irn.ops.ablation import THRESHOLDS, VARIANTS, instance_variants, semantic_variants
@@ -108,7 +108,7 @@ def _empty_tally(sources: Sources) -> Tally:
 
 def _count_image(sources: Sources, record: ImageRecord) -> Tally:
     tally = _empty_tally(sources)
-    pixels = read_image(record.path, record.height, record.width)
+    pixels = read_record(record)
     truth = sources.class_masks.class_mask(record)
     cams, walks = sources.cams.image(record), sources.walks.image(record)
     for counts, labels in zip(tally.semantic, semantic_variants(pixels, cams, walks), strict=True):

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from irn.data.tables import ImageRecord, images_of
+from irn.grid import cells
 from irn.io.cache import write_cache
 from irn.io.devices import autocast, choose_device, loading_workers
 from irn.io.images import read_record
@@ -16,6 +17,7 @@ from irn.io.shards import WHOLE, Shard
 from irn.io.weights import load_irnet
 from irn.networks.inference import for_inference
 from irn.ops.fields import fields
+from irn.ops.resize import bounded, field_of_size
 from irn.settings import Settings
 
 
@@ -35,13 +37,18 @@ def infer_fields(
     model, contents = load_irnet(weights)
     chosen = choose_device(device)
     for_inference(model, chosen)
-    loaded = map_images(_pixels, records, loading_workers(workers, chosen))
+    loaded = map_images(partial(_pixels, max_side=settings.dataset.max_side), records, loading_workers(workers, chosen))
     infer = partial(fields, model, crop_size=contents["crop_size"], mean_displacement=contents["mean_displacement"])
     with torch.inference_mode(), autocast(chosen, settings.precision):
         made = (infer(torch.from_numpy(pixels).to(chosen)) for pixels in loaded)
-        arrays = ({"boundary": boundary.cpu().numpy(), "displacement": displacement.cpu().numpy()} for boundary, displacement in made)
-        write_cache(out, "field", made_by, records, arrays)
+        write_cache(out, "field", made_by, records, (_arrays(*pair, record) for pair, record in zip(made, records, strict=True)))
 
 
-def _pixels(record: ImageRecord) -> np.ndarray:
-    return read_record(record)
+def _arrays(boundary: torch.Tensor, displacement: torch.Tensor, record: ImageRecord) -> dict[str, np.ndarray]:
+    """The arrays of a field cache, in the cells of the image, from those of its working size."""
+    size = cells(record.height), cells(record.width)
+    return field_of_size({"boundary": boundary.cpu().numpy(), "displacement": displacement.cpu().numpy()}, *size)
+
+
+def _pixels(record: ImageRecord, max_side: int | None) -> np.ndarray:
+    return bounded(read_record(record), max_side)

@@ -19,6 +19,7 @@ from irn.io.shards import WHOLE, Shard
 from irn.io.weights import load_classifier
 from irn.networks.inference import for_inference
 from irn.ops.cams import at_scale, class_attention_maps
+from irn.ops.resize import bounded
 from irn.settings import Settings
 
 Maps = dict[str, np.ndarray]
@@ -71,7 +72,7 @@ def _computed(
     _check_classes(weights, contents["class_names"], model.classifier.out_channels, labels, table.names)
     chosen = choose_device(device)
     for_inference(model, chosen)
-    scaled = partial(_scaled_images, scales=settings.cam.scales)
+    scaled = partial(_scaled_images, scales=settings.cam.scales, max_side=settings.dataset.max_side)
     loaded = map_images(scaled, records, loading_workers(workers, chosen))
     with torch.inference_mode(), autocast(chosen, settings.precision):
         for record, classes, arrays in zip(records, present, loaded, strict=True):
@@ -80,8 +81,8 @@ def _computed(
             yield {"classes": np.array(classes, np.uint16), "cam": cam.cpu().numpy(), "high_res": high_res.cpu().numpy()}
 
 
-def _scaled_images(record: ImageRecord, scales: Sequence[float]) -> list[np.ndarray]:
-    pixels = read_record(record)
+def _scaled_images(record: ImageRecord, scales: Sequence[float], max_side: int | None) -> list[np.ndarray]:
+    pixels = bounded(read_record(record), max_side)
     return [at_scale(pixels, scale) for scale in scales]
 
 

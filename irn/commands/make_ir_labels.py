@@ -15,6 +15,7 @@ from irn.io.progress import notice
 from irn.io.provenance import provenance
 from irn.io.shards import WHOLE, Shard
 from irn.ops.crf import ir_label
+from irn.ops.resize import bounded, rescale, resized
 from irn.settings import Settings
 
 MUCH_UNSURE, LITTLE = 0.6, 0.02  # shares of the pixels at which something is said
@@ -35,14 +36,15 @@ def make_ir_labels(
     reader = CacheReader(cams, "cam")
     reader.require(record.image_id for record in records)
     thresholds = (settings.ir_labels.foreground_threshold, settings.ir_labels.background_threshold)
-    label = partial(_label, cams=reader, thresholds=thresholds)
+    label = partial(_label, cams=reader, thresholds=thresholds, max_side=settings.dataset.max_side)
     _say(write_cache(out, "ir_label", made_by, records, map_images(label, records, workers), _shares))
 
 
-def _label(record: ImageRecord, cams: CacheReader, thresholds: tuple[float, float]) -> dict[str, np.ndarray]:
-    pixels = read_record(record)
+def _label(record: ImageRecord, cams: CacheReader, thresholds: tuple[float, float], max_side: int | None) -> dict[str, np.ndarray]:
+    pixels = bounded(read_record(record), max_side)
     maps = cams.image(record, ["classes", "high_res"])
-    return {"label": ir_label(pixels, maps["high_res"], maps["classes"], *thresholds)}
+    label = ir_label(pixels, resized(maps["high_res"], *pixels.shape[:2]), maps["classes"], *thresholds)
+    return {"label": rescale(label, record.height, record.width, nearest=True)}
 
 
 def _shares(arrays: dict[str, np.ndarray]) -> tuple[float, float, float]:

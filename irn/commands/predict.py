@@ -25,6 +25,7 @@ from irn.ops.cams import at_scale, class_attention_maps
 from irn.ops.fields import fields
 from irn.ops.labels import synthesise_labels
 from irn.ops.predictions import Prediction, instances, painted, segments
+from irn.ops.resize import bounded, rescale
 from irn.ops.walk import walk_instances
 from irn.settings import Settings
 
@@ -74,7 +75,7 @@ def predict(
         loaded = map_images(_pixels, records, loading_workers(workers, chosen))
         with torch.inference_mode(), autocast(chosen, settings.precision):
             for record, pixels in zip(records, progress(loaded, len(records), "predict"), strict=True):
-                found = predictor.find(pixels)
+                found = _enlarged(predictor.find(bounded(pixels, settings.dataset.max_side)), *pixels.shape[:2])
                 rows = zip(found.classes, found.scores, found.masks, strict=True)
                 results += [
                     result(record.image_id, int(index) + 1, predictor.names[index], value, mask)
@@ -84,6 +85,15 @@ def predict(
                 write_pictures(unfinished, record.image_id, pixels, found.semantic, painted(found.masks, found.scores >= shown))
         (unfinished / RESULTS).write_text(json.dumps(results) + "\n", encoding="utf-8")
     print(f"{len(results)} instances in {len(records)} images: {out}")
+
+
+def _enlarged(found: Prediction, height: int, width: int) -> Prediction:
+    """What was found in the working size of an image, in its own."""
+    if found.semantic.shape == (height, width):
+        return found
+    masks = [rescale(mask.astype(np.uint8), height, width, nearest=True) for mask in found.masks]
+    semantic = rescale(found.semantic.astype(np.uint8), height, width, nearest=True)
+    return found._replace(masks=np.array(masks, bool).reshape(-1, height, width), semantic=semantic)
 
 
 def _listed(images: Sequence[Path], value_range: tuple[float, float] | None) -> list[ImageRecord]:

@@ -8,14 +8,16 @@ import numpy as np
 import torch
 
 from irn.data.tables import ImageRecord
+from irn.grid import cells
 from irn.io.cache import CacheReader, write_cache
 from irn.io.devices import choose_device
 from irn.io.parallel import map_images
 from irn.io.progress import notice
 from irn.io.provenance import provenance
 from irn.io.shards import WHOLE, Shard
+from irn.ops.resize import field_of_size, nearest, resized, working_size
 from irn.ops.walk import walk_instances
-from irn.settings import Settings, Walk
+from irn.settings import Settings
 
 MANY_GROUPS = 12  # in an image on the mean, from which on something is said
 
@@ -43,14 +45,30 @@ def random_walk(
     for reader in (cam_reader, field_reader):
         reader.require(record.image_id for record in records)
     chosen = choose_device(device)
-    walk = partial(_walk, cams=cam_reader, fields=field_reader, settings=settings.walk, device=chosen)
+    walk = partial(_walk, cams=cam_reader, fields=field_reader, settings=settings, device=chosen)
     workers = 0 if workers is None and chosen.type == "cuda" else workers
-    _say(write_cache(out, "walk", made_by, records, map_images(walk, records, workers), _groups))
+    walked = map_images(walk, records, workers)
+    # Brought to the size of the image here, so that no large map waits to be written or travels between processes.
+    made = (_in_cells(arrays, record) for arrays, record in zip(walked, records, strict=True))
+    _say(write_cache(out, "walk", made_by, records, made, _groups))
 
 
-def _walk(record: ImageRecord, cams: CacheReader, fields: CacheReader, settings: Walk, device: torch.device) -> dict[str, np.ndarray]:
+def _walk(record: ImageRecord, cams: CacheReader, fields: CacheReader, settings: Settings, device: torch.device) -> dict[str, np.ndarray]:
     maps, field = cams.image(record, ["classes", "cam"]), fields.image(record)
-    return walk_instances(maps, field, settings.beta, settings.steps, settings.radius, device)
+    size = working_size(record.height, record.width, settings.dataset.max_side)
+    if size != (record.height, record.width):
+        h, w = map(cells, size)
+        maps = maps | {"cam": resized(maps["cam"], h, w)}
+        field = field_of_size(field, h, w)
+    return walk_instances(maps, field, settings.walk.beta, settings.walk.steps, settings.walk.radius, device)
+
+
+def _in_cells(arrays: dict[str, np.ndarray], record: ImageRecord) -> dict[str, np.ndarray]:
+    """The arrays of a walk cache, in the cells of the image, from those of its working size."""
+    h, w = cells(record.height), cells(record.width)
+    if arrays["groups"].shape == (h, w):
+        return arrays
+    return arrays | {"walk": resized(arrays["walk"], h, w), "groups": nearest(arrays["groups"], h, w)}
 
 
 def _groups(arrays: dict[str, np.ndarray]) -> int:

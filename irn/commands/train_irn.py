@@ -18,6 +18,7 @@ from irn.io.provenance import provenance
 from irn.io.weights import save_weights
 from irn.networks.irnet import IRNet
 from irn.ops.fields import mean_displacement
+from irn.ops.resize import bounded
 from irn.settings import Settings
 from irn.training.irnet import irnet_objective, pair_view
 from irn.training.loop import Means, train
@@ -46,13 +47,16 @@ def train_irn(
     model = IRNet(settings.backbone)
     start_backbone(model.backbone, backbone_weights)
     model.to(chosen)
-    view = partial(pair_view, records=records, ir_labels=cache, scale=own.scale, crop_size=own.crop_size, seed=settings.seed)
+    max_side = settings.dataset.max_side
+    view = partial(
+        pair_view, records=records, ir_labels=cache, scale=own.scale, crop_size=own.crop_size, seed=settings.seed, max_side=max_side
+    )
     means = Means(chosen, settings.precision, loading_workers(workers, chosen), metrics)
     checkpoint = Checkpoint(out, made_by, [manifest, *ir_labels, backbone_weights])
     train(model, view, names, irnet_objective(own.radius), own, settings, means, checkpoint)
     if rank() > 0:
         return
-    images = (read_record(record) for record in mean_records)
+    images = (bounded(read_record(record), max_side) for record in mean_records)
     with torch.inference_mode(), autocast(chosen, settings.precision):
         mean = mean_displacement(model, progress(images, len(mean_records), "mean displacement"), own.crop_size, chosen)
     save_weights(out, "irn", model, made_by, crop_size=own.crop_size, mean_displacement=mean)

@@ -1,5 +1,7 @@
 """Images and label maps in other sizes."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from PIL import Image
 
@@ -12,6 +14,45 @@ def rescale(pixels: np.ndarray, height: int, width: int, nearest: bool = False) 
         return pixels
     method = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
     return np.array(Image.fromarray(pixels).resize((width, height), method))
+
+
+def working_size(height: int, width: int, max_side: int | None) -> tuple[int, int]:
+    """The size in pixels at which an image is worked on: its own, or a smaller one whose long side is `max_side`, in whole cells."""
+    longest = max(height, width)
+    if max_side is None or longest <= max_side:
+        return height, width
+    # In whole cells, both grids of cells cover the same part of the image, but for less than a cell of the larger one.
+    rows, columns = (max(1, round(side * max_side / longest / STRIDE)) for side in (height, width))
+    return STRIDE * rows, STRIDE * columns
+
+
+def bounded(pixels: np.ndarray, max_side: int | None) -> np.ndarray:
+    """(H, W, 3) uint8 in its working size."""
+    return rescale(pixels, *working_size(pixels.shape[0], pixels.shape[1], max_side))
+
+
+def resized(maps: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(..., H, W) float32 maps to (..., height, width): a smaller one has the mean of what each value covers, a larger one is bilinear."""
+    if maps.shape[-2:] == (height, width):
+        return maps
+    found = np.empty((*maps.shape[:-2], height, width), np.float32)
+    for place in np.ndindex(maps.shape[:-2]):
+        one = Image.fromarray(np.ascontiguousarray(maps[place], np.float32))
+        found[place] = one.resize((width, height), Image.Resampling.BILINEAR)
+    return found
+
+
+def nearest(maps: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(..., H, W) to (..., height, width), each value the one at its centre: what was made larger is the same when made as small again."""
+    rows, columns = ((2 * np.arange(n) + 1) * own // (2 * n) for n, own in zip((height, width), maps.shape[-2:], strict=True))
+    return maps[..., rows[:, None], columns]
+
+
+def field_of_size(field: Mapping[str, np.ndarray], h: int, w: int) -> dict[str, np.ndarray]:
+    """`boundary` (H, W) and `displacement` (2, H, W), (dy, dx) in cells of their grid, in another grid (h, w) of the same image."""
+    boundary, displacement = nearest(field["boundary"], h, w), nearest(field["displacement"], h, w)
+    scale = np.array([h, w], np.float32) / np.array(field["boundary"].shape, np.float32)
+    return {"boundary": boundary, "displacement": displacement * scale[:, None, None]}
 
 
 def upsampled(cells: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -10,18 +10,26 @@ from irn.grid import STRIDE
 from irn.io.cache import CacheReader
 from irn.io.images import read_record
 from irn.ops.losses import pair_counts, pair_losses, total_loss
+from irn.ops.resize import bounded, rescale
 from irn.training.parts import Forward, Losses, Objective, Whole
 from irn.training.views import Batch, Place, Sample, random_view
 
 
 def pair_view(
-    place: Place, records: Sequence[ImageRecord], ir_labels: CacheReader, scale: tuple[float, float], crop_size: int, seed: int
+    place: Place,
+    records: Sequence[ImageRecord],
+    ir_labels: CacheReader,
+    scale: tuple[float, float],
+    crop_size: int,
+    seed: int,
+    max_side: int | None = None,
 ) -> Sample:
-    """What IRNet sees: a crop (S, S, 3) uint8, the box that the image fills in it, and the label (S / 4, S / 4) uint8 of each cell."""
+    """What IRNet sees of an image in its working size: a crop (S, S, 3) uint8, the box that the image fills in it, and the label
+    (S / 4, S / 4) uint8 of each cell."""
     record = records[place.image]
     rng = np.random.default_rng([seed, *place])
-    pixels = read_record(record)
-    label = ir_labels.image(record)["label"]
+    pixels = bounded(read_record(record), max_side)
+    label = rescale(ir_labels.image(record)["label"], pixels.shape[0], pixels.shape[1], nearest=True)
     crop, box, label_crop = random_view(rng, pixels, label, rng.uniform(*scale), crop_size)
     assert label_crop is not None
     # The nearest pixel when the label map is rescaled by a quarter.
