@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from irn.config import Variation, as_text, of_stage, variations
-from irn.data import count_images, kind, mask_folders
+from irn.data import glanced_at, kind, mask_folders, missing_masks
 from irn.errors import IrnError
 from irn.fingerprint import code_fingerprint
 from irn.io.files import whole_file
@@ -186,16 +186,20 @@ class Run:
         return list(enumerate(zip(self.variations, self.each, strict=True)))
 
 
-def check_batches(run: Run) -> None:
-    """IrnError where a training has fewer images than one of its batches, as far as a glance at the data set's lists and folders says."""
+def check_data_set(run: Run) -> None:
+    """IrnError where a training has fewer images than one of its batches, or an image to score has no mask, as far as a glance at the
+    data set's lists and folders says."""
     counts: dict[Any, int | None] = {}
     for recipe in run.recipes.values():
+        if recipe.stage.name == "evaluate" and (error := missing_masks(recipe.settings.dataset)):
+            raise error
         if recipe.stage.name not in ("train_cam", "train_irn"):
             continue
         section = recipe.stage.name.removeprefix("train_")
         size, dataset = value(recipe.settings, f"{section}.batch_size"), recipe.settings.dataset
         if dataset not in counts:
-            counts[dataset] = count_images(dataset, dataset.train_split)
+            images = glanced_at(dataset, dataset.train_split)
+            counts[dataset] = None if images is None else len(images)
         count = counts[dataset]
         if count is not None and 0 < count < size:
             raise IrnError(

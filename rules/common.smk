@@ -9,13 +9,13 @@ from irn.config import check_config, of_stage
 from irn.errors import IrnError
 from irn.io.progress import NOTICE
 from irn.settings import value
-from irn.store import STORE, Run, check_batches, data_root, masks
+from irn.store import STORE, Run, check_data_set, data_root, masks
 from irn.stages import BY_NAME, behind
 
 try:
     run = Run(check_config(config))
     if workflow.is_main_process:
-        check_batches(run)
+        check_data_set(run)
 except IrnError as error:
     print(error, file=sys.stderr)
     sys.exit(2)

@@ -453,6 +453,35 @@ class TestMasks:
         assert "in 1 of 3 images the mask holds a class that the image's row in the labels lacks (c)" in only(found, "notices")
 
 
+@pytest.mark.parametrize("setting", [{}, {"object_masks": "objects"}])
+def test_masks_that_the_split_to_score_lacks_are_found_before_the_first_job(tmp_path: Path, setting: dict[str, str]) -> None:
+    root = folder_set(tmp_path / "set")
+    (root / "splits.csv").write_text("image_id,split\na,train\nb,val\nc,val\n", encoding="utf-8")
+    lacking = root / "SegmentationClass"
+    for name in "abc":
+        save_png(lacking / f"{name}.png", np.zeros((40, 48), np.uint8))
+    if setting:
+        lacking = tmp_path / "objects"
+        save_png(lacking / "b.png", np.zeros((40, 48), np.uint8))
+    else:
+        (lacking / "c.png").unlink()
+    dataset = {"kind": "folder", "root": str(root), "eval_split": "val"} | {key: str(tmp_path / name) for key, name in setting.items()}
+    (tmp_path / "small.yaml").write_text(json.dumps({"dataset": dataset, "cam": {"batch_size": 1}, "irn": {"batch_size": 1}}))
+    result = snakemake(tmp_path)
+    assert result.returncode == 2
+    said = f"{lacking}: no mask of 1 of the 2 images of dataset.eval_split 'val' (c); add them, or set dataset.eval_split to a split"
+    assert said in result.stderr.strip().splitlines()[-1]
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_split_of_which_some_images_have_masks(tmp_path: Path, capsys: Capture) -> None:
+    root = folder_set(tmp_path / "set")
+    (root / "splits.csv").write_text("image_id,split\na,train\nb,val\nc,val\n", encoding="utf-8")
+    save_png(root / "SegmentationClass/b.png", np.full((40, 48), 2, np.uint8))
+    found = check(root, capsys)[2]
+    assert f"{root / 'SegmentationClass'}: no mask of 1 of the 2 images of split 'val' (c), so it cannot be scored" in found["notices"]
+
+
 def test_fewer_photographs_than_a_batch_are_found_before_the_first_job(tmp_path: Path) -> None:
     folder_set(tmp_path / "set")
     (tmp_path / "small.yaml").write_text(f"dataset: {{kind: folder, root: {tmp_path / 'set'}}}\n")

@@ -37,8 +37,8 @@ def has_ground_truth(dataset: Any) -> bool:
     return dataset.kind == "demo" or mask_folders(dataset, Path(dataset.root))[0] is not None
 
 
-def count_images(dataset: Any, splits: str) -> int | None:
-    """How many images some splits joined by `+` have, where a glance at lists and folders says it; else None."""
+def glanced_at(dataset: Any, splits: str) -> list[Any] | None:
+    """The images of some splits joined by `+`, as `listed` gives them, where a glance at lists and folders says it; else None."""
     # Here, since most who import this package list nothing.
     from irn.data.findings import Findings
 
@@ -49,4 +49,24 @@ def count_images(dataset: Any, splits: str) -> int | None:
         images = reader.listed(Path(dataset.root).absolute(), dataset.splits, Findings())
     except (IrnError, OSError):
         return None  # which build_manifest will say
-    return sum(image.split in splits.split("+") for image in images)
+    return [image for image in images if image.split in splits.split("+")]
+
+
+def missing_masks(dataset: Any) -> IrnError | None:
+    """The mistake of images to score that have no mask where others do, if a glance shows one."""
+    images = glanced_at(dataset, dataset.eval_split)
+    if not images:
+        return None
+    from irn.data.findings import some
+    from irn.data.listing import names_of
+
+    for folder in mask_folders(dataset, Path(dataset.root).absolute()):
+        if folder is None or not folder.is_dir() or any(folder.glob("instances_*.json")):
+            continue
+        missing = [i.name for i in images if not any((folder / f"{name}.png").is_file() for name in names_of(i.image_id, i.path))]
+        if missing:
+            return IrnError(
+                f"{folder}: no mask of {len(missing)} of the {len(images)} images of dataset.eval_split {dataset.eval_split!r}"
+                f" ({some(missing)}); add them, or set dataset.eval_split to a split that has masks"
+            )
+    return None

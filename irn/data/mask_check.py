@@ -42,6 +42,13 @@ def check_masks(records: Sequence[ImageRecord], classes: ImageClasses, folder: P
     if not masks:
         return
     findings.notes.append(f"{folder}: masks of {len(held)} of {len(records)} images")
+    for name in dict.fromkeys(record.split for record in records):
+        without = [record.image_id for record in records if record.split == name and record.image_id not in held]
+        total = sum(record.split == name for record in records)
+        if 0 < len(without) < total:
+            findings.notices.append(
+                f"{folder}: no mask of {len(without)} of the {total} images of split {name!r} ({some(without)}), so it cannot be scored"
+            )
     present = {image_id: set(classes.present[image_id]) for image_id in masks}
     other = [image_id for image_id, mask in masks.items() if mask.classes - present[image_id]]
     # Of classes counted from 0 the first is background, so its images hold none.
