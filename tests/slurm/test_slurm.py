@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -63,16 +64,21 @@ class Cluster:
         text = text.replace("gpu_model: a100", "gpu_model: standin\n    gpu: 1").replace("max-threads: 16", "max-threads: 2")
         (self.profile / "config.yaml").write_text(text)
 
-    def run(self, *command: object) -> str:
+    def run(self, *command: object, seconds: float = 60) -> str:
         """What a command of SLURM prints."""
         words = [str(word) for word in command]
-        return subprocess.run(words, env=self.environment, capture_output=True, text=True, check=True, timeout=60).stdout
+        return subprocess.run(words, env=self.environment, capture_output=True, text=True, check=True, timeout=seconds).stdout
+
+    def command(self, snakefile: Path, folder: Path, *arguments: str, profile: Path | None = None) -> list[str]:
+        """The command of Snakemake in a folder."""
+        command = [SNAKEMAKE, "--snakefile", snakefile, "--directory", folder, "--workflow-profile", profile or self.profile]
+        # squeue, since the cluster keeps no accounts for sacct; the seconds are what a job takes at least.
+        command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "8", *arguments]
+        return [str(word) for word in command]
 
     def start(self, snakefile: Path, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
         """Start Snakemake in a folder, with its output in snakemake.txt there."""
-        command = [SNAKEMAKE, "--snakefile", snakefile, "--directory", folder, "--workflow-profile", self.profile]
-        # squeue, since the cluster keeps no accounts for sacct; the seconds are what a job takes at least.
-        command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "8", *arguments]
+        command = self.command(snakefile, folder, *arguments)
         with open(folder / "snakemake.txt", "wb") as file:
             return subprocess.Popen(command, env=self.environment, stdout=file, stderr=file, cwd=ROOT)
 
@@ -234,3 +240,42 @@ def test_a_limit_under_which_an_array_would_wait_for_ever_is_refused(cluster: Cl
     said = (folder / "snakemake.txt").read_text()
     assert "Traceback" not in said
     assert said.splitlines()[-1].startswith("snakemake: a limit on gpu holds shards back")
+
+
+@pytest.fixture(scope="module")
+def within_a_job(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Job]]:
+    """A folder in which Snakemake ran as a job of SLURM itself, up to CAMs, on a site that takes --gres; and its jobs."""
+    folder = tmp_path_factory.mktemp("within")
+    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL | {"shards": 2}))
+    profile = folder / "profile"
+    profile.mkdir()
+    text = (cluster.profile / "config.yaml").read_text()
+    # As docs/hpc.md says.
+    text = text.replace("gpu_model: standin\n    gpu: 1", "gpu: 0\n    gres: gpu:standin:1")
+    assert "gres" in text
+    (profile / "config.yaml").write_text(text)
+    arguments = ["--configfile", str(folder / "small.yaml"), "--until", "make_cams"]
+    command = cluster.command(ROOT / "Snakefile", folder, *arguments, profile=profile)
+    said = folder / "snakemake.txt"
+    head = ["--partition", "main", "--cpus-per-task", 1, "--mem", "2000", "--time", 30, "--chdir", ROOT, "--output", said]
+    cluster.run("sbatch", "--wait", *head, "--wrap", shlex.join(command), seconds=600)
+    assert (folder / "results/small/make_cams/1-of-2.h5").is_file(), said.read_text()
+    return folder, cluster.jobs(folder)
+
+
+def test_snakemake_can_be_a_job_itself(within_a_job: tuple[Path, list[Job]]) -> None:
+    _, jobs = within_a_job
+    done = [job["rule"] for job in jobs if job["JobState"] == "COMPLETED"]
+    assert sorted(done) == ["make_cams", "make_cams", "make_demo_data", "train_cam"]
+    # A job has what its rule asks for, not what the job around Snakemake has.
+    assert {job["MinMemoryNode"] for job in jobs if job["rule"] == "train_cam"} == {"16000M"}
+    assert {job["NumCPUs"] for job in jobs if job["rule"] == "train_cam"} == {"2"}
+
+
+def test_a_site_that_takes_gres(within_a_job: tuple[Path, list[Job]]) -> None:
+    jobs = [job for job in within_a_job[1] if job["rule"] in GPU_RULES]
+    assert {job["JOB_GRES"] for job in jobs} == {"gpu:standin:1"}
+    # SLURM's versions differ in what stands behind gres.
+    assert {job.get("TresPerNode", "")[len("gres/") :] for job in jobs} == {"gpu:standin:1"}
+    # What --gpus would say.
+    assert not any("TresPerJob" in job for job in jobs)

@@ -1,0 +1,182 @@
+"""Memory, time and files of the stages, with networks that nothing was taught, on many tiny images or on large photographs.
+
+benchmarks/load.py many --images 2000 20000     each stage on that many images of 32 x 24 pixels, and snakemake -n
+benchmarks/load.py large --max-side 1024        each stage on 8 photographs of 4032 x 3024 pixels, 4 processes
+
+Each process computes with one thread.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+TINY, PHOTOGRAPH = (24, 32), (3024, 4032)
+
+
+class Cost(NamedTuple):
+    """Seconds by the clock and of all processes together, and their peak memory in MB, shared pages counted once."""
+
+    seconds: float
+    cpu: float
+    memory: float
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("what", choices=("many", "large"))
+    parser.add_argument("--images", type=int, nargs="+")
+    parser.add_argument("--max-side", type=int)
+    parser.add_argument("--workers", type=int)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        if options.what == "many":
+            for count in options.images or (2000, 20000):
+                many(Path(name) / str(count), count, options.workers or 2)
+        else:
+            large(Path(name), (options.images or [8])[0], options.max_side, 4 if options.workers is None else options.workers)
+    return 0
+
+
+def many(folder: Path, count: int, workers: int) -> None:
+    """Tiny images with masks, from the folder to the scores."""
+    rng = np.random.default_rng(0)
+    data_set(folder, [rng.integers(0, 256, (*TINY, 3), np.uint8) for _ in range(count)])
+    print(f"\n| {count:,} images of {TINY[1]} x {TINY[0]} | seconds | of processors | memory, MB |\n|---|---|---|---|")
+    data, tables = folder / "set", ["--manifest", folder / "m.csv", "--labels", folder / "l.csv"]
+    out = ["--out-manifest", folder / "m.csv", "--out-labels", folder / "l.csv", "--workers", workers]
+    row("build-manifest", irn("build-manifest", "--kind", "folder", "--root", data, *out))
+    for name, cost in stages(folder, workers, []):
+        row(name, cost)
+    caches = ["--cams", folder / "cam.h5", "--label-caches", folder / "label.h5"]
+    masks = ["--class-masks", data / "SegmentationClass", "--object-masks", data / "SegmentationObject"]
+    row("evaluate", irn("evaluate", *tables, *caches, *masks, "--out", folder / "scores.csv", "--workers", workers))
+    (folder / "own.yaml").write_text(f"run: load\ndataset: {{kind: folder, root: {data}}}\npretrained: null\n", encoding="utf-8")
+    snakemake = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", 2, "-n", "--configfile"]
+    row("snakemake -n", run(*snakemake, folder / "own.yaml"))
+    made = [path for path in folder.iterdir() if path.is_file()]
+    print(f"\n{len(made)} files beside the data set, {sum(path.stat().st_size for path in made) / 2**20:,.0f} MB")
+
+
+def large(folder: Path, count: int, max_side: int | None, workers: int) -> None:
+    """Photographs of a phone's size, for which no ground truth is needed."""
+    from PIL import Image
+    from scipy import ndimage
+
+    height, width = PHOTOGRAPH
+    noise = ndimage.gaussian_filter(np.random.default_rng(0).random((height // 8, width // 8, 3)), (12, 12, 0))
+    small = Image.fromarray((255 * (noise - noise.min()) / np.ptp(noise)).astype(np.uint8))
+    pixels = np.array(small.resize((width, height), Image.Resampling.BICUBIC))
+    data_set(folder, [np.roll(pixels, 100 * shift, 1) for shift in range(count)], masks=False)
+    tables = ["--out-manifest", folder / "m.csv", "--out-labels", folder / "l.csv", "--workers", workers]
+    limit = [] if max_side is None else ["--max-side", max_side]
+    print(f"\n| {count} images of {width} x {height}, max_side {max_side} | seconds | of processors | memory, MB |\n|---|---|---|---|")
+    row("build-manifest", irn("build-manifest", "--kind", "folder", "--root", folder / "set", *tables))
+    for name, cost in stages(folder, workers, limit):
+        row(name, cost)
+
+
+def data_set(folder: Path, images: list[np.ndarray], masks: bool = True) -> None:
+    """A folder with a table of two classes, and weights of networks that nothing was taught."""
+    import torch
+    from PIL import Image
+
+    from irn.io.weights import save_weights
+    from irn.networks.classifier import Classifier
+    from irn.networks.irnet import IRNet
+
+    names = ("SegmentationClass", "SegmentationObject") if masks else ()
+    for part in ("images", *names):
+        (folder / "set" / part).mkdir(parents=True)
+    rows = []
+    for index, pixels in enumerate(images):
+        Image.fromarray(pixels).save(folder / f"set/images/{index:06}.png", compress_level=1)
+        rows.append(f"{index:06},{1 - index % 2},{index % 2}\n")
+        mask = np.zeros(pixels.shape[:2], np.uint8)
+        mask[4:16, 4:16] = 1
+        for part, value in zip(names, (1 + index % 2, 1), strict=False):
+            Image.fromarray(value * mask).save(folder / f"set/{part}/{index:06}.png")
+    (folder / "set/labels.csv").write_text("image_id,dog,cat\n" + "".join(rows), encoding="utf-8")
+    torch.manual_seed(0)
+    save_weights(folder / "cam.pt", "cam", Classifier("resnet18", 2), {"stage": "load"}, ["dog", "cat"], 64)
+    save_weights(folder / "irn.pt", "irn", IRNet("resnet18"), {"stage": "load"}, crop_size=32, mean_displacement=(0.0, 0.0))
+
+
+def stages(folder: Path, workers: int, limit: list[object]) -> Iterator[tuple[str, Cost]]:
+    """The per-image stages, with maps at one scale."""
+    images, own = ["--manifest", folder / "m.csv"], ["--workers", workers, *limit]
+    weights = {name: ["--weights", folder / f"{name}.pt", "--device", "cpu"] for name in ("cam", "irn")}
+    out = {name: folder / f"{name}.h5" for name in ("cam", "ir", "field", "walk", "label")}
+    caches = ["--cams", out["cam"], "--fields", out["field"], "--device", "cpu"]
+    yield (
+        "make-cams",
+        irn("make-cams", *images, "--labels", folder / "l.csv", *weights["cam"], "--scales", 1, "--out", out["cam"], *own),
+    )
+    yield "make-ir-labels", irn("make-ir-labels", *images, "--cams", out["cam"], "--out", out["ir"], *own)
+    yield "infer-fields", irn("infer-fields", *images, *weights["irn"], "--out", out["field"], *own)
+    yield "random-walk", irn("random-walk", *images, *caches, "--out", out["walk"], *own)
+    yield "make-labels", irn("make-labels", *images, "--walks", out["walk"], "--out", out["label"], "--workers", workers)
+
+
+# ---- measuring
+
+
+def irn(*words: object) -> Cost:
+    """Run a command of the package."""
+    return run(BIN / "irn", *words)
+
+
+def run(*words: object) -> Cost:
+    """Run a command, which must succeed, and look at its memory and that of all its processes ten times a second."""
+    with tempfile.TemporaryFile("w+") as said:
+        start, before = time.monotonic(), os.times()
+        environment = {**os.environ, **THREADS, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen([str(word) for word in words], stdout=said, stderr=said, env=environment)
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, sum(_memory(pid) for pid in _tree(process.pid)))
+            time.sleep(0.1)
+        after = os.times()
+        said.seek(0)
+        if process.returncode:
+            raise SystemExit(f"{' '.join(map(str, words))}\n{said.read()}")
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return Cost(time.monotonic() - start, cpu, peak / 1024)
+
+
+def row(name: str, cost: Cost) -> None:
+    print(f"| {name} | {cost.seconds:.1f} | {cost.cpu:.1f} | {cost.memory:,.0f} |", flush=True)
+
+
+def _tree(pid: int) -> Iterator[int]:
+    yield pid
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = tasks.read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            yield from _tree(int(child))
+
+
+def _memory(pid: int) -> int:
+    """KB that a process holds, of shared pages its part."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith("Pss:")), 0)
+    except OSError:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
