@@ -12,8 +12,10 @@ import numpy as np
 import psutil
 import pytest
 
+from irn.data.tables import ImageRecord
 from irn.errors import IrnError
-from irn.io.parallel import available_cores, map_in_order
+from irn.io.memory import available_memory
+from irn.io.parallel import available_cores, map_images, map_in_order
 from irn.io.shards import Shard, rows_of
 
 
@@ -41,6 +43,33 @@ def die(item: int, at: int) -> int:
 
 def name(item: int) -> str:
     return f"image_{item}"
+
+
+def process(record: ImageRecord) -> tuple[str, int]:
+    time.sleep(0.05)
+    return record.image_id, os.getpid()
+
+
+@pytest.mark.parametrize(("gigabytes", "processes"), [(10, 3), (2.5, 2), (1.5, 1), (0.1, 1)])
+def test_no_more_processes_than_memory_holds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], gigabytes: float, processes: int
+) -> None:
+    records = [ImageRecord(str(side), Path(), side, side, "") for side in (10, 1000, 20, 30, 40, 50, 60, 70, 80)]
+    monkeypatch.setattr("irn.io.parallel.available_memory", lambda: int(gigabytes * 1e9))
+    found = list(map_images(process, records, 3, lambda record: 1000 * record.height * record.width))
+    assert [image_id for image_id, _ in found] == [record.image_id for record in records]
+    assert len({pid for _, pid in found}) <= processes
+    said = capsys.readouterr().out
+    assert (said != "") == (processes < 3)
+    assert processes == 3 or said.startswith(f"{processes} processes instead of 3: the largest image takes 0.9 GiB in each")
+
+
+def test_available_memory_is_at_most_what_slurm_gave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_MEM_PER_NODE", raising=False)
+    free = available_memory()
+    assert free is None or 0 < free <= psutil.virtual_memory().total
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "16")
+    assert available_memory() == 16 * 2**20
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])

@@ -15,9 +15,10 @@ from irn.io.progress import notice
 from irn.io.provenance import provenance
 from irn.io.shards import WHOLE, Shard
 from irn.ops.crf import ir_label
-from irn.ops.resize import bounded, rescale, resized
+from irn.ops.resize import bounded, rescale, resized, working_size
 from irn.settings import Settings
 
+LATTICE = 1000  # bytes of a pixel, where there is much texture
 MUCH_UNSURE, LITTLE = 0.6, 0.02  # shares of the pixels at which something is said
 
 
@@ -37,7 +38,8 @@ def make_ir_labels(
     reader.require(record.image_id for record in records)
     thresholds = (settings.ir_labels.foreground_threshold, settings.ir_labels.background_threshold)
     label = partial(_label, cams=reader, thresholds=thresholds, max_side=settings.dataset.max_side)
-    _say(write_cache(out, "ir_label", made_by, records, map_images(label, records, workers), _shares))
+    made = map_images(label, records, workers, partial(_bytes, max_side=settings.dataset.max_side))
+    _say(write_cache(out, "ir_label", made_by, records, made, _shares))
 
 
 def _label(record: ImageRecord, cams: CacheReader, thresholds: tuple[float, float], max_side: int | None) -> dict[str, np.ndarray]:
@@ -45,6 +47,12 @@ def _label(record: ImageRecord, cams: CacheReader, thresholds: tuple[float, floa
     maps = cams.image(record, ["classes", "high_res"])
     label = ir_label(pixels, resized(maps["high_res"], *pixels.shape[:2]), maps["classes"], *thresholds)
     return {"label": rescale(label, record.height, record.width, nearest=True)}
+
+
+def _bytes(record: ImageRecord, max_side: int | None) -> float:
+    """What a process takes, by measurement: itself, three maps in the size of the image, and the lattice of the CRF."""
+    height, width = working_size(record.height, record.width, max_side)
+    return 150e6 + 25 * record.height * record.width + LATTICE * height * width
 
 
 def _shares(arrays: dict[str, np.ndarray]) -> tuple[float, float, float]:

@@ -37,7 +37,7 @@ def make_labels(
     records = reader.images(manifest, split, shard)
     reader.require(record.image_id for record in records)
     label = partial(_label, walks=reader, settings=settings.labels)
-    shares = write_cache(out, "label", made_by, records, map_images(label, records, workers), _foreground)
+    shares = write_cache(out, "label", made_by, records, map_images(label, records, workers, _bytes), _foreground)
     # An image without a class is background alone by right.
     _say([share for record, share in zip(records, shares, strict=True) if share or len(reader.image(record, ["walk_class"])["walk_class"])])
 
@@ -49,6 +49,11 @@ def _label(record: ImageRecord, walks: CacheReader, settings: Labels) -> dict[st
         return synthesise_labels(maps["walk"], maps["walk_class"], *size, *thresholds)
     except IrnError as error:
         raise IrnError(f"image {record.image_id!r}: {error}") from None
+
+
+def _bytes(record: ImageRecord) -> float:
+    """What a process takes, by measurement: itself, and maps in the size of the image."""
+    return 150e6 + 60 * record.height * record.width
 
 
 def _foreground(arrays: dict[str, np.ndarray]) -> float:

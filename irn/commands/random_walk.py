@@ -19,6 +19,7 @@ from irn.ops.resize import field_of_size, nearest, resized, working_size
 from irn.ops.walk import walk_instances
 from irn.settings import Settings
 
+MATRIX = 300  # bytes of a pixel
 MANY_GROUPS = 12  # in an image on the mean, from which on something is said
 
 
@@ -47,7 +48,7 @@ def random_walk(
     chosen = choose_device(device)
     walk = partial(_walk, cams=cam_reader, fields=field_reader, settings=settings, device=chosen)
     workers = 0 if workers is None and chosen.type == "cuda" else workers
-    walked = map_images(walk, records, workers)
+    walked = map_images(walk, records, workers, partial(_bytes, max_side=settings.dataset.max_side))
     # Brought to the size of the image here, so that no large map waits to be written or travels between processes.
     made = (_in_cells(arrays, record) for arrays, record in zip(walked, records, strict=True))
     _say(write_cache(out, "walk", made_by, records, made, _groups))
@@ -61,6 +62,12 @@ def _walk(record: ImageRecord, cams: CacheReader, fields: CacheReader, settings:
         maps = maps | {"cam": resized(maps["cam"], h, w)}
         field = field_of_size(field, h, w)
     return walk_instances(maps, field, settings.walk.beta, settings.walk.steps, settings.walk.radius, device)
+
+
+def _bytes(record: ImageRecord, max_side: int | None) -> float:
+    """What a process takes, by measurement: itself with torch, maps in the size of the image, and the matrix of the walk."""
+    height, width = working_size(record.height, record.width, max_side)
+    return 350e6 + 10 * record.height * record.width + MATRIX * height * width
 
 
 def _in_cells(arrays: dict[str, np.ndarray], record: ImageRecord) -> dict[str, np.ndarray]:

@@ -1,7 +1,9 @@
-"""How this process asks the operating system for memory."""
+"""How this process asks the operating system for memory, and how much there is."""
 
 import ctypes
+import os
 import sys
+from pathlib import Path
 
 # Of mallopt in glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -20,3 +22,35 @@ def keep_freed_memory() -> None:
             # Older versions refuse more than 32 MiB.
             mallopt(M_MMAP_THRESHOLD, 2**25)
             mallopt(M_MMAP_THRESHOLD, 2**30)
+
+
+def available_memory() -> int | None:
+    """Bytes that this process and those that it starts may take: what the system has left, and what SLURM gave; None if nothing says it."""
+    found = []
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        lines = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines())
+        found.append(1024 * int(lines["MemAvailable"].split()[0]))
+    # The newer way in which containers and schedulers limit memory.
+    for folder in _groups():
+        limit, used = folder / "memory.max", folder / "memory.stat"
+        if limit.exists() and used.exists() and (text := limit.read_text(encoding="ascii").strip()) != "max":
+            held = dict(line.split() for line in used.read_text(encoding="ascii").splitlines())
+            found.append(max(0, int(text) - int(held.get("anon", 0))))
+    given = os.environ.get("SLURM_MEM_PER_NODE", "")
+    if given.isdecimal():
+        found.append(int(given) * 2**20)
+    return min(found, default=None)
+
+
+def _groups() -> list[Path]:
+    """The control groups that this process is in, the innermost first."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    inner = next((line[len("0::/") :] for line in lines if line.startswith("0::/")), None)
+    if inner is None:
+        return []
+    own = Path("/sys/fs/cgroup") / inner
+    return [own, *(folder for folder in own.parents if Path("/sys/fs/cgroup") in (folder, *folder.parents))]

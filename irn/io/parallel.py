@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from irn.errors import IrnError
-from irn.io.memory import keep_freed_memory
+from irn.io.memory import available_memory, keep_freed_memory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,10 +31,29 @@ def default_workers(items: int) -> int:
     return available_cores() if items >= FEW else 0
 
 
-def map_images(function: Callable[[Any], Result], records: Sequence[Any], workers: int | None) -> Iterator[Result]:
-    """Give function(record) for each image in order, computed by `workers` processes, or by the default number."""
+def map_images(
+    function: Callable[[Any], Result], records: Sequence[Any], workers: int | None, need: Callable[[Any], float] | None = None
+) -> Iterator[Result]:
+    """Give function(record) for each image in order, computed by `workers` processes, or by the default number.
+
+    need: the bytes that a process takes for an image. There are fewer processes where the largest image leaves no memory for all.
+    """
     workers = default_workers(len(records)) if workers is None else workers
+    if need is not None and workers > 1 and records:
+        workers = _that_fit(workers, max(map(need, records)))
     return map_in_order(function, records, workers, lambda record: record.image_id)
+
+
+def _that_fit(workers: int, need: float) -> int:
+    available = available_memory()
+    fitting = workers if available is None else max(1, int(available / need))
+    if fitting >= workers:
+        return workers
+    print(
+        f"{fitting} processes instead of {workers}: the largest image takes {need / 2**30:.1f} GiB in each, and there are"
+        f" {(available or 0) / 2**30:.1f} GiB; dataset.max_side bounds that"
+    )
+    return fitting
 
 
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int, name: Callable[[Item], str]) -> Iterator[Result]:
