@@ -20,7 +20,7 @@ from irn.io.checkpoint import Checkpoint
 from irn.io.images import read_image
 from irn.io.weights import load_classifier, load_file, load_irnet
 from irn.networks.backbones import make_backbone
-from irn.training.classifier import classifier_losses, classifier_view
+from irn.training.classifier import CLASSIFIER, classifier_view
 from irn.training.irnet import pair_view
 from irn.training.views import Place, normalised, random_view
 
@@ -296,13 +296,13 @@ class TestMistakes:
             seen.append(records[place.image].image_id)
             return classifier_view(place, records, **rest)
 
-        def losses(batch: dict[str, torch.Tensor], model: torch.nn.Module) -> dict[str, torch.Tensor]:
+        def losses(*given: Any) -> dict[str, torch.Tensor]:
             # In the second pass.
             wrong = math.nan if len(seen) == 8 else 0.0
-            return {"loss": classifier_losses(batch, model)["loss"] + wrong}
+            return {"loss": CLASSIFIER.losses(*given)["loss"] + wrong}
 
         monkeypatch.setattr("irn.commands.train_cam.classifier_view", view)
-        monkeypatch.setattr("irn.commands.train_cam.classifier_losses", losses)
+        monkeypatch.setattr("irn.commands.train_cam.CLASSIFIER", CLASSIFIER._replace(losses=losses))
         command = cam_command(data, tmp_path / "w.pt", "--from-scratch", "--epochs", 3, "--batch-size", 2, "--workers", 0)
         said = refused(capsys, tmp_path, *command)
         assert f"the loss is nan at step 4 of 6, of images {seen[6]}, {seen[7]}; " in said
