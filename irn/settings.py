@@ -148,6 +148,11 @@ class IrLabels(Section, stages=("make_ir_labels",)):
     background_threshold: t.Share = setting(
         0.05, "Score of background in the run that finds sure background, 0 to 1, at most the other. Lower: less, but surer."
     )
+    crf: Annotated[str, t.Choice("numba", "pydensecrf")] = setting(
+        "numba",
+        "What computes the dense CRF: `numba` (this project's code) or `pydensecrf` (the package that the release used; slower). Labels are"
+        " equal but for single pixels.",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> "IrLabels":

@@ -126,8 +126,8 @@ STAGES = (
     ),
     Stage(
         "make_ir_labels", "Make inter-pixel relation labels by dense CRF.", "manifest cams out split? shard workers?",
-        # A lattice for each process; 500 MB hold one of a 500 x 375 image.
-        reads="build_manifest make_cams", per_image=True, cores=16, memory=(1000, 500), minutes=240,
+        # A process has 180 MB, and a lattice of a 500 x 375 image 20 to 40 MB.
+        reads="build_manifest make_cams", per_image=True, cores=16, memory=(1000, 300), minutes=240,
     ),
     Stage(
         "train_irn", "Train IRNet's boundary and displacement heads.",

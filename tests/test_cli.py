@@ -168,7 +168,11 @@ class TestDefaults:
         assert settings_of("make-cams")["cam.scales"] == (1.0, 0.5, 1.5, 2.0)
 
     def test_ir_labels(self) -> None:
-        assert settings_of("make-ir-labels") == {"ir_labels.foreground_threshold": 0.30, "ir_labels.background_threshold": 0.05}
+        assert settings_of("make-ir-labels") == {
+            "ir_labels.foreground_threshold": 0.30,
+            "ir_labels.background_threshold": 0.05,
+            "ir_labels.crf": "numba",
+        }
 
     def test_walk(self) -> None:
         assert settings_of("random-walk") == {"walk.beta": 10, "walk.steps": 256, "walk.radius": 5}

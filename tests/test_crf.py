@@ -1,4 +1,6 @@
-"""IR labels against a twin with two dense CRFs, each with a lattice of its own."""
+"""IR labels against a twin with two dense CRFs of pydensecrf, each with a lattice of its own."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -59,6 +61,32 @@ def test_one_lattice_serves_many_guesses() -> None:
     guesses = [rng.integers(0, 3, pixels.shape[:2]).astype(np.int32) for _ in range(3)]
     for refined, guess in zip(refine(pixels, guesses, 3), guesses, strict=True):
         np.testing.assert_array_equal(refined, slow_crf(pixels, guess, 3))
+
+
+def noise(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    return rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def flat(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    return np.full((height, width, 3), 255, np.uint8)
+
+
+@pytest.mark.parametrize("image", [smooth_image, noise, flat])
+@pytest.mark.parametrize(("guesses", "labels"), [(1, 2), (2, 2), (3, 2), (2, 3), (1, 4), (2, 6), (2, 21)])
+def test_numbers_of_guesses_and_labels(image: Callable[..., np.ndarray], guesses: int, labels: int) -> None:
+    rng = np.random.default_rng(labels)
+    pixels = image(rng, 61, 73)
+    patches = rng.integers(0, labels, (guesses, 9, 11)).astype(np.int32)
+    given = list(np.kron(patches, np.ones((1, 7, 7), np.int32))[:, :61, :73])
+    for refined, guess in zip(refine(pixels, given, labels), given, strict=True):
+        found, expected = refined, slow_crf(pixels, guess, labels)
+        assert (found == expected).mean() >= 0.9999
+
+
+def test_pydensecrf_can_be_chosen() -> None:
+    pixels, high_res, indices = case(9, 3)
+    expected = ir_label(pixels, high_res, indices, 0.30, 0.05)
+    np.testing.assert_array_equal(ir_label(pixels, high_res, indices, 0.30, 0.05, "pydensecrf"), expected)
 
 
 @pytest.mark.parametrize(("high", "low"), [(0.3, 0.3), (1.0, 0.0), (0.9, 0.5)])

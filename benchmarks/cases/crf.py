@@ -1,4 +1,4 @@
-"""Inter-pixel relation labels by dense CRF, beside a lattice for each of the two runs, and on two cores."""
+"""Inter-pixel relation labels by dense CRF, beside pydensecrf, with a lattice for each of the two runs and with one, and on two cores."""
 
 from pathlib import Path
 
@@ -7,13 +7,15 @@ import numpy as np
 from inputs import VOC, scene
 from PIL import Image
 
-from cases.common import Case, Finding, Measures, Sides, must, speed
+from cases.common import Case, Finding, Measures, Sides, memory, must, speed
 from irn.commands.make_ir_labels import make_ir_labels
 from irn.data.tables import ImageRecord, write_manifest
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.memory import keep_freed_memory
-from irn.ops.crf import ir_label
+from irn.ops.crf import ir_label, refine
 from irn.settings import Settings
+
+MANY = 21  # labels: background and VOC's classes
 
 
 def _sides(quick: bool, folder: Path) -> Sides:
@@ -30,10 +32,10 @@ def _sides(quick: bool, folder: Path) -> Sides:
                 cache.write(record.image_id, *size, s.cams())
         write_manifest(manifest, records)
 
-    def one_lattice() -> list[np.ndarray]:
+    def labels(crf: str) -> list[np.ndarray]:
         # As the command line does, here and below.
         keep_freed_memory()
-        return [ir_label(s.pixels, s.high_res, s.classes, *thresholds) for s in scenes]
+        return [ir_label(s.pixels, s.high_res, s.classes, *thresholds, crf) for s in scenes]
 
     def stage(workers: int) -> list[np.ndarray]:
         keep_freed_memory()
@@ -42,25 +44,60 @@ def _sides(quick: bool, folder: Path) -> Sides:
         return [reader.read(image_id)["label"] for image_id in reader.ids]
 
     return {
-        "two lattices": lambda: [naive.ir_label(s.pixels, s.high_res, s.classes, *thresholds) for s in scenes],
-        "one lattice": one_lattice,
+        "pydensecrf, two lattices": lambda: [naive.ir_label(s.pixels, s.high_res, s.classes, *thresholds) for s in scenes],
+        "pydensecrf": lambda: labels("pydensecrf"),
+        "numba": lambda: labels("numba"),
         "stage, one process": lambda: stage(1),
         "stage, two processes": lambda: stage(2),
     }
 
 
 def _judge(m: Measures) -> tuple[str, list[Finding]]:
+    two, one, ours = (m[name] for name in SIDES[:3])
     # The stage reads rounded class maps, which can tip a pixel.
-    for one, other in (("two lattices", "one lattice"), ("stage, one process", "stage, two processes")):
-        must(all(np.array_equal(a, b) for a, b in zip(m[one].result, m[other].result, strict=True)), f"labels differ: {one}, {other}")
-    return f"labels of {len(m['one lattice'].result)} images identical", [
-        speed("IR labels on one core", m["one lattice"], than=m["two lattices"]),
+    for first, second in ((two, one), (m["stage, one process"], m["stage, two processes"])):
+        must(
+            all(np.array_equal(a, b) for a, b in zip(first.result, second.result, strict=True)),
+            f"labels differ: {first.side}, {second.side}",
+        )
+    equal = _share_equal(ours.result, one.result)
+    return f"labels equal in {equal:.4%} of pixels", [
+        speed("IR labels on one core", ours, than=two),
+        speed("IR labels on one core", ours, than=one),
+        memory("IR labels", ours, than=one),
         speed("IR labels on two cores", m["stage, two processes"], than=m["stage, one process"]),
     ]
 
 
+def _many_sides(quick: bool, folder: Path) -> Sides:
+    height, width = (60, 80) if quick else VOC
+    pixels = scene(0, height, width).pixels
+    patches = np.random.default_rng(0).integers(0, MANY, (2, 6, 8)).astype(np.int32)
+    guesses = list(np.kron(patches, np.ones((1, -(-height // 6), -(-width // 8)), np.int32))[:, :height, :width])
+
+    def refined(crf: str) -> list[np.ndarray]:
+        keep_freed_memory()
+        return refine(pixels, guesses, MANY, crf)
+
+    return {"pydensecrf": lambda: refined("pydensecrf"), "numba": lambda: refined("numba")}
+
+
+def _many_judge(m: Measures) -> tuple[str, list[Finding]]:
+    equal = _share_equal(m["numba"].result, m["pydensecrf"].result)
+    return f"labels equal in {equal:.4%} of pixels", [
+        speed(f"dense CRF, {MANY} labels", m["numba"], than=m["pydensecrf"]),
+        memory(f"dense CRF, {MANY} labels", m["numba"], than=m["pydensecrf"]),
+    ]
+
+
+def _share_equal(found: list[np.ndarray], expected: list[np.ndarray]) -> float:
+    share = float(np.mean([np.mean(a == b) for a, b in zip(found, expected, strict=True)]))
+    must(share >= 0.9999, f"labels are equal in {share:.4%} of pixels")
+    return share
+
+
+SIDES = ("pydensecrf, two lattices", "pydensecrf", "numba", "stage, one process", "stage, two processes")
 CASES = {
-    "ir_labels": Case(
-        "IR labels, 16 images", _sides, ("two lattices", "one lattice", "stage, one process", "stage, two processes"), _judge, repeats=3
-    )
+    "ir_labels": Case("IR labels, 16 images", _sides, SIDES, _judge, repeats=3),
+    "crf_labels": Case(f"Dense CRF, two guesses, {MANY} labels", _many_sides, SIDES[1:3], _many_judge, repeats=3),
 }

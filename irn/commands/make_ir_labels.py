@@ -18,7 +18,7 @@ from irn.ops.crf import ir_label
 from irn.ops.resize import bounded, rescale, resized, working_size
 from irn.settings import Settings
 
-LATTICE = 1000  # bytes of a pixel, where there is much texture
+LATTICE = {"numba": 400, "pydensecrf": 1000}  # bytes of a pixel, with few labels and much texture
 MUCH_UNSURE, LITTLE = 0.6, 0.02  # shares of the pixels at which something is said
 
 
@@ -36,23 +36,24 @@ def make_ir_labels(
     records = images_of(manifest, split, shard)
     reader = CacheReader(cams, "cam")
     reader.require(record.image_id for record in records)
-    thresholds = (settings.ir_labels.foreground_threshold, settings.ir_labels.background_threshold)
-    label = partial(_label, cams=reader, thresholds=thresholds, max_side=settings.dataset.max_side)
-    made = map_images(label, records, workers, partial(_bytes, max_side=settings.dataset.max_side))
+    label = partial(_label, cams=reader, settings=settings)
+    made = map_images(label, records, workers, partial(_bytes, settings=settings))
     _say(write_cache(out, "ir_label", made_by, records, made, _shares))
 
 
-def _label(record: ImageRecord, cams: CacheReader, thresholds: tuple[float, float], max_side: int | None) -> dict[str, np.ndarray]:
-    pixels = bounded(read_record(record), max_side)
+def _label(record: ImageRecord, cams: CacheReader, settings: Settings) -> dict[str, np.ndarray]:
+    own = settings.ir_labels
+    pixels = bounded(read_record(record), settings.dataset.max_side)
     maps = cams.image(record, ["classes", "high_res"])
-    label = ir_label(pixels, resized(maps["high_res"], *pixels.shape[:2]), maps["classes"], *thresholds)
+    high_res = resized(maps["high_res"], *pixels.shape[:2])
+    label = ir_label(pixels, high_res, maps["classes"], own.foreground_threshold, own.background_threshold, own.crf)
     return {"label": rescale(label, record.height, record.width, nearest=True)}
 
 
-def _bytes(record: ImageRecord, max_side: int | None) -> float:
+def _bytes(record: ImageRecord, settings: Settings) -> float:
     """What a process takes, by measurement: itself, three maps in the size of the image, and the lattice of the CRF."""
-    height, width = working_size(record.height, record.width, max_side)
-    return 150e6 + 25 * record.height * record.width + LATTICE * height * width
+    height, width = working_size(record.height, record.width, settings.dataset.max_side)
+    return 150e6 + 25 * record.height * record.width + LATTICE[settings.ir_labels.crf] * height * width
 
 
 def _shares(arrays: dict[str, np.ndarray]) -> tuple[float, float, float]:

@@ -1,16 +1,24 @@
 """Inter-pixel relation labels: confident areas of class maps, refined by a dense CRF."""
 
 import numpy as np
-from pydensecrf import densecrf
-from pydensecrf.utils import unary_from_labels
 
 from irn.grid import UNSURE
+from irn.ops.lattice import Kernel
+from irn.ops.mean_field import mean_field
 
-CRF_STEPS = 10
+# Pixels that are near each other, and pixels of like colours within 50 pixels or so, tend to have one label.
+KERNELS = (Kernel(weight=3, position=3), Kernel(weight=10, position=50, colour=5))
+CERTAINTY = 0.7
+STEPS = 10
 
 
 def ir_label(
-    pixels: np.ndarray, high_res: np.ndarray, classes: np.ndarray, foreground_threshold: float, background_threshold: float
+    pixels: np.ndarray,
+    high_res: np.ndarray,
+    classes: np.ndarray,
+    foreground_threshold: float,
+    background_threshold: float,
+    crf: str = "numba",
 ) -> np.ndarray:
     """Label the pixels that are surely one of the classes present or surely background.
 
@@ -20,6 +28,7 @@ def ir_label(
     high_res: (K, H, W) float32 in [0, 1], class maps at the size of the image.
     classes: (K,) class indices.
     foreground_threshold, background_threshold: the score of background in the run that finds sure foreground, and sure background.
+    crf: what computes it, `numba` (irn/ops/mean_field.py) or `pydensecrf`.
 
     Returns
     -------
@@ -28,7 +37,7 @@ def ir_label(
     if len(classes) == 0:
         return np.zeros(pixels.shape[:2], np.uint8)
     guesses = [argmax_with_background(high_res, threshold) for threshold in (foreground_threshold, background_threshold)]
-    foreground, background = refine(pixels, guesses, 1 + len(classes))
+    foreground, background = refine(pixels, guesses, 1 + len(classes), crf)
     label = np.concatenate([[0], np.asarray(classes, np.int64) + 1]).astype(np.uint8)[foreground]
     label[(foreground == 0) & (background != 0)] = UNSURE
     return label
@@ -41,18 +50,30 @@ def argmax_with_background(maps: np.ndarray, threshold: float) -> np.ndarray:
     return np.where(highest > threshold, best + 1, 0).astype(np.int32)
 
 
-def refine(pixels: np.ndarray, guesses: list[np.ndarray], labels: int) -> list[np.ndarray]:
+def refine(pixels: np.ndarray, guesses: list[np.ndarray], labels: int, crf: str = "numba") -> list[np.ndarray]:
     """Refine each (H, W) int32 guess of values 0 to `labels` - 1 by a dense CRF on the same image.
 
-    The lattice depends on the image alone, so it is built once for all guesses. Returns (H, W) int64 arrays.
+    The lattice depends on the image alone, so it is built once for all guesses. Returns (H, W) integer arrays.
     """
+    # Neither takes an image that is read-only or not contiguous as it is.
+    pixels = np.array(pixels, np.uint8, order="C")
+    if crf == "numba":
+        return mean_field(pixels, guesses, labels, CERTAINTY, KERNELS, STEPS)
+    return _refine_by_pydensecrf(pixels, guesses, labels)
+
+
+def _refine_by_pydensecrf(pixels: np.ndarray, guesses: list[np.ndarray], labels: int) -> list[np.ndarray]:
+    # Imported where it is used, since it may be missing where the other is used.
+    from pydensecrf import densecrf
+    from pydensecrf.utils import unary_from_labels
+
     height, width = pixels.shape[:2]
+    near, alike = KERNELS
     field = densecrf.DenseCRF2D(width, height, labels)
-    field.addPairwiseGaussian(sxy=3, compat=3)
-    # pydensecrf refuses arrays that are read-only or not contiguous.
-    field.addPairwiseBilateral(sxy=50, srgb=5, rgbim=np.array(pixels, np.uint8, order="C"), compat=10)
+    field.addPairwiseGaussian(sxy=near.position, compat=near.weight)
+    field.addPairwiseBilateral(sxy=alike.position, srgb=alike.colour, rgbim=pixels, compat=alike.weight)
     refined = []
     for guess in guesses:
-        field.setUnaryEnergy(np.ascontiguousarray(unary_from_labels(guess, labels, gt_prob=0.7, zero_unsure=False)))
-        refined.append(np.array(field.inference(CRF_STEPS)).argmax(0).reshape(height, width))
+        field.setUnaryEnergy(np.ascontiguousarray(unary_from_labels(guess, labels, gt_prob=CERTAINTY, zero_unsure=False)))
+        refined.append(np.array(field.inference(STEPS)).argmax(0).reshape(height, width))
     return refined

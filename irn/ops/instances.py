@@ -2,9 +2,10 @@
 
 import math
 
-import numba
 import numpy as np
 from scipy import ndimage
+
+from irn.ops.compiled import compiled
 
 REFINEMENT_STEPS = 300
 CENTROID_LENGTH = 2.5  # cells
@@ -39,7 +40,7 @@ def follow_displacement(displacement: np.ndarray, steps: int = REFINEMENT_STEPS)
     return ends
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(fast=False)
 def _follow(displacement: np.ndarray, steps: int, ends: np.ndarray) -> None:
     _, h, w = displacement.shape
     for start_y in range(h):
@@ -61,7 +62,7 @@ def _follow(displacement: np.ndarray, steps: int, ends: np.ndarray) -> None:
             ends[1, start_y, start_x] = np.int64(np.rint(x))
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(fast=False)
 def _bilinear(field: np.ndarray, top: int, bottom: int, left: int, right: int, down: float, across: float) -> float:
     above = (1 - across) * np.float64(field[top, left]) + across * np.float64(field[top, right])
     below = (1 - across) * np.float64(field[bottom, left]) + across * np.float64(field[bottom, right])

@@ -1,0 +1,20 @@
+"""Compile all that Numba compiles, for the types that the stages call it with: `make env` runs this, so that no job compiles."""
+
+import numpy as np
+
+from irn.ops.instances import instance_groups
+from irn.ops.lattice import Kernel
+from irn.ops.mean_field import mean_field
+
+
+def precompile() -> None:
+    """Call every compiled function once."""
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    # Two guesses of two, three and more labels have values of different widths.
+    for labels in (2, 3, 4):
+        mean_field(pixels, [np.zeros((4, 4), np.int32)] * 2, labels, 0.7, [Kernel(1, 2), Kernel(1, 2, 2)], 1)
+    instance_groups(np.zeros((2, 4, 4), np.float32))
+
+
+if __name__ == "__main__":
+    precompile()
