@@ -25,10 +25,10 @@ TINY, PHOTOGRAPH = (24, 32), (3024, 4032)
 
 
 class Cost(NamedTuple):
-    """Seconds by the clock and of all processes together, and their peak memory in MB, shared pages counted once."""
+    """Seconds by the clock, those of the process itself on processors, and the peak memory of all in MB, shared pages counted once."""
 
     seconds: float
-    cpu: float
+    own: float
     memory: float
 
 
@@ -52,7 +52,7 @@ def many(folder: Path, count: int, workers: int) -> None:
     """Tiny images with masks, from the folder to the scores."""
     rng = np.random.default_rng(0)
     data_set(folder, [rng.integers(0, 256, (*TINY, 3), np.uint8) for _ in range(count)])
-    print(f"\n| {count:,} images of {TINY[1]} x {TINY[0]} | seconds | of processors | memory, MB |\n|---|---|---|---|")
+    print(f"\n| {count:,} images of {TINY[1]} x {TINY[0]} | seconds | memory, MB |\n|---|---|---|")
     data, tables = folder / "set", ["--manifest", folder / "m.csv", "--labels", folder / "l.csv"]
     out = ["--out-manifest", folder / "m.csv", "--out-labels", folder / "l.csv", "--workers", workers]
     row("build-manifest", irn("build-manifest", "--kind", "folder", "--root", data, *out))
@@ -63,9 +63,11 @@ def many(folder: Path, count: int, workers: int) -> None:
     row("evaluate", irn("evaluate", *tables, *caches, *masks, "--out", folder / "scores.csv", "--workers", workers))
     (folder / "own.yaml").write_text(f"run: load\ndataset: {{kind: folder, root: {data}}}\npretrained: null\n", encoding="utf-8")
     snakemake = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", 2, "-n", "--configfile"]
-    row("snakemake -n", run(*snakemake, folder / "own.yaml"))
+    cost = run(*snakemake, folder / "own.yaml")
+    row("snakemake -n", cost)
     made = [path for path in folder.iterdir() if path.is_file()]
-    print(f"\n{len(made)} files beside the data set, {sum(path.stat().st_size for path in made) / 2**20:,.0f} MB")
+    print(f"\nsnakemake -n took {cost.own:.1f} s of a processor")
+    print(f"{len(made)} files beside the data set, {sum(path.stat().st_size for path in made) / 2**20:,.0f} MB")
 
 
 def large(folder: Path, count: int, max_side: int | None, workers: int) -> None:
@@ -80,7 +82,7 @@ def large(folder: Path, count: int, max_side: int | None, workers: int) -> None:
     data_set(folder, [np.roll(pixels, 100 * shift, 1) for shift in range(count)], masks=False)
     tables = ["--out-manifest", folder / "m.csv", "--out-labels", folder / "l.csv", "--workers", workers]
     limit = [] if max_side is None else ["--max-side", max_side]
-    print(f"\n| {count} images of {width} x {height}, max_side {max_side} | seconds | of processors | memory, MB |\n|---|---|---|---|")
+    print(f"\n| {count} images of {width} x {height}, max_side {max_side} | seconds | memory, MB |\n|---|---|---|")
     row("build-manifest", irn("build-manifest", "--kind", "folder", "--root", folder / "set", *tables))
     for name, cost in stages(folder, workers, limit):
         row(name, cost)
@@ -150,12 +152,12 @@ def run(*words: object) -> Cost:
         said.seek(0)
         if process.returncode:
             raise SystemExit(f"{' '.join(map(str, words))}\n{said.read()}")
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Cost(time.monotonic() - start, cpu, peak / 1024)
+    own = after.children_user + after.children_system - before.children_user - before.children_system
+    return Cost(time.monotonic() - start, own, peak / 1024)
 
 
 def row(name: str, cost: Cost) -> None:
-    print(f"| {name} | {cost.seconds:.1f} | {cost.cpu:.1f} | {cost.memory:,.0f} |", flush=True)
+    print(f"| {name} | {cost.seconds:.1f} | {cost.memory:,.0f} |", flush=True)
 
 
 def _tree(pid: int) -> Iterator[int]:
