@@ -130,6 +130,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "irn": _read("P", "the release's checkpoint of IRNet"),
     "split": {"metavar": "NAME", "help": "only images of this split, or of several joined by '+'"},
     "shard": {"type": shard, "default": WHOLE, "metavar": "I/N", "help": "only rows I, I + N, ..., counted from 0"},
+    "walk-device": {
+        "flag": "device",
+        "choices": ("auto", "cpu", "cuda"),
+        "default": "auto",
+        "help": "changes nothing here, where no GPU helps",
+    },
     "device": {"choices": ("auto", "cpu", "cuda"), "default": "auto", "help": "where torch computes"},
     "processes": {
         "type": processes,

@@ -5,6 +5,7 @@ import numpy as np
 from irn.ops.instances import instance_groups
 from irn.ops.lattice import Kernel
 from irn.ops.mean_field import mean_field
+from irn.ops.walk import FLOAT32_STEPS, random_walk
 
 
 def precompile() -> None:
@@ -14,6 +15,8 @@ def precompile() -> None:
     for labels in (2, 3, 4):
         mean_field(pixels, [np.zeros((4, 4), np.int32)] * 2, labels, 0.7, [Kernel(1, 2), Kernel(1, 2, 2)], 1)
     instance_groups(np.zeros((2, 4, 4), np.float32))
+    for steps in (2, FLOAT32_STEPS + 1):
+        random_walk(np.ones((1, 4, 4), np.float32), np.zeros((4, 4), np.float32), 1, steps, 2)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ rule random_walk:
         "Walking class attention maps over instances, shard {wildcards.shard} of {wildcards.split}"
     shell:
         "irn random-walk --manifest {input.manifest} --cams {input.cams:q} --fields {input.fields:q} --out {output.walks:q}"
-        " --device cpu {params.options} > {log:q} 2>&1"
+        " {params.options} > {log:q} 2>&1"
 
 
 rule make_labels:

@@ -5,7 +5,8 @@ import pytest
 import torch
 from twins import slow_half_disc, slow_path
 
-from irn.ops.paths import pair_offsets, path_maxima, path_offsets
+from irn.ops.losses import path_maxima
+from irn.ops.paths import pair_offsets, path_offsets
 
 
 @pytest.mark.parametrize("radius", range(1, 14))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import naive
 import numpy as np
-import torch
 from inputs import FULL_HD, VOC, Scene, scene
 
 from cases.common import Case, Finding, Measures, Sides, largest_error_of_maximum, memory, must, speed, time
@@ -26,8 +25,7 @@ def walk_inputs(size: tuple[int, int], classes: int = 2, objects: int = 5) -> tu
 
 def walk_of(drawn: Scene, scores: np.ndarray, radius: int = RADIUS) -> Callable[[], np.ndarray]:
     """What walks with the scores in a scene."""
-    start, boundary = torch.from_numpy(scores), torch.from_numpy(drawn.boundary)
-    return lambda: random_walk(start, boundary, BETA, STEPS, radius).numpy()
+    return lambda: random_walk(scores, drawn.boundary, BETA, STEPS, radius)
 
 
 def _walk_sides(quick: bool, folder: Path) -> Sides:

@@ -5,12 +5,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from irn.data.tables import ImageRecord
 from irn.grid import cells
 from irn.io.cache import CacheReader, write_cache
-from irn.io.devices import choose_device
 from irn.io.parallel import map_images
 from irn.io.progress import notice
 from irn.io.provenance import provenance
@@ -19,7 +17,7 @@ from irn.ops.resize import field_of_size, nearest, resized, working_size
 from irn.ops.walk import walk_instances
 from irn.settings import Settings
 
-MATRIX = 300  # bytes of a pixel
+MATRIX = 150  # bytes of a pixel
 MANY_GROUPS = 12  # in an image on the mean, from which on something is said
 
 
@@ -37,7 +35,7 @@ def random_walk(
 ) -> None:
     """Write a walk cache of the images of a split of the manifest, or, without one, of the first CAM cache; say how many groups they have.
 
-    `precision` changes nothing: every stage that computes with torch has it, and here no network does.
+    `device` and `precision` change nothing: they are there as in the stages around it, but the walk needs neither GPU nor torch.
     Raises IrnError for an image that a cache lacks, and for a split without a manifest.
     """
     made_by = provenance("random_walk", settings, split=split)
@@ -45,29 +43,27 @@ def random_walk(
     records = cam_reader.images(manifest, split, shard)
     for reader in (cam_reader, field_reader):
         reader.require(record.image_id for record in records)
-    chosen = choose_device(device)
-    walk = partial(_walk, cams=cam_reader, fields=field_reader, settings=settings, device=chosen)
-    workers = 0 if workers is None and chosen.type == "cuda" else workers
+    walk = partial(_walk, cams=cam_reader, fields=field_reader, settings=settings)
     walked = map_images(walk, records, workers, partial(_bytes, max_side=settings.dataset.max_side))
     # Brought to the size of the image here, so that no large map waits to be written or travels between processes.
     made = (_in_cells(arrays, record) for arrays, record in zip(walked, records, strict=True))
     _say(write_cache(out, "walk", made_by, records, made, _groups))
 
 
-def _walk(record: ImageRecord, cams: CacheReader, fields: CacheReader, settings: Settings, device: torch.device) -> dict[str, np.ndarray]:
+def _walk(record: ImageRecord, cams: CacheReader, fields: CacheReader, settings: Settings) -> dict[str, np.ndarray]:
     maps, field = cams.image(record, ["classes", "cam"]), fields.image(record)
     size = working_size(record.height, record.width, settings.dataset.max_side)
     if size != (record.height, record.width):
         h, w = map(cells, size)
         maps = maps | {"cam": resized(maps["cam"], h, w)}
         field = field_of_size(field, h, w)
-    return walk_instances(maps, field, settings.walk.beta, settings.walk.steps, settings.walk.radius, device)
+    return walk_instances(maps, field, settings.walk.beta, settings.walk.steps, settings.walk.radius)
 
 
 def _bytes(record: ImageRecord, max_side: int | None) -> float:
-    """What a process takes, by measurement: itself with torch, maps in the size of the image, and the matrix of the walk."""
+    """What a process takes, by measurement: itself, maps in the size of the image, and the matrix of the walk."""
     height, width = working_size(record.height, record.width, max_side)
-    return 350e6 + 10 * record.height * record.width + MATRIX * height * width
+    return 200e6 + 10 * record.height * record.width + MATRIX * height * width
 
 
 def _in_cells(arrays: dict[str, np.ndarray], record: ImageRecord) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from irn.grid import UNSURE
-from irn.ops.paths import pair_offsets, path_maxima
+from irn.ops.paths import fill_path_maxima, pair_offsets
 
 EPSILON = 1e-5
 # Kinds of pairs; 0 is a pair with an unsure end.
@@ -78,6 +78,21 @@ def pair_counts(label: torch.Tensor, radius: int) -> torch.Tensor:
 def total_loss(losses: dict[str, torch.Tensor]) -> torch.Tensor:
     """The joint loss: half of all four, as released."""
     return sum(losses.values(), start=torch.zeros_like(losses["positive_affinity"])) / 2
+
+
+def path_maxima(maps: torch.Tensor, radius: int) -> torch.Tensor:
+    """The largest value on the path of every pair whose source has its whole neighbourhood in the map.
+
+    maps: (B, H, W) of any number type. Returns (P, B, H - radius + 1, W - 2 radius + 2), pairs as in `pair_offsets`,
+    sources from column radius - 1 on; no source at all where that leaves no row or column.
+    """
+    width = maps.shape[-1]
+    front, count = radius - 1, maps.numel()
+    line = functional.pad(maps.reshape(-1), (front, front * (width + 1)))
+    planes = line.new_zeros((len(pair_offsets(radius)) + 1, len(line)))
+    planes[-1] = line
+    fill_path_maxima(planes, front, count, width, radius, torch.maximum)
+    return _sources(planes[:-1, front : front + count].reshape(-1, *maps.shape), radius)
 
 
 def _sources(maps: torch.Tensor, radius: int) -> torch.Tensor:

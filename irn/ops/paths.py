@@ -1,10 +1,10 @@
 """Which pixels form a pair, and which pixels lie between them."""
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 
 @cache
@@ -29,28 +29,22 @@ def path_offsets(dy: int, dx: int) -> tuple[tuple[int, int], ...]:
     return tuple((int(y), int(x)) for y, x in zip(ys[near], xs[near], strict=True))
 
 
-def path_maxima(maps: torch.Tensor, radius: int) -> torch.Tensor:
-    """The largest value on the path of every pair whose source has its whole neighbourhood in the map.
+def fill_path_maxima(planes: Any, first: int, count: int, width: int, radius: int, maximum: Callable[..., Any]) -> None:
+    """Set a plane for each of `pair_offsets` to the largest value on the path of every pair, sources being `count` pixels from `first` on.
 
-    maps: (B, H, W) of any number type. Returns (P, B, H - radius + 1, W - 2 radius + 2), pairs as in `pair_offsets`,
-    sources from column radius - 1 on; no source at all where that leaves no row or column.
+    planes: (P + 1, n) array or tensor of any number type, its last plane the values of maps of `width`, row after row in one line, in
+    which each step on a path is a shift. What a shift brings in from another row or map is for the caller to leave out.
+    maximum: NumPy's or torch's.
     """
-    height, width = maps.shape[-2:]
-    front, count = radius - 1, maps.numel()
-    # In one line of pixels, each step on a path is a shift. What a shift brings in from beyond a map reaches no source that counts.
-    line = functional.pad(maps.reshape(-1), (front, front * (width + 1)))
-    planes = line.new_zeros((len(pair_offsets(radius)) + 1, len(line)))
-    planes[-1] = line
     for plane, pieces in _path_pieces(radius):
-        target = planes[plane, front : front + count]
+        target = planes[plane, first : first + count]
         for i, (piece, dy, dx) in enumerate(pieces):
-            values = planes[piece, front + dy * width + dx :][:count]
+            start = first + dy * width + dx
+            values = planes[piece, start : start + count]
             if i == 0:
-                target.copy_(values)
+                target[:] = values
             else:
-                torch.maximum(target, values, out=target)
-    found = planes[:-1, front : front + count].reshape(-1, *maps.shape)
-    return found[..., : max(0, height - front), front : max(front, width - front)]
+                maximum(target, values, out=target)
 
 
 @cache

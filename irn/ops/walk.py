@@ -1,26 +1,24 @@
-"""Random walk with the affinities of a boundary map, without ever building its dense matrix."""
+"""Random walk with the affinities of a boundary map, without ever building its matrix."""
 
-import warnings
-from functools import lru_cache
+from typing import Any
 
 import numpy as np
-import torch
 from scipy.special import gammaln
-from torch.nn import functional
 
+from irn.ops.compiled import compiled
 from irn.ops.instances import instance_groups, instance_scores
-from irn.ops.paths import pair_offsets, path_maxima
+from irn.ops.paths import fill_path_maxima, pair_offsets
 
 # Sum of the Chebyshev coefficients that may be left out; scores stand in float32, whose own error is about as large.
 SERIES_TOLERANCE = 1e-6
 # float32 loses about 5e-7 of the maximum per step; longer walks use float64.
 FLOAT32_STEPS = 512
-# From this many cells on, only the last map size's structure is cached (12 bytes x 69 entries per cell).
-LARGE = 40_000
+BLOCK = 256  # cells, so many that their sums stay in a core's own cache
+OUTSIDE = 2  # above every boundary
 
 
 def walk_instances(
-    maps: dict[str, np.ndarray], field: dict[str, np.ndarray], beta: float, steps: int, radius: int, device: str | torch.device = "cpu"
+    maps: dict[str, np.ndarray], field: dict[str, np.ndarray], beta: float, steps: int, radius: int
 ) -> dict[str, np.ndarray]:
     """Walk the class maps of an image, each cut to each instance, over their instances.
 
@@ -30,12 +28,11 @@ def walk_instances(
     """
     groups = instance_groups(field["displacement"])
     scores, walk_class, walk_instance = instance_scores(maps["cam"], maps["classes"], groups)
-    start, boundary = (torch.from_numpy(array).to(device) for array in (scores, field["boundary"]))
-    walked = random_walk(start, boundary, beta, steps, radius).cpu().numpy()
+    walked = random_walk(scores, field["boundary"], beta, steps, radius)
     return {"walk": walked, "walk_class": walk_class, "walk_instance": walk_instance, "groups": groups}
 
 
-def random_walk(scores: torch.Tensor, boundary: torch.Tensor, beta: float, steps: int, radius: int) -> torch.Tensor:
+def random_walk(scores: np.ndarray, boundary: np.ndarray, beta: float, steps: int, radius: int) -> np.ndarray:
     """Spread scores over each image region: vec(scores * (1 - boundary)) times T to the power `steps`.
 
     T is A with each column divided by its sum. A has 1 on the diagonal and, for pixels nearer than `radius`,
@@ -43,8 +40,8 @@ def random_walk(scores: torch.Tensor, boundary: torch.Tensor, beta: float, steps
 
     Parameters
     ----------
-    scores: (M, h, w) float32, any device.
-    boundary: (h, w) float32 probabilities in [0, 1], same device.
+    scores: (M, h, w) float32.
+    boundary: (h, w) float32 probabilities in [0, 1].
     beta: exponent of the affinities.
     steps: number of steps, 0 or more.
     radius: in cells.
@@ -56,27 +53,42 @@ def random_walk(scores: torch.Tensor, boundary: torch.Tensor, beta: float, steps
     Notes
     -----
     D^-1/2 A D^-1/2 is symmetric with eigenvalues in [-1, 1], D being the column sums, and its power is a Chebyshev
-    series that ends after about 5 sqrt(steps) terms: 76 sparse products do the work of 256.
+    series that ends after about 5 sqrt(steps) terms: 76 products do the work of 256. The matrix is a stencil, an image of
+    affinities for each of half the neighbours. All images have a margin of zeros as wide as the radius reaches, so that a
+    neighbour is a shift of the whole image.
     """
     if len(scores) == 0:
-        return scores.clone()
-    maps, h, w = scores.shape
-    if steps > FLOAT32_STEPS:
-        scores, boundary = scores.double(), boundary.double()
-    matrix, column_sums = _transition_parts(boundary, beta, radius)
-    root = column_sums.sqrt()[:, None]
-    start = (scores * (1 - boundary)).reshape(maps, h * w).T * root
-    return (_symmetric_power(matrix, start, steps) / root).T.reshape(maps, h, w).float().contiguous()
+        return scores.copy()
+    number = np.float32 if steps <= FLOAT32_STEPS else np.float64
+    affinity = affinities(np.asarray(boundary, number), beta, radius)
+    height, width = affinity.shape[1:]
+    shifts = np.array([dy * width + dx for dy, dx in pair_offsets(radius)], np.int64)
+    lines = affinity.reshape(-1, height * width)
+    root = np.sqrt(_column_sums(lines, shifts)).reshape(height, width)
+    scale = (1 / root).astype(number).ravel()
+    for line, shift in zip(lines, shifts, strict=True):
+        line[: len(line) - shift] *= scale[: len(line) - shift] * scale[shift:]
+    start = np.zeros((len(scores), height, width), number)
+    _inner(start, radius)[:] = scores * (1 - boundary) * _inner(root, radius)
+    walked = _symmetric_power(lines, shifts, scale**2, start.reshape(len(scores), -1), steps).reshape(start.shape)
+    return np.asarray(_inner(walked, radius) / _inner(root, radius), np.float32)
 
 
-def affinities(boundary: torch.Tensor, radius: int) -> torch.Tensor:
-    """Affinity of each pixel with each partner of `pair_offsets`: 1 - the maximum boundary on the path.
+def affinities(boundary: np.ndarray, beta: float, radius: int) -> np.ndarray:
+    """Affinity of each pixel with each partner of `pair_offsets`: 1 - the maximum boundary on the path, to the power `beta`.
 
-    boundary: (h, w) float32 in [0, 1]. Returns (P, h, w) float32, 0 where the partner lies outside the map.
+    boundary: (h, w) floats in [0, 1]. Returns (P, h + 2 edge, w + 2 edge) of the same type with edge = radius - 1, the map in the
+    middle; 0 where one of both lies outside the map.
     """
     edge = radius - 1
-    # Beyond the map all is boundary.
-    return 1 - path_maxima(functional.pad(boundary, (edge, edge, 0, edge), value=1)[None], radius)[:, 0]
+    padded = np.pad(boundary, edge, constant_values=OUTSIDE)
+    height, width = padded.shape
+    maxima = np.full((len(pair_offsets(radius)) + 1, padded.size), OUTSIDE, boundary.dtype)
+    maxima[-1] = padded.ravel()
+    fill_path_maxima(maxima, edge * width, (height - 2 * edge) * width, width, radius, np.maximum)
+    affinity = (1 - np.minimum(maxima[:-1], 1)) ** boundary.dtype.type(beta)
+    affinity[maxima[:-1] == OUTSIDE] = 0
+    return affinity.reshape(-1, height, width)
 
 
 def chebyshev_coefficients(power: int) -> np.ndarray:
@@ -95,63 +107,70 @@ def chebyshev_coefficients(power: int) -> np.ndarray:
     return coefficients[: max(1, int(np.count_nonzero(rest >= SERIES_TOLERANCE)))]
 
 
-def _symmetric_power(matrix: torch.Tensor, start: torch.Tensor, power: int) -> torch.Tensor:
-    """matrix^power @ start for a symmetric matrix with eigenvalues in [-1, 1], by the three-term recurrence."""
-    coefficients = chebyshev_coefficients(power)
-    previous, current = start, matrix @ start if len(coefficients) > 1 else start
+def _inner(images: np.ndarray, radius: int) -> np.ndarray:
+    """View of images (..., H, W) without their margins."""
+    edge = radius - 1
+    return images[..., edge : images.shape[-2] - edge, edge : images.shape[-1] - edge]
+
+
+def _column_sums(affinity: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Of A, whose diagonal is 1, in float64: an error of all sums would grow with each step."""
+    sums = np.ones(affinity.shape[1])
+    for line, shift in zip(affinity, shifts, strict=True):
+        sums[: len(sums) - shift] += line[: len(sums) - shift]
+        sums[shift:] += line[: len(sums) - shift]
+    return sums
+
+
+def _symmetric_power(affinity: np.ndarray, shifts: np.ndarray, diagonal: np.ndarray, start: np.ndarray, power: int) -> np.ndarray:
+    """matrix^power times each line of `start` (M, n), for a symmetric matrix with eigenvalues in [-1, 1].
+
+    The matrix has `diagonal` (n,), and `affinity` (P, n) of each pixel with the one that is a shift (P,) further on.
+    """
+    coefficients = chebyshev_coefficients(power).astype(start.dtype)
     total = coefficients[0] * start
+    current, previous = start, np.zeros_like(start)
     for k in range(1, len(coefficients)):
-        if coefficients[k]:
-            total += coefficients[k] * current
-        if k + 1 < len(coefficients):
-            previous, current = current, 2 * (matrix @ current) - previous
+        # T_1(x) = x, and from then on T_k(x) = 2 x T_(k - 1)(x) - T_(k - 2)(x).
+        factor = start.dtype.type(1 if k == 1 else 2)
+        _multiply(affinity, shifts, diagonal, current, previous, total, factor, coefficients[k])
+        current, previous = previous, current
     return total
 
 
-def _transition_parts(boundary: torch.Tensor, beta: float, radius: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """D^-1/2 A D^-1/2 as a sparse (h w, h w) matrix, and the diagonal of D, the column sums of A."""
-    h, w = boundary.shape
-    rows, columns, planes, sources = (_structures if h * w < LARGE else _large_structure)(h, w, radius)
-    forward = affinities(boundary, radius) ** beta
-    weights = torch.cat([forward.reshape(-1), forward.new_ones(1)])
-    values = weights[(planes * (h * w) + sources).to(boundary.device)]
-    starts = rows.to(boundary.device)
-    columns = columns.to(boundary.device)
-    counts = starts.diff()
-    column_sums = torch.segment_reduce(values, "sum", lengths=counts)
-    scale = column_sums.rsqrt()
-    values *= scale.repeat_interleave(counts) * scale[columns]
-    with warnings.catch_warnings():
-        # torch calls its compressed sparse matrices a beta feature, once a process.
-        warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")
-        matrix = torch.sparse_csr_tensor(starts, columns, values, (h * w, h * w), check_invariants=False)
-    return matrix, column_sums
-
-
-def _structure(h: int, w: int, radius: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Where A has entries, in compressed rows, and which value of `affinities` each takes.
-
-    Returns row starts (h w + 1,), columns (n,), planes (n,) and sources (n,) such that entry i has the value of plane
-    `planes[i]` at pixel `sources[i]`; the diagonal is one plane more. Integers of 32 bits.
-    """
-    half = pair_offsets(radius)
-    partners = sorted(
-        [(dy, dx, k, 0, 0) for k, (dy, dx) in enumerate(half)]
-        + [(-dy, -dx, k, -dy, -dx) for k, (dy, dx) in enumerate(half)]
-        + [(0, 0, len(half), 0, 0)]
-    )
-    y, x = np.divmod(np.arange(h * w, dtype=np.int32), np.int32(w))
-    inside = np.stack([(y + dy >= 0) & (y + dy < h) & (x + dx >= 0) & (x + dx < w) for dy, dx, *_ in partners], axis=1)
-    pixel, partner = np.nonzero(inside)
-    shift, plane, source = (
-        np.array(column, np.int32) for column in zip(*[(dy * w + dx, k, sy * w + sx) for dy, dx, k, sy, sx in partners], strict=True)
-    )
-    starts = np.concatenate([[0], np.cumsum(inside.sum(1))]).astype(np.int32)
-    planes = plane[partner]
-    # The diagonal's plane is the single value after all others.
-    sources = np.where(planes == len(half), 0, pixel + source[partner]).astype(np.int32)
-    columns = (pixel + shift[partner]).astype(np.int32)
-    return tuple(torch.from_numpy(a) for a in (starts, columns, planes, sources))  # type: ignore[return-value]
-
-
-_structures, _large_structure = lru_cache(maxsize=8)(_structure), lru_cache(maxsize=1)(_structure)
+@compiled(fast=True)
+def _multiply(
+    affinity: np.ndarray,
+    shifts: np.ndarray,
+    diagonal: np.ndarray,
+    current: np.ndarray,
+    previous: np.ndarray,
+    total: np.ndarray,
+    factor: Any,
+    coefficient: Any,
+) -> None:
+    """Let `previous` be `factor` times the matrix times `current`, less what it was, and add `coefficient` times that to `total`."""
+    margin = shifts.max() if len(shifts) else 0
+    sums = np.empty((len(current), BLOCK), current.dtype)
+    for start in range(margin, len(diagonal) - margin, BLOCK):
+        end = min(start + BLOCK, len(diagonal) - margin)
+        own = diagonal[start:end]
+        for m in range(len(current)):
+            row, here = sums[m], current[m, start:end]
+            for i in range(len(own)):
+                row[i] = own[i] * here[i]
+        for k in range(len(shifts)):
+            shift = shifts[k]
+            to, fro = affinity[k, start:end], affinity[k, start - shift : end - shift]
+            for m in range(len(current)):
+                row, after, before = sums[m], current[m, start + shift : end + shift], current[m, start - shift : end - shift]
+                for i in range(len(own)):
+                    row[i] += to[i] * after[i] + fro[i] * before[i]
+        for m in range(len(current)):
+            row, new, added = sums[m], previous[m, start:end], total[m, start:end]
+            for i in range(len(own)):
+                new[i] = factor * row[i] - new[i]
+            # Every other one is 0.
+            if coefficient != 0:
+                for i in range(len(own)):
+                    added[i] += coefficient * new[i]
