@@ -1,4 +1,4 @@
-# make demo   the whole workflow on drawn images, up to the table of scores
+# make demo   the whole workflow on drawn images, up to the table of scores and the report
 # make test   formatter, linter, type check and tests
 # make bench  measure the code beside naive twins
 # make env    the environment alone
@@ -24,7 +24,9 @@ demo: env
 	$(BIN)/snakemake --cores $(CORES) $(if $(NO_COLOR),--nocolor)
 	@echo
 	@cat results/demo/evaluate/evaluate.log
-	@echo "scores: results/demo/scores.csv   pictures: results/demo/show/panels/"
+	@echo
+	@echo "Open results/demo/report.html in a browser: scores, and what each stage made of 36 images."
+	@echo "Also: scores in results/demo/scores.csv, pictures in results/demo/show/panels/, labels in results/demo/make_labels/."
 
 test: env check
 	$(BIN)/pytest

@@ -12,11 +12,14 @@ from rebuilds import EDITS, named  # noqa: E402
 
 from irn.config import as_text, read_config, table  # noqa: E402
 from irn.settings import Settings, value  # noqa: E402
-from irn.stages import STAGES, behind  # noqa: E402
+from irn.stages import REPORT, STAGES, behind  # noqa: E402
 
+ALL = (*STAGES, REPORT)
+# Behind every edit that makes anything again.
+AT_THE_END = {"gather_scores", "report"}
 # What runs again after edits of keys that no stage gets, or that decide which files there are.
 FILES_ALONE = {
-    "run": "nothing; the new folder shows what there is",
+    "run": "`report`, which has its name; the new folder shows what there is",
     "gpus": "nothing",
     "seeds": "for each new seed `train_cam` →",
     "sweep": "for each combination the first stage that gets a swept key →",
@@ -49,7 +52,7 @@ def _settings() -> list[str]:
     demonstration = read_config()
     for row in table().values():
         first = [stage for stage in row.stages if not any(stage in behind(other) for other in row.stages)]
-        again = FILES_ALONE.get(row.key) or named(tuple(first), {name for one in first for name in behind(one)} > {"gather_scores"})
+        again = FILES_ALONE.get(row.key) or named(tuple(first), {name for one in first for name in behind(one)} > AT_THE_END)
         own = value(demonstration, row.key)
         shown = "" if own == row.default else f"`{as_text(own)}`"
         lines.append(f"| `{row.key}` | `{as_text(row.default)}` | {shown} | {row.meaning} | {again} |")
@@ -69,14 +72,14 @@ def _behind() -> list[str]:
 def _files() -> list[str]:
     made = {
         stage.name: "`<split>/<I>-of-<N>.h5`" if stage.per_image else ", ".join(f"`{name}`" for name in stage.makes.split())
-        for stage in STAGES
+        for stage in ALL
     }
     return ["| stage | its files |", "|---|---|", *(f"| `{name}` | {files} |" for name, files in made.items())]
 
 
 def _stages() -> list[str]:
     lines = ["| rule | cores | memory, MB | minutes | GPU |", "|---|---|---|---|---|"]
-    for stage in STAGES:
+    for stage in ALL:
         base, each = stage.memory
         memory = f"{base} + {each} per core" if each else str(base)
         gpus = ("`gpus`" if stage.shares_batches else "one") if stage.gpu else ""

@@ -124,6 +124,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "labels-csv": _read("CSV", "classes of the images, instead of the data set's own"),
     "class-masks": _read("PATH", f"ground truth, <image_id>.png of 1 + class index, 255 void, {_OR_COCO}"),
     "object-masks": _read("PATH", f"ground truth, <image_id>.png of object numbers, 255 void, {_OR_COCO}"),
+    "run": _read("DIR", "folder of a run, such as results/demo"),
     "images": {"nargs": "+", "metavar": "ID", "help": "images to draw; some evenly spaced ones if not given"},
     "configurations": _read("JSON", "a list: for each configuration its number, seed, swept values and table of scores"),
     "cam": _read("P", "the release's checkpoint of the CAM network"),

@@ -276,6 +276,12 @@ class Show(Section, stages=("show",)):
     images: t.Count = setting(12, "Number of images that are drawn, stage by stage.", flag="count")
 
 
+class Report(Section, stages=("report",)):
+    """The report of a run."""
+
+    images: t.Count = setting(36, "Number of images in its gallery. A picture of all stages takes about 0.2 MB.")
+
+
 class Settings(Section):
     """The whole configuration."""
 
@@ -348,6 +354,7 @@ class Settings(Section):
     evaluate: Evaluate = Evaluate()
     predict: Predict = Predict()
     show: Show = Show()
+    report: Report = Report()
 
     @property
     def unseen_split(self) -> str:

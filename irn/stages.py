@@ -188,10 +188,15 @@ STAGES = (
     ),
 )  # fmt: skip
 
-# Of a whole run; it belongs to none of its configurations.
+# Of a whole run; they belong to none of its configurations.
 GATHER_SCORES = Stage(
     "gather_scores", "Put the scores of several seeds and settings into one table.", "configurations out sweep-out?",
     reads="evaluate", makes="scores.csv sweep.csv", version=2,
+)  # fmt: skip
+REPORT = Stage(
+    "report", "Make the report of a run, one HTML file.", "run out workers?",
+    reads=" ".join(stage.name for stage in (*STAGES, GATHER_SCORES) if not stage.by_name), makes="report.html",
+    cores=16, memory=(2000, 300), minutes=60,
 )  # fmt: skip
 
 OTHERS = (
@@ -218,14 +223,14 @@ GROUPS = {
     "Boundaries and displacement": "make_ir_labels train_irn infer_fields",
     "Labels": "random_walk make_labels export_coco export_voc",
     "Networks that learn from the labels": "train_mask_rcnn train_deeplab predict",
-    "Scores and pictures": "evaluate ablation suggest_thresholds show gather_scores",
+    "Scores and pictures": "evaluate ablation suggest_thresholds show gather_scores report",
     "Settings and runs": "config status free_store",
 }
 
-BY_NAME = {stage.name: stage for stage in (*STAGES, GATHER_SCORES)}
+BY_NAME = {stage.name: stage for stage in (*STAGES, GATHER_SCORES, REPORT)}
 COMMANDS: dict[str, Command] = {
     command.name: command
-    for command in (*STAGES, GATHER_SCORES, *OTHERS)
+    for command in (*STAGES, GATHER_SCORES, REPORT, *OTHERS)
     if not isinstance(command, Stage) or command.command == command.name
 }
 

@@ -19,7 +19,7 @@ from irn.errors import IrnError
 from irn.fingerprint import code_fingerprint
 from irn.io.files import whole_file
 from irn.settings import GROUND_TRUTH, SCORED, Settings, value
-from irn.stages import GATHER_SCORES, STAGES, Stage
+from irn.stages import GATHER_SCORES, REPORT, STAGES, Stage
 
 RESULTS = Path("results")
 STORE = RESULTS / "store"
@@ -126,6 +126,23 @@ class Run:
             reads = {one["evaluate"].key: one["evaluate"] for one in self.each}
             self.gathering = Recipe(GATHER_SCORES, settings, reads, record)
             self.recipes[self.gathering.key] = self.gathering
+        self.report = self._report()
+        self.recipes[self.report.key] = self.report
+
+    def _report(self) -> Recipe:
+        """The report, of all that the run makes; its key is that of all that it shows."""
+        own, *others = ({name: recipe for name, recipe in one.items() if not recipe.stage.by_name} for one in self.each)
+        reads = own | {f"{name} of configuration {number}": one[name] for number, one in enumerate(others, 1) for name in one}
+        if self.gathering:
+            reads[GATHER_SCORES.name] = self.gathering
+        record = {
+            "stage": REPORT.name,
+            "version": REPORT.version,
+            "code": code_fingerprint(REPORT.command),
+            "settings": {"run": self.settings.run, **_given(REPORT, self.settings)},
+            "reads": {name: recipe.key for name, recipe in reads.items()},
+        }
+        return Recipe(REPORT, self.settings, reads, record)
 
     @property
     def tables(self) -> list[str]:
@@ -143,7 +160,12 @@ class Run:
 
     def files(self) -> list[str]:
         """All that the run has made when it is complete, without what is made by name."""
-        recipes = [recipe for recipe in self.recipes.values() if not recipe.stage.by_name and recipe is not self.gathering]
+        return [*self.reported, *self.report.files()]
+
+    @property
+    def reported(self) -> list[str]:
+        """All of that except the report, which comes last."""
+        recipes = [recipe for recipe in self.recipes.values() if not recipe.stage.by_name and recipe.stage not in (GATHER_SCORES, REPORT)]
         return list(dict.fromkeys([*self.tables, *(file for recipe in recipes for file in recipe.files())]))
 
     def show(self) -> None:
@@ -152,7 +174,8 @@ class Run:
             if not (recipe.folder / "key.json").exists():
                 with whole_file(recipe.folder / "key.json") as partial:
                     partial.write_text(json.dumps(recipe.record, indent=1) + "\n", encoding="utf-8")
-        links: dict[Path, str | Path] = {self.folder / Path(table).name: table for table in self.tables}
+        alone = [*self.tables, *self.report.files()]
+        links: dict[Path, str | Path] = {self.folder / Path(file).name: file for file in alone}
         for number, (_, one) in self._numbered():
             top = self.folder / "configurations" / str(number) if number else self.folder
             for name, recipe in one.items():
@@ -175,8 +198,8 @@ class Run:
                 {**_listed(n, v), "stages": {name: str(r.folder) for name, r in one.items() if self._is_shown(r)}}
                 for n, (v, one) in self._numbered()
             ]
-            tables = [str(Path(table).parent) for table in self.tables]
-            partial.write_text(json.dumps({"configurations": each, "tables": tables}, indent=1) + "\n", encoding="utf-8")
+            folders = [str(Path(file).parent) for file in alone]
+            partial.write_text(json.dumps({"configurations": each, "tables": folders}, indent=1) + "\n", encoding="utf-8")
 
     def _is_shown(self, recipe: Recipe) -> bool:
         stage = recipe.stage

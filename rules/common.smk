@@ -149,6 +149,12 @@ def all_scores(wildcards):
     return waited_for(wildcards, [recipe.files()[0] for recipe in scored])
 
 
+def all_reported(wildcards):
+    """All that a report shows. results/<run>/ is made on the way, since the report reads it."""
+    show_run()
+    return waited_for(wildcards, run.reported)
+
+
 def options(wildcards, threads):
     """Options of a command beside files, from settings of the key, images, device and processes."""
     recipe = run.recipes[wildcards.key]

@@ -12,8 +12,16 @@ rule evaluate:
         deeplab=made("predict_deeplab"),
         deeplab_gt=made("predict_deeplab_gt"),
     output:
-        scores="results/store/evaluate/{key}/scores.csv",
-        thresholds="results/store/evaluate/{key}/thresholds.csv",
+        scores=report(
+            "results/store/evaluate/{key}/scores.csv",
+            caption="captions/scores.rst",
+            category="Scores",
+        ),
+        thresholds=report(
+            "results/store/evaluate/{key}/thresholds.csv",
+            caption="captions/thresholds.rst",
+            category="Scores",
+        ),
     log:
         "results/store/evaluate/{key}/evaluate.log",
     benchmark:
@@ -73,7 +81,12 @@ rule show:
         walks=made("random_walk"),
         label_caches=made("make_labels"),
     output:
-        panels=directory("results/store/show/{key}/panels"),
+        panels=report(
+            directory("results/store/show/{key}/panels"),
+            patterns=["{image}.png"],
+            caption="captions/panels.rst",
+            category="Pictures",
+        ),
     log:
         "results/store/show/{key}/show.log",
     benchmark:
@@ -97,8 +110,16 @@ rule gather_scores:
     input:
         scores=all_scores,
     output:
-        scores="results/store/gather_scores/{key}/scores.csv",
-        sweep="results/store/gather_scores/{key}/sweep.csv",
+        scores=report(
+            "results/store/gather_scores/{key}/scores.csv",
+            caption="captions/gathered.rst",
+            category="Scores",
+        ),
+        sweep=report(
+            "results/store/gather_scores/{key}/sweep.csv",
+            caption="captions/sweep.rst",
+            category="Scores",
+        ),
     log:
         "results/store/gather_scores/{key}/gather_scores.log",
     benchmark:
@@ -116,6 +137,33 @@ rule gather_scores:
         "Gathering the scores of all configurations"
     shell:
         "irn gather-scores --configurations {params.configurations} --out {output.scores} --sweep-out {output.sweep} > {log} 2>&1"
+
+
+rule report:
+    input:
+        made=all_reported,
+    output:
+        report=report(
+            "results/store/report/{key}/report.html",
+            caption="captions/report.rst",
+            category="Report",
+        ),
+    log:
+        "results/store/report/{key}/report.log",
+    benchmark:
+        "results/store/report/{key}/benchmark.tsv"
+    conda:
+        conda_env
+    threads: cores("report")
+    resources:
+        **needs("report"),
+    params:
+        options=options,
+        run=run.folder,
+    message:
+        "Making the report"
+    shell:
+        "irn report --run {params.run} --out {output.report} {params.options} > {log} 2>&1"
 
 
 # Asked for by name, as in snakemake export_coco; such a rule has no wildcards.

@@ -22,7 +22,7 @@ EDITS = {
         "A list of images changed: in `ImageSets/Segmentation/`, named by its path in `dataset.splits`, or `splits.csv`",
         ("build_manifest",),
     ),
-    "masks": Rebuild("A mask added, changed or removed", ("evaluate",), False),
+    "masks": Rebuild("A mask added, changed or removed", ("evaluate",)),
     "pretrained": Rebuild("The content of the file named by `pretrained`", ("train_cam",)),
     "external": Rebuild("A file named by `cam.external` replaced", ("make_cams",)),
     "deleted cache": Rebuild("A file in the store deleted, such as a CAM cache", ("make_cams",), False, "its own rule alone"),

@@ -184,7 +184,7 @@ def test_a_sweep_has_every_combination_with_every_seed() -> None:
 
 
 def test_every_setting_belongs_to_a_stage_or_is_known_to_concern_none() -> None:
-    names = {*(stage.name for stage in STAGES), "predict", "check_data", *NO_STAGE}
+    names = {*(stage.name for stage in STAGES), "report", "predict", "check_data", *NO_STAGE}
     for row in table().values():
         assert set(row.stages) <= names
         assert bool(row.stages) is (row.key not in ("run", "seeds", "sweep", "ablation", "shards", "gpus")), row.key

@@ -154,15 +154,15 @@ def edit_of(key: str, folder: Path, place: Path) -> str:
 def expected_after(key: str, there: set[str]) -> set[str]:
     """The stages that get a setting and those behind; others for settings that say which files there are."""
     special = {
-        "run": set(),
+        "run": {"report"},
         "gpus": set(),
         # The seed of the run and the configurations beside it.
         "seeds": with_behind({"train_cam"}, there) - {"show"} | {"gather_scores"},
-        "sweep": {"random_walk", "make_labels", "evaluate", "gather_scores"},
-        "ablation": {"ablation"},
+        "sweep": {"random_walk", "make_labels", "evaluate", "gather_scores", "report"},
+        "ablation": {"ablation", "report"},
         "shards": PER_IMAGE,
-        "dataset.eval_split": PER_IMAGE | {"evaluate", "show"},
-        **{f"{name}.labels": {f"train_{name}", f"predict_{name}", "evaluate"} for name in ("mask_rcnn", "deeplab")},
+        "dataset.eval_split": PER_IMAGE | {"evaluate", "show", "report"},
+        **{f"{name}.labels": {f"train_{name}", f"predict_{name}", "evaluate", "report"} for name in ("mask_rcnn", "deeplab")},
         "dataset.train_split": PER_IMAGE | with_behind({"train_cam"}, there),
     }
     stages = {name for stage in table()[key].stages for name in (stage, f"{stage}_gt")}

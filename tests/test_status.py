@@ -48,7 +48,7 @@ class TestStatus:
         recipe = make().each[0]["random_walk"]
         run("status")
         said = capsys.readouterr().out
-        assert said.startswith("run demo: 11 of 11 stages are done\n")
+        assert said.startswith("run demo: 12 of 12 stages are done\n")
         assert str(recipe.folder) in said
         walk = recipe.settings.walk
         settings = f"walk.beta {walk.beta}, walk.steps {walk.steps}, walk.radius {walk.radius}, splits train, shards 1"
@@ -131,8 +131,8 @@ class TestStatus:
         make()
         run("status", "--config", "sweep={walk.beta: [10, 5, 4]}")
         said = capsys.readouterr().out
-        # The run's own 10 is there; two walks with labels and scores, and the table, are not.
-        assert said.startswith("run demo: 11 of 18 stages are done\n")
+        # The run's own 10 is there; two walks with labels and scores, the table and a report of them are not.
+        assert said.startswith("run demo: 11 of 19 stages are done\n")
         assert said.count("walk.beta 10.0 -> 5.0") == said.count("walk.beta 10.0 -> 4.0") == 1
 
     def test_a_lock(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,13 +175,13 @@ class TestFreeStore:
         first, second = make("run=mine", "walk={beta: 5}"), make("run=mine")
         old = {recipe.stage.name: recipe for recipe in first.shown}
         Path(old["random_walk"].files()[0]).write_bytes(bytes(1_500_000))
-        stages = sorted(["random_walk", "make_labels", "evaluate", "show"])
+        stages = sorted(["random_walk", "make_labels", "evaluate", "show", "report"])
         lines = self.free(capsys)
         assert [line.split()[0] for line in lines[:-1]] == [str(old[stage].folder) for stage in stages]
         assert lines[2] == f"{old['random_walk'].folder}  1.5 MB  walk.beta 10.0 -> 5.0"
-        assert lines[-1] == "free: 4 folders, 1.5 MB; --delete removes them"
+        assert lines[-1] == "free: 5 folders, 1.5 MB; --delete removes them"
         assert all(recipe.folder.is_dir() for recipe in old.values())
-        assert self.free(capsys, "--delete")[-1] == "removed: 4 folders, 1.5 MB"
+        assert self.free(capsys, "--delete")[-1] == "removed: 5 folders, 1.5 MB"
         assert not any(old[stage].folder.exists() for stage in stages)
         assert all(Path(name).exists() for recipe in second.shown for name in recipe.files())
         assert self.free(capsys) == ["free: 0 folders, 0.0 MB"]
@@ -207,6 +207,6 @@ class TestFreeStore:
         make("run=mine")
         (folder / ".snakemake/locks").mkdir(parents=True)
         (folder / ".snakemake/locks/0.input.lock").touch()
-        assert len(self.free(capsys)) == 4 + 1
+        assert len(self.free(capsys)) == 5 + 1
         said = refused(capsys, folder, "free-store", "--delete")
         assert said.startswith("irn free-store: .snakemake/locks: a run is at work here, or one was killed; wait for it")

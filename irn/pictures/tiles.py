@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from irn.data.tables import ImageRecord
 from irn.grid import STRIDE, UNSURE
+from irn.ops.instances import CENTROID_LENGTH
 from irn.ops.resize import rescale
 from irn.pictures import colours
 from irn.pictures.text import GREY, INK, WHITE, font
@@ -16,6 +17,7 @@ from irn.pictures.text import GREY, INK, WHITE, font
 LEAST_HEIGHT, MOST_HEIGHT, MOST_WIDTH = 192, 320, 560  # pixels of a tile
 MOST_CAM_TILES = 3
 NAME_SIZE = 13  # pixels
+ARROW_STEP = 24  # pixels from one arrow to the next
 
 # The arrays that are drawn of each kind of cache.
 ARRAYS = {
@@ -28,20 +30,25 @@ ARRAYS = {
 
 
 class Tile(NamedTuple):
-    """One picture of a panel: (H, W, 3) uint8, the same size for all tiles of an image."""
+    """One picture of a panel: (H, W, 3) uint8, the same size for all tiles of an image; `kind` says what it shows."""
 
+    kind: str
     caption: str
     pixels: np.ndarray
 
 
 class Scene(NamedTuple):
-    """What there is to draw of one image: its pixels, and by kind of cache the arrays of `ARRAYS`, where given."""
+    """What there is to draw of one image: its pixels, and by kind of cache the arrays of `ARRAYS`, where given.
+
+    truth: ground truth, where given: (H, W) integers, 0 background, 1 + class index, 255 void; and (T, H, W) bool masks of objects.
+    """
 
     record: ImageRecord
     pixels: np.ndarray
     arrays: dict[str, dict[str, np.ndarray]]
     present: list[int] | None
     names: list[str] | None
+    truth: tuple[np.ndarray, np.ndarray] | None = None
 
     def name(self, index: int) -> str:
         """What to call a class."""
@@ -55,7 +62,7 @@ def _tile_size(height: int, width: int) -> tuple[int, int]:
 
 
 def tiles_of(scene: Scene) -> list[Tile]:
-    """The image, then the tiles of each cache that is given."""
+    """The image, then the tiles of each cache that is given, and of ground truth."""
     image = rescale(scene.pixels, *_tile_size(*scene.pixels.shape[:2]))
     drawn: dict[str, Callable[[Scene, np.ndarray], list[Tile]]] = {
         "cam": _cam_tiles,
@@ -64,21 +71,21 @@ def tiles_of(scene: Scene) -> list[Tile]:
         "walk": _walk_tiles,
         "label": _label_tiles,
     }
-    tiles = [Tile("image", image)]
+    tiles = [Tile("image", "image", image)]
     for kind, draw in drawn.items():
         if kind in scene.arrays:
             tiles += draw(scene, image)
-    return tiles
+    return tiles + _truth_tiles(scene, image)
 
 
 def _cam_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
     classes, maps = scene.arrays["cam"]["classes"], scene.arrays["cam"]["high_res"]
     if not len(classes):
-        return [Tile("CAM: no class", colours.dimmed(image, 0.45))]
+        return [Tile("cam", "CAM: no class", colours.dimmed(image, 0.45))]
     tiles = []
     for index, values in zip(classes[:MOST_CAM_TILES], maps, strict=False):
         shown = np.asarray(Image.fromarray(values).resize(image.shape[1::-1], Image.Resampling.BILINEAR))
-        tiles.append(Tile(f"CAM: {scene.name(int(index))}", colours.heat_overlay(image, shown)))
+        tiles.append(Tile("cam", f"CAM: {scene.name(int(index))}", colours.heat_overlay(image, shown)))
     if len(classes) > MOST_CAM_TILES:
         tiles[-1] = tiles[-1]._replace(caption=f"{tiles[-1].caption} (+ {len(classes) - MOST_CAM_TILES} more)")
     return tiles
@@ -86,13 +93,17 @@ def _cam_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
 
 def _ir_label_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
     label = _nearest(scene.arrays["ir_label"]["label"], image)
+    return [Tile("ir_label", "IR label (striped: unsure)" if (label == UNSURE).any() else "IR label", _with_unsure(image, label))]
+
+
+def _with_unsure(image: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Classes in their colours, background dark, and what is unsure or void in stripes."""
     unsure = label == UNSURE
     sure = np.where(unsure, 0, label)
     pixels = np.where((sure > 0)[..., None], image, colours.dimmed(image, 0.3))
     pixels = colours.overlay(pixels, sure, colours.voc_palette(), 0.7)
     pixels = colours.painted(pixels, unsure, GREY, 0.35)
-    pixels = colours.painted(pixels, unsure & colours.stripes(*unsure.shape), WHITE, 0.6)
-    return [Tile("IR label (striped: unsure)" if unsure.any() else "IR label", pixels)]
+    return colours.painted(pixels, unsure & colours.stripes(*unsure.shape), WHITE, 0.6)
 
 
 def _field_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
@@ -101,7 +112,8 @@ def _field_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
     grey = np.round(255 * np.clip(_nearest(boundary, image, scene.record), 0, 1)).astype(np.uint8)
     flow = _nearest(colours.flow_colours(displacement).transpose(2, 0, 1), image, scene.record).transpose(1, 2, 0)
     caption = f"displacement, up to {colours.flow_length(displacement):.1f} cells"
-    return [Tile("boundary", np.repeat(grey[..., None], 3, axis=-1)), Tile(caption, _with_wheel(flow))]
+    arrows = _with_arrows(_with_wheel(flow), _nearest(displacement, image, scene.record))
+    return [Tile("boundary", "boundary", np.repeat(grey[..., None], 3, axis=-1)), Tile("displacement", caption, arrows)]
 
 
 def _walk_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
@@ -111,15 +123,31 @@ def _walk_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
     found, groups = np.unique(scene.arrays["walk"]["groups"], return_inverse=True)
     # From 1: colours and outlines leave 0 out.
     shown = _nearest(1 + groups.reshape(scene.arrays["walk"]["groups"].shape), image, scene.record)
-    pixels = _coloured(image, shown, len(found))
-    return [Tile(f"groups: {len(found)}", colours.painted(pixels, colours.outlines(shown), WHITE))]
+    pixels = colours.painted(_coloured(image, shown, len(found)), colours.outlines(shown), WHITE)
+    if "field" not in scene.arrays:
+        return [Tile("groups", f"groups: {len(found)}", pixels)]
+    length = np.hypot(*scene.arrays["field"]["displacement"])
+    centroids = _nearest((length < CENTROID_LENGTH).astype(int), image, scene.record)
+    return [Tile("groups", f"groups: {len(found)} (black: centroids)", colours.painted(pixels, colours.outlines(centroids), INK))]
 
 
 def _label_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
     semantic = _nearest(scene.arrays["label"]["semantic"], image)
     pixels = colours.overlay(colours.dimmed(image, 0.85), semantic, colours.voc_palette(), 0.7)
     pixels = colours.painted(pixels, colours.outlines(semantic), WHITE, 0.8)
-    return [_instance_tile(scene, image), Tile("semantic label", pixels)]
+    return [_instance_tile(scene, image), Tile("semantic", "semantic label", pixels)]
+
+
+def _truth_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
+    if scene.truth is None:
+        return []
+    classes, objects = scene.truth
+    label = _nearest(classes, image)
+    pixels = _with_unsure(image, label)
+    for mask in objects:
+        pixels = colours.painted(pixels, colours.outlines(_nearest(mask.astype(int), image)), WHITE)
+    count = f", {len(objects)} object{'s' * (len(objects) != 1)}" if len(objects) else ""
+    return [Tile("truth", f"ground truth{count}{' (striped: void)' if (label == UNSURE).any() else ''}", pixels)]
 
 
 def _instance_tile(scene: Scene, image: np.ndarray) -> Tile:
@@ -133,7 +161,7 @@ def _instance_tile(scene: Scene, image: np.ndarray) -> Tile:
     pixels = colours.painted(pixels, colours.outlines(shown), WHITE)
     texts = [(scene.name(int(index)), f"{score:.2f}") for index, score in zip(arrays["instance_class"], scores, strict=True) if score > 0]
     note = " (grey: score 0)" if dropped.any() else ""
-    return Tile(f"instances: {len(texts)}{note}", _with_names(pixels, shown, texts))
+    return Tile("instances", f"instances: {len(texts)}{note}", _with_names(pixels, shown, texts))
 
 
 def _coloured(image: np.ndarray, regions: np.ndarray, count: int) -> np.ndarray:
@@ -161,6 +189,27 @@ def _with_wheel(flow: np.ndarray) -> np.ndarray:
     ImageDraw.Draw(panel).ellipse((x - 3, y - 3, x + diameter + 2, y + diameter + 2), fill=WHITE, outline=GREY)
     wheel, disc = colours.flow_wheel(diameter)
     panel.paste(Image.fromarray(wheel), (x, y), Image.fromarray(np.round(255 * disc).astype(np.uint8)))
+    return np.asarray(panel)
+
+
+def _with_arrows(picture: np.ndarray, displacement: np.ndarray) -> np.ndarray:
+    """Draw an arrow every few pixels: the direction and, to scale, the length of the displacement (2, H, W) there."""
+    longest = colours.flow_length(displacement)
+    panel = Image.fromarray(picture)
+    draw = ImageDraw.Draw(panel)
+    half = ARROW_STEP // 2
+    for y in range(half, picture.shape[0], ARROW_STEP):
+        for x in range(half, picture.shape[1], ARROW_STEP):
+            vector = displacement[::-1, y, x].astype(float)
+            length = np.hypot(*vector) / longest if longest > 0 else 0.0
+            # Shorter ones would be dots.
+            if length < 0.2:
+                continue
+            reach = vector / longest / max(length, 1) * (half - 1)
+            start, end = np.array((x, y)) - reach, np.array((x, y)) + reach
+            side = reach[::-1] * (-1, 1)
+            draw.line((*start, *end), fill=INK)
+            draw.polygon([tuple(end), tuple(end - 0.6 * reach + 0.3 * side), tuple(end - 0.6 * reach - 0.3 * side)], fill=INK)
     return np.asarray(panel)
 
 

@@ -1,0 +1,56 @@
+"""How good the labels of one image are, and signs that a map or a label of it says nothing."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from irn.grid import UNSURE
+from irn.ops.metrics import class_iou, confusion_matrix, mean_of_defined, pairwise_iou
+
+FLAT = 0.1  # standard deviation of a class map in [0, 1] under which it points nowhere
+
+
+class Shares(NamedTuple):
+    """Shares of an image's pixels, in [0, 1]; together 1."""
+
+    foreground: float
+    background: float
+    unsure: float
+
+
+def image_iou(truth: np.ndarray, predicted: np.ndarray, class_count: int) -> float:
+    """The mean intersection over union of all labels, background too, that truth or prediction of one image hold.
+
+    truth: (H, W) integers, 0 to class_count, or 255 for pixels that do not count. predicted: (H, W), 0 to class_count.
+    Returns a value in [0, 1]; NaN where no pixel counts.
+    """
+    return mean_of_defined(class_iou(confusion_matrix(truth, predicted, class_count)))
+
+
+def best_overlaps(classes: np.ndarray, scores: np.ndarray, instance_map: np.ndarray, objects: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How well each object of an image was found: its largest mask IoU with a piece of its class and a score above 0.
+
+    Parameters
+    ----------
+    classes, scores: (N,) zero-based class index and score of each piece.
+    instance_map: (H, W) integers, 0 none, i = piece i - 1.
+    objects, labels: (T, H, W) bool masks of the objects, none empty, and (T,) 1 + class index of each.
+
+    Returns
+    -------
+    (T,) float64 in [0, 1], 0 where there is no such piece.
+    """
+    iou = pairwise_iou(instance_map, len(classes), objects)
+    iou[(np.asarray(classes)[:, None] + 1 != labels) | (np.asarray(scores)[:, None] <= 0)] = 0
+    return iou.max(0, initial=0)
+
+
+def label_shares(label: np.ndarray) -> Shares:
+    """How the pixels of a label map divide: (H, W) integers, 0 background, 255 unsure, others foreground."""
+    background, unsure = float(np.mean(label == 0)), float(np.mean(label == UNSURE))
+    return Shares(1 - background - unsure, background, unsure)
+
+
+def flat_maps(cam: np.ndarray) -> np.ndarray:
+    """Which class maps point nowhere, since they are nearly the same all over the image: (K, h, w) in [0, 1] to (K,) bool."""
+    return cam.std((1, 2)) < FLAT

@@ -1,0 +1,1 @@
+"""The report of a run: what lies in its folder, what was found in its images, charts, and the page."""

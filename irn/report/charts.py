@@ -1,0 +1,134 @@
+"""Charts of tables as Vega-Lite specifications, which the page draws; text and lines take the page's colours, dark or light."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from irn.data.score_table import BACKGROUND, MEAN
+from irn.ops.levels import PUBLISHED, PUBLISHED_BATCH
+
+Spec = dict[str, Any]
+# Stages in the order of the legend. The colours differ in brightness too, and keep apart for colour-blind readers.
+STAGES = {
+    "cam": ("CAM", "#e69f00"), "semantic": ("semantic label", "#3a87c8"), "instance": ("instance label", "#3a87c8"),
+    "mask_rcnn": ("Mask R-CNN", "#b5521b"), "mask_rcnn_gt": ("Mask R-CNN (ground truth)", "#d99ac0"),
+    "deeplab": ("DeepLab", "#0b7d5c"), "deeplab_gt": ("DeepLab (ground truth)", "#d99ac0"),
+}  # fmt: skip
+HEAT = "inferno"  # as in the pictures
+_INK = "currentColor"
+
+
+def _finished(chart: Any, description: str, height: int) -> Spec:
+    axis = {"labelColor": _INK, "titleColor": _INK, "domainColor": _INK, "tickColor": _INK, "gridColor": _INK, "gridOpacity": 0.15}
+    return (
+        chart.properties(width="container", height=height, description=description, background="transparent")
+        .configure_axis(**axis, titleFontWeight="normal")
+        .configure_legend(labelColor=_INK, titleColor=_INK, orient="top", labelLimit=400, columns=2)
+        .configure_view(stroke=None)
+        .configure_text(color=_INK)
+        .to_dict()
+    )
+
+
+def score_bars(scores: pd.DataFrame, metric: str) -> Spec:
+    """A bar for each class and stage of one metric (rows of `scores.csv` of one split), with the spread over seeds where there is one."""
+    rows = scores[(scores["metric"] == metric) & (scores["class"] != MEAN)]
+    rows = rows.assign(stage=[STAGES[stage][0] for stage in rows["stage"]])
+    stages = list(dict.fromkeys(rows["stage"]))
+    colours = {name: colour for name, colour in STAGES.values() if name in stages}
+    names = list(dict.fromkeys(rows["class"].replace(BACKGROUND, "background")))
+    rows = rows.assign(**{"class": rows["class"].replace(BACKGROUND, "background")})
+    base = alt.Chart(rows).encode(
+        y=alt.Y("class:N", sort=names, title=None, axis=alt.Axis(labelLimit=140)),
+        yOffset=alt.YOffset("stage:N", sort=stages),
+    )
+    bars = base.mark_bar().encode(
+        x=alt.X("value:Q", title=metric, scale=alt.Scale(domain=[0, 1])),
+        color=alt.Color("stage:N", sort=stages, title=None, scale=alt.Scale(domain=stages, range=[colours[name] for name in stages])),
+        tooltip=["class:N", "stage:N", alt.Tooltip("value:Q", format=".3f")],
+    )
+    chart: Any = bars
+    if "std" in rows:
+        rows["low"], rows["high"] = rows["value"] - rows["std"], rows["value"] + rows["std"]
+        chart = alt.layer(bars, base.mark_rule(color=_INK).encode(x="low:Q", x2="high:Q"))
+    means = scores[(scores["metric"] == ("mIoU" if metric == "IoU" else metric)) & (scores["class"] == MEAN)]
+    words = ", ".join(f"{STAGES[row.stage][0]} {row.value:.3f}" for row in means.itertuples() if not math.isnan(row.value))
+    return _finished(chart, f"{metric} of each class. Means: {words}.", len(names) * max(22, 10 * len(stages)))
+
+
+def threshold_curve(rows: pd.DataFrame, chosen: float) -> Spec:
+    """mIoU of CAMs over the background threshold, a line for each split; the best points and the threshold that is scored."""
+    rows = rows.dropna()
+    best = rows.loc[rows.groupby("split")["mIoU"].idxmax()]
+    x = alt.X("threshold:Q", title="score of background")
+    y = alt.Y("mIoU:Q", title="mIoU of CAMs", scale=alt.Scale(domainMin=0))
+    told = ["split:N", "threshold:Q", alt.Tooltip("mIoU:Q", format=".3f")]
+    dash = alt.StrokeDash("split:N", title="split", legend=None if len(best) == 1 else alt.Legend())
+    line = alt.Chart(rows).mark_line(color=STAGES["cam"][1]).encode(x=x, y=y, strokeDash=dash, tooltip=told)
+    point = alt.Chart(best).mark_point(color=_INK, filled=True, size=60).encode(x=x, y=y, tooltip=told)
+    scored = alt.Chart(pd.DataFrame({"threshold": [chosen]})).mark_rule(color=_INK, strokeDash=[4, 4]).encode(x=x)
+    words = "; ".join(f"{row.split}: best at {row.threshold:g}, mIoU {row.mIoU:.3f}" for row in best.itertuples())
+    return _finished(alt.layer(line, scored, point), f"mIoU of CAMs over thresholds. {words}.", 240)
+
+
+def training_curves(stage: str, lines: Sequence[dict[str, Any]], still: float | None) -> list[tuple[str, Spec]]:
+    """A curve for each loss of a training over the images seen, from the lines of `metrics.jsonl`, each with its name.
+
+    Where the published log has a level within as many images, it is a point. `still` is the foreground displacement of a field
+    of zeros.
+    """
+    batch = lines[0]["batch_size"]
+    rows = pd.DataFrame([line for line in lines if line["event"] == "step"])
+    told = {"event", "epoch", "step", "learning_rate", "images_per_second"}
+    names = [name for name in rows if name not in told] if len(rows) else []
+    return [(name, _curve(rows, name, batch, stage, still)) for name in names]
+
+
+def _curve(rows: pd.DataFrame, name: str, batch: int, stage: str, still: float | None) -> Spec:
+    seen = pd.DataFrame({"images seen": rows["step"] * batch, "loss": rows[name], "of": "this run"})
+    levels = published(stage, name, int(seen["images seen"].max()))
+    points = pd.DataFrame([{"images seen": step * PUBLISHED_BATCH, "loss": level} for step, level in levels])
+    x = alt.X("images seen:Q", title="images seen", axis=alt.Axis(tickCount=4))
+    y = alt.Y("loss:Q", title=None, scale=alt.Scale(domainMin=0), axis=alt.Axis(tickCount=4))
+    told = [alt.Tooltip("images seen:Q"), alt.Tooltip("loss:Q", format=".4f")]
+    layers = [alt.Chart(seen).mark_line(color=STAGES["semantic"][1], point=len(seen) < 3).encode(x=x, y=y, tooltip=told)]
+    words = f"{name.replace('_', ' ')} over images seen, at the end {rows[name].iloc[-1]:.4g}"
+    if len(points):
+        layers.append(alt.Chart(points).mark_point(color=_INK, shape="diamond", filled=True, size=80).encode(x=x, y=y, tooltip=told))
+        words += f"; published log: {', '.join(f'{level:g} after step {step}' for step, level in levels)}"
+    if still and name == "foreground_displacement":
+        layers.append(alt.Chart(pd.DataFrame({"loss": [still]})).mark_rule(color=_INK, strokeDash=[4, 4]).encode(y=y))
+        words += f"; a field of zeros: about {still:.1f}"
+    return _finished(alt.layer(*layers), f"{words}.", 150)
+
+
+def published(stage: str, name: str, images: int) -> list[tuple[int, float]]:
+    """Steps and levels of the published log that lie within so many images seen."""
+    return [(step, level) for step, level in PUBLISHED.get(stage, {}).get(name, ()) if step * PUBLISHED_BATCH <= images]
+
+
+def sweep_chart(sweep: pd.DataFrame, keys: Sequence[str], metric: str, best: str) -> Spec:
+    """Scores of a sweep: a heat map of its first two keys, at the best of the others, or dots over one; `best` marks the chosen one."""
+    rows = sweep.loc[sweep.groupby(list(keys[:2]), sort=False)[metric].idxmax().dropna()]
+    rows = pd.DataFrame({f"key {n}": rows[key].astype(str) for n, key in enumerate(keys[:2])} | {"score": rows[metric], "best": rows[best]})
+    told = [alt.Tooltip(f"key {n}:N", title=key) for n, key in enumerate(keys[:2])] + [alt.Tooltip("score:Q", format=".4f")]
+    x = alt.X("key 0:N", sort=None, title=keys[0], axis=alt.Axis(labelAngle=0))
+    chosen = rows[rows["best"]]
+    words = f"{metric} over {' and '.join(keys[:2])}, the best {rows['score'].max():.4f}"
+    if len(keys) == 1:
+        y = alt.Y("score:Q", title=metric, scale=alt.Scale(zero=False))
+        dots = alt.Chart(rows).mark_point(filled=True, size=70, color=STAGES["semantic"][1]).encode(x=x, y=y, tooltip=told)
+        ring = alt.Chart(chosen).mark_point(size=260, color=_INK, strokeWidth=2).encode(x=x, y=y)
+        return _finished(alt.layer(dots, ring), f"{words}.", 220)
+    y = alt.Y("key 1:N", sort=None, title=keys[1])
+    base = alt.Chart(rows).encode(x=x, y=y)
+    low, high = rows["score"].min(), rows["score"].max()
+    colour = alt.Color("score:Q", title=metric, scale=alt.Scale(scheme=HEAT))
+    cells = base.mark_rect().encode(color=colour, tooltip=told)
+    ring = alt.Chart(chosen).mark_rect(fill=None, stroke=_INK, strokeWidth=4).encode(x=x, y=y)
+    dark = alt.condition(f"datum.score < {(low + high) / 2}", alt.value("white"), alt.value("black"))
+    text = base.mark_text().encode(text=alt.Text("score:Q", format=".3f"), color=dark)
+    return _finished(alt.layer(cells, ring, text), f"{words}.", 34 * rows["key 1"].nunique())

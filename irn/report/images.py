@@ -1,0 +1,120 @@
+"""What is found in each image of a run, which of them the report shows, and how they are drawn."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from irn.data.masks import Truth, open_truths
+from irn.data.tables import ImageClasses, ImageRecord
+from irn.io.cache import CacheReader
+from irn.io.images import read_image
+from irn.io.parallel import map_images
+from irn.pictures.tiles import ARRAYS, Scene, tiles_of
+
+QUALITY = 78  # of WebP
+FOUND = 0.5  # overlap from which on an object counts as found
+
+
+class Facts(NamedTuple):
+    """What is known of one image: classes, flat class maps, shares of pixels (None without the cache), scores (None without truth)."""
+
+    image_id: str
+    split: str
+    present: list[int]
+    flat: list[int]
+    unsure: float | None
+    foreground: float | None
+    pieces: int
+    iou: float | None
+    overlaps: list[float] | None
+
+    @property
+    def found(self) -> int:
+        """How many of its objects were found."""
+        return sum(overlap >= FOUND for overlap in self.overlaps or ())
+
+
+@dataclass
+class Sources:
+    """What is known of the images: caches by kind, classes, and ground truth by split."""
+
+    caches: Mapping[str, CacheReader]
+    classes: ImageClasses
+    labels: Path
+    truths: dict[str, tuple[Truth, Truth | None]] = field(default_factory=dict)
+
+    def open_truth(self, masks: tuple[Path | None, Path | None], records: Sequence[ImageRecord], splits: Sequence[str]) -> None:
+        """Open the ground truth of some splits."""
+        for split in splits:
+            own = [record for record in records if record.split == split]
+            if masks[0] and own:
+                self.truths[split] = open_truths(masks[0], masks[1], own, self.classes.names)
+
+    def truth(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """(H, W) classes, (T, H, W) objects and (T,) their labels, if the image's split has ground truth."""
+        if record.split not in self.truths:
+            return None
+        classes, objects = self.truths[record.split]
+        mask = classes.class_mask(record)
+        if objects is None:
+            return mask, np.zeros((0, record.height, record.width), bool), np.zeros(0, np.int64)
+        return mask, *objects.objects(record, mask)
+
+
+class Order(NamedTuple):
+    """Images from the best to the worst, and what that means."""
+
+    images: list[Facts]
+    words: str
+
+
+def ordered(facts: Sequence[Facts]) -> Order:
+    """Images by their score, or, where none has one, by how sure their labels are; those with a class alone, if any has."""
+    held = [one for one in facts if one.present] or list(facts)
+    scored = [one for one in held if one.iou is not None]
+    if scored:
+        return Order(sorted(scored, key=lambda one: -(one.iou or 0)), "mIoU of the semantic label")
+    return Order(sorted(held, key=lambda one: one.unsure or 0), "share of pixels that the IR label is sure of")
+
+
+def spread(count: int, chosen: int) -> list[int]:
+    """`chosen` places among `count`, evenly spaced, the first and the last among them."""
+    return sorted({int(place) for place in np.linspace(0, count - 1, min(chosen, count)).round()})
+
+
+class Picture(NamedTuple):
+    """One tile of an image as a WebP in text, its kind, caption and size in pixels."""
+
+    kind: str
+    caption: str
+    source: str
+    width: int
+    height: int
+
+
+def draw(sources: Sources, records: Sequence[ImageRecord], workers: int | None) -> list[list[Picture]]:
+    """The tiles of each image."""
+    return list(map_images(partial(_draw, sources), records, workers))
+
+
+def _draw(sources: Sources, record: ImageRecord) -> list[Picture]:
+    arrays = {kind: cache.image(record, ARRAYS[kind]) for kind, cache in sources.caches.items()}
+    truth = sources.truth(record)
+    present = sources.classes.of(record.image_id, sources.labels)
+    pixels = read_image(record.path, record.height, record.width)
+    scene = Scene(record, pixels, arrays, present, sources.classes.names, truth[:2] if truth else None)
+    return [Picture(t.kind, t.caption, _encoded(t.pixels), t.pixels.shape[1], t.pixels.shape[0]) for t in tiles_of(scene)]
+
+
+def _encoded(pixels: np.ndarray) -> str:
+    """A picture as the address of an image in HTML."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "WEBP", quality=QUALITY, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

@@ -1,0 +1,133 @@
+"""What a run made, by its folder results/<run>/."""
+
+import json
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import pandas as pd
+
+from irn.config import settings_of_options, table
+from irn.data import mask_folders
+from irn.errors import IrnError
+from irn.io.progress import NOTICE
+from irn.settings import Settings
+from irn.stages import BY_NAME
+
+
+class StageFolder(NamedTuple):
+    """One stage of the run's own configuration: its folder in the store, what its key stands for, and its files that exist."""
+
+    name: str
+    folder: Path
+    record: dict[str, Any]
+    files: list[Path]
+
+    @property
+    def _places(self) -> list[Path]:
+        """Paths without ending of what lies beside each cache, or the folder where the stage has one for itself."""
+        return [path.with_suffix("") for path in self.files] if BY_NAME[self.name].per_image else [self.folder]
+
+    @property
+    def logs(self) -> list[Path]:
+        """What its commands printed."""
+        if BY_NAME[self.name].per_image:
+            return [path for place in self._places if (path := place.with_suffix(".log")).exists()]
+        return sorted(self.folder.glob("*.log"))
+
+    @property
+    def notices(self) -> list[str]:
+        """What its commands found wrong, each line once."""
+        lines = [line for log in self.logs for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+        return list(dict.fromkeys(line.removeprefix(NOTICE) for line in lines if line.startswith(NOTICE)))
+
+    def cost(self) -> tuple[float, float] | None:
+        """Seconds of all its jobs together, and the memory of the largest in MB, by Snakemake's benchmarks; None where there are none."""
+        if BY_NAME[self.name].per_image:
+            found = [place.with_suffix(".benchmark.tsv") for place in self._places]
+        else:
+            found = [self.folder / "benchmark.tsv"]
+        tables = [pd.read_csv(path, sep="\t", na_values=["-", "NA"]) for path in found if path.exists()]
+        if not tables:
+            return None
+        rows = pd.concat(tables)
+        return float(rows["s"].sum()), float(rows["max_rss"].max())
+
+    def made_by(self) -> dict[str, Any]:
+        """The provenance in its first cache; empty where it makes none."""
+        if not BY_NAME[self.name].per_image or not self.files:
+            return {}
+        with h5py.File(self.files[0], "r") as file:
+            return json.loads(file.attrs.get("provenance", "{}"))
+
+
+class RunFolder:
+    """A run's folder. What was not made is missing in it.
+
+    Raises IrnError for a folder that no run has made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.name = self.folder.name
+        try:
+            listed = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+            self.configurations: list[dict[str, Any]] = listed["configurations"]
+            named = self.configurations[0]["stages"]
+        except (OSError, ValueError, KeyError, IndexError):
+            raise IrnError(f"{folder}: no run.json that a run wrote; expected the folder of a run, such as results/demo") from None
+        # Paths in it are those of the folder that the workflow ran in.
+        self.project = self.folder.parents[1]
+        self.stages = {name: self._stage(name, self.project / path) for name, path in named.items() if name in BY_NAME}
+
+    def _stage(self, name: str, folder: Path) -> StageFolder:
+        key = folder / "key.json"
+        record = json.loads(key.read_text(encoding="utf-8")) if key.exists() else {}
+        if BY_NAME[name].per_image:
+            links = sorted((self.folder / name).glob("*.h5"), key=lambda path: int(re.split(r"\D", path.name)[0]))
+            return StageFolder(name, folder, record, [path.resolve() for path in links if path.exists()])
+        return StageFolder(name, folder, record, [path for file in BY_NAME[name].makes.split() if (path := folder / file).exists()])
+
+    def file(self, stage: str, name: str) -> Path | None:
+        """A file in the folder of a stage, if both are there."""
+        path = self.stages[stage].folder / name if stage in self.stages else None
+        return path if path and path.exists() else None
+
+    def caches(self, stage: str) -> list[Path]:
+        """The caches of a per-image stage; none unless all are there."""
+        links = list((self.folder / stage).glob("*.h5"))
+        files = self.stages[stage].files if stage in self.stages else []
+        return files if len(files) == len(links) else []
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """A table of the run, such as `scores.csv`, if it is there."""
+        path = self.folder / name
+        return (
+            pd.read_csv(path, dtype={"class": str, "seed": str, "split": str}, keep_default_na=False, na_values=[""])
+            if path.exists()
+            else None
+        )
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """The settings of all stages, by key."""
+        found: dict[str, Any] = {}
+        for stage in self.stages.values():
+            found |= {key: given for key, given in stage.record.get("settings", {}).items() if key in table()}
+        return found
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The same as settings; what no stage got is the paper's."""
+        return settings_of_options(self.given, {}, f"see {self.folder}")
+
+    def masks(self) -> tuple[Path | None, Path | None]:
+        """Where ground truth of classes and of objects lies; none where nothing was scored."""
+        if "evaluate" not in self.stages:
+            return None, None
+        dataset = self.settings.dataset
+        root = self.stages["make_demo_data"].folder / "data" if "make_demo_data" in self.stages else self.project / str(dataset.root)
+        classes, objects = mask_folders(dataset, root)
+        return (self.project / classes if classes else None), (self.project / objects if objects else None)
