@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from helpers import refused, run, save_png, snakemake
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -20,6 +21,8 @@ from irn.config import read_config
 from irn.grid import cells
 from irn.io.cache import CacheWriter
 from irn.ops.image_scores import best_overlaps, flat_maps, image_iou, label_shares
+from irn.ops.levels import still_displacement
+from irn.ops.losses import pair_losses
 from irn.ops.metrics import object_classes
 from irn.report.images import spread
 from irn.store import Run
@@ -83,6 +86,12 @@ class TestImageScores:
         point[2:5, 2:5] = 1
         assert flat_maps(np.stack([point, np.zeros((8, 8)), np.ones((8, 8)), point / 20 + 0.9])).tolist() == [False, True, True, True]
         assert flat_maps(np.zeros((0, 8, 8))).shape == (0,)
+
+
+def test_a_field_of_zeros_has_the_loss_that_the_curve_is_compared_with():
+    label = torch.ones((1, 24, 24), dtype=torch.uint8)
+    losses = pair_losses(torch.zeros((1, 1, 24, 24)), torch.zeros((1, 2, 24, 24)), label, 5)
+    assert still_displacement(5) == pytest.approx(float(losses["foreground_displacement"]))
 
 
 @pytest.mark.parametrize(
@@ -207,7 +216,7 @@ class TestReport:
     def test_without_ground_truth_images_are_in_the_order_of_how_sure_their_labels_are(self, tmp_path):
         made = HandMade(tmp_path, [[3], [3], [3]], truth=False)
         made.write_all()
-        made.write("make_ir_labels", "ir_label", lambda number, own: {"label": np.where(self_unsure(number), 255, 0)})
+        made.write("make_ir_labels", "ir_label", lambda number, own: {"label": np.where(unsure_part(number), 255, 0)})
         page = made.report()
         assert cards(page) == [made.ids[1], made.ids[2], made.ids[0]]
         assert "mIoU 0" not in page
@@ -309,7 +318,7 @@ class TestReport:
         assert "run snakemake first" in said
 
 
-def self_unsure(number: int) -> np.ndarray:
+def unsure_part(number: int) -> np.ndarray:
     """Where the IR label of an image is unsure: most in image 0, nowhere in image 1."""
     return np.arange(SIZE[1]) < (50, 0, 20)[number] * np.ones((SIZE[0], 1))
 

@@ -112,7 +112,7 @@ def _field_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
     grey = np.round(255 * np.clip(_nearest(boundary, image, scene.record), 0, 1)).astype(np.uint8)
     flow = _nearest(colours.flow_colours(displacement).transpose(2, 0, 1), image, scene.record).transpose(1, 2, 0)
     caption = f"displacement, up to {colours.flow_length(displacement):.1f} cells"
-    arrows = _with_arrows(_with_wheel(flow), _nearest(displacement, image, scene.record))
+    arrows = _with_wheel(_with_arrows(flow, _nearest(displacement, image, scene.record)))
     return [Tile("boundary", "boundary", np.repeat(grey[..., None], 3, axis=-1)), Tile("displacement", caption, arrows)]
 
 

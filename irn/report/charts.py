@@ -25,6 +25,8 @@ def _finished(chart: Any, description: str, height: int) -> Spec:
     axis = {"labelColor": _INK, "titleColor": _INK, "domainColor": _INK, "tickColor": _INK, "gridColor": _INK, "gridOpacity": 0.15}
     return (
         chart.properties(width="container", height=height, description=description, background="transparent")
+        # As the page has it: Vega makes room for names by their font.
+        .configure(font="system-ui, sans-serif")
         .configure_axis(**axis, titleFontWeight="normal")
         .configure_legend(labelColor=_INK, titleColor=_INK, orient="top", labelLimit=400, columns=2)
         .configure_view(stroke=None)
@@ -46,7 +48,7 @@ def score_bars(scores: pd.DataFrame, metric: str) -> Spec:
         yOffset=alt.YOffset("stage:N", sort=stages),
     )
     bars = base.mark_bar().encode(
-        x=alt.X("value:Q", title=metric, scale=alt.Scale(domain=[0, 1])),
+        x=alt.X("value:Q", title=metric, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5)),
         color=alt.Color("stage:N", sort=stages, title=None, scale=alt.Scale(domain=stages, range=[colours[name] for name in stages])),
         tooltip=["class:N", "stage:N", alt.Tooltip("value:Q", format=".3f")],
     )

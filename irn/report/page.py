@@ -19,7 +19,7 @@ from irn.report import charts, tables
 from irn.report.captions import KINDS
 from irn.report.images import FOUND, Facts, Order, Picture
 from irn.report.run_folder import RunFolder
-from irn.report.warnings import Warning
+from irn.report.warnings import PageWarning
 
 
 class Shown(NamedTuple):
@@ -57,7 +57,7 @@ def render(
     facts: Sequence[Facts],
     order: Order,
     shown: Sequence[Shown],
-    warnings: Sequence[Warning],
+    warnings: Sequence[PageWarning],
 ) -> str:
     """The report as one HTML file. Names from users are escaped wherever they stand."""
     import vl_convert  # 80 MB, only for this

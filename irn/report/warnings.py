@@ -11,7 +11,7 @@ MOST_NAMED = 20
 HALF = 0.5  # share of unsure pixels from which on an image is named
 
 
-class Warning(NamedTuple):
+class PageWarning(NamedTuple):
     """What was found, what it means and what to do, and the classes or images that it is about."""
 
     title: str
@@ -20,15 +20,15 @@ class Warning(NamedTuple):
     more: int = 0
 
 
-def warnings_of(run: RunFolder, classes: ImageClasses, facts: Sequence[Facts]) -> list[Warning]:
+def warnings_of(run: RunFolder, classes: ImageClasses, facts: Sequence[Facts]) -> list[PageWarning]:
     """All that was found: in the classes, in the images, and what the stages themselves said in their logs."""
     found = [*_of_classes(run, classes, facts), *_of_images(classes, facts)]
     for stage in run.stages.values():
-        found += [Warning(f"Said by {stage.name}", line, []) for line in stage.notices]
+        found += [PageWarning(f"Said by {stage.name}", line, []) for line in stage.notices]
     return found
 
 
-def _of_classes(run: RunFolder, classes: ImageClasses, facts: Sequence[Facts]) -> list[Warning]:
+def _of_classes(run: RunFolder, classes: ImageClasses, facts: Sequence[Facts]) -> list[PageWarning]:
     learned = run.settings.dataset.train_split.split("+")
     rows = [one.present for one in facts if one.split in learned]
     counts = [sum(index in present for present in rows) for index in range(len(classes.names))]
@@ -44,7 +44,7 @@ def _of_classes(run: RunFolder, classes: ImageClasses, facts: Sequence[Facts]) -
     ]
 
 
-def _of_images(classes: ImageClasses, facts: Sequence[Facts]) -> list[Warning]:
+def _of_images(classes: ImageClasses, facts: Sequence[Facts]) -> list[PageWarning]:
     def ids(holds: Callable[[Facts], bool]) -> list[str]:
         return [one.image_id for one in facts if one.present and holds(one)]
 
@@ -65,6 +65,6 @@ def _of_images(classes: ImageClasses, facts: Sequence[Facts]) -> list[Warning]:
     ]
 
 
-def _one(title: str, text: str, about: list[str]) -> list[Warning]:
+def _one(title: str, text: str, about: list[str]) -> list[PageWarning]:
     more = max(0, len(about) - MOST_NAMED)
-    return [Warning(f"{title}: {len(about)}", text, about[:MOST_NAMED], more)] if about else []
+    return [PageWarning(f"{title}: {len(about)}", text, about[:MOST_NAMED], more)] if about else []
