@@ -130,7 +130,7 @@ def sweep_chart(sweep: pd.DataFrame, keys: Sequence[str], metric: str, best: str
     low, high = rows["score"].min(), rows["score"].max()
     colour = alt.Color("score:Q", title=metric, scale=alt.Scale(scheme=HEAT))
     cells = base.mark_rect().encode(color=colour, tooltip=told)
-    ring = alt.Chart(chosen).mark_rect(fill=None, stroke=_INK, strokeWidth=4).encode(x=x, y=y)
+    ring = alt.Chart(chosen).mark_rect(fill=None, stroke=STAGES["semantic"][1], strokeWidth=5).encode(x=x, y=y)
     dark = alt.condition(f"datum.score < {(low + high) / 2}", alt.value("white"), alt.value("black"))
     text = base.mark_text().encode(text=alt.Text("score:Q", format=".3f"), color=dark)
     return _finished(alt.layer(cells, ring, text), f"{words}.", 34 * rows["key 1"].nunique())
