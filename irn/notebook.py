@@ -82,7 +82,8 @@ def label_arrays(
     settings = settings_of_options(changes or {}, {}, "see irn config")
     maps = {"cam": np.asarray(cam, np.float32), "classes": np.asarray(classes)}
     field = {"boundary": np.asarray(boundary, np.float32), "displacement": np.asarray(displacement, np.float32)}
-    walks = walk_instances(maps, field, settings.walk.beta, settings.walk.steps, settings.walk.radius)
+    own = settings.walk
+    walks = walk_instances(maps, field, own.beta, own.steps, own.radius, own.centroid_length)
     thresholds = (settings.labels.semantic_threshold, settings.labels.instance_threshold)
     return {**synthesise_labels(walks["walk"], walks["walk_class"], height, width, *thresholds), "groups": walks["groups"]}
 

@@ -185,6 +185,12 @@ class Walk(Section, stages=("random_walk", "predict")):
     beta: t.NotNegative = setting(10.0, "Exponent of the affinities, 0 or more. Higher: boundaries are harder to cross.")
     steps: t.CountFromZero = setting(256, "Steps of the random walk. More: scores spread farther.")
     radius: t.Radius = setting(5, "A step leads to cells nearer than this, in cells of 4 pixels.")
+    centroid_length: t.Positive = setting(
+        2.5,
+        "Where the displacement is shorter than this, in cells of 4 pixels, is a centroid, the middle of an instance. Less for small"
+        " images, whose objects are a few cells wide.",
+        ("random_walk", "predict", "show"),
+    )
 
 
 class Labels(Section, stages=("make_labels", "predict")):

@@ -167,7 +167,8 @@ def _by_labels(cam: Path, irn: Path, settings: Settings, device: torch.device) -
         boundary, displacement = fields(irnet, image, own["crop_size"], own["mean_displacement"])
         maps = {"classes": classes, "cam": cams.cpu().numpy()}
         field = {"boundary": boundary.cpu().numpy(), "displacement": displacement.cpu().numpy()}
-        walks = walk_instances(maps, field, settings.walk.beta, settings.walk.steps, settings.walk.radius)
+        walk = settings.walk
+        walks = walk_instances(maps, field, walk.beta, walk.steps, walk.radius, walk.centroid_length)
         labels = synthesise_labels(
             walks["walk"], walks["walk_class"], height, width, settings.labels.semantic_threshold, settings.labels.instance_threshold
         )

@@ -57,7 +57,8 @@ def _walk(record: ImageRecord, cams: CacheReader, fields: CacheReader, settings:
         h, w = map(cells, size)
         maps = maps | {"cam": resized(maps["cam"], h, w)}
         field = field_of_size(field, h, w)
-    return walk_instances(maps, field, settings.walk.beta, settings.walk.steps, settings.walk.radius)
+    own = settings.walk
+    return walk_instances(maps, field, own.beta, own.steps, own.radius, own.centroid_length)
 
 
 def _bytes(record: ImageRecord, max_side: int | None) -> float:

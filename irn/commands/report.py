@@ -40,7 +40,7 @@ def report(run: Path, out: Path, settings: Settings, workers: int | None = None)
     caches = {
         kind: CacheReader(files, kind, classes=len(classes.names)) for kind, stage in CACHES.items() if (files := folder.caches(stage))
     }
-    sources = Sources(caches, classes, labels)
+    sources = Sources(caches, classes, labels, folder.settings.walk.centroid_length)
     held = [record for record in records if all(record.image_id in cache for cache in caches.values())]
     scored = folder.settings.dataset.eval_split.split("+")
     if "label" in caches:

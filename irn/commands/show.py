@@ -58,7 +58,7 @@ def show(
         cache.require(record.image_id for record in chosen)
 
     def scenes() -> Iterator[Scene]:
-        return (_read_scene(record, caches, table, labels) for record in chosen)
+        return (_read_scene(record, caches, table, labels)._replace(centroid_length=settings.walk.centroid_length) for record in chosen)
 
     # Read all twice rather than keep all: a mistake in the last image must leave no panel of the first.
     for _ in scenes():

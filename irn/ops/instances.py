@@ -8,18 +8,18 @@ from scipy import ndimage
 from irn.ops.compiled import compiled
 
 REFINEMENT_STEPS = 300
-CENTROID_LENGTH = 2.5  # cells
+CENTROID_LENGTH = 2.5  # cells, in the paper
 
 
-def instance_groups(displacement: np.ndarray) -> np.ndarray:
+def instance_groups(displacement: np.ndarray, centroid_length: float = CENTROID_LENGTH) -> np.ndarray:
     """Group the cells of a map by the centroid that their displacement leads to.
 
-    Regions where the displacement is shorter than 2.5 cells are the centroids, each a 4-connected component. A cell
+    Regions where the displacement is shorter than `centroid_length` cells are the centroids, each a 4-connected component. A cell
     belongs to the region that it ends in; cells that end in no region form one more group.
 
     displacement: (2, h, w) float32, (dy, dx) in cells. Returns (h, w) int32 group numbers from 0 without gaps.
     """
-    centroid = np.hypot(displacement[0], displacement[1]) < CENTROID_LENGTH
+    centroid = np.hypot(displacement[0], displacement[1]) < centroid_length
     regions, _ = ndimage.label(centroid)
     ends = follow_displacement(displacement)
     return np.unique(regions[ends[0], ends[1]], return_inverse=True)[1].reshape(centroid.shape).astype(np.int32)

@@ -18,15 +18,15 @@ OUTSIDE = 2  # above every boundary
 
 
 def walk_instances(
-    maps: dict[str, np.ndarray], field: dict[str, np.ndarray], beta: float, steps: int, radius: int
+    maps: dict[str, np.ndarray], field: dict[str, np.ndarray], beta: float, steps: int, radius: int, centroid_length: float = 2.5
 ) -> dict[str, np.ndarray]:
     """Walk the class maps of an image, each cut to each instance, over their instances.
 
     maps: `cam` (K, h, w) float32 in [0, 1] and `classes` (K,). field: `boundary` (h, w) float32 in [0, 1] and `displacement`
-    (2, h, w) float32 in cells. Others as in `random_walk`. Returns the arrays of a walk cache: `walk` (M, h, w) float32,
-    `walk_class` (M,), `walk_instance` (M,) and `groups` (h, w).
+    (2, h, w) float32 in cells. `centroid_length` as in `instance_groups`, the others as in `random_walk`. Returns the arrays
+    of a walk cache: `walk` (M, h, w) float32, `walk_class` (M,), `walk_instance` (M,) and `groups` (h, w).
     """
-    groups = instance_groups(field["displacement"])
+    groups = instance_groups(field["displacement"], centroid_length)
     scores, walk_class, walk_instance = instance_scores(maps["cam"], maps["classes"], groups)
     walked = random_walk(scores, field["boundary"], beta, steps, radius)
     return {"walk": walked, "walk_class": walk_class, "walk_instance": walk_instance, "groups": groups}

@@ -41,6 +41,7 @@ class Scene(NamedTuple):
     """What there is to draw of one image: its pixels, and by kind of cache the arrays of `ARRAYS`, where given.
 
     truth: ground truth, where given: (H, W) integers, 0 background, 1 + class index, 255 void; and (T, H, W) bool masks of objects.
+    centroid_length: in cells, as in `instance_groups`.
     """
 
     record: ImageRecord
@@ -49,6 +50,7 @@ class Scene(NamedTuple):
     present: list[int] | None
     names: list[str] | None
     truth: tuple[np.ndarray, np.ndarray] | None = None
+    centroid_length: float = CENTROID_LENGTH
 
     def name(self, index: int) -> str:
         """What to call a class."""
@@ -127,7 +129,7 @@ def _walk_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
     if "field" not in scene.arrays:
         return [Tile("groups", f"groups: {len(found)}", pixels)]
     length = np.hypot(*scene.arrays["field"]["displacement"])
-    centroids = _nearest((length < CENTROID_LENGTH).astype(int), image, scene.record)
+    centroids = _nearest((length < scene.centroid_length).astype(int), image, scene.record)
     return [Tile("groups", f"groups: {len(found)} (black: centroids)", colours.painted(pixels, colours.outlines(centroids), INK))]
 
 

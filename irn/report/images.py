@@ -14,7 +14,7 @@ from PIL import Image
 from irn.data.masks import Truth, open_truths
 from irn.data.tables import ImageClasses, ImageRecord
 from irn.io.cache import CacheReader
-from irn.io.images import read_image
+from irn.io.images import read_record
 from irn.io.parallel import map_images
 from irn.pictures.tiles import ARRAYS, Scene, tiles_of
 
@@ -43,11 +43,12 @@ class Facts(NamedTuple):
 
 @dataclass
 class Sources:
-    """What is known of the images: caches by kind, classes, and ground truth by split."""
+    """What is known of the images: caches by kind, classes, ground truth by split, and what a centroid is."""
 
     caches: Mapping[str, CacheReader]
     classes: ImageClasses
     labels: Path
+    centroid_length: float
     truths: dict[str, tuple[Truth, Truth | None]] = field(default_factory=dict)
 
     def open_truth(self, masks: tuple[Path | None, Path | None], records: Sequence[ImageRecord], splits: Sequence[str]) -> None:
@@ -108,8 +109,8 @@ def _draw(sources: Sources, record: ImageRecord) -> list[Picture]:
     arrays = {kind: cache.image(record, ARRAYS[kind]) for kind, cache in sources.caches.items()}
     truth = sources.truth(record)
     present = sources.classes.of(record.image_id, sources.labels)
-    pixels = read_image(record.path, record.height, record.width)
-    scene = Scene(record, pixels, arrays, present, sources.classes.names, truth[:2] if truth else None)
+    pixels = read_record(record)
+    scene = Scene(record, pixels, arrays, present, sources.classes.names, truth[:2] if truth else None, sources.centroid_length)
     return [Picture(t.kind, t.caption, _encoded(t.pixels), t.pixels.shape[1], t.pixels.shape[0]) for t in tiles_of(scene)]
 
 

@@ -76,11 +76,12 @@ def draw_animal(rng: Generator, species: int, fur: np.ndarray, length: float) ->
     u, v = (x - head_x) / radius, (y - head_y) / radius
     head, marks = _head(species, u * np.cos(nod) + v * np.sin(nod), v * np.cos(nod) - u * np.sin(nod))
     head, marks = head * radius, marks * radius
-    dark = fur * rng.uniform(0.3, 0.6) + 0.03 * hair[..., None]
-    light = colour(HUES[species] + rng.normal(0, 0.02), rng.uniform(0.35, 0.75), rng.uniform(0.75, 1))
+    # Mostly of the fur's colour: on a photograph too the strongest edges lie on outlines and not inside of an animal.
+    dark = fur * rng.uniform(0.5, 0.8) + 0.03 * hair[..., None]
+    light = fur + 0.75 * (colour(HUES[species] + rng.normal(0, 0.02), rng.uniform(0.35, 0.75), rng.uniform(0.75, 1)) - fur)
     face = dark + np.clip(0.5 + marks * length, 0, 1)[..., None] * (light - dark)
-    face += 0.03 * texture(rng, x.shape, 0.02 * length)[..., None]
-    coat *= (1 - 0.3 * np.exp(-((np.maximum(head, 0) / 0.04) ** 2)))[..., None]  # the head's shadow on the body
+    face += 0.02 * texture(rng, x.shape, 0.02 * length)[..., None]
+    coat *= (1 - 0.15 * np.exp(-((np.maximum(head, 0) / 0.04) ** 2)))[..., None]  # the head's shadow on the body
     rgb = coat + (face - coat) * np.clip(0.5 - head * length, 0, 1)[..., None]
     rgb *= (0.7 + 0.3 * np.clip(-np.where(head < 0, head, body) / 0.06, 0, 1) ** 0.7)[..., None]  # darker towards the rims
     rgb *= (1 + rng.uniform(0.1, 0.5) * y)[..., None]  # light from above

@@ -6,7 +6,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 
 from irn.data.demo.animals import CLASSES, Sprite, choose_fur, colour, draw_animal, fur_colour, limb, pattern, texture
 
-SMALLEST, LARGEST = 0.32, 0.98  # body length (rump to nose, roughly) in units of the image's long side
+SMALLEST, LARGEST = 0.25, 1.0  # body length (rump to nose, roughly) in units of the image's long side
 VISIBLE = 0.62  # share of an animal, and of its head, that those in front leave to be seen
 INSIDE = 0.8  # share of an animal that lies inside the image
 
@@ -115,8 +115,8 @@ def _draw_ground(rng: Generator, height: int, width: int) -> np.ndarray:
     ramp = np.tanh(rng.choice((2, 40)) * ((x - rng.uniform(0.3, 0.7)) * np.cos(slope) + (y - rng.uniform(0.3, 0.7)) * np.sin(slope)))
     blend = 0.5 + rng.uniform(0, 0.4) * ramp + rng.uniform(0.05, 0.3) * pattern(rng, x, y, size)
     rgb = first + np.clip(blend, 0, 1)[..., None] * (second - first)
-    rgb += 0.05 * rng.random() * texture(rng, y.shape, 0.006 * size)[..., None]
-    for _ in range(rng.integers(2, 11)):
+    rgb += 0.06 * rng.random() * texture(rng, y.shape, 0.006 * size)[..., None]
+    for _ in range(rng.integers(3, 12)):
         _add_clutter(rng, rgb, x, y)
     return np.clip(rgb, 0, 1)
 
@@ -126,11 +126,19 @@ def _add_clutter(rng: Generator, rgb: np.ndarray, x: np.ndarray, y: np.ndarray) 
     size = max(x.shape)
     cx, cy, angle, length = rng.random() * x[0, -1], rng.random() * y[-1, 0], rng.uniform(0, 2 * np.pi), 0.4 * rng.uniform(0.2, 1) ** 2
     thick, taper = 0.1 * rng.uniform(0.3, 1) ** 2, rng.uniform(0.2, 1)
-    distance = limb(x, y, (cx, cy), (cx + length * np.cos(angle), cy + length * np.sin(angle)), thick, taper * thick)
-    paint = _stuff_colour(rng) + (rng.uniform(0.05, 0.15) * pattern(rng, x / 0.3, y / 0.3, 0.3 * size))[..., None]
+    end = (cx + length * np.cos(angle), cy + length * np.sin(angle))
+    # Beyond three hundredths of the image from it its shadow cannot be seen.
+    reach = thick + 0.03
+    rows = slice(max(0, int((min(cy, end[1]) - reach) * size)), int((max(cy, end[1]) + reach) * size) + 1)
+    columns = slice(max(0, int((min(cx, end[0]) - reach) * size)), int((max(cx, end[0]) + reach) * size) + 1)
+    part, x, y = rgb[rows, columns], x[rows, columns], y[rows, columns]
+    if not part.size:
+        return
+    distance = limb(x, y, (cx, cy), end, thick, taper * thick)
+    paint = _stuff_colour(rng) + (rng.uniform(0.05, 0.2) * pattern(rng, x / 0.3, y / 0.3, 0.3 * size))[..., None]
     paint *= (0.75 + 0.25 * np.clip(-distance / thick, 0, 1))[..., None]
-    rgb *= 1 - 0.35 * np.exp(-((np.maximum(distance, 0) * 60) ** 2))[..., None]
-    rgb += (paint - rgb) * np.clip(0.5 - distance * size, 0, 1)[..., None]
+    part *= 1 - 0.35 * np.exp(-((np.maximum(distance, 0) * 60) ** 2))[..., None]
+    part += (paint - part) * np.clip(0.5 - distance * size, 0, 1)[..., None]
 
 
 def _stuff_colour(rng: Generator) -> np.ndarray:
