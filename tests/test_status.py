@@ -48,11 +48,12 @@ class TestStatus:
         recipe = make().each[0]["random_walk"]
         run("status")
         said = capsys.readouterr().out
-        assert said.startswith("run demo: 12 of 12 stages are done\n")
+        assert said.startswith("run demo: 13 of 13 stages are done\n")
         assert str(recipe.folder) in said
         walk = recipe.settings.walk
-        settings = f"walk.beta {walk.beta}, walk.steps {walk.steps}, walk.radius {walk.radius}, splits train, shards 1"
-        assert f"code {recipe.record['code']}, {settings}" in " ".join(said.split())
+        settings = f"dataset.max_side null, walk.beta {walk.beta}, walk.steps {walk.steps}, walk.radius {walk.radius}"
+        more = f"walk.centroid_length {walk.centroid_length}, splits train, shards 1"
+        assert f"code {recipe.record['code']}, {settings}, {more}" in " ".join(said.split())
 
     def test_a_setting(self, capsys: pytest.CaptureFixture[str]) -> None:
         make()
@@ -132,7 +133,7 @@ class TestStatus:
         run("status", "--config", "sweep={walk.beta: [10, 5, 4]}")
         said = capsys.readouterr().out
         # The run's own 10 is there; two walks with labels and scores, the table and a report of them are not.
-        assert said.startswith("run demo: 11 of 19 stages are done\n")
+        assert said.startswith("run demo: 12 of 20 stages are done\n")
         assert said.count("walk.beta 10.0 -> 5.0") == said.count("walk.beta 10.0 -> 4.0") == 1
 
     def test_a_lock(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

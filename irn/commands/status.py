@@ -18,10 +18,11 @@ def status(configfile: Sequence[Path] = (), config: Sequence[str] = ()) -> None:
     run = Run(read_config(configfile, config))
     states = [(recipe, [Path(file).exists() for file in recipe.files()]) for recipe in run.shown]
     print(f"run {run.settings.run}: {sum(all(exist) for _, exist in states)} of {len(states)} stages are done")
+    column = 2 + max(len(recipe.stage.name) for recipe in run.shown)
     for recipe, exist in states:
         there = sum(exist)
         state = "done" if all(exist) else f"{there} of {len(exist)}" if there else "to do"
-        print(f"{recipe.stage.name:16}{state:9}{'' if there else _what_is_new(recipe)}".rstrip())
+        print(f"{recipe.stage.name:{column}}{state:9}{'' if there else _what_is_new(recipe)}".rstrip())
         given = [f"{key} {as_text(given)}" for key, given in recipe.record.get("settings", {}).items()]
         given += [f"splits {'+'.join(splits_of(recipe.settings))}", f"shards {recipe.settings.shards}"] if recipe.stage.per_image else []
         for text in (str(recipe.folder), ", ".join([f"code {recipe.record.get('code', '-')}", *given])):
