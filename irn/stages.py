@@ -142,8 +142,8 @@ STAGES = (
     Stage(
         "random_walk", "Spread class attention maps over instances by random walk.",
         "manifest? cams fields out split? shard walk-device precision workers?",
-        # A process for each core; 500 MB hold one that walks a 500 x 375 image.
-        reads="build_manifest make_cams infer_fields", per_image=True, cores=16, memory=(1000, 500), minutes=120,
+        # A process for each core, and 6 MB for the walk of a 500 x 375 image.
+        reads="build_manifest make_cams infer_fields", per_image=True, cores=16, memory=(1000, 300), minutes=120,
     ),
     Stage(
         "make_labels", "Make semantic and instance labels from the walk.", "manifest? walks out split? shard workers?",

@@ -17,7 +17,7 @@ from irn.ops.resize import field_of_size, nearest, resized, working_size
 from irn.ops.walk import walk_instances
 from irn.settings import Settings
 
-MATRIX = 150  # bytes of a pixel
+STENCIL = 40  # bytes of a pixel, with ten maps
 MANY_GROUPS = 12  # in an image on the mean, from which on something is said
 
 
@@ -62,9 +62,9 @@ def _walk(record: ImageRecord, cams: CacheReader, fields: CacheReader, settings:
 
 
 def _bytes(record: ImageRecord, max_side: int | None) -> float:
-    """What a process takes, by measurement: itself, maps in the size of the image, and the matrix of the walk."""
+    """What a process takes, by measurement: itself, maps in the size of the image, and the walk."""
     height, width = working_size(record.height, record.width, max_side)
-    return 200e6 + 10 * record.height * record.width + MATRIX * height * width
+    return 200e6 + 10 * record.height * record.width + STENCIL * height * width
 
 
 def _in_cells(arrays: dict[str, np.ndarray], record: ImageRecord) -> dict[str, np.ndarray]:
