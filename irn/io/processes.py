@@ -1,6 +1,7 @@
 """Processes that train one network together, one a GPU. torchrun starts them; each runs the same command on its part of every batch."""
 
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -63,6 +64,7 @@ def join(device: torch.device) -> torch.device:
 def leave() -> None:
     """Go on alone: what is left to do is the first process's."""
     if distributed.is_initialized():
+        gc.collect()
         distributed.destroy_process_group()
 
 

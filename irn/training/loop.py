@@ -105,6 +105,7 @@ def train(
         decay.step()
         if (step + 1) % steps_per_epoch == 0 and rank() == 0:
             checkpoint.save((step + 1) // steps_per_epoch, states)
+    del network  # what the processes exchange by goes with `leave`, and hangs where a network still holds it
     leave()
     model.eval()
     if means.metrics is not None and rank() == 0:
