@@ -1,4 +1,4 @@
-"""The method for notebooks: read caches, and label one image."""
+"""The method for notebooks: read caches, label one image, and segment new ones."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +15,7 @@ from irn.io.devices import autocast, choose_device
 from irn.io.images import read_image
 from irn.io.weights import load_classifier, load_irnet
 from irn.networks.inference import for_inference
+from irn.networks.predictor import Predictor, open_predictor
 from irn.ops.cams import at_scale, class_attention_maps
 from irn.ops.fields import fields
 from irn.ops.labels import synthesise_labels
@@ -128,3 +129,33 @@ def label_image(
         boundary, displacement = fields(heads, torch.from_numpy(pixels).to(chosen), about["crop_size"], about["mean_displacement"])
     maps = {name: array.cpu().numpy() for name, array in (("cam", cam), ("boundary", boundary), ("displacement", displacement))}
     return maps | label_arrays(classes=classes, height=pixels.shape[0], width=pixels.shape[1], changes=changes, **maps)
+
+
+def open_network(*weights: str | Path, device: str = "auto", changes: Mapping[str, Any] | None = None) -> Predictor:
+    """Open a trained network to segment new images, as `irn predict` does.
+
+    Parameters
+    ----------
+    weights: a file of Mask R-CNN, of DeepLab or of a classifier, or those of a classifier and of IRNet.
+    device: `auto`, `cpu` or `cuda`.
+    changes: as in `label_arrays`, such as `{"predict.class_score": 0.3}`.
+
+    Returns
+    -------
+    What takes an image file or (height, width, 3) uint8 pixels and gives `masks` (N, height, width) bool, `classes` (N,),
+    `scores` (N,), best first, and `semantic` (height, width); its `names` are those of the classes. Where the weights are a
+    classifier's, the classes of an image are guessed, and `guessed` (classes,) and `probability` (classes,) say which.
+
+    Raises
+    ------
+    IrnError for weights of other kinds, and for files that cannot be read.
+
+    Examples
+    --------
+    >>> network = irn.open_network("cam.pt", device="cpu")  # doctest: +SKIP
+    >>> found = network("dog.jpg")  # doctest: +SKIP
+    >>> [network.names[index] for index in found.classes]  # doctest: +SKIP
+    ['dog']
+    """
+    settings = settings_of_options(changes or {}, {}, "see irn config")
+    return open_predictor([Path(path) for path in weights], settings, choose_device(device))

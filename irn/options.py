@@ -80,7 +80,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "type": Path,
         "nargs": "+",
         "metavar": "W",
-        "help": "weights of Mask R-CNN or DeepLab, or those of a classifier and of IRNet",
+        "help": "weights of Mask R-CNN, of DeepLab or of a classifier alone, or those of a classifier and of IRNet",
     },
     "new-images": {
         "flag": "images",

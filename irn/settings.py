@@ -267,11 +267,13 @@ class DeepLab(FinalNetwork, stages=("train_deeplab",)):
 class Evaluate(Section, stages=("evaluate",)):
     """Scores."""
 
-    cam_threshold: t.Share = setting(0.15, "Score of background in the CAMs' segmentation that is scored, 0 to 1.")
+    cam_threshold: t.Share = setting(
+        0.15, "Score of background in the CAMs' segmentation that is scored or predicted, 0 to 1.", ("evaluate", "predict")
+    )
 
 
 class Predict(Section, stages=("predict",)):
-    """Segmentation of new images by a classifier and IRNet."""
+    """Segmentation of new images by a classifier, alone or with IRNet."""
 
     class_score: t.Share = setting(0.5, "Least probability by the classifier of a class that an image is taken to have, 0 to 1.")
 

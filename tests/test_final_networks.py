@@ -18,16 +18,19 @@ from PIL import Image
 from pycocotools import mask as run_lengths
 from pycocotools.coco import COCO
 
+import irn
 from irn.data.segmentations import decoded
 from irn.data.tables import ImageClasses, ImageRecord, read_manifest
 from irn.data.targets import LargeInstances, MadeLabels, TrueLabels, repeated
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.checkpoint import Checkpoint
+from irn.io.images import read_image
 from irn.io.predictions import Predictions
-from irn.io.weights import load_deeplab, load_mask_rcnn
+from irn.io.weights import load_classifier, load_deeplab, load_mask_rcnn
 from irn.networks.backbones import make_backbone
 from irn.networks.deeplab import DeepLab
 from irn.networks.mask_rcnn import MaskRcnn
+from irn.ops.cams import at_scale, class_attention_maps
 from irn.ops.coco_ap import CocoImage, coco_average_precision, encoded
 from irn.ops.metrics import InstanceScores, mask_iou, pairwise_iou
 from irn.ops.predictions import painted
@@ -293,13 +296,73 @@ class TestPredict:
         with Image.open(tmp_path / "out/SegmentationObject/f.png") as picture:
             np.testing.assert_array_equal(np.array(picture), numbers)
 
-    def test_classifier_and_irnet(self, network_case: NetworkCase, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        weights = [network_case.irn_weights, network_case.cam_weights]
-        options = ["--class-score", 0.0, "--scales", 1, "--steps", 8]
-        run("predict", "--weights", *weights, "--images", data.images / "a.png", "--out", tmp_path / "out", *options)
-        assert "notice: no labels are given" in capsys.readouterr().out
+    @pytest.mark.parametrize("alone", [False, True])
+    def test_classes_are_guessed_where_a_classifier_looks_for_them(
+        self, network_case: NetworkCase, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str], alone: bool
+    ) -> None:
+        weights = [network_case.cam_weights] if alone else [network_case.irn_weights, network_case.cam_weights]
+        options = ["--scales", 1, "--steps", 8, "--cam-threshold", 0.3]
+        model, _ = load_classifier(network_case.cam_weights)
+        with torch.inference_mode():
+            pixels = torch.from_numpy(read_image(data.images / "a.png"))
+            probability = model(model.backbone.normalise(pixels)[None])[0].sigmoid().numpy()
+        # Between the third and the fourth of twenty.
+        least = float(np.sort(probability)[-4:-2].mean())
+        run(
+            "predict", "--weights", *weights, "--images", data.images / "a.png", "--out", tmp_path / "out", "--class-score", least, *options
+        )
+        assert "notice: no labels are given: the classes of an image are guessed" in capsys.readouterr().out
         found = json.loads((tmp_path / "out/predictions.json").read_text())
-        assert {one["image_id"] for one in found} == {"a"}
+        guessed = set(np.flatnonzero(probability >= least) + 1)
+        assert {one["category_id"] for one in found} <= guessed
+        assert found
+        for one in found:
+            assert one["guessed_class_probability"] == pytest.approx(float(probability[one["category_id"] - 1]), abs=1e-3)
+        with open(tmp_path / "out/guessed_labels.csv", newline="") as file:
+            names, (image_id, *row) = csv.reader(file)
+        assert (names[0], image_id, len(row)) == ("image_id", "a", 20)
+        assert {number + 1 for number, present in enumerate(row) if present == "1"} == guessed
+        # None at all is guessed of an image where no class is likely enough.
+        run("predict", "--weights", *weights, "--images", data.images / "a.png", "--out", tmp_path / "no", "--class-score", 1, *options)
+        assert json.loads((tmp_path / "no/predictions.json").read_text()) == []
+        assert set((tmp_path / "no/guessed_labels.csv").read_text().splitlines()[1].split(",")[1:]) == {"0"}
+
+    def test_a_classifier_alone_finds_its_class_maps(self, network_case: NetworkCase, data: Data) -> None:
+        network = irn.open_network(network_case.cam_weights, device="cpu", changes={"cam.scales": [1.0, 0.5], "predict.class_score": 0.2})
+        pixels = read_image(data.images / "a.png")
+        found = network(data.images / "a.png")
+        assert found.guessed is not None
+        model, classes = load_classifier(network_case.cam_weights)[0], np.flatnonzero(found.guessed)
+        with torch.inference_mode():
+            scaled = [torch.from_numpy(at_scale(pixels, scale)) for scale in (1.0, 0.5)]
+            maps = class_attention_maps(model, scaled, classes.tolist(), *SIZE)[1].numpy()
+        wanted = np.concatenate([[0], classes + 1])[np.concatenate([np.full((1, *SIZE), 0.15), maps]).argmax(0)]
+        assert (found.semantic == wanted).mean() > 0.999
+        for mask, index, score in zip(found.masks, found.classes, found.scores, strict=True):
+            assert score == pytest.approx(maps[classes.tolist().index(index)][mask].mean(), abs=1e-3)
+
+    def test_what_a_trained_network_sees_is_not_guessed(self, data: Data, trained: dict[str, Path], tmp_path: Path) -> None:
+        run("predict", "--weights", trained["mask-rcnn"], "--images", data.images / "a.png", "--out", tmp_path / "out")
+        assert not (tmp_path / "out/guessed_labels.csv").exists()
+        assert not any("guessed_class_probability" in one for one in json.loads((tmp_path / "out/predictions.json").read_text()))
+
+    @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
+    def test_a_notebook_finds_what_the_command_does(self, data: Data, trained: dict[str, Path], tmp_path: Path, network: str) -> None:
+        found = irn.open_network(trained[network], device="cpu")(data.images / "a.png")
+        run("predict", "--weights", trained[network], "--images", data.images / "a.png", "--out", tmp_path / "out", "--device", "cpu")
+        masks, classes, scores = Predictions(tmp_path / "out").instances(ImageRecord("a", data.images / "a.png", *SIZE, ""))
+        kept = found.scores >= 0.05
+        np.testing.assert_array_equal(masks, found.masks[kept])
+        np.testing.assert_array_equal(classes, found.classes[kept])
+        np.testing.assert_allclose(scores, found.scores[kept])
+
+    def test_a_weights_file_is_read_once(
+        self, data: Data, trained: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        load, read = torch.load, []
+        monkeypatch.setattr(torch, "load", lambda path, **options: read.append(path) or load(path, **options))
+        run("predict", "--weights", trained["deeplab"], "--images", data.images / "a.png", "--out", tmp_path / "out")
+        assert read == [trained["deeplab"]]
 
     @pytest.mark.parametrize(
         ("change", "said"),

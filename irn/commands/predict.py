@@ -2,41 +2,27 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
 
 from irn.data.listing import IMAGE_SUFFIXES
 from irn.data.tables import ImageRecord, images_of
 from irn.errors import IrnError
-from irn.io.devices import autocast, choose_device, loading_workers
+from irn.io.devices import choose_device, loading_workers
 from irn.io.files import whole_folder
 from irn.io.images import read_record
 from irn.io.parallel import map_images
-from irn.io.predictions import PICTURES, RESULTS, result, write_pictures
+from irn.io.predictions import PICTURES, RESULTS, result, write_guesses, write_pictures
 from irn.io.progress import notice, progress
-from irn.io.weights import load_classifier, load_deeplab, load_file, load_irnet, load_mask_rcnn
-from irn.networks.inference import for_inference
-from irn.ops.cams import at_scale, class_attention_maps
-from irn.ops.fields import fields
-from irn.ops.labels import synthesise_labels
-from irn.ops.predictions import Prediction, instances, painted, segments
+from irn.networks.predictor import SHOWN, open_predictor
+from irn.ops.predictions import Prediction, painted
 from irn.ops.resize import bounded, rescale
-from irn.ops.walk import walk_instances
 from irn.settings import Settings
 
-LEAST, SHOWN = 0.05, 0.5  # scores, where none is given: COCO's of results, and what is drawn
-
-
-class Predictor(NamedTuple):
-    """A trained network: the names of its classes, and what it finds in (H, W, 3) uint8 pixels."""
-
-    names: list[str]
-    find: Callable[[np.ndarray], Prediction]
+LEAST = 0.05  # score in COCO's results, where none is given
 
 
 def predict(
@@ -54,7 +40,7 @@ def predict(
 
     Parameters
     ----------
-    weights: a file of Mask R-CNN or of DeepLab, or those of a classifier and of IRNet in either order.
+    weights: a file of Mask R-CNN, of DeepLab or of a classifier, or those of a classifier and of IRNet in either order.
     images: files, and folders of which every image is taken; or none with `manifest`, of whose images those of `split` are.
     score: the least score of an instance; where none is given 0.05 in `predictions.json`, and 0.5 in masks and overlays.
 
@@ -67,22 +53,29 @@ def predict(
     records = images_of(manifest, split) if manifest else _listed(images, settings.dataset.value_range)
     least, shown = (LEAST, SHOWN) if score is None else (score, score)
     chosen = choose_device(device)
-    predictor = _predictor(weights, settings, chosen, shown)
+    predictor = open_predictor(weights, settings, chosen, shown)
+    if predictor.guesses:
+        given = settings.predict.class_score
+        notice(
+            f"no labels are given: the classes of an image are guessed, those that the classifier gives a probability of at least {given:g}"
+        )
     with whole_folder(out) as unfinished:
         for name in PICTURES:
             (unfinished / name).mkdir()
-        results = []
+        results, guesses = [], []
         loaded = map_images(_pixels, records, loading_workers(workers, chosen))
-        with torch.inference_mode(), autocast(chosen, settings.precision):
-            for record, pixels in zip(records, progress(loaded, len(records), "predict"), strict=True):
-                found = _enlarged(predictor.find(bounded(pixels, settings.dataset.max_side)), *pixels.shape[:2])
-                rows = zip(found.classes, found.scores, found.masks, strict=True)
-                results += [
-                    result(record.image_id, int(index) + 1, predictor.names[index], value, mask)
-                    for index, value, mask in rows
-                    if value >= least
-                ]
-                write_pictures(unfinished, record.image_id, pixels, found.semantic, painted(found.masks, found.scores >= shown))
+        for record, pixels in zip(records, progress(loaded, len(records), "predict"), strict=True):
+            found = _enlarged(predictor(bounded(pixels, settings.dataset.max_side)), *pixels.shape[:2])
+            for index, value, mask in zip(found.classes, found.scores, found.masks, strict=True):
+                if value >= least:
+                    one = result(record.image_id, int(index) + 1, predictor.names[index], value, mask)
+                    guess = {} if found.probability is None else {"guessed_class_probability": round(float(found.probability[index]), 6)}
+                    results.append(one | guess)
+            if found.guessed is not None:
+                guesses.append([record.image_id, *found.guessed.astype(int)])
+            write_pictures(unfinished, record.image_id, pixels, found.semantic, painted(found.masks, found.scores >= shown))
+        if predictor.guesses:
+            write_guesses(unfinished, predictor.names, guesses)
         (unfinished / RESULTS).write_text(json.dumps(results) + "\n", encoding="utf-8")
     print(f"{len(results)} instances in {len(records)} images: {out}")
 
@@ -128,53 +121,3 @@ def _record(path: Path, value_range: tuple[float, float] | None) -> ImageRecord:
 
 def _pixels(record: ImageRecord) -> np.ndarray:
     return read_record(record)
-
-
-def _predictor(weights: Sequence[Path], settings: Settings, device: torch.device, shown: float) -> Predictor:
-    """The network of some weights files, whichever it is."""
-    kinds = {load_file(path).get("kind"): path for path in weights}
-    if set(kinds) == {"mask_rcnn"}:
-        rcnn, contents = load_mask_rcnn(kinds["mask_rcnn"])
-        for_inference(rcnn, device)
-        return Predictor(contents["class_names"], lambda pixels: instances(rcnn, torch.from_numpy(pixels).to(device), shown))
-    if set(kinds) == {"deeplab"}:
-        deeplab, contents = load_deeplab(kinds["deeplab"])
-        for_inference(deeplab, device)
-        return Predictor(contents["class_names"], lambda pixels: segments(deeplab, pixels, settings.deeplab.scales, device))
-    if set(kinds) == {"cam", "irn"}:
-        return _by_labels(kinds["cam"], kinds["irn"], settings, device)
-    given = " and ".join(str(kind) for kind in kinds)
-    raise IrnError(f"--weights: {given}; expected mask_rcnn or deeplab, or cam and irn together")
-
-
-def _by_labels(cam: Path, irn: Path, settings: Settings, device: torch.device) -> Predictor:
-    """The method itself on the classes that the classifier finds."""
-    classifier, contents = load_classifier(cam)
-    irnet, own = load_irnet(irn)
-    names = contents["class_names"] or [f"class {index}" for index in range(len(classifier.classifier.weight))]
-    for_inference(classifier, device)
-    for_inference(irnet, device)
-    least = settings.predict.class_score
-    notice(f"no labels are given: an image has the classes that the classifier gives a probability of at least {least:g}")
-
-    def find(pixels: np.ndarray) -> Prediction:
-        height, width = pixels.shape[:2]
-        image = torch.from_numpy(pixels).to(device)
-        probability = classifier(classifier.backbone.normalise(image)[None])[0].float().sigmoid().cpu().numpy()
-        classes = np.flatnonzero(probability >= least)
-        scaled = [torch.from_numpy(at_scale(pixels, scale)).to(device) for scale in settings.cam.scales]
-        cams, _ = class_attention_maps(classifier, scaled, classes.tolist(), height, width)
-        boundary, displacement = fields(irnet, image, own["crop_size"], own["mean_displacement"])
-        maps = {"classes": classes, "cam": cams.cpu().numpy()}
-        field = {"boundary": boundary.cpu().numpy(), "displacement": displacement.cpu().numpy()}
-        walk = settings.walk
-        walks = walk_instances(maps, field, walk.beta, walk.steps, walk.radius, walk.centroid_length)
-        labels = synthesise_labels(
-            walks["walk"], walks["walk_class"], height, width, settings.labels.semantic_threshold, settings.labels.instance_threshold
-        )
-        order = np.argsort(-labels["instance_score"], kind="stable")
-        order = order[labels["instance_score"][order] > 0]
-        masks = labels["instance_map"] == (order + 1)[:, None, None]
-        return Prediction(masks, labels["instance_class"][order].astype(int), labels["instance_score"][order], labels["semantic"])
-
-    return Predictor(names, find)

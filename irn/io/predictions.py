@@ -1,6 +1,8 @@
 """Folders of predictions: instances as COCO results, index PNGs of classes and objects, and overlays to look at."""
 
+import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from irn.errors import IrnError
 from irn.pictures.colours import distinct_colours, outlines, overlay, painted
 
 RESULTS, CLASSES, OBJECTS, OVERLAYS = "predictions.json", "SegmentationClass", "SegmentationObject", "overlays"
+GUESSES = "guessed_labels.csv"
 PICTURES = (CLASSES, OBJECTS, OVERLAYS)  # folders
 
 
@@ -35,6 +38,12 @@ def write_pictures(folder: Path, image_id: str, pixels: np.ndarray, semantic: np
     colours = np.concatenate([np.zeros((1, 3), np.uint8), distinct_colours(254)])
     drawn = painted(overlay(pixels, objects, colours, 0.5), outlines(objects), (255, 255, 255))
     Image.fromarray(drawn).save(folder / OVERLAYS / f"{image_id}.jpg", quality=90)
+
+
+def write_guesses(folder: Path, names: Sequence[str], guesses: Sequence[Sequence[Any]]) -> None:
+    """Write the classes that images were taken to have, a row each of the image's id and a 0 or 1 for each class, as `labels.csv` is."""
+    with open(folder / GUESSES, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([["image_id", *names], *guesses])
 
 
 class Predictions:

@@ -59,37 +59,37 @@ def save_file(path: Path, contents: Contents) -> None:
         partial.write_bytes(buffer.getbuffer())
 
 
-def load_classifier(path: Path) -> tuple[Classifier, Contents]:
+def load_classifier(path: Path, read: Contents | None = None) -> tuple[Classifier, Contents]:
     """The classifier of a weights file of kind "cam", in evaluation mode, and the file's other contents."""
-    contents = _load_own(path, "cam")
+    contents = _load_own(path, "cam", read)
     weight = contents["state_dict"].get("classifier.weight")
     # Without this tensor, build a one-class network, so that loading fails with the missing name.
     classes = len(weight) if weight is not None and weight.ndim else 1
     return _filled(path, partial(Classifier, classes=classes), contents), contents
 
 
-def load_irnet(path: Path) -> tuple[IRNet, Contents]:
+def load_irnet(path: Path, read: Contents | None = None) -> tuple[IRNet, Contents]:
     """IRNet from a weights file of kind "irn", in evaluation mode, and the file's other contents."""
-    contents = _load_own(path, "irn")
+    contents = _load_own(path, "irn", read)
     return _filled(path, IRNet, contents), contents
 
 
-def load_mask_rcnn(path: Path) -> "tuple[MaskRcnn, Contents]":
+def load_mask_rcnn(path: Path, read: Contents | None = None) -> "tuple[MaskRcnn, Contents]":
     """Mask R-CNN from a weights file of kind "mask_rcnn", in evaluation mode, and the file's other contents."""
     from irn.networks.mask_rcnn import MaskRcnn
 
-    contents = _load_own(path, "mask_rcnn")
+    contents = _load_own(path, "mask_rcnn", read)
     names, side = contents["class_names"], contents["crop_size"]
     mask_head = contents["state_dict"].get("network.roi_heads.mask_head.0.0.weight")
     channels = 256 if mask_head is None else len(mask_head)
     return _filled(path, partial(MaskRcnn, classes=len(names), side=side, channels=channels), contents), contents
 
 
-def load_deeplab(path: Path) -> "tuple[DeepLab, Contents]":
+def load_deeplab(path: Path, read: Contents | None = None) -> "tuple[DeepLab, Contents]":
     """DeepLab from a weights file of kind "deeplab", in evaluation mode, and the file's other contents."""
     from irn.networks.deeplab import DeepLab
 
-    contents = _load_own(path, "deeplab")
+    contents = _load_own(path, "deeplab", read)
     return _filled(path, partial(DeepLab, classes=len(contents["class_names"])), contents), contents
 
 
@@ -142,8 +142,9 @@ def load_file(path: Path) -> Contents:
     return contents
 
 
-def _load_own(path: Path, kind: str) -> Contents:
-    contents = load_file(path)
+def _load_own(path: Path, kind: str, read: Contents | None) -> Contents:
+    """A file's contents, which may have been read already."""
+    contents = load_file(path) if read is None else read
     if "format_version" not in contents:
         raise IrnError(f"{path}: not a weights file of this project; import a published checkpoint with irn import-weights")
     if contents["format_version"] != FORMAT_VERSION:

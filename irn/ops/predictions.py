@@ -1,26 +1,38 @@
 """What a trained network finds in a new image."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy import ndimage
 from torch.nn import functional
 
+from irn.networks.classifier import Classifier
 from irn.networks.deeplab import DeepLab
+from irn.networks.irnet import IRNet
 from irn.networks.mask_rcnn import MaskRcnn
-from irn.ops.cams import at_scale
+from irn.ops.cams import at_scale, class_attention_maps
+from irn.ops.fields import fields
+from irn.ops.labels import synthesise_labels
+from irn.ops.walk import walk_instances
+from irn.settings import Settings
 
 
 class Prediction(NamedTuple):
     """Instances of an image, best first: `masks` (N, H, W) bool, which may overlap, `classes` (N,) indices, `scores` (N,) in [0, 1];
-    and `semantic` (H, W) uint8, 0 background, 1 + class index."""
+    and `semantic` (H, W) uint8, 0 background, 1 + class index.
+
+    Where the classes of the image were guessed by a classifier, `guessed` (classes,) bool says which, and `probability` (classes,) in
+    [0, 1] is the classifier's.
+    """
 
     masks: np.ndarray
     classes: np.ndarray
     scores: np.ndarray
     semantic: np.ndarray
+    guessed: np.ndarray | None = None
+    probability: np.ndarray | None = None
 
 
 def instances(model: MaskRcnn, pixels: torch.Tensor, shown: float) -> Prediction:
@@ -48,6 +60,54 @@ def segments(model: DeepLab, pixels: np.ndarray, scales: Sequence[float], device
         total = total + functional.interpolate(merged[None], (height, width), mode="bilinear", align_corners=False)[0] / len(scales)
     probability, semantic = (array.cpu().numpy() for array in total.max(0))
     return _pieces(semantic.astype(np.uint8), probability)
+
+
+def attended(model: Classifier, pixels: np.ndarray, settings: Settings, device: torch.device) -> Prediction:
+    """Segment (H, W, 3) uint8 by a classifier alone: the class map above `evaluate.cam_threshold` that is highest, of classes guessed.
+
+    Its instances are the 4-connected pieces of each class, with the mean of the class map as score.
+    """
+    probability, guessed = _guess(model, pixels, settings.predict.class_score, device)
+    _, maps = _class_maps(model, pixels, guessed, settings, device)
+    background = torch.full_like(maps[:1] if len(maps) else maps.new_zeros(1, *pixels.shape[:2]), settings.evaluate.cam_threshold)
+    value, place = (array.cpu().numpy() for array in torch.cat([background, maps]).max(0))
+    found = _pieces(np.concatenate([[0], np.flatnonzero(guessed) + 1]).astype(np.uint8)[place], value)
+    return found._replace(guessed=guessed, probability=probability)
+
+
+def walked(
+    model: Classifier, irnet: IRNet, about: dict[str, Any], pixels: np.ndarray, settings: Settings, device: torch.device
+) -> Prediction:
+    """Segment (H, W, 3) uint8 by the method itself, of classes guessed; `about` is what IRNet's file says of it."""
+    height, width = pixels.shape[:2]
+    probability, guessed = _guess(model, pixels, settings.predict.class_score, device)
+    cams, _ = _class_maps(model, pixels, guessed, settings, device)
+    boundary, displacement = fields(irnet, torch.from_numpy(pixels).to(device), about["crop_size"], about["mean_displacement"])
+    maps = {"classes": np.flatnonzero(guessed), "cam": cams.cpu().numpy()}
+    field = {"boundary": boundary.cpu().numpy(), "displacement": displacement.cpu().numpy()}
+    walk = settings.walk
+    walks = walk_instances(maps, field, walk.beta, walk.steps, walk.radius, walk.centroid_length)
+    thresholds = settings.labels.semantic_threshold, settings.labels.instance_threshold
+    labels = synthesise_labels(walks["walk"], walks["walk_class"], height, width, *thresholds)
+    order = np.argsort(-labels["instance_score"], kind="stable")
+    order = order[labels["instance_score"][order] > 0]
+    masks = labels["instance_map"] == (order + 1)[:, None, None]
+    classes, scores = labels["instance_class"][order].astype(int), labels["instance_score"][order]
+    return Prediction(masks, classes, scores, labels["semantic"], guessed, probability)
+
+
+def _guess(model: Classifier, pixels: np.ndarray, least: float, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of each class, and which have at least `least`."""
+    image = model.backbone.normalise(torch.from_numpy(pixels).to(device))
+    probability = model(image[None])[0].float().sigmoid().cpu().numpy()
+    return probability, probability >= least
+
+
+def _class_maps(
+    model: Classifier, pixels: np.ndarray, guessed: np.ndarray, settings: Settings, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    scaled = [torch.from_numpy(at_scale(pixels, scale)).to(device) for scale in settings.cam.scales]
+    return class_attention_maps(model, scaled, np.flatnonzero(guessed).tolist(), *pixels.shape[:2])
 
 
 def _pieces(semantic: np.ndarray, probability: np.ndarray) -> Prediction:

@@ -1,0 +1,65 @@
+"""A trained network that segments new images, whichever it is."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from irn.errors import IrnError
+from irn.io.devices import autocast
+from irn.io.images import read_image
+from irn.io.weights import load_classifier, load_deeplab, load_file, load_irnet, load_mask_rcnn
+from irn.networks.inference import for_inference
+from irn.ops.predictions import Prediction, attended, instances, segments, walked
+from irn.settings import Settings
+
+SHOWN = 0.5  # the least score of an instance that is drawn, where none is given
+
+
+class Predictor:
+    """A trained network on a device: `names` of its classes; `guesses`, whether a classifier guesses which an image has; call it."""
+
+    def __init__(
+        self, names: list[str], find: Callable[[np.ndarray], Prediction], guesses: bool, device: torch.device, precision: str
+    ) -> None:
+        self.names, self.guesses = names, guesses
+        self._find, self._device, self._precision = find, device, precision
+
+    def __call__(self, image: str | Path | np.ndarray) -> Prediction:
+        """What it finds in an image file, or in (H, W, 3) uint8 pixels; IrnError for a file that is no image."""
+        pixels = image if isinstance(image, np.ndarray) else read_image(Path(image))
+        with torch.inference_mode(), autocast(self._device, self._precision):
+            return self._find(pixels)
+
+
+def open_predictor(weights: Sequence[Path], settings: Settings, device: torch.device, shown: float = SHOWN) -> Predictor:
+    """The network of some weights files: Mask R-CNN's, DeepLab's, a classifier's, or those of a classifier and of IRNet.
+
+    shown: the least score of the instances that are in Mask R-CNN's semantic map. Raises IrnError for files of other kinds.
+    """
+    read = {path: load_file(path) for path in weights}
+    kinds = {str(contents.get("kind")): path for path, contents in read.items()}
+    cam, irn, other = kinds.get("cam"), kinds.get("irn"), next(iter(kinds.values()))
+    find: Callable[[np.ndarray], Prediction]
+    if set(kinds) == {"mask_rcnn"} and len(read) == 1:
+        rcnn, contents = load_mask_rcnn(other, read[other])
+        for_inference(rcnn, device)
+        names, find = contents["class_names"], lambda pixels: instances(rcnn, torch.from_numpy(pixels).to(device), shown)
+    elif set(kinds) == {"deeplab"} and len(read) == 1:
+        deeplab, contents = load_deeplab(other, read[other])
+        for_inference(deeplab, device)
+        names, find = contents["class_names"], lambda pixels: segments(deeplab, pixels, settings.deeplab.scales, device)
+    elif cam and len(read) == len(kinds) and set(kinds) <= {"cam", "irn"}:
+        classifier, contents = load_classifier(cam, read[cam])
+        for_inference(classifier, device)
+        names = contents["class_names"] or [f"class {index}" for index in range(len(classifier.classifier.weight))]
+        find = lambda pixels: attended(classifier, pixels, settings, device)  # noqa: E731
+        if irn:
+            irnet, about = load_irnet(irn, read[irn])
+            for_inference(irnet, device)
+            find = lambda pixels: walked(classifier, irnet, about, pixels, settings, device)  # noqa: E731
+    else:
+        given = " and ".join(str(contents.get("kind")) for contents in read.values())
+        raise IrnError(f"--weights: {given}; expected one file of mask_rcnn, deeplab or cam, or cam and irn together")
+    return Predictor(names, find, cam is not None, device, settings.precision)
