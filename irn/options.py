@@ -89,6 +89,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "PATH",
         "help": "images to segment: files, and folders of them",
     },
+    "onnx": _written("FILE", "write the network as ONNX, Mask R-CNN or DeepLab; then --images and --out may be left out"),
     "least-score": {
         "flag": "score",
         "type": float,

@@ -205,7 +205,7 @@ OTHERS = (
     Command(
         "predict",
         "Segment new images by a trained network.",
-        "trained new-images? manifest? split? out-folder least-score? device workers?",
+        "trained new-images? manifest? split? out-folder? onnx? least-score? device workers?",
     ),
     Command(
         "import_cams", "Make a CAM cache from the .npy dictionaries of IRNet and its relatives.", "manifest labels npy out split? workers?"

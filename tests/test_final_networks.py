@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 import yaml
@@ -130,6 +131,15 @@ class TestNetworks:
             model.train()
             norms = [module for module in model.backbone.modules() if isinstance(module, torch.nn.BatchNorm2d)]
             assert all(norm.training == from_scratch for norm in norms)
+
+    def test_what_is_found_in_an_image_does_not_depend_on_those_before(self) -> None:
+        torch.manual_seed(0)
+        one, other = MaskRcnn("resnet18", 2, 80, 16).eval(), MaskRcnn("resnet18", 2, 80, 16).eval()
+        other.load_state_dict(one.state_dict())
+        image = torch.rand(1, 3, 80, 80)
+        with torch.inference_mode():
+            other(torch.rand(1, 3, 66, 80))  # padded to half its height again
+            torch.testing.assert_close(other(image)[0]["scores"], one(image)[0]["scores"])
 
     def test_an_image_without_instances_can_be_learned_from(self) -> None:
         model = MaskRcnn("resnet18", 2, 64, 8).train()
@@ -363,6 +373,33 @@ class TestPredict:
         monkeypatch.setattr(torch, "load", lambda path, **options: read.append(path) or load(path, **options))
         run("predict", "--weights", trained["deeplab"], "--images", data.images / "a.png", "--out", tmp_path / "out")
         assert read == [trained["deeplab"]]
+
+    @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
+    def test_an_onnx_file_computes_what_torch_does(self, data: Data, trained: dict[str, Path], tmp_path: Path, network: str) -> None:
+        run("predict", "--weights", trained[network], "--onnx", tmp_path / "network.onnx")
+        session = onnxruntime.InferenceSession(tmp_path / "network.onnx", providers=["CPUExecutionProvider"])
+        assert json.loads(session.get_modelmeta().custom_metadata_map["class_names"]) == ["dark", "bright"]
+        model, _ = (load_mask_rcnn if network == "mask-rcnn" else load_deeplab)(trained[network])
+        counts = set()
+        # Of other sizes than the one that it was traced with, and one in which nothing is found.
+        noise = np.random.default_rng(0).integers(0, 256, (101, 67, 3)).astype(np.uint8)
+        for pixels in (noise, read_image(data.images / "a.png"), np.full((200, 100, 3), 125, np.uint8)):
+            found = dict(zip((one.name for one in session.get_outputs()), session.run(None, {"image": pixels}), strict=True))
+            with torch.inference_mode():
+                expected = model(model.backbone.normalise(torch.from_numpy(pixels))[None])[0]
+            expected = expected if network == "mask-rcnn" else {"probability": expected.softmax(0)}
+            assert set(found) == set(expected)
+            for name, array in expected.items():
+                np.testing.assert_allclose(found[name], array.numpy(), rtol=1e-4, atol=1e-3 if name == "boxes" else 1e-4)
+            counts.add(len(found.get("scores", [])))
+        assert network == "deeplab" or max(counts) > 0
+
+    def test_onnx_is_for_the_networks_at_the_end(
+        self, network_case: NetworkCase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = ["predict", "--onnx", tmp_path / "network.onnx", "--weights", network_case.cam_weights]
+        assert "of kind cam; expected weights of mask_rcnn or deeplab" in refused(capsys, tmp_path, *command)
+        assert "2 weights files" in refused(capsys, tmp_path, *command, network_case.irn_weights)
 
     @pytest.mark.parametrize(
         ("change", "said"),

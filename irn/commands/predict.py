@@ -14,6 +14,7 @@ from irn.errors import IrnError
 from irn.io.devices import choose_device, loading_workers
 from irn.io.files import whole_folder
 from irn.io.images import read_record
+from irn.io.onnx_export import write_onnx
 from irn.io.parallel import map_images
 from irn.io.predictions import PICTURES, RESULTS, result, write_guesses, write_pictures
 from irn.io.progress import notice, progress
@@ -27,12 +28,13 @@ LEAST = 0.05  # score in COCO's results, where none is given
 
 def predict(
     weights: Sequence[Path],
-    out: Path,
     settings: Settings,
+    out: Path | None = None,
     images: Sequence[Path] = (),
     manifest: Path | None = None,
     split: str | None = None,
     score: float | None = None,
+    onnx: Path | None = None,
     device: str = "auto",
     workers: int | None = None,
 ) -> None:
@@ -42,6 +44,7 @@ def predict(
     ----------
     weights: a file of Mask R-CNN, of DeepLab or of a classifier, or those of a classifier and of IRNet in either order.
     images: files, and folders of which every image is taken; or none with `manifest`, of whose images those of `split` are.
+    onnx: where the network goes as ONNX, if anywhere; then there need be no images.
     score: the least score of an instance; where none is given 0.05 in `predictions.json`, and 0.5 in masks and overlays.
 
     Raises
@@ -50,6 +53,16 @@ def predict(
     """
     if score is not None and not 0 <= score <= 1:
         raise IrnError(f"--score {score:g}: expected a number from 0 to 1")
+    if (out is None) != (manifest is None and not images) or (out is None and onnx is None):
+        raise IrnError(
+            "images to segment (--images or --manifest) and a folder for their masks (--out) go together; give both, or --onnx alone"
+        )
+    if onnx is not None:
+        if len(weights) > 1:
+            raise IrnError(f"--onnx: {len(weights)} weights files; expected one, of Mask R-CNN or DeepLab")
+        write_onnx(weights[0], onnx)
+    if out is None:
+        return
     records = images_of(manifest, split) if manifest else _listed(images, settings.dataset.value_range)
     least, shown = (LEAST, SHOWN) if score is None else (score, score)
     chosen = choose_device(device)
@@ -102,8 +115,6 @@ def _listed(images: Sequence[Path], value_range: tuple[float, float] | None) -> 
             paths.append(path)
         else:
             raise IrnError(f"--images {path}: no such file or folder")
-    if not paths:
-        raise IrnError("--images: expected images to segment, files or folders, or a table of them (--manifest)")
     name, count = Counter(path.stem for path in paths).most_common(1)[0]
     if count > 1:
         raise IrnError(f"--images: {count} files are called {name!r}, and so would be their masks; rename them, or take them one by one")

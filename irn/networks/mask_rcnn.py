@@ -16,9 +16,11 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+from torchvision.ops.poolers import initLevelMapper
 
 from irn.networks.backbones import Backbone, FineTuned, make_backbone, seeded
 
+POOLED = (4, 8, 16, 32)  # strides of the levels that regions are pooled from
 Masks = list[torch.Tensor]
 
 
@@ -37,6 +39,9 @@ class MaskRcnn(FineTuned):
             box_batch_size_per_image=regions,
             mask_head=MaskRCNNHeads(channels, (channels,) * 4, 1), mask_predictor=MaskRCNNPredictor(channels, channels, classes + 1),
         )  # fmt: skip
+        for pool in (self.network.roi_heads.box_roi_pool, self.network.roi_heads.mask_roi_pool):
+            # torchvision guesses them from the first image, and wrongly from a small one that it pads.
+            pool.scales, pool.map_levels = [1 / stride for stride in POOLED], initLevelMapper(2, 5)  # type: ignore[union-attr]
         self._samplers = [OwnSampler(self.network.rpn), OwnSampler(self.network.roi_heads)]
         self.start(from_scratch)
 
