@@ -1,6 +1,7 @@
 # make demo   the whole workflow on drawn images, up to the table of scores and the report
 # make test   formatter, linter, type check and tests
 # make bench  measure the code beside naive twins
+# make docs   the pages in docs/ as a site, in results/site/
 # make env    the environment alone
 # make tables bring the tables in docs/ and the schema for editors up to date
 
@@ -8,7 +9,7 @@ PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
 BIN := .venv/bin
 
-.PHONY: env demo test check tables bench clean
+.PHONY: env demo test check docs tables bench clean
 
 env: .venv/installed
 
@@ -38,6 +39,9 @@ check: env
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 tables: env
 	$(BIN)/python docs/tables.py

@@ -1,6 +1,6 @@
 """Measure every case of the benchmark in one run, each beside its naive twin, and write the tables (make bench).
 
-benchmarks/bench.py                everything, into benchmarks/results/ and docs/performance.md
+benchmarks/bench.py                everything, into docs/benchmarks/ and docs/performance.md
 benchmarks/bench.py --only walk    one case, printed
 benchmarks/bench.py --quick        small inputs, once each: whether all runs and agrees, not how fast
 """
@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = [ROOT, ROOT / "benchmarks", ROOT / "tests"]
 sys.path[:0] = [str(folder) for folder in FOLDERS]
-RESULTS = ROOT / "benchmarks/results"
+RESULTS = ROOT / "docs/benchmarks"
 DOCS = ROOT / "docs/performance.md"
 MARKS = ("<!-- results: written by make bench -->", "<!-- end of results -->")
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "numba", "h5py", "pillow", "pydensecrf2", "snakemake")
@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--only", metavar="CASE", help="measure one case and print it; 'scaling' is the growth of cost")
     parser.add_argument("--quick", action="store_true", help="small inputs, once each")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of the table; benchmarks/results and docs/performance.md by default"
+        "--out", type=Path, metavar="DIR", help="folder of the table; docs/benchmarks and docs/performance.md by default"
     )
     parser.add_argument("--name", default=f"{available_cores()}_cores", help="of the files in that folder")
     options = parser.parse_args()
@@ -84,7 +84,7 @@ def write_docs(text: str) -> None:
     """Put the tables between the marks of docs/performance.md."""
     before, _, rest = DOCS.read_text(encoding="utf-8").partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
-    shown = text.replace("](", "](../benchmarks/results/")
+    shown = text.replace("](", "](benchmarks/")
     DOCS.write_text(f"{before}{MARKS[0]}\n#{shown}{MARKS[1]}{after}", encoding="utf-8")
 
 

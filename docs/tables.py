@@ -1,5 +1,6 @@
 """Write the tables that the code decides into the pages, between their markers, and the JSON schema for editors: make tables."""
 
+import argparse
 import json
 import re
 import sys
@@ -10,9 +11,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from rebuilds import EDITS, named  # noqa: E402
 
+from irn.cli import build_parser  # noqa: E402
 from irn.config import as_text, read_config, table  # noqa: E402
 from irn.settings import Settings, value  # noqa: E402
-from irn.stages import REPORT, STAGES, behind  # noqa: E402
+from irn.stages import COMMANDS, REPORT, STAGES, behind  # noqa: E402
 
 ALL = (*STAGES, REPORT)
 # Behind every edit that makes anything again.
@@ -36,6 +38,7 @@ def pages() -> dict[Path, str]:
         "docs/configuration.md": {"settings": _settings(), "edits": _edits(), "behind": _behind()},
         "docs/caches.md": {"files": _files()},
         "docs/hpc.md": {"stages": _stages()},
+        "docs/commands.md": {"commands": _commands()},
     }
     for name, parts in tables.items():
         text = (ROOT / name).read_text(encoding="utf-8")
@@ -85,6 +88,29 @@ def _stages() -> list[str]:
         gpus = ("`gpus`" if stage.shares_batches else "one") if stage.gpu else ""
         lines.append(f"| `{stage.name}` | {stage.cores} | {memory} | {stage.minutes} | {gpus} |")
     return lines
+
+
+def _commands() -> list[str]:
+    (subparsers,) = (action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
+    lines = []
+    for command in COMMANDS.values():
+        lines += [f"## {command.words}", "", command.help, "", "| option | values | meaning |", "|---|---|---|"]
+        for action in subparsers.choices[command.words]._actions[1:]:
+            required = " (required)" if action.required else ""
+            lines.append(f"| `{action.option_strings[0]}`{required} | {_values(action)} | {_escaped((action.help or '') % vars(action))} |")
+        lines.append("")
+    return lines
+
+
+def _values(action: argparse.Action) -> str:
+    if action.nargs == 0:
+        return ""
+    one = " or ".join(f"`{choice}`" for choice in action.choices) if action.choices else f"`{action.metavar or action.dest.upper()}`"
+    return f"{one} ..." if action.nargs in ("+", "*") else one
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"of \d+ cores", "of the cores", text).replace("|", "\\|").replace("<", "&lt;")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,34 @@
-"""Tables that the code decides are in the docs as it decides them."""
+"""Tables that the code decides are in the docs as it decides them; the commands in the docs are ones that work; the site builds."""
 
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from helpers import ROOT
+from helpers import ROOT, run, save_png
+
+from irn.cli import build_parser
+
+PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if "notes" not in path.parts)]
+
+
+def commands() -> list[str]:
+    """The lines of all shell examples, without their comments, each once."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S):
+            found += [shlex.join(shlex.split(line, comments=True)) for line in block.replace("\\\n", " ").splitlines()]
+    return list(dict.fromkeys(line for line in found if line))
+
+
+WORKFLOW = [line for line in commands() if line.startswith(".venv/bin/snakemake ")]
+ALONE = [line for line in commands() if line.startswith(".venv/bin/irn ")]
 
 
 @pytest.fixture(scope="module")
@@ -13,6 +38,53 @@ def pages() -> dict[Path, str]:
     return names["pages"]()  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("name", ["docs/configuration.md", "docs/caches.md", "docs/hpc.md", "configs/schema.json"])
+@pytest.mark.parametrize("name", ["docs/configuration.md", "docs/caches.md", "docs/hpc.md", "docs/commands.md", "configs/schema.json"])
 def test_the_pages_hold_what_the_code_says(pages: dict[Path, str], name: str) -> None:
     assert (ROOT / name).read_text(encoding="utf-8") == pages[ROOT / name], "bring it up to date with make tables"
+
+
+@pytest.mark.parametrize("line", ALONE)
+def test_every_command_has_the_options_of_the_docs(line: str) -> None:
+    try:
+        build_parser().parse_args(shlex.split(line)[1:])
+    except SystemExit as stop:
+        assert stop.code == 0, line  # noqa: PT017
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the docs think of it: a checkout, with the data sets and files of which they speak."""
+    folder = tmp_path_factory.mktemp("docs")
+    for name in ("Snakefile", "rules", "irn", "envs", "configs", "profiles", "config.yaml"):
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "configs/laptop.yaml", folder / "my_config.yaml")
+    (folder / "my_changes.yaml").write_text(f"dataset: {{root: {folder / 'VOCdevkit/VOC2012'}}}\n", encoding="utf-8")
+    run("make-demo-data", "--out", folder / "VOCdevkit/VOC2012", "--images", 24, "--size", 64)
+    images = sorted((folder / "VOCdevkit/VOC2012/JPEGImages").iterdir())
+    (folder / "my_images").mkdir()
+    (folder / "my_images/images").symlink_to(images[0].parent)
+    rows = [f"{path.stem},{number % 2},{number % 3 // 2}" for number, path in enumerate(images)]
+    (folder / "my_images/labels.csv").write_text("\n".join(["image_id,cat,dog", *rows, ""]), encoding="utf-8")
+    coco = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "cat"}]}
+    for split in ("train2014", "val2014"):
+        save_png(folder / "coco" / split / "a.png", np.zeros((8, 8, 3), np.uint8))
+        (folder / "coco/annotations").mkdir(exist_ok=True)
+        (folder / f"coco/annotations/instances_{split}.json").write_text(json.dumps(coco), encoding="utf-8")
+    (folder / "their_maps.h5").write_bytes(b"")
+    return folder
+
+
+@pytest.mark.parametrize("line", WORKFLOW)
+def test_every_call_of_the_workflow_in_the_docs_can_run(checkout: Path, line: str) -> None:
+    words = shlex.split(line)
+    command = [str(Path(sys.executable).with_name("snakemake")), "-n", *(word for word in words[1:] if word != "-n")]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=checkout, env=clean)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+
+
+def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", str(ROOT / "mkdocs.yml"), "--site-dir", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"})
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "index.html").exists()
