@@ -27,7 +27,8 @@ def commands() -> list[str]:
     return list(dict.fromkeys(line for line in found if line))
 
 
-WORKFLOW = [line for line in commands() if line.startswith(".venv/bin/snakemake ")]
+# What reports on a finished run is in tests/test_report.py.
+WORKFLOW = [line for line in commands() if line.startswith(".venv/bin/snakemake ") and " --report " not in line]
 ALONE = [line for line in commands() if line.startswith(".venv/bin/irn ")]
 
 
