@@ -1,4 +1,5 @@
 # make demo   the whole workflow on drawn images, up to the table of scores and the report
+# make demo-network  the same, and each network at its end learns from ground truth too
 # make test   formatter, linter, type check and tests
 # make bench  measure the code beside naive twins
 # make docs   the pages in docs/ as a site, in results/site/
@@ -9,7 +10,7 @@ PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
 BIN := .venv/bin
 
-.PHONY: env demo test check docs tables bench clean
+.PHONY: env demo demo-network test check docs tables bench clean
 
 env: .venv/installed
 
@@ -28,6 +29,11 @@ demo: env
 	@echo
 	@echo "Open results/demo/report.html in a browser: scores, and what each stage made of 36 images."
 	@echo "Also: scores in results/demo/scores.csv, pictures in results/demo/show/panels/, labels in results/demo/make_labels/."
+
+demo-network: env
+	$(BIN)/snakemake --cores $(CORES) $(if $(NO_COLOR),--nocolor) --config 'mask_rcnn={labels: both}' 'deeplab={labels: both}'
+	@echo
+	@cat results/demo/evaluate/evaluate.log
 
 test: env check
 	$(BIN)/pytest

@@ -11,7 +11,10 @@ from irn.store import Run
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, in which a configuration of labels alone holds where none is given."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo.yaml").write_text("run: demo\ndataset: {kind: demo}\n", encoding="utf-8")
+    monkeypatch.setattr("irn.config.DEMONSTRATION", tmp_path / "demo.yaml")
     return tmp_path
 
 
