@@ -38,9 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure this project's code beside naive twins and write a table.")
     parser.add_argument("--only", metavar="CASE", help="measure one case and print it; 'scaling' is the growth of cost")
     parser.add_argument("--quick", action="store_true", help="small inputs, once each")
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of the table; docs/benchmarks and docs/performance.md by default"
-    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the table; docs/benchmarks and docs/performance.md by default")
     parser.add_argument("--name", default=f"{available_cores()}_cores", help="of the files in that folder")
     options = parser.parse_args()
     # For the processes that measure, and for what they start.
