@@ -13,6 +13,8 @@ import onnxruntime
 import pytest
 import torch
 import yaml
+from faster_coco_eval import COCO as FasterCOCO
+from faster_coco_eval import COCOeval_faster
 from golden_cases import NetworkCase
 from helpers import FINAL, SMALL, killed_after, refused, rules_to_run, run, same_bytes, save_png, snakemake, tensors
 from PIL import Image
@@ -504,6 +506,43 @@ class TestScores:
         # At recall 0 to 0.5, 51 of 101, everywhere; at all 101 at overlap 0.50.
         assert found[0] == pytest.approx((1 + 9 * 51 / 101) / 10)
         assert math.isnan(found[1])
+
+    def test_cocos_average_precision_is_that_of_faster_coco_eval(self) -> None:
+        rng = np.random.default_rng(3)
+        images, annotations, results = [], [], []
+        for image_id in range(25):
+            masks = random_masks(rng, int(rng.integers(1, 5)))
+            masks[:, 0, 0] = True
+            # Noisy copies of the objects, some of another class; scores are often equal.
+            noisy = masks ^ (rng.random(masks.shape) < rng.choice([0.02, 0.15, 0.4]))
+            true, found = encoded(masks), encoded(noisy)
+            classes, crowd = rng.integers(0, 3, len(masks)), rng.random(len(masks)) < 0.2
+            guessed, scores = np.where(rng.random(len(masks)) < 0.8, classes, 0), rng.integers(1, 10, len(masks)) / 10
+            objects = [(int(index), bool(is_crowd), runs) for index, is_crowd, runs in zip(classes, crowd, true, strict=True)]
+            predictions = [(int(index), float(score), runs) for index, score, runs in zip(guessed, scores, found, strict=True)]
+            images.append(CocoImage(masks.shape[1:], objects, predictions))
+            for index, is_crowd, runs in objects:
+                area, box = float(run_lengths.area(runs)), run_lengths.toBbox(runs).tolist()
+                runs = {**runs, "counts": runs["counts"].decode()}
+                row = {"id": len(annotations) + 1, "image_id": image_id, "category_id": index + 1, "iscrowd": int(is_crowd), "area": area}
+                annotations.append(row | {"segmentation": runs, "bbox": box})
+            for index, score, runs in predictions:
+                runs = {**runs, "counts": runs["counts"].decode()}
+                results.append({"image_id": image_id, "category_id": index + 1, "score": score, "segmentation": runs})
+        height, width = images[0].size
+        truth = FasterCOCO(
+            {
+                "images": [{"id": image_id, "height": height, "width": width} for image_id in range(25)],
+                "annotations": annotations,
+                "categories": [{"id": index + 1, "name": str(index)} for index in range(3)],
+            }
+        )
+        other = COCOeval_faster(truth, truth.loadRes(results), "segm")
+        other.evaluate()
+        other.accumulate()
+        wanted = other.eval["precision"][:, :, :, 0, 2].mean((0, 1))
+        assert 0.05 < wanted.min() < wanted.max() < 0.95
+        np.testing.assert_allclose(coco_average_precision(images, 3), wanted, rtol=0, atol=1e-9)
 
     def test_a_prediction_in_a_crowd_is_not_wrong(self) -> None:
         whole, crowd = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
