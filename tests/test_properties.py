@@ -20,7 +20,7 @@ from irn.ops.crf import ir_label
 from irn.ops.fields import fields
 from irn.ops.labels import synthesise_labels
 from irn.ops.losses import pair_losses
-from irn.ops.paths import pair_offsets, path_maxima
+from irn.ops.paths import pair_offsets
 from irn.ops.walk import affinities, random_walk
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -39,17 +39,13 @@ def boundaries(draw: st.DrawFn) -> np.ndarray:
     return draw(arrays(np.float32, (draw(sides), draw(sides)), elements=shares))
 
 
-def walk(scores: np.ndarray, boundary: np.ndarray, beta: float, count: int, radius: int) -> np.ndarray:
-    return random_walk(torch.from_numpy(scores), torch.from_numpy(boundary), beta, count, radius).numpy()
-
-
 class TestWalk:
     @given(boundaries(), betas, steps, radii)
     def test_each_column_of_the_matrix_sums_to_1_so_what_is_even_stays(
         self, boundary: np.ndarray, beta: float, n: int, radius: int
     ) -> None:
         boundary = np.minimum(boundary, np.float32(0.9))
-        even = walk((1 / (1 - boundary))[None], boundary, beta, n, radius)
+        even = random_walk((1 / (1 - boundary))[None], boundary, beta, n, radius)
         np.testing.assert_allclose(even, 1, rtol=0, atol=5e-4)
 
     @given(boundaries(), seeds, betas, steps, radii)
@@ -58,7 +54,7 @@ class TestWalk:
     ) -> None:
         scores = np.random.default_rng(seed).random((2, *boundary.shape), np.float32)
         weights = slow_affinities(boundary, beta, radius).sum(0).reshape(boundary.shape)
-        before, after = ((weights * maps).sum((1, 2)) for maps in (scores * (1 - boundary), walk(scores, boundary, beta, n, radius)))
+        before, after = ((weights * maps).sum((1, 2)) for maps in (scores * (1 - boundary), random_walk(scores, boundary, beta, n, radius)))
         np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-5)
 
     @given(boundaries(), seeds, betas, steps, radii)
@@ -67,16 +63,16 @@ class TestWalk:
     ) -> None:
         scores = np.random.default_rng(seed).random((1, *boundary.shape), np.float32)
         start = scores * (1 - boundary)
-        found = walk(scores, boundary, beta, n, radius)
+        found = random_walk(scores, boundary, beta, n, radius)
         assert start.min() - 5e-4 <= found.min()
         assert found.max() <= start.max() + 5e-4
 
     @given(boundaries(), radii)
     def test_an_affinity_is_the_same_from_both_ends(self, boundary: np.ndarray, radius: int) -> None:
         """Turned by half, each pair is seen from its other end."""
-        h, w = boundary.shape
-        found = affinities(torch.from_numpy(boundary), radius).numpy()
-        turned = affinities(torch.from_numpy(boundary[::-1, ::-1].copy()), radius).numpy()
+        (h, w), edge = boundary.shape, radius - 1
+        inner = (slice(None), slice(edge, edge + h), slice(edge, edge + w))
+        found, turned = affinities(boundary, 1, radius)[inner], affinities(boundary[::-1, ::-1].copy(), 1, radius)[inner]
         for plane, (dy, dx) in enumerate(pair_offsets(radius)):
             if dy < h and abs(dx) < w:
                 one = found[plane, : h - dy, max(0, -dx) : min(w, w - dx)]
@@ -85,8 +81,8 @@ class TestWalk:
     @given(boundaries(), seeds, betas, steps, radii)
     def test_a_mirrored_image_has_the_mirrored_walk(self, boundary: np.ndarray, seed: int, beta: float, n: int, radius: int) -> None:
         scores = np.random.default_rng(seed).random((2, *boundary.shape), np.float32)
-        there = walk(scores, boundary, beta, n, radius)
-        back = walk(scores[..., ::-1].copy(), boundary[:, ::-1].copy(), beta, n, radius)[..., ::-1]
+        there = random_walk(scores, boundary, beta, n, radius)
+        back = random_walk(scores[..., ::-1].copy(), boundary[:, ::-1].copy(), beta, n, radius)[..., ::-1]
         np.testing.assert_allclose(back, there, rtol=0, atol=5e-4)
 
 
@@ -94,14 +90,9 @@ class TestBatches:
     @given(boundaries(), seeds, betas, steps, radii)
     def test_maps_walk_together_as_alone(self, boundary: np.ndarray, seed: int, beta: float, n: int, radius: int) -> None:
         scores = np.random.default_rng(seed).random((3, *boundary.shape), np.float32)
-        together = walk(scores, boundary, beta, n, radius)
-        alone = [walk(one[None], boundary, beta, n, radius) for one in scores]
+        together = random_walk(scores, boundary, beta, n, radius)
+        alone = [random_walk(one[None], boundary, beta, n, radius) for one in scores]
         np.testing.assert_allclose(together, np.concatenate(alone), rtol=0, atol=1e-6)
-
-    @given(seeds, sides, sides, radii)
-    def test_paths(self, seed: int, height: int, width: int, radius: int) -> None:
-        maps = torch.from_numpy(np.random.default_rng(seed).random((3, height, width), np.float32))
-        assert torch.equal(path_maxima(maps, radius), torch.cat([path_maxima(one[None], radius) for one in maps], 1))
 
     @given(seeds)
     def test_losses_of_a_batch_of_one_image_twice(self, seed: int) -> None:
