@@ -169,13 +169,16 @@ class TestDefaults:
 
     def test_ir_labels(self) -> None:
         assert settings_of("make-ir-labels") == {
+            "dataset.max_side": None,
             "ir_labels.foreground_threshold": 0.30,
             "ir_labels.background_threshold": 0.05,
             "ir_labels.crf": "numba",
         }
 
     def test_walk(self) -> None:
-        assert settings_of("random-walk") == {"walk.beta": 10, "walk.steps": 256, "walk.radius": 5}
+        assert settings_of("random-walk") == {
+            "dataset.max_side": None, "walk.beta": 10, "walk.steps": 256, "walk.radius": 5, "walk.centroid_length": 2.5,
+        }  # fmt: skip
 
     def test_labels(self) -> None:
         assert settings_of("make-labels") == {"labels.semantic_threshold": 0.25, "labels.instance_threshold": 0.25}
@@ -257,7 +260,7 @@ class TestBadOptions:
     @pytest.mark.parametrize("command", COMMANDS)
     @pytest.mark.parametrize("unknown", ["--no-such-option", "surplus", "--ou", "two\nlines"])
     def test_unknown_options(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, unknown: str) -> None:
-        assert unknown.split()[0] in refused(capsys, tmp_path, command, *REQUIRED[command], unknown)
+        assert unknown.split()[0] in refused(capsys, tmp_path, command, unknown, *REQUIRED[command])
 
     @pytest.mark.parametrize("command", [command for command in COMMANDS if REQUIRED[command]])
     def test_missing_options(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:

@@ -460,11 +460,22 @@ class TestWorkflow:
         }  # fmt: skip
         assert {row["images"] for row in rows if row["split"] == "val"} == {"4"}
         # What each edit makes again.
-        networks = {"train_mask_rcnn", "train_mask_rcnn_gt", "predict_mask_rcnn", "predict_mask_rcnn_gt", "evaluate"}
+        networks = {"train_mask_rcnn", "train_mask_rcnn_gt", "predict_mask_rcnn", "predict_mask_rcnn_gt", "evaluate", "report"}
         assert rules_to_run(tmp_path, "--config", "mask_rcnn={min_area: 9}") == networks
         learned = {"train_mask_rcnn", "predict_mask_rcnn", "train_deeplab", "predict_deeplab"}
-        assert rules_to_run(tmp_path, "--config", "labels={instance_threshold: 0.5}") == {"make_labels", "show", "evaluate", *learned}
-        assert rules_to_run(tmp_path, "--config", "deeplab={scales: [0.5, 1.0]}") == {"predict_deeplab", "predict_deeplab_gt", "evaluate"}
+        assert rules_to_run(tmp_path, "--config", "labels={instance_threshold: 0.5}") == {
+            "make_labels",
+            "show",
+            "evaluate",
+            "report",
+            *learned,
+        }
+        assert rules_to_run(tmp_path, "--config", "deeplab={scales: [0.5, 1.0]}") == {
+            "predict_deeplab",
+            "predict_deeplab_gt",
+            "evaluate",
+            "report",
+        }
 
 
 def random_masks(rng: np.random.Generator, count: int) -> np.ndarray:

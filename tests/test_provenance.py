@@ -14,7 +14,8 @@ from irn.io.provenance import git_commit, provenance
 def test_the_record_holds_the_settings_of_the_stage_and_no_others() -> None:
     settings = settings_of_options({"walk.beta": 5, "cam.epochs": 7}, {}, "")
     record = provenance("random_walk", settings, split="train")
-    assert record["settings"] == {"walk.beta": 5.0, "walk.steps": 256, "walk.radius": 5, "split": "train"}
+    walk = {"walk.beta": 5.0, "walk.steps": 256, "walk.radius": 5, "walk.centroid_length": 2.5}
+    assert record["settings"] == {"dataset.max_side": None, **walk, "split": "train"}
     assert record["stage"] == "random_walk"
     assert record["code"] == code_fingerprint("random_walk")
     assert record["versions"]["torch"]

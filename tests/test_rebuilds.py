@@ -97,7 +97,7 @@ def external(finished: Path, voc: Path, tmp_path_factory: pytest.TempPathFactory
 def taken_over(finished: Path, folder: Path, changes: dict[str, Any]) -> Path:
     """Make a folder in which a run with other settings is complete: the files of its stages are copies under their names."""
     (folder / "small.yaml").write_text(yaml.safe_dump({**SMALL, **changes, "cam": {**SMALL["cam"], **changes.get("cam", {})}}))
-    old, new = run_in(finished).each[0], run_in(folder)
+    old, new = {recipe.stage.name: recipe for recipe in run_in(finished).shown}, run_in(folder)
     for recipe in new.shown:
         shutil.copytree(finished / old[recipe.stage.name].folder, folder / recipe.folder, ignore=shutil.ignore_patterns("key.json"))
     with contextlib.chdir(folder):
