@@ -5,6 +5,7 @@ import itertools
 import math
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -189,6 +190,10 @@ def written(key: str, given: Any) -> str:
     import yaml
 
     row = table().get(key)
+    if isinstance(given, str):
+        # Snakemake hands numbers within braces on as text.
+        with suppress(yaml.YAMLError, ValueError, RecursionError):
+            given = yaml.safe_load(given)
     for one in (given, row.default if row else None):
         nested: dict[str, Any] = {}
         _set(nested, key, one)

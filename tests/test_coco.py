@@ -503,7 +503,7 @@ def test_the_workflow_lists_and_scores_it(finished: Path, tmp_path: Path) -> Non
     for name, recipe in new.items():
         if name not in ("build_manifest", "evaluate") and not recipe.stage.by_name:
             shutil.copytree(finished / old[name].folder, tmp_path / recipe.folder, ignore=shutil.ignore_patterns("key.json"))
-    assert rules_to_run(tmp_path) == {"build_manifest", "evaluate"}
+    assert rules_to_run(tmp_path) == {"build_manifest", "evaluate", "report"}
     result = snakemake(tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     scores = [(folder / "results/small/scores.csv").read_text() for folder in (finished, tmp_path)]

@@ -115,12 +115,13 @@ class HandMade:
             save_png(folder / f"data/images/{image_id}.png", rng.integers(0, 255, (*SIZE, 3), np.uint8))
         rows = [[image_id, *(int(index in own) for index in range(len(NAMES)))] for image_id, own in zip(self.ids, present, strict=True)]
         pd.DataFrame(rows, columns=["image_id", *NAMES]).to_csv(folder / "data/labels.csv", index=False)
-        entries = ["run=mine", "dataset={kind: folder, root: data}", *settings]
+        data = "kind: folder, root: data, eval_split: train"
+        entries = ["run=mine", f"dataset={{{data}}}", "mask_rcnn={labels: none}", *settings]
         if truth:
             for image_id, own in zip(self.ids, present, strict=True):
                 for masks in ("class_masks", "object_masks"):
                     save_png(folder / masks / f"{image_id}.png", self.label(own, 0).astype(np.uint8))
-            entries[1] = "dataset={kind: folder, root: data, class_masks: class_masks, object_masks: object_masks}"
+            entries[1] = f"dataset={{{data}, class_masks: class_masks, object_masks: object_masks}}"
         with contextlib.chdir(folder):
             self.run = Run(read_config(entries=entries))
             self.run.show()
