@@ -18,8 +18,7 @@ from irn.networks.inference import for_inference
 from irn.networks.predictor import Predictor, open_predictor
 from irn.ops.cams import at_scale, class_attention_maps
 from irn.ops.fields import fields
-from irn.ops.labels import synthesise_labels
-from irn.ops.walk import walk_instances
+from irn.ops.predictions import labels_of
 
 
 def open_cache(path: str | Path, *more: str | Path) -> CacheReader:
@@ -83,10 +82,7 @@ def label_arrays(
     settings = settings_of_options(changes or {}, {}, "see irn config")
     maps = {"cam": np.asarray(cam, np.float32), "classes": np.asarray(classes)}
     field = {"boundary": np.asarray(boundary, np.float32), "displacement": np.asarray(displacement, np.float32)}
-    own = settings.walk
-    walks = walk_instances(maps, field, own.beta, own.steps, own.radius, own.centroid_length)
-    thresholds = (settings.labels.semantic_threshold, settings.labels.instance_threshold)
-    return {**synthesise_labels(walks["walk"], walks["walk_class"], height, width, *thresholds), "groups": walks["groups"]}
+    return labels_of(maps, field, height, width, settings)
 
 
 def label_image(

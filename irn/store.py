@@ -209,13 +209,11 @@ class Run:
         return list(enumerate(zip(self.variations, self.each, strict=True)))
 
 
-def check_data_set(run: Run) -> None:
+def glance_at_data(run: Run) -> None:
     """IrnError where a training has fewer images than one of its batches, or an image to score has no mask, as far as a glance at the
     data set's lists and folders says."""
     counts: dict[Any, int | None] = {}
     for recipe in run.recipes.values():
-        if recipe.stage.name == "evaluate" and (error := missing_masks(recipe.settings.dataset)):
-            raise error
         if recipe.stage.name not in ("train_cam", "train_irn"):
             continue
         section = recipe.stage.name.removeprefix("train_")
@@ -229,6 +227,10 @@ def check_data_set(run: Run) -> None:
                 f"config: {section}.batch_size is {size}, but dataset.train_split {dataset.train_split!r} has {count} images;"
                 f" set it to {count} or less"
             )
+    # Combinations of a sweep mostly have one data set.
+    for dataset in {recipe.settings.dataset: None for recipe in run.recipes.values() if recipe.stage.name == "evaluate"}:
+        if error := missing_masks(dataset):
+            raise error
 
 
 def _listed(number: int, variation: Variation) -> dict[str, Any]:

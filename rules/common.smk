@@ -7,15 +7,15 @@ sys.path.insert(0, workflow.basedir)
 
 from irn.config import check_config, of_stage
 from irn.errors import IrnError
-from irn.io.progress import NOTICE
+from irn.io.progress import notices_in
 from irn.settings import value
-from irn.store import STORE, Run, check_data_set, data_root, masks
+from irn.store import STORE, Run, glance_at_data, data_root, masks
 from irn.stages import BY_NAME, behind
 
 try:
     run = Run(check_config(config))
     if workflow.is_main_process:
-        check_data_set(run)
+        glance_at_data(run)
 except IrnError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
@@ -195,9 +195,8 @@ def notices():
     """The lines of the run's logs that say what looks wrong, each with its log."""
     for recipe in run.recipes.values():
         for path in sorted(recipe.folder.rglob("*.log")):
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                if line.startswith(NOTICE):
-                    yield path, line
+            for line in notices_in(path):
+                yield path, line
 
 
 conda_env = f"{workflow.basedir}/envs/irn.yaml"

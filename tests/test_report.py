@@ -20,11 +20,12 @@ from test_scores import boxes, filled, random_image, slow_iou
 from irn.config import read_config
 from irn.grid import cells
 from irn.io.cache import CacheWriter
-from irn.ops.image_scores import best_overlaps, flat_maps, image_iou, label_shares
+from irn.ops.image_scores import best_overlaps, flat_maps, image_iou
 from irn.ops.levels import still_displacement
 from irn.ops.losses import pair_losses
 from irn.ops.metrics import object_classes
-from irn.report.images import spread
+from irn.ops.shares import label_shares
+from irn.pictures.tiles import spread
 from irn.store import Run
 
 BROWSER = [shutil.which(name) for name in ("chromium", "chromedriver")]

@@ -11,7 +11,7 @@ import numpy as np
 
 from irn.data.masks import Truth, open_truths
 from irn.data.score_table import AP_METRICS, ablation_table
-from irn.data.tables import ImageRecord, images_of, read_classes
+from irn.data.tables import ImageRecord, images_by_split, read_classes
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
@@ -75,9 +75,7 @@ def ablation(
     IrnError for ground truth that is missing or does not fit, an image that a cache lacks, and walks without groups.
     """
     names = read_classes(labels).names
-    splits: dict[str, list[ImageRecord]] = {}
-    for record in images_of(manifest, split):
-        splits.setdefault(record.split, []).append(record)
+    splits = images_by_split(manifest, split)
     cam_reader, walk_reader = CacheReader(cams, "cam", classes=len(names)), CacheReader(walks, "walk", classes=len(names))
     for reader in (cam_reader, walk_reader):
         reader.require(record.image_id for records in splits.values() for record in records)

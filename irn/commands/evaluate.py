@@ -11,7 +11,7 @@ import numpy as np
 
 from irn.data.masks import Truth, open_truths
 from irn.data.score_table import AP_METRICS, BACKGROUND, Score, ThresholdScore, score_rows, summary, write_scores, write_thresholds
-from irn.data.tables import ImageRecord, images_of, read_classes
+from irn.data.tables import ImageRecord, images_by_split, read_classes
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
@@ -112,9 +112,7 @@ def evaluate(
     _check_request(cams, label_caches, predictions, thresholds_out)
     cam_threshold = settings.evaluate.cam_threshold
     names = read_classes(labels).names
-    splits: dict[str, list[ImageRecord]] = {}
-    for record in images_of(manifest, split):
-        splits.setdefault(record.split, []).append(record)
+    splits = images_by_split(manifest, split)
     readers = [CacheReader(paths, kind, classes=len(names)) for paths, kind in ((cams, "cam"), (label_caches, "label"))]
     for reader in readers:
         _check_cache(reader, splits, manifest, split)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from irn.data.tables import ImageRecord, images_of
-from irn.grid import UNSURE
 from irn.io.cache import CacheReader, write_cache
 from irn.io.images import read_record
 from irn.io.parallel import map_images
@@ -16,6 +15,7 @@ from irn.io.provenance import provenance
 from irn.io.shards import WHOLE, Shard
 from irn.ops.crf import ir_label
 from irn.ops.resize import bounded, rescale, resized, working_size
+from irn.ops.shares import Shares, label_shares
 from irn.settings import Settings
 
 LATTICE = {"numba": 400, "pydensecrf": 1000}  # bytes of a pixel, with few labels and much texture
@@ -56,13 +56,11 @@ def _bytes(record: ImageRecord, settings: Settings) -> float:
     return 150e6 + 25 * record.height * record.width + LATTICE[settings.ir_labels.crf] * height * width
 
 
-def _shares(arrays: dict[str, np.ndarray]) -> tuple[float, float, float]:
-    """The shares of foreground, background and unsure pixels."""
-    background, unsure = float(np.mean(arrays["label"] == 0)), float(np.mean(arrays["label"] == UNSURE))
-    return 1 - background - unsure, background, unsure
+def _shares(arrays: dict[str, np.ndarray]) -> Shares:
+    return label_shares(arrays["label"])
 
 
-def _say(shares: Sequence[tuple[float, float, float]]) -> None:
+def _say(shares: Sequence[Shares]) -> None:
     if not shares:
         return
     foreground, background, unsure = np.mean(shares, 0)

@@ -10,8 +10,10 @@ from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
 from irn.io.parallel import map_images
-from irn.ops.image_scores import best_overlaps, flat_maps, image_iou, label_shares
-from irn.report.images import Facts, Sources, draw, ordered, spread
+from irn.ops.image_scores import best_overlaps, flat_maps, image_iou
+from irn.ops.shares import label_shares
+from irn.pictures.tiles import spread
+from irn.report.images import Facts, Sources, draw, ordered
 from irn.report.page import Shown, render
 from irn.report.run_folder import RunFolder
 from irn.report.warnings import warnings_of

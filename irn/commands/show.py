@@ -13,7 +13,7 @@ from irn.io.files import whole_file
 from irn.io.images import read_record
 from irn.io.progress import progress
 from irn.pictures.panels import draw_panel
-from irn.pictures.tiles import ARRAYS, Scene
+from irn.pictures.tiles import ARRAYS, Scene, spread
 from irn.settings import Settings
 
 
@@ -88,8 +88,7 @@ def _spread(
         files = ", ".join(str(path) for cache in caches.values() for path in cache.paths)
         raise IrnError(f"{files}: no image of {manifest} is in all of these caches; give caches that were made from this manifest")
     held = [record for record in held if table is None or table.present.get(record.image_id)] or held
-    steps = np.linspace(0, len(held) - 1, min(count, len(held))).round().astype(int)
-    return [held[step] for step in steps]
+    return [held[place] for place in spread(len(held), count)]
 
 
 def _keep_images(chosen: Sequence[ImageRecord], manifest: Path, out: Path) -> None:

@@ -96,6 +96,14 @@ def images_of(manifest: Path, split: str | None = None, shard: Shard = WHOLE) ->
     return rows_of(shard, read_manifest(manifest, split))
 
 
+def images_by_split(manifest: Path, split: str | None = None) -> dict[str, list[ImageRecord]]:
+    """The manifest's images, all of them or those of some splits, by split."""
+    found: dict[str, list[ImageRecord]] = {}
+    for record in images_of(manifest, split):
+        found.setdefault(record.split, []).append(record)
+    return found
+
+
 def write_manifest(path: Path, records: Sequence[ImageRecord]) -> None:
     """Write the manifest, with absolute image paths; `value_range` is given for all images or none."""
     rows = [(r.image_id, str(r.path.absolute()), r.height, r.width, r.split, *(r.value_range or ())) for r in records]

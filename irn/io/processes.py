@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-
-import torch
-from torch import distributed
+from typing import TYPE_CHECKING
 
 from irn.errors import IrnError
 from irn.io.parallel import available_cores
+
+if TYPE_CHECKING:
+    import torch  # not at the start: stages without torch ask for their rank too
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
 
@@ -46,16 +47,20 @@ def local_count() -> int:
     return _told("LOCAL_WORLD_SIZE", 1)
 
 
-def total(numbers: torch.Tensor) -> torch.Tensor:
+def total(numbers: "torch.Tensor") -> "torch.Tensor":
     """The sum over all processes of a tensor that each has; without gradient."""
     if count() > 1:
+        from torch import distributed
+
         numbers = numbers.detach().clone()
         distributed.all_reduce(numbers)
     return numbers
 
 
-def join(device: torch.device) -> torch.device:
+def join(device: "torch.device") -> "torch.device":
     """Find the other processes, where there are any, to exchange sums on this device; returns it."""
+    from torch import distributed
+
     if count() > 1 and not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return device
@@ -63,6 +68,8 @@ def join(device: torch.device) -> torch.device:
 
 def leave() -> None:
     """Go on alone: what is left to do is the first process's."""
+    from torch import distributed
+
     if distributed.is_initialized():
         gc.collect()
         distributed.destroy_process_group()

@@ -1,21 +1,10 @@
 """How good the labels of one image are, and signs that a map or a label of it says nothing."""
 
-from typing import NamedTuple
-
 import numpy as np
 
-from irn.grid import UNSURE
 from irn.ops.metrics import class_iou, confusion_matrix, mean_of_defined, pairwise_iou
 
 FLAT = 0.1  # standard deviation of a class map in [0, 1] under which it points nowhere
-
-
-class Shares(NamedTuple):
-    """Shares of an image's pixels, in [0, 1]; together 1."""
-
-    foreground: float
-    background: float
-    unsure: float
 
 
 def image_iou(truth: np.ndarray, predicted: np.ndarray, class_count: int) -> float:
@@ -43,12 +32,6 @@ def best_overlaps(classes: np.ndarray, scores: np.ndarray, instance_map: np.ndar
     iou = pairwise_iou(instance_map, len(classes), objects)
     iou[(np.asarray(classes)[:, None] + 1 != labels) | (np.asarray(scores)[:, None] <= 0)] = 0
     return iou.max(0, initial=0)
-
-
-def label_shares(label: np.ndarray) -> Shares:
-    """How the pixels of a label map divide: (H, W) integers, 0 background, 255 unsure, others foreground."""
-    background, unsure = float(np.mean(label == 0)), float(np.mean(label == UNSURE))
-    return Shares(1 - background - unsure, background, unsure)
 
 
 def flat_maps(cam: np.ndarray) -> np.ndarray:

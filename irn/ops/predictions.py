@@ -85,15 +85,22 @@ def walked(
     boundary, displacement = fields(irnet, torch.from_numpy(pixels).to(device), about["crop_size"], about["mean_displacement"])
     maps = {"classes": np.flatnonzero(guessed), "cam": cams.cpu().numpy()}
     field = {"boundary": boundary.cpu().numpy(), "displacement": displacement.cpu().numpy()}
-    walk = settings.walk
-    walks = walk_instances(maps, field, walk.beta, walk.steps, walk.radius, walk.centroid_length)
-    thresholds = settings.labels.semantic_threshold, settings.labels.instance_threshold
-    labels = synthesise_labels(walks["walk"], walks["walk_class"], height, width, *thresholds)
+    labels = labels_of(maps, field, height, width, settings)
     order = np.argsort(-labels["instance_score"], kind="stable")
     order = order[labels["instance_score"][order] > 0]
     masks = labels["instance_map"] == (order + 1)[:, None, None]
     classes, scores = labels["instance_class"][order].astype(int), labels["instance_score"][order]
     return Prediction(masks, classes, scores, labels["semantic"], guessed, probability)
+
+
+def labels_of(
+    maps: dict[str, np.ndarray], field: dict[str, np.ndarray], height: int, width: int, settings: Settings
+) -> dict[str, np.ndarray]:
+    """Walk and label synthesis of an image: `maps` and `field` as in `walk_instances`. Returns a label cache's arrays, and `groups`."""
+    walk = settings.walk
+    walks = walk_instances(maps, field, walk.beta, walk.steps, walk.radius, walk.centroid_length)
+    thresholds = settings.labels.semantic_threshold, settings.labels.instance_threshold
+    return {**synthesise_labels(walks["walk"], walks["walk_class"], height, width, *thresholds), "groups": walks["groups"]}
 
 
 def _guess(model: Classifier, pixels: np.ndarray, least: float, device: torch.device) -> tuple[np.ndarray, np.ndarray]:

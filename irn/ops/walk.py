@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from irn.ops.compiled import compiled
-from irn.ops.instances import instance_groups, instance_scores
+from irn.ops.instances import CENTROID_LENGTH, instance_groups, instance_scores
 from irn.ops.paths import fill_path_maxima, pair_offsets
 
 # Sum of the Chebyshev coefficients that may be left out; scores stand in float32, whose own error is about as large.
@@ -17,7 +17,12 @@ OUTSIDE = 2  # above every boundary
 
 
 def walk_instances(
-    maps: dict[str, np.ndarray], field: dict[str, np.ndarray], beta: float, steps: int, radius: int, centroid_length: float = 2.5
+    maps: dict[str, np.ndarray],
+    field: dict[str, np.ndarray],
+    beta: float,
+    steps: int,
+    radius: int,
+    centroid_length: float = CENTROID_LENGTH,
 ) -> dict[str, np.ndarray]:
     """Walk the class maps of an image, each cut to each instance, over their instances.
 

@@ -57,6 +57,11 @@ class Scene(NamedTuple):
         return self.names[index] if self.names else f"class {index}"
 
 
+def spread(count: int, chosen: int) -> list[int]:
+    """`chosen` places among `count`, evenly spaced, the first and the last among them."""
+    return sorted({int(place) for place in np.linspace(0, count - 1, min(chosen, count)).round()})
+
+
 def _tile_size(height: int, width: int) -> tuple[int, int]:
     """Small images grow by halves to at least 192 rows, large ones shrink to at most 320 rows and 560 columns."""
     scale = min(max(np.ceil(2 * LEAST_HEIGHT / height) / 2, 1), MOST_HEIGHT / height, MOST_WIDTH / width)

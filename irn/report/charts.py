@@ -41,8 +41,8 @@ def score_bars(scores: pd.DataFrame, metric: str) -> Spec:
     rows = rows.assign(stage=[STAGES[stage][0] for stage in rows["stage"]])
     stages = list(dict.fromkeys(rows["stage"]))
     colours = {name: colour for name, colour in STAGES.values() if name in stages}
-    names = list(dict.fromkeys(rows["class"].replace(BACKGROUND, "background")))
     rows = rows.assign(**{"class": rows["class"].replace(BACKGROUND, "background")})
+    names = list(dict.fromkeys(rows["class"]))
     base = alt.Chart(rows).encode(
         y=alt.Y("class:N", sort=names, title=None, axis=alt.Axis(labelLimit=140)),
         yOffset=alt.YOffset("stage:N", sort=stages),

@@ -85,11 +85,6 @@ def ordered(facts: Sequence[Facts]) -> Order:
     return Order(sorted(held, key=lambda one: one.unsure or 0), "share of pixels that the IR label is sure of")
 
 
-def spread(count: int, chosen: int) -> list[int]:
-    """`chosen` places among `count`, evenly spaced, the first and the last among them."""
-    return sorted({int(place) for place in np.linspace(0, count - 1, min(chosen, count)).round()})
-
-
 class Picture(NamedTuple):
     """One tile of an image as a WebP in text, its kind, caption and size in pixels."""
 

@@ -12,7 +12,7 @@ import pandas as pd
 from irn.config import settings_of_options, table
 from irn.data import mask_folders
 from irn.errors import IrnError
-from irn.io.progress import NOTICE
+from irn.io.progress import NOTICE, notices_in
 from irn.settings import Settings
 from irn.stages import BY_NAME
 
@@ -25,31 +25,21 @@ class StageFolder(NamedTuple):
     record: dict[str, Any]
     files: list[Path]
 
-    @property
-    def _places(self) -> list[Path]:
-        """Paths without ending of what lies beside each cache, or the folder where the stage has one for itself."""
-        return [path.with_suffix("") for path in self.files] if BY_NAME[self.name].per_image else [self.folder]
-
-    @property
-    def logs(self) -> list[Path]:
-        """What its commands printed."""
+    def _beside(self, name: str) -> list[Path]:
+        """What lies beside each cache, or in the folder of a stage that has one for itself, by the end of its name."""
         if BY_NAME[self.name].per_image:
-            return [path for place in self._places if (path := place.with_suffix(".log")).exists()]
-        return sorted(self.folder.glob("*.log"))
+            return [path for cache in self.files if (path := cache.with_suffix(f".{name}")).exists()]
+        return sorted(self.folder.glob(f"*{name}"))
 
     @property
     def notices(self) -> list[str]:
         """What its commands found wrong, each line once."""
-        lines = [line for log in self.logs for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-        return list(dict.fromkeys(line.removeprefix(NOTICE) for line in lines if line.startswith(NOTICE)))
+        lines = [line for log in self._beside("log") for line in notices_in(log)]
+        return list(dict.fromkeys(line.removeprefix(NOTICE) for line in lines))
 
     def cost(self) -> tuple[float, float] | None:
         """Seconds of all its jobs together, and the memory of the largest in MB, by Snakemake's benchmarks; None where there are none."""
-        if BY_NAME[self.name].per_image:
-            found = [place.with_suffix(".benchmark.tsv") for place in self._places]
-        else:
-            found = [self.folder / "benchmark.tsv"]
-        tables = [pd.read_csv(path, sep="\t", na_values=["-", "NA"]) for path in found if path.exists()]
+        tables = [pd.read_csv(path, sep="\t", na_values=["-", "NA"]) for path in self._beside("benchmark.tsv")]
         if not tables:
             return None
         rows = pd.concat(tables)
