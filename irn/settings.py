@@ -236,7 +236,11 @@ class MaskRcnn(FinalNetwork, stages=("train_mask_rcnn",)):
     min_score: t.Share = setting(
         0.0, "Instances above this score are learned from. 0 leaves out those of score 0, as users of the release do."
     )
-    min_area: t.CountFromZero = setting(0, "Instances of at least so many pixels are learned from.")
+    min_area: t.CountFromZero = setting(
+        0,
+        "Instances of at least so many pixels are learned from. As in the release, pieces under 1 % of the image have score 0, and are"
+        " out already.",
+    )
 
 
 class DeepLab(FinalNetwork, stages=("train_deeplab",)):
