@@ -17,7 +17,10 @@ from pydensecrf.utils import unary_from_labels
 from scipy import ndimage, sparse
 from torch.nn import functional
 
+from irn.grid import cells, padded
+from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
+from irn.ops.fields import padded_pair
 from irn.ops.paths import pair_offsets, path_offsets
 
 EPSILON = 1e-5
@@ -86,6 +89,31 @@ def ir_label(pixels: np.ndarray, high_res: np.ndarray, classes: np.ndarray, fore
     label[refined[0] == 0] = 255
     label[(refined[0] == 0) & (refined[1] == 0)] = 0
     return label.astype(np.uint8)
+
+
+@torch.inference_mode()
+def class_maps(model: Classifier, scaled: Sequence[torch.Tensor], classes: np.ndarray, height: int, width: int) -> dict[str, np.ndarray]:
+    """`cam` (K, h, w) and `high_res` (K, H, W): all classes of each scale and its mirror, one after the other; those present at the end."""
+    sizes = (cells(height), cells(width)), (padded(height), padded(width))
+    sums = [torch.zeros(1)] * 2
+    for pixels in scaled:
+        image = model.backbone.normalise(pixels)[None]
+        every = torch.arange(len(model.classifier.weight))
+        maps = model.class_maps(image, every) + model.class_maps(image.flip(-1), every).flip(-1)
+        large = [functional.interpolate(maps, size, mode="bilinear", align_corners=False)[0] for size in sizes]
+        sums = [total + one for total, one in zip(sums, large, strict=True)]
+    cam, high_res = sums[0][classes], sums[1][classes][:, :height, :width]
+    return {name: (m / (m.amax((1, 2), keepdim=True) + EPSILON)).numpy() for name, m in (("cam", cam), ("high_res", high_res))}
+
+
+@torch.inference_mode()
+def fields(model: IRNet, pixels: torch.Tensor, crop_size: int) -> dict[str, np.ndarray]:
+    """`boundary` (h, w) and `displacement` (2, h, w): image and mirror, both through both heads."""
+    logits, displacement = model(padded_pair(model.backbone, pixels, crop_size))
+    h, w = cells(pixels.shape[0]), cells(pixels.shape[1])
+    # The mirror is padded on its right, so it ends where the image does.
+    one, other = logits[0, 0, :h, :w], logits[1, 0, :h, :w].flip(-1)
+    return {"boundary": torch.sigmoid((one + other) / 2).numpy(), "displacement": displacement[0, :, :h, :w].numpy()}
 
 
 def pair_labels(label: np.ndarray, radius: int) -> list[torch.Tensor]:

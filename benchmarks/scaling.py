@@ -1,7 +1,10 @@
-"""How the cost of the walk and of the pair losses grows."""
+"""How cost grows with the size of images, classes, instances, radius and number of images."""
 
+import io
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -10,9 +13,15 @@ import matplotlib
 import numpy as np
 from cases.losses import losses_of
 from cases.walk import RADIUS, walk_inputs, walk_of
-from inputs import VOC
+from inputs import VOC, scene
 
-SIZES = ((188, 250), (375, 500), (540, 960), (750, 1000), (1080, 1920))
+from irn.commands.make_labels import make_labels
+from irn.io.cache import CacheWriter
+from irn.ops.crf import ir_label
+from irn.ops.labels import synthesise_labels
+from irn.settings import Settings
+
+SIZES = ((188, 250), (375, 500), (540, 960), (750, 1000), (1080, 1920), (3024, 4032))
 
 
 def scaling(quick: bool) -> dict[str, dict[str, Any]]:
@@ -25,6 +34,10 @@ def scaling(quick: bool) -> dict[str, dict[str, Any]]:
         "walk, instances": [(n, walk(middle, objects=n)) for n in ((2, 3) if quick else (2, 5, 10, 20))],
         "walk, radius": [(n, walk(middle, radius=n)) for n in ((3, 4) if quick else (3, 5, 7, 10, 15))],
         "pair losses, radius": [(n, losses_of(24 if quick else 128, n)) for n in ((3, 4) if quick else (3, 5, 7, 10, 15))],
+        "CRF, pixels": [(h * w, crf((h, w))) for h, w in sizes],
+        "CRF, classes": [(n, crf(middle, n)) for n in ((1, 2) if quick else (1, 2, 4, 8, 20))],
+        "labels, pixels": [(h * w, labels((h, w))) for h, w in sizes],
+        "make-labels, images": [(n, many_labels(n)) for n in ((2, 4) if quick else (50, 200, 800))],
     }
     return {what: _measured(points, 1 if quick else 3) for what, points in series.items()}
 
@@ -34,13 +47,42 @@ def walk(size: tuple[int, int], classes: int = 2, objects: int = 5, radius: int 
     return walk_of(drawn, scores, radius)
 
 
+def crf(size: tuple[int, int], classes: int = 2) -> Callable[[], Any]:
+    drawn = scene(0, *size, classes, max(classes, 5))
+    return lambda: ir_label(drawn.pixels, drawn.high_res, drawn.classes, 0.30, 0.05)
+
+
+def labels(size: tuple[int, int]) -> Callable[[], Any]:
+    _, scores, names = walk_inputs(size)
+    return lambda: synthesise_labels(scores, names, *size, 0.25, 0.25)
+
+
+def many_labels(count: int) -> Callable[[], Any]:
+    """The command on so many small images, in this process."""
+    size = (96, 128)
+    drawn, scores, names = walk_inputs(size)
+    arrays = {"walk": scores, "walk_class": names, "walk_instance": np.zeros_like(names), "groups": drawn.groups}
+
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+            walks = Path(folder) / "walks.h5"
+            with CacheWriter(walks, "walk", {"stage": "bench"}) as cache:
+                for index in range(count):
+                    cache.write(str(index), *size, arrays)
+            make_labels([walks], Path(folder) / "labels.h5", Settings(), workers=0)
+
+    return run
+
+
 def plot(series: dict[str, dict[str, Any]], path: Path) -> None:
     """One panel for each of what grows, both axes logarithmic."""
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(1, len(series), figsize=(3 * len(series), 3), layout="constrained")
-    for panel, (what, found) in zip(panels, series.items(), strict=True):
+    figure, panels = pyplot.subplots(2, -(-len(series) // 2), figsize=(3 * -(-len(series) // 2), 6), layout="constrained")
+    for panel in panels.flat[len(series) :]:
+        panel.remove()
+    for panel, (what, found) in zip(panels.flat, series.items(), strict=False):
         panel.loglog(found["x"], found["seconds"], "o-")
         panel.set(title=what, xlabel=what.split(", ")[1], ylabel="seconds")
         panel.grid(alpha=0.3, which="both")

@@ -1,8 +1,9 @@
 """The cases of the benchmark: each sets two or more ways to one result side by side, and says whether they agree."""
 
-from cases import caches, crf, evaluation, instances, losses, networks, start, walk
+from cases import caches, crf, evaluation, instances, losses, networks, photograph, start, walk
 
 CASES = {
+    **photograph.CASES,
     **walk.CASES,
     **crf.CASES,
     **networks.CASES,

@@ -22,7 +22,7 @@ from irn.training.irnet import irnet_losses
 from irn.training.views import normalised
 
 
-def _calibrate(model: Classifier | IRNet, images: torch.Tensor) -> None:
+def calibrate(model: Classifier | IRNet, images: torch.Tensor) -> None:
     """Give a random backbone the batch norm statistics of some images, so that its features have the sizes of trained ones."""
     model.backbone.train()
     for module in model.modules():
@@ -41,7 +41,7 @@ def _step_sides(quick: bool, folder: Path) -> Sides:
     batch = {"pixels": pixels, "box": torch.tensor([[0, 0, side, side]] * 2), "label": torch.from_numpy(labels)}
     torch.manual_seed(0)
     model = IRNet("resnet18" if quick else "resnet50")
-    _calibrate(model, normalised(batch, model.backbone))
+    calibrate(model, normalised(batch, model.backbone))
 
     def step(losses_of: Callable[[], dict[str, torch.Tensor]]) -> Callable[[], np.ndarray]:
         model.train()
@@ -97,7 +97,7 @@ def _cam_sides(quick: bool, folder: Path) -> Sides:
     scaled = [torch.from_numpy(at_scale(drawn.pixels, scale)) for scale in Settings().cam.scales]
     torch.manual_seed(0)
     model = Classifier("resnet18" if quick else "resnet50", 20)
-    _calibrate(model, model.backbone.normalise(torch.from_numpy(drawn.pixels))[None])
+    calibrate(model, model.backbone.normalise(torch.from_numpy(drawn.pixels))[None])
 
     def maps(model: Classifier, precision: str) -> Callable[[], np.ndarray]:
         def run() -> np.ndarray:
