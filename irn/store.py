@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from irn.config import Variation, as_text, of_stage, variations
-from irn.data import glanced_at, kind, mask_folders, missing_masks
+from irn.data import check_scored, check_splits, glanced_at, kind, mask_folders, of_splits
 from irn.errors import IrnError
 from irn.fingerprint import code_fingerprint
 from irn.io.files import whole_file
@@ -210,27 +210,27 @@ class Run:
 
 
 def glance_at_data(run: Run) -> None:
-    """IrnError where a training has fewer images than one of its batches, or an image to score has no mask, as far as a glance at the
-    data set's lists and folders says."""
-    counts: dict[Any, int | None] = {}
+    """IrnError where no image is of a split that is asked for, a training has fewer images than one of its batches, or an image to
+    score has no mask, as far as a glance at the data set's lists and folders says."""
+    seen: dict[Any, list[Any]] = {}  # combinations of a sweep mostly have one data set
     for recipe in run.recipes.values():
-        if recipe.stage.name not in ("train_cam", "train_irn"):
+        dataset, stage = recipe.settings.dataset, recipe.stage.name
+        if dataset not in seen:
+            seen[dataset] = glanced_at(dataset) or []
+            if seen[dataset]:
+                check_splits(dataset, seen[dataset])
+        if not seen[dataset]:
             continue
-        section = recipe.stage.name.removeprefix("train_")
-        size, dataset = value(recipe.settings, f"{section}.batch_size"), recipe.settings.dataset
-        if dataset not in counts:
-            images = glanced_at(dataset, dataset.train_split)
-            counts[dataset] = None if images is None else len(images)
-        count = counts[dataset]
-        if count is not None and 0 < count < size:
-            raise IrnError(
-                f"config: {section}.batch_size is {size}, but dataset.train_split {dataset.train_split!r} has {count} images;"
-                f" set it to {count} or less"
-            )
-    # Combinations of a sweep mostly have one data set.
-    for dataset in {recipe.settings.dataset: None for recipe in run.recipes.values() if recipe.stage.name == "evaluate"}:
-        if error := missing_masks(dataset):
-            raise error
+        if stage in ("train_cam", "train_irn"):
+            section = stage.removeprefix("train_")
+            size, count = value(recipe.settings, f"{section}.batch_size"), len(of_splits(seen[dataset], dataset.train_split))
+            if count < size:
+                raise IrnError(
+                    f"config: {section}.batch_size is {size}, but dataset.train_split {dataset.train_split!r} has {count} images;"
+                    f" set it to {count} or less"
+                )
+        if stage == "evaluate":
+            check_scored(dataset, seen[dataset])
 
 
 def _listed(number: int, variation: Variation) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from helpers import SMALL, refused, rules_to_run, run, snakemake
 from PIL import Image
 from pycocotools import mask as pycoco
 
+from irn.cli import main
 from irn.config import read_config
 from irn.data.demo.animals import CLASSES
 from irn.data.demo.scenes import draw_scene
-from irn.data.instances import InstancesFile
+from irn.data.instances import InstancesFile, names_at_a_glance
 from irn.data.masks import InstanceMasks
 from irn.data.segmentations import decoded
 from irn.data.tables import ImageRecord, read_classes, read_manifest
@@ -535,3 +536,78 @@ def test_an_edit_anywhere_in_the_data_set_lists_it_again(coco: Coco, tmp_path: P
 def recipes_in(folder: Path) -> dict[str, Any]:
     with contextlib.chdir(folder):
         return Run(read_config([Path("small.yaml")])).each[0]
+
+
+def asked_for(folder: Path, **dataset: Any) -> str:
+    """The last line of a workflow that is refused before its first job."""
+    sizes = {"cam": {"batch_size": 1}, "irn": {"batch_size": 1}}
+    (folder / "small.yaml").write_text(yaml.safe_dump({"dataset": dataset, **sizes}), encoding="utf-8")
+    result = snakemake(folder)
+    assert result.returncode == 2
+    assert not (folder / "results").exists()
+    return result.stderr.strip().splitlines()[-1]
+
+
+def test_ground_truth_that_the_split_to_score_lacks_is_found_before_the_first_job(coco: Coco, tmp_path: Path) -> None:
+    about = {"kind": "coco", "root": str(coco.root), "eval_split": "val", "splits": ["train", "val"]}
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "instances_train.json").write_text(json.dumps(coco.train), encoding="utf-8")
+    missing = "no instances_<split>.json for split 'val' (has instances_train.json); name a split that has one"
+    for key in ("class_masks", "object_masks"):
+        assert asked_for(tmp_path, **about, **{key: str(other)}) == f"{other}: {missing}"
+    lacking = "no mask of 1 of the 1 images of dataset.eval_split 'val' (COCO_val2014_000000000042); add them, or set dataset.eval_split"
+    file = other / "instances_train.json"
+    assert asked_for(tmp_path, **about, class_masks=str(file)).startswith(f"{file}: {lacking}")
+    # A folder of index PNGs goes as well.
+    pngs = tmp_path / "pngs"
+    pngs.mkdir()
+    assert asked_for(tmp_path, **about, class_masks=str(pngs)).startswith(f"{pngs}: {lacking}")
+    Image.new("L", (64, 64)).save(pngs / "COCO_val2014_000000000042.png")
+    about["train_split"] = "trainn"
+    assert "dataset.train_split names 'trainn', but no image is of that split; name one" in asked_for(tmp_path, **about)
+
+
+def test_fewer_images_than_a_batch_are_found_before_the_first_job(coco: Coco, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump({"dataset": {"kind": "coco", "root": str(coco.root)}}), encoding="utf-8")
+    assert "cam.batch_size is 16, but dataset.train_split 'train' has 3 images" in snakemake(tmp_path).stderr
+
+
+def test_check_data_says_which_split_has_no_ground_truth(coco: Coco, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "instances_val.json").write_text(json.dumps(coco.val), encoding="utf-8")
+    check = ["check-data", "--kind", "coco", "--root", coco.root]
+    run(*check, "--class-masks", other)
+    said = capsys.readouterr().out
+    assert f"{other}: no instances_train.json, so split 'train' cannot be scored" in said
+    assert f"{other}: masks of 1 of 4 images" in said
+    file = tmp_path / "some.json"
+    file.write_text(json.dumps(coco.train | {"images": coco.train["images"][:2], "annotations": []}), encoding="utf-8")
+    run(*check, "--class-masks", file)
+    assert f"{file}: no mask of 1 of the 3 images of split 'train' (COCO_train2014_000000000025), so it cannot" in capsys.readouterr().out
+    assert main([str(word) for word in [*check, "--class-masks", tmp_path / "nowhere"]]) == 2
+    assert "nowhere: no such folder or file of class masks; fix the path" in capsys.readouterr().err
+
+
+def test_instances_files_whose_categories_are_no_classes_are_refused(
+    coco: Coco, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "other.json"
+    categories = [{**category, "name": f"{category['name']}_2"} for category in coco.train["categories"]]
+    file.write_text(json.dumps(coco.train | {"categories": categories}), encoding="utf-8")
+    command = ["check-data", "--kind", "coco", "--root", coco.root, "--splits", "train", "--class-masks", file]
+    assert main([str(word) for word in command]) == 2
+    said = capsys.readouterr()
+    assert said.out.count("which is no class of the labels table") == 3
+    assert len(said.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["plain.jpg", 'a"b\\c.png', "фото.JPG", "farm/dog 1.jpeg"])
+def test_a_glance_sees_the_names_that_the_file_has(tmp_path: Path, name: str) -> None:
+    for number, form in enumerate(({"ensure_ascii": True}, {"ensure_ascii": False, "indent": 1})):
+        path = tmp_path / f"{number}.json"
+        images = [{"id": 1, "file_name": name}, {"file_name": "b.jpg", "id": 2}]
+        content = {"info": {"file_name": "a.json"}, "images": images, "annotations": [], "categories": [{"id": 1, "name": "dog"}]}
+        path.write_text(json.dumps(content, **form), encoding="utf-8")  # type: ignore[arg-type]
+        assert names_at_a_glance(path) == [picture.file_name for picture in InstancesFile(path).images.values()] == [name, "b.jpg"]

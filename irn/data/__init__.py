@@ -1,11 +1,12 @@
 """Kinds of data sets. Each is a module of this package, and all have one face:
 
 `watched(root)`, the files and folders that say what the data set holds; `CLASS_MASKS` and `OBJECT_MASKS`, where below the
-root its ground truth lies; and `read(root, splits, labels_csv, findings)`, which gives its images and their classes. It adds to
-`findings` all mistakes that it can go on after, and raises IrnError for one that it cannot. Where images can be listed fast,
-`listed(root, splits, findings)` gives them alone.
+root its ground truth lies; `read(root, splits, labels_csv, findings)`, which gives its images and their classes; and
+`listed(root, splits, findings)`, which gives the images alone, at a glance. Both add to `findings` all mistakes that they can go
+on after, and raise IrnError for one that they cannot.
 """
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -37,36 +38,46 @@ def has_ground_truth(dataset: Any) -> bool:
     return dataset.kind == "demo" or mask_folders(dataset, Path(dataset.root))[0] is not None
 
 
-def glanced_at(dataset: Any, splits: str) -> list[Any] | None:
-    """The images of some splits joined by `+`, as `listed` gives them, where a glance at lists and folders says it; else None."""
+def glanced_at(dataset: Any) -> list[Any] | None:
+    """The images of a data set, as `listed` gives them, where a glance at lists and folders says it; else None."""
     # Here, since most who import this package list nothing.
     from irn.data.findings import Findings
 
-    reader = kind(dataset.kind)
-    if dataset.kind == "demo" or not hasattr(reader, "listed"):
+    if dataset.kind == "demo":
         return None
     try:
-        images = reader.listed(Path(dataset.root).absolute(), dataset.splits, Findings())
+        return kind(dataset.kind).listed(Path(dataset.root).absolute(), dataset.splits, Findings())
     except (IrnError, OSError):
         return None  # which build_manifest will say
+
+
+def of_splits(images: Sequence[Any], splits: str) -> list[Any]:
+    """The images of some splits, which are joined by `+`."""
     return [image for image in images if image.split in splits.split("+")]
 
 
-def missing_masks(dataset: Any) -> IrnError | None:
-    """The mistake of images to score that have no mask where others do, if a glance shows one."""
-    images = glanced_at(dataset, dataset.eval_split)
-    if not images:
-        return None
-    from irn.data.findings import some
-    from irn.data.listing import names_of
+def check_splits(dataset: Any, images: Sequence[Any]) -> None:
+    """IrnError for a split to learn from or to score that none of the data set's images has."""
+    known = sorted({image.split for image in images})
+    for key in ("train_split", "eval_split"):
+        unknown = [split for split in getattr(dataset, key).split("+") if split not in known]
+        if unknown:
+            raise IrnError(
+                f"config: dataset.{key} names {unknown[0]!r}, but no image is of that split; name one that is listed"
+                f" ({', '.join(known)}), or list it too in dataset.splits"
+            )
 
-    for folder in mask_folders(dataset, Path(dataset.root).absolute()):
-        if folder is None or not folder.is_dir() or any(folder.glob("instances_*.json")):
-            continue
-        missing = [i.name for i in images if not any((folder / f"{name}.png").is_file() for name in names_of(i.image_id, i.path))]
+
+def check_scored(dataset: Any, images: Sequence[Any]) -> None:
+    """IrnError for images to score that have no ground truth where it is to be, if a glance shows some."""
+    from irn.data.findings import some
+    from irn.data.masks import lacking
+
+    scored = of_splits(images, dataset.eval_split)
+    for place in dict.fromkeys(mask_folders(dataset, Path(dataset.root).absolute())):
+        missing = lacking(place, scored) if place else []
         if missing:
-            return IrnError(
-                f"{folder}: no mask of {len(missing)} of the {len(images)} images of dataset.eval_split {dataset.eval_split!r}"
+            raise IrnError(
+                f"{place}: no mask of {len(missing)} of the {len(scored)} images of dataset.eval_split {dataset.eval_split!r}"
                 f" ({some(missing)}); add them, or set dataset.eval_split to a split that has masks"
             )
-    return None

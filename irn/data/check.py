@@ -76,9 +76,12 @@ def check_data_set(
     data = DataSet(records, ImageClasses(classes.names, present), modes, findings)
     if classes.names:
         _check_classes(data, root, any(classes.present.values()))
-        folder = class_masks or root / reader.CLASS_MASKS
-        if folder.is_dir():
-            check_masks(records, data.classes, folder, findings, workers)
+        if class_masks is not None and not Path(class_masks).exists():
+            findings.problem(class_masks, "no such folder or file of class masks", "fix the path")
+        place = Path(class_masks or root / reader.CLASS_MASKS)
+        # The instances files that the images are of have no other images, and no other classes.
+        if place.exists() and (kind != "coco" or place.absolute() != root / reader.CLASS_MASKS):
+            check_masks(records, data.classes, place, findings, workers)
     return data
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from irn.data.findings import Findings
-from irn.data.instances import InstancesFile, instances_file, name_of, one_id, with_year
+from irn.data.instances import InstancesFile, instances_file, name_of, names_at_a_glance, one_id, with_year
 from irn.data.listing import Listed, all_taken
 from irn.data.tables import ImageClasses
 from irn.data.user_tables import read_labels
@@ -24,6 +24,16 @@ def watched(root: Path) -> list[Path]:
     files = sorted((root / ANNOTATIONS).glob("instances_*.json"))
     tops = [root / IMAGES, *(root / name_of(path) for path in files)]
     return [*files, *(Path(folder) for top in tops for folder, _, _ in os.walk(top, followlinks=True))]
+
+
+def listed(root: Path, splits: Sequence[str] | None, findings: Findings) -> list[Listed]:
+    """The images that the splits' instances files name, in the files' order, whether they are there or not."""
+    images: dict[str, Listed] = {}
+    for split, path in _split_files(root / ANNOTATIONS, splits).items():
+        for name in names_at_a_glance(path):
+            image = Listed(Path(name).stem, root / name, split)
+            images.setdefault(image.image_id, image)
+    return list(images.values())
 
 
 def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings) -> tuple[list[Listed], ImageClasses]:

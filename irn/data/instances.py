@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from irn.data.listing import safe_id
+from irn.data.listing import IMAGE_SUFFIXES, safe_id
 from irn.data.segmentations import decoded
 from irn.data.tables import check_class_names
 from irn.errors import IrnError
@@ -22,6 +22,7 @@ from irn.errors import IrnError
 PARTS = ("images", "annotations", "categories")
 PLURALS = {"image": "images", "category": "categories"}
 _SPACE = re.compile(r"[ \t\r\n]*")
+_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 _MARK = "\xef\xbb\xbf"  # of UTF-8, which some editors put first
 
 
@@ -164,6 +165,19 @@ def with_year(folder: Path, split: str) -> list[Path]:
 def name_of(path: Path) -> str:
     """What COCO calls the split of an instances file, such as `train2014`."""
     return path.stem.removeprefix("instances_")
+
+
+def names_at_a_glance(path: Path) -> list[str]:
+    """The names of the images of an instances file, in its order: found by a search, in a twentieth of the time, and nothing is checked.
+
+    Raises IrnError for a file that is missing or has nothing in it.
+    """
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            names = [json.loads(name) for name in _NAME.findall(content)]
+    except (OSError, ValueError) as error:
+        raise IrnError(f"{path}: not a readable JSON file ({error}); expected an instances file of COCO, whole") from None
+    return [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
 
 
 # ---- reading JSON

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from irn.data.findings import Findings, some
-from irn.data.masks import MaskFolder, open_truth
+from irn.data.instances import with_year
+from irn.data.masks import Truth, is_of_instances, open_truth
 from irn.data.tables import ImageClasses, ImageRecord
 from irn.errors import IrnError
 from irn.grid import UNSURE
@@ -23,32 +24,37 @@ class Held(NamedTuple):
     void: float
 
 
-def check_masks(records: Sequence[ImageRecord], classes: ImageClasses, folder: Path, findings: Findings, workers: int | None) -> None:
-    """Compare the classes in masks with those in the labels: a problem where most differ, a notice where some do."""
-    split = records[0].split if records else ""
-    truth = None
-    with findings.collected():
-        truth = open_truth(folder, split, classes.names)
-    # Instances files have their classes from the same place.
-    if not isinstance(truth, MaskFolder):
-        return
-    masked = [record for record in records if truth.has(record)]
-    found = progress(map_images(partial(_held, truth), masked, workers), len(masked), "check masks")
-    held = {record.image_id: mask for record, mask in zip(masked, found, strict=True)}
+def check_masks(records: Sequence[ImageRecord], classes: ImageClasses, place: Path, findings: Findings, workers: int | None) -> None:
+    """Compare the classes in masks with those in the labels: a problem where most differ, a notice where some do.
+
+    place: where the masks lie, as in `open_truth`.
+    """
+    held: dict[str, Held | IrnError] = {}
+    for split in dict.fromkeys(record.split for record in records):
+        own = [record for record in records if record.split == split]
+        if place.is_dir() and is_of_instances(place) and not with_year(place, split):
+            findings.notices.append(f"{place}: no instances_{split}.json, so split {split!r} cannot be scored")
+            continue
+        truth = None
+        with findings.collected():
+            truth = open_truth(place, split, classes.names)
+        if truth is None:
+            continue
+        masked = [record for record in own if truth.has(record)]
+        found = progress(map_images(partial(_held, truth), masked, workers), len(masked), f"check masks of {split}")
+        held |= {record.image_id: mask for record, mask in zip(masked, found, strict=True)}
+        if 0 < len(masked) < len(own):
+            without = [record.image_id for record in own if record.image_id not in held]
+            findings.notices.append(
+                f"{place}: no mask of {len(without)} of the {len(own)} images of split {split!r} ({some(without)}), so it cannot be scored"
+            )
     for mask in held.values():
         if isinstance(mask, IrnError):
             findings.mistake(mask)
     masks = {image_id: mask for image_id, mask in held.items() if isinstance(mask, Held)}
     if not masks:
         return
-    findings.notes.append(f"{folder}: masks of {len(held)} of {len(records)} images")
-    for name in dict.fromkeys(record.split for record in records):
-        without = [record.image_id for record in records if record.split == name and record.image_id not in held]
-        total = sum(record.split == name for record in records)
-        if 0 < len(without) < total:
-            findings.notices.append(
-                f"{folder}: no mask of {len(without)} of the {total} images of split {name!r} ({some(without)}), so it cannot be scored"
-            )
+    findings.notes.append(f"{place}: masks of {len(held)} of {len(records)} images")
     present = {image_id: set(classes.present[image_id]) for image_id in masks}
     other = [image_id for image_id, mask in masks.items() if mask.classes - present[image_id]]
     # Of classes counted from 0 the first is background, so its images hold none.
@@ -57,24 +63,25 @@ def check_masks(records: Sequence[ImageRecord], classes: ImageClasses, folder: P
         shifted = sum({index + 1 for index in mask.classes} <= present[i] for i, mask in masks.items() if mask.classes)
         hint = "; classes may be counted from 0 there, where 0 is the background: add 1" if shifted > len(masks) - len(other) else ""
         said = f"in {len(other)} of {len(masks)} images the mask holds a class that the image's row in the labels lacks ({some(other)})"
-        _say(findings, folder, len(other) > holding / 2, f"{said}{hint}", "0 is background, 1 + class index the classes, 255 void")
+        _say(findings, place, len(other) > holding / 2, f"{said}{hint}", "0 is background, 1 + class index the classes, 255 void")
     void = [image_id for image_id, mask in masks.items() if mask.void > 0.5]
     if void:
         said = f"in {len(void)} of {len(masks)} images most of the mask is {UNSURE}, which is void and not scored ({some(void)})"
-        _say(findings, folder, not holding, said, "give 1 + class index to the pixels of objects")
+        _say(findings, place, not holding, said, "give 1 + class index to the pixels of objects")
     elif not holding:
-        findings.notices.append(f"{folder}: no mask holds any class but background and void")
+        findings.notices.append(f"{place}: no mask holds any class but background and void")
 
 
-def _say(findings: Findings, folder: Path, is_problem: bool, said: str, remedy: str) -> None:
+def _say(findings: Findings, place: Path, is_problem: bool, said: str, remedy: str) -> None:
     if is_problem:
-        findings.problem(folder, said, remedy)
+        findings.problem(place, said, remedy)
     else:
-        findings.notices.append(f"{folder}: {said}; {remedy}")
+        findings.notices.append(f"{place}: {said}; {remedy}")
 
 
-def _held(truth: MaskFolder, record: ImageRecord) -> Held | IrnError:
+def _held(truth: Truth, record: ImageRecord) -> Held | IrnError:
     try:
+        truth.require([record])
         mask = truth.class_mask(record)
     except IrnError as error:
         return error

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from irn.data.instances import InstancesFile, instances_file
-from irn.data.listing import names_of
+from irn.data.instances import InstancesFile, instances_file, names_at_a_glance
+from irn.data.listing import Listed, names_of, safe_id
 from irn.data.tables import ImageRecord
 from irn.errors import IrnError
 from irn.grid import UNSURE
@@ -95,6 +95,10 @@ class InstanceMasks:
                     " table; give the labels table of this data set, or masks of its classes"
                 )
 
+    def has(self, record: ImageRecord) -> bool:
+        """Whether an image has ground truth."""
+        return record.image_id in self.file.images
+
     def class_mask(self, record: ImageRecord) -> np.ndarray:
         """(H, W) uint8, 0 background, 1 + class index, 255 void."""
         masks, labels, crowd = self._read(record)
@@ -131,7 +135,7 @@ def open_truth(path: Path, split: str, names: Sequence[str]) -> Truth:
 
     Raises IrnError for a folder of instances files without one of the split, and for a file that is not one.
     """
-    if path.is_dir() and any(path.glob("instances_*.json")):
+    if path.is_dir() and is_of_instances(path):
         path = instances_file(path, split)
     return InstanceMasks(path, names) if path.is_file() else MaskFolder(path, names)
 
@@ -147,6 +151,23 @@ def open_truths(
     objects = open_truth(Path(object_masks), records[0].split, names)
     objects.require(records)
     return classes, objects
+
+
+def lacking(path: Path, images: Sequence[Listed]) -> list[str]:
+    """The names of images that have no ground truth, where a glance shows it: files are looked for, and what is in them is not checked.
+
+    Raises IrnError for a folder of instances files without that of an image's split.
+    """
+    if not path.is_file() and not is_of_instances(path):
+        return [i.name for i in images if not any((path / f"{name}.png").is_file() for name in names_of(i.image_id, i.path))]
+    files = {split: path if path.is_file() else instances_file(path, split) for split in dict.fromkeys(image.split for image in images)}
+    held = {file: {safe_id(Path(name).stem) for name in names_at_a_glance(file)} for file in set(files.values())}
+    return [image.name for image in images if image.image_id not in held[files[image.split]]]
+
+
+def is_of_instances(path: Path) -> bool:
+    """Whether a folder holds ground truth as instances files."""
+    return any(path.glob("instances_*.json"))
 
 
 def smaller_on_top(masks: np.ndarray) -> np.ndarray:
