@@ -9,6 +9,7 @@ import torch
 
 from irn.config import settings_of_options
 from irn.errors import IrnError
+from irn.grid import cells
 from irn.io.cache import CacheReader
 from irn.io.cache_format import FORMATS
 from irn.io.devices import autocast, choose_device
@@ -19,6 +20,7 @@ from irn.networks.predictor import Predictor, open_predictor
 from irn.ops.cams import at_scale, class_attention_maps
 from irn.ops.fields import fields
 from irn.ops.predictions import labels_of
+from irn.ops.resize import bounded, field_of_size
 
 
 def open_cache(path: str | Path, *more: str | Path) -> CacheReader:
@@ -119,12 +121,15 @@ def label_image(
         raise IrnError(f"classes: index {wrong[0]}, but {classifier} knows {model.classifier.out_channels} classes, counted from 0")
     for network in (model, heads):
         for_inference(network, chosen)
+    height, width = pixels.shape[:2]
+    small = bounded(pixels, settings.dataset.max_side)
     with torch.inference_mode(), autocast(chosen, settings.precision):
-        scaled = [torch.from_numpy(at_scale(pixels, scale)).to(chosen) for scale in settings.cam.scales]
-        cam = class_attention_maps(model, scaled, classes, *pixels.shape[:2])[0]
-        boundary, displacement = fields(heads, torch.from_numpy(pixels).to(chosen), about["crop_size"], about["mean_displacement"])
-    maps = {name: array.cpu().numpy() for name, array in (("cam", cam), ("boundary", boundary), ("displacement", displacement))}
-    return maps | label_arrays(classes=classes, height=pixels.shape[0], width=pixels.shape[1], changes=changes, **maps)
+        scaled = [torch.from_numpy(at_scale(small, scale)).to(chosen) for scale in settings.cam.scales]
+        cam = class_attention_maps(model, scaled, classes, height, width)[0]
+        boundary, displacement = fields(heads, torch.from_numpy(small).to(chosen), about["crop_size"], about["mean_displacement"])
+    field = field_of_size({"boundary": boundary.cpu().numpy(), "displacement": displacement.cpu().numpy()}, cells(height), cells(width))
+    maps = {"cam": cam.cpu().numpy(), **field}
+    return maps | label_arrays(classes=classes, height=height, width=width, changes=changes, **maps)
 
 
 def open_network(*weights: str | Path, device: str = "auto", changes: Mapping[str, Any] | None = None) -> Predictor:
@@ -134,7 +139,7 @@ def open_network(*weights: str | Path, device: str = "auto", changes: Mapping[st
     ----------
     weights: a file of Mask R-CNN, of DeepLab or of a classifier, or those of a classifier and of IRNet.
     device: `auto`, `cpu` or `cuda`.
-    changes: as in `label_arrays`, such as `{"predict.class_score": 0.3}`.
+    changes: as in `label_arrays`, such as `{"predict.class_score": 0.3}` or `{"dataset.max_side": 1024}`.
 
     Returns
     -------

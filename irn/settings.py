@@ -64,7 +64,7 @@ class Dataset(Section, stages=("build_manifest",)):
         "Largest working size: images whose long side is longer, in pixels, are made smaller for class attention maps, CRF, IRNet and"
         " walk; caches and labels have the size of the image. A multiple of 16; 1024 suits photographs of a phone. null: no limit, as in"
         " the paper.",
-        ("make_cams", "make_ir_labels", "train_irn", "infer_fields", "random_walk", *PREDICT),
+        ("make_cams", "make_ir_labels", "train_irn", "infer_fields", "random_walk", *PREDICT, "ablation"),
     )
     labels_csv: t.Path = setting(None, "Table of the classes in each image, instead of the data set's own; null for none.", flag="")
     train_split: t.Splits = setting(

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import read_all, run, save_png, smooth_image
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+import irn
 from irn.grid import cells
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.weights import save_weights
@@ -141,3 +143,50 @@ def test_a_bounded_image_is_the_image_made_smaller() -> None:
     pixels = smooth_image(np.random.default_rng(1), 60, 90)
     np.testing.assert_array_equal(bounded(pixels, 48), rescale(pixels, 32, 48))
     assert bounded(pixels, 96) is pixels
+
+
+def test_a_notebook_gets_what_the_commands_get(data: Data, limited: dict[str, dict[str, dict[str, np.ndarray]]], tmp_path: Path) -> None:
+    """Segmentation of a new image to the pixel; labels but for the rounding of caches."""
+    changes = {"dataset.max_side": 64, "predict.class_score": 0}
+    image = data.folder / "large.png"
+    network = irn.open_network(*data.weights, device="cpu", changes=changes)
+    common = ["--weights", *data.weights, "--images", image, "--class-score", 0, "--device", "cpu", "--workers", 0]
+    run("predict", *common, "--out", tmp_path / "out", "--max-side", 64)
+    with Image.open(tmp_path / "out/SegmentationClass/large.png") as mask:
+        expected = np.array(mask)
+    for one in (image, str(image), np.array(Image.open(image))):
+        found = network(one)
+        assert found.masks.shape[1:] == found.semantic.shape == LARGE
+        np.testing.assert_array_equal(found.semantic, expected)
+    assert (irn.open_network(*data.weights, device="cpu", changes={"predict.class_score": 0})(image).semantic != expected).any()
+    labels = irn.label_image(image, [0, 1], *data.weights, device="cpu", changes=changes)
+    cached = {kind: limited[kind]["large"] for kind in STAGES}
+    np.testing.assert_allclose(labels["cam"], cached["cam"]["cam"], rtol=0, atol=0.01)
+    np.testing.assert_array_equal(labels["groups"], cached["walk"]["groups"])
+    assert (labels["semantic"] == cached["label"]["semantic"]).mean() > 0.99
+
+
+def test_files_of_another_range_of_values_are_read_by_it(data: Data, tmp_path: Path) -> None:
+    grey = np.array(Image.open(data.folder / "small.png"))[..., 0]
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    changes = {"dataset.value_range": [0, 65535], "predict.class_score": 0}
+    network = irn.open_network(*data.weights, device="cpu", changes=changes)
+    np.testing.assert_array_equal(network(tmp_path / "deep.png").semantic, network(np.stack([grey] * 3, -1)).semantic)
+
+
+def test_the_crf_of_an_ablation_is_that_of_ir_labels(data: Data, tmp_path: Path) -> None:
+    """Ground truth that is what a CRF in the working size makes: no other finds all of it."""
+    made(data, tmp_path, "--max-side", 64)
+    images = ["--manifest", data.manifest, "--cams", tmp_path / "cam.h5"]
+    both = ["--foreground-threshold", 0.4, "--background-threshold", 0.4, "--workers", 0]
+    run("make-ir-labels", *images, "--out", tmp_path / "truth.h5", *both, "--max-side", 64)
+    for name, arrays in read_all(tmp_path / "truth.h5", "ir_label").items():
+        save_png(tmp_path / f"masks/{name}.png", arrays["label"])
+    inputs = [*images, "--labels", data.folder / "l.csv", "--walks", tmp_path / "walk.h5", "--class-masks", tmp_path / "masks"]
+    scores = {}
+    for size in (64, 256):
+        run("ablation", *inputs, "--out", tmp_path / "ablation.csv", "--workers", 0, "--max-side", size)
+        table = pd.read_csv(tmp_path / "ablation.csv").set_index("variant")
+        scores[size] = table.loc["CAM + CRF", ["threshold", "mIoU"]].tolist()
+    assert scores[64] == [0.4, 1.0]
+    assert scores[256][1] < 1

@@ -20,7 +20,9 @@ from irn.io.parallel import map_images
 from irn.io.progress import notice, progress
 from irn.ops.ablation import THRESHOLDS, VARIANTS, instance_variants, semantic_variants
 from irn.ops.metrics import InstanceScores, class_iou, confusion_matrix, mean_of_defined
+from irn.ops.resize import working_size
 from irn.pictures.charts import draw_ablation
+from irn.settings import Settings
 
 SEMANTIC, INSTANCE = ([variant for variant in VARIANTS if variant.labels == labels] for labels in ("semantic", "instance"))
 
@@ -57,6 +59,7 @@ def ablation(
     walks: Sequence[Path],
     class_masks: Path,
     out: Path,
+    settings: Settings,
     object_masks: Path | None = None,
     figure: Path | None = None,
     split: str | None = None,
@@ -83,7 +86,8 @@ def ablation(
     for name, records in splits.items():
         sources = Sources(cam_reader, walk_reader, *open_truths(class_masks, object_masks, records, names), len(names))
         tally = _empty_tally(sources)
-        counted = map_images(partial(_count_image, sources), records, workers, _bytes)
+        max_side = settings.dataset.max_side
+        counted = map_images(partial(_count_image, sources, max_side=max_side), records, workers, partial(_bytes, max_side=max_side))
         for found in progress(counted, len(records), f"ablation {name}"):
             tally.merge(found)
         rows += _rows(name, tally, len(records))
@@ -105,12 +109,12 @@ def _empty_tally(sources: Sources) -> Tally:
     return tally
 
 
-def _count_image(sources: Sources, record: ImageRecord) -> Tally:
+def _count_image(sources: Sources, record: ImageRecord, max_side: int | None) -> Tally:
     tally = _empty_tally(sources)
     pixels = read_record(record)
     truth = sources.class_masks.class_mask(record)
     cams, walks = sources.cams.image(record), sources.walks.image(record)
-    for counts, labels in zip(tally.semantic, semantic_variants(pixels, cams, walks), strict=True):
+    for counts, labels in zip(tally.semantic, semantic_variants(pixels, cams, walks, max_side), strict=True):
         counts += [confusion_matrix(truth, label, sources.class_count) for label in labels]
     if sources.object_masks:
         if "groups" not in walks:
@@ -122,9 +126,10 @@ def _count_image(sources: Sources, record: ImageRecord) -> Tally:
     return tally
 
 
-def _bytes(record: ImageRecord) -> float:
-    """What a process takes, by measurement: itself, and an image's labels at all thresholds while a CRF refines them."""
-    return 200e6 + 460 * record.height * record.width
+def _bytes(record: ImageRecord, max_side: int | None) -> float:
+    """What a process takes, by measurement: itself, an image's labels at all thresholds, and the CRF that refines them."""
+    height, width = working_size(record.height, record.width, max_side)
+    return 200e6 + 80 * record.height * record.width + 380 * height * width
 
 
 def _rows(split: str, tally: Tally, images: int) -> list[dict[str, object]]:

@@ -19,8 +19,7 @@ from irn.io.parallel import map_images
 from irn.io.predictions import PICTURES, RESULTS, result, write_guesses, write_pictures
 from irn.io.progress import notice, progress
 from irn.networks.predictor import SHOWN, open_predictor
-from irn.ops.predictions import Prediction, painted
-from irn.ops.resize import bounded, rescale
+from irn.ops.predictions import painted
 from irn.settings import Settings
 
 LEAST = 0.05  # score in COCO's results, where none is given
@@ -78,7 +77,7 @@ def predict(
         results, guesses = [], []
         loaded = map_images(_pixels, records, loading_workers(workers, chosen))
         for record, pixels in zip(records, progress(loaded, len(records), "predict"), strict=True):
-            found = _enlarged(predictor(bounded(pixels, settings.dataset.max_side)), *pixels.shape[:2])
+            found = predictor(pixels)
             for index, value, mask in zip(found.classes, found.scores, found.masks, strict=True):
                 if value >= least:
                     one = result(record.image_id, int(index) + 1, predictor.names[index], value, mask)
@@ -91,15 +90,6 @@ def predict(
             write_guesses(unfinished, predictor.names, guesses)
         (unfinished / RESULTS).write_text(json.dumps(results) + "\n", encoding="utf-8")
     print(f"{len(results)} instances in {len(records)} images: {out}")
-
-
-def _enlarged(found: Prediction, height: int, width: int) -> Prediction:
-    """What was found in the working size of an image, in its own."""
-    if found.semantic.shape == (height, width):
-        return found
-    masks = [rescale(mask.astype(np.uint8), height, width, nearest=True) for mask in found.masks]
-    semantic = rescale(found.semantic.astype(np.uint8), height, width, nearest=True)
-    return found._replace(masks=np.array(masks, bool).reshape(-1, height, width), semantic=semantic)
 
 
 def _listed(images: Sequence[Path], value_range: tuple[float, float] | None) -> list[ImageRecord]:

@@ -13,7 +13,7 @@ from irn.io.parallel import map_images
 from irn.io.progress import notice
 from irn.io.provenance import provenance
 from irn.io.shards import WHOLE, Shard
-from irn.ops.resize import field_of_size, nearest, resized, working_size
+from irn.ops.resize import field_of_size, resized, walk_of_size, working_size
 from irn.ops.walk import walk_instances
 from irn.settings import Settings
 
@@ -46,17 +46,14 @@ def random_walk(
     walk = partial(_walk, cams=cam_reader, fields=field_reader, settings=settings)
     walked = map_images(walk, records, workers, partial(_bytes, max_side=settings.dataset.max_side))
     # Brought to the size of the image here, so that no large map waits to be written or travels between processes.
-    made = (_in_cells(arrays, record) for arrays, record in zip(walked, records, strict=True))
+    made = (walk_of_size(arrays, cells(record.height), cells(record.width)) for arrays, record in zip(walked, records, strict=True))
     _say(write_cache(out, "walk", made_by, records, made, _groups))
 
 
 def _walk(record: ImageRecord, cams: CacheReader, fields: CacheReader, settings: Settings) -> dict[str, np.ndarray]:
     maps, field = cams.image(record, ["classes", "cam"]), fields.image(record)
-    size = working_size(record.height, record.width, settings.dataset.max_side)
-    if size != (record.height, record.width):
-        h, w = map(cells, size)
-        maps = maps | {"cam": resized(maps["cam"], h, w)}
-        field = field_of_size(field, h, w)
+    h, w = map(cells, working_size(record.height, record.width, settings.dataset.max_side))
+    maps, field = maps | {"cam": resized(maps["cam"], h, w)}, field_of_size(field, h, w)
     own = settings.walk
     return walk_instances(maps, field, own.beta, own.steps, own.radius, own.centroid_length)
 
@@ -65,14 +62,6 @@ def _bytes(record: ImageRecord, max_side: int | None) -> float:
     """What a process takes, by measurement: itself, maps in the size of the image, and the walk."""
     height, width = working_size(record.height, record.width, max_side)
     return 200e6 + 10 * record.height * record.width + STENCIL * height * width
-
-
-def _in_cells(arrays: dict[str, np.ndarray], record: ImageRecord) -> dict[str, np.ndarray]:
-    """The arrays of a walk cache, in the cells of the image, from those of its working size."""
-    h, w = cells(record.height), cells(record.width)
-    if arrays["groups"].shape == (h, w):
-        return arrays
-    return arrays | {"walk": resized(arrays["walk"], h, w), "groups": nearest(arrays["groups"], h, w)}
 
 
 def _groups(arrays: dict[str, np.ndarray]) -> int:

@@ -12,6 +12,7 @@ from irn.io.images import read_image
 from irn.io.weights import load_classifier, load_deeplab, load_file, load_irnet, load_mask_rcnn
 from irn.networks.inference import for_inference
 from irn.ops.predictions import Prediction, attended, instances, segments, walked
+from irn.ops.resize import bounded, rescale
 from irn.settings import Settings
 
 SHOWN = 0.5  # the least score of an instance that is drawn, where none is given
@@ -21,16 +22,29 @@ class Predictor:
     """A trained network on a device: `names` of its classes; `guesses`, whether a classifier guesses which an image has; call it."""
 
     def __init__(
-        self, names: list[str], find: Callable[[np.ndarray], Prediction], guesses: bool, device: torch.device, precision: str
+        self, names: list[str], find: Callable[[np.ndarray], Prediction], guesses: bool, device: torch.device, settings: Settings
     ) -> None:
         self.names, self.guesses = names, guesses
-        self._find, self._device, self._precision = find, device, precision
+        self._find, self._device, self._settings = find, device, settings
 
     def __call__(self, image: str | Path | np.ndarray) -> Prediction:
-        """What it finds in an image file, or in (H, W, 3) uint8 pixels; IrnError for a file that is no image."""
-        pixels = image if isinstance(image, np.ndarray) else read_image(Path(image))
-        with torch.inference_mode(), autocast(self._device, self._precision):
-            return self._find(pixels)
+        """What it finds in an image file, or in (H, W, 3) uint8 pixels, in its size, worked on in the size that `dataset.max_side` allows.
+
+        Raises IrnError for a file that is no image.
+        """
+        own = self._settings.dataset
+        pixels = image if isinstance(image, np.ndarray) else read_image(Path(image), value_range=own.value_range)
+        with torch.inference_mode(), autocast(self._device, self._settings.precision):
+            return _enlarged(self._find(bounded(pixels, own.max_side)), *pixels.shape[:2])
+
+
+def _enlarged(found: Prediction, height: int, width: int) -> Prediction:
+    """What was found in the working size of an image, in its own."""
+    if found.semantic.shape == (height, width):
+        return found
+    masks = [rescale(mask.astype(np.uint8), height, width, nearest=True) for mask in found.masks]
+    semantic = rescale(found.semantic.astype(np.uint8), height, width, nearest=True)
+    return found._replace(masks=np.array(masks, bool).reshape(-1, height, width), semantic=semantic)
 
 
 def open_predictor(weights: Sequence[Path], settings: Settings, device: torch.device, shown: float = SHOWN) -> Predictor:
@@ -62,4 +76,4 @@ def open_predictor(weights: Sequence[Path], settings: Settings, device: torch.de
     else:
         given = " and ".join(str(contents.get("kind")) for contents in read.values())
         raise IrnError(f"--weights: {given}; expected one file of mask_rcnn, deeplab or cam, or cam and irn together")
-    return Predictor(names, find, cam is not None, device, settings.precision)
+    return Predictor(names, find, cam is not None, device, settings)

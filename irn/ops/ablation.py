@@ -12,6 +12,7 @@ import numpy as np
 from irn.ops.crf import argmax_with_background, refine
 from irn.ops.instances import instance_scores
 from irn.ops.labels import class_walks, instance_label, leading_maps, semantic_label
+from irn.ops.resize import bounded, rescale, resized
 
 # Scores of background at which every variant is scored. A CRF is run for each, so they are few.
 THRESHOLDS = tuple(hundredths / 100 for hundredths in range(5, 85, 5))
@@ -40,7 +41,7 @@ VARIANTS = (
 Maps = dict[str, np.ndarray]
 
 
-def semantic_variants(pixels: np.ndarray, cams: Maps, walks: Maps) -> Iterator[list[np.ndarray]]:
+def semantic_variants(pixels: np.ndarray, cams: Maps, walks: Maps, max_side: int | None = None) -> Iterator[list[np.ndarray]]:
     """The semantic labels of each of `VARIANTS` that makes such, in their order: (H, W) uint8 for each of `THRESHOLDS`.
 
     Parameters
@@ -48,18 +49,22 @@ def semantic_variants(pixels: np.ndarray, cams: Maps, walks: Maps) -> Iterator[l
     pixels: (H, W, 3) uint8, RGB.
     cams: `classes` (K,) and `high_res` (K, H, W) float32 in [0, 1].
     walks: `walk` (M, h, w) float32 and `walk_class` (M,).
+    max_side: the largest working size of the CRF, in pixels, as in `irn make-ir-labels`; None for no limit.
     """
     classes, high_res = cams["classes"], cams["high_res"]
     values = np.concatenate([[0], classes.astype(np.int64) + 1]).astype(np.uint8)
+    height, width = pixels.shape[:2]
     if len(classes):
-        guesses = [argmax_with_background(high_res, threshold) for threshold in THRESHOLDS]
-        yield [values[guess] for guess in guesses]
-        yield [values[refined] for refined in refine(pixels, guesses, len(values))]
+        yield [values[argmax_with_background(high_res, threshold)] for threshold in THRESHOLDS]
+        small = bounded(pixels, max_side)
+        maps = resized(high_res, *small.shape[:2])
+        refined = refine(small, [argmax_with_background(maps, threshold) for threshold in THRESHOLDS], len(values))
+        yield [rescale(values[label], height, width, nearest=True) for label in refined]
     else:
-        nothing = [np.zeros(pixels.shape[:2], np.uint8) for _ in THRESHOLDS]
+        nothing = [np.zeros((height, width), np.uint8) for _ in THRESHOLDS]
         yield from (nothing, nothing)
     by_class, names = class_walks(walks["walk"], walks["walk_class"])
-    leading = leading_maps(by_class, *pixels.shape[:2])
+    leading = leading_maps(by_class, height, width)
     yield [semantic_label(*leading, names, threshold) for threshold in THRESHOLDS]
 
 

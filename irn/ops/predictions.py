@@ -8,6 +8,7 @@ import torch
 from scipy import ndimage
 from torch.nn import functional
 
+from irn.grid import cells
 from irn.networks.classifier import Classifier
 from irn.networks.deeplab import DeepLab
 from irn.networks.irnet import IRNet
@@ -15,6 +16,7 @@ from irn.networks.mask_rcnn import MaskRcnn
 from irn.ops.cams import at_scale, class_attention_maps
 from irn.ops.fields import fields
 from irn.ops.labels import synthesise_labels
+from irn.ops.resize import field_of_size, resized, walk_of_size, working_size
 from irn.ops.walk import walk_instances
 from irn.settings import Settings
 
@@ -96,9 +98,18 @@ def walked(
 def labels_of(
     maps: dict[str, np.ndarray], field: dict[str, np.ndarray], height: int, width: int, settings: Settings
 ) -> dict[str, np.ndarray]:
-    """Walk and label synthesis of an image: `maps` and `field` as in `walk_instances`. Returns a label cache's arrays, and `groups`."""
+    """Walk and label synthesis of an image: `maps` and `field` as in `walk_instances`. Returns a label cache's arrays, and `groups`.
+
+    The walk is in the image's working size, as `irn random-walk` has it, and what is returned in its own.
+    """
+    size = working_size(height, width, settings.dataset.max_side)
+    if size != (height, width):
+        h, w = map(cells, size)
+        maps, field = maps | {"cam": resized(maps["cam"], h, w)}, field_of_size(field, h, w)
     walk = settings.walk
     walks = walk_instances(maps, field, walk.beta, walk.steps, walk.radius, walk.centroid_length)
+    if size != (height, width):
+        walks = walk_of_size(walks, cells(height), cells(width))
     thresholds = settings.labels.semantic_threshold, settings.labels.instance_threshold
     return {**synthesise_labels(walks["walk"], walks["walk_class"], height, width, *thresholds), "groups": walks["groups"]}
 

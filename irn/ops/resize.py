@@ -50,9 +50,18 @@ def nearest(maps: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def field_of_size(field: Mapping[str, np.ndarray], h: int, w: int) -> dict[str, np.ndarray]:
     """`boundary` (H, W) and `displacement` (2, H, W), (dy, dx) in cells of their grid, in another grid (h, w) of the same image."""
+    if field["boundary"].shape == (h, w):
+        return dict(field)
     boundary, displacement = nearest(field["boundary"], h, w), nearest(field["displacement"], h, w)
     scale = np.array([h, w], np.float32) / np.array(field["boundary"].shape, np.float32)
     return {"boundary": boundary, "displacement": displacement * scale[:, None, None]}
+
+
+def walk_of_size(walks: Mapping[str, np.ndarray], h: int, w: int) -> dict[str, np.ndarray]:
+    """The arrays of `walk_instances`, maps `walk` (M, H, W) and `groups` (H, W), in another grid (h, w) of the same image."""
+    if walks["groups"].shape == (h, w):
+        return dict(walks)
+    return {**walks, "walk": resized(walks["walk"], h, w), "groups": nearest(walks["groups"], h, w)}
 
 
 def upsampled(cells: np.ndarray, height: int, width: int) -> np.ndarray:
