@@ -71,6 +71,12 @@ class TestHelp:
         assert done.returncode == 0
         assert set(done.stdout.split()).isdisjoint({"torch", "numpy", "pandas", "h5py", "scipy", "numba", "PIL", "yaml"})
 
+    @pytest.mark.parametrize("stage", ["random_walk", "make_labels", "evaluate", "show", "make_ir_labels"])
+    def test_a_stage_without_networks_starts_without_heavy_packages(self, stage: str) -> None:
+        done = run_python("-c", f"import sys; import irn.cli, irn.commands.{stage}; print(*sys.modules)")
+        assert done.returncode == 0
+        assert set(done.stdout.split()).isdisjoint({"torch", "pandas", "matplotlib"})
+
     @pytest.mark.parametrize("command", [None, *COMMANDS])
     def test_every_command_has_help(self, command: str | None, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as stop:

@@ -105,7 +105,7 @@ def data(tmp_path):
 def captions(data, kind, **arrays):
     """What stands above the tiles of image 001 when one cache is given."""
     record = read_manifest(data.root / "manifest.csv")[0]
-    scene = Scene(record, read_image(record.path), {kind: data.arrays(kind, "001") | arrays}, None, None)
+    scene = Scene(record, read_image(record.path), {kind: data.arrays(kind, "001") | arrays}, None, None, centroid_length=2.5)
     return [found.caption for found in tiles_of(scene)]
 
 

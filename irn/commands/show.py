@@ -58,7 +58,7 @@ def show(
         cache.require(record.image_id for record in chosen)
 
     def scenes() -> Iterator[Scene]:
-        return (_read_scene(record, caches, table, labels)._replace(centroid_length=settings.walk.centroid_length) for record in chosen)
+        return (_read_scene(record, caches, table, labels, settings.walk.centroid_length) for record in chosen)
 
     # Read all twice rather than keep all: a mistake in the last image must leave no panel of the first.
     for _ in scenes():
@@ -101,12 +101,13 @@ def _keep_images(chosen: Sequence[ImageRecord], manifest: Path, out: Path) -> No
             raise IrnError(f"--out {out}: the panel of image {record.image_id!r} would replace that image; give another folder")
 
 
-def _read_scene(record: ImageRecord, caches: dict[str, CacheReader], table: ImageClasses | None, labels: Path | None) -> Scene:
+def _read_scene(
+    record: ImageRecord, caches: dict[str, CacheReader], table: ImageClasses | None, labels: Path | None, centroid_length: float
+) -> Scene:
     pixels = read_record(record)
     arrays = {kind: cache.image(record, ARRAYS[kind]) for kind, cache in caches.items()}
-    if table and labels:
-        return Scene(record, pixels, arrays, table.of(record.image_id, labels), table.names)
-    return Scene(record, pixels, arrays, _classes_in(arrays), None)
+    present = table.of(record.image_id, labels) if table and labels else _classes_in(arrays)
+    return Scene(record, pixels, arrays, present, table.names if table else None, centroid_length)
 
 
 def _classes_in(arrays: dict[str, dict[str, np.ndarray]]) -> list[int] | None:

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from irn.data.tables import RESERVED_CLASSES
+from irn.data.tables import RESERVED_CLASSES, write_table
 from irn.ops.metrics import AP_THRESHOLDS, mean_of_defined
+
+if TYPE_CHECKING:
+    import pandas as pd  # which takes a while, and `evaluate` does without
 
 BACKGROUND, MEAN = RESERVED_CLASSES
 # Overlap thresholds behind each metric; their average precisions are averaged.
@@ -43,12 +45,13 @@ def score_rows(stage: str, split: str, metric: str, names: Sequence[str], values
 
 def write_scores(path: Path, scores: Sequence[Score]) -> None:
     """Write `scores.csv`."""
-    _write(path, ["stage", "split", "metric", "class", "value", "images"], scores)
+    rows = [(*score[:4], _cell(score.value), score.images) for score in scores]
+    write_table(path, ["stage", "split", "metric", "class", "value", "images"], rows)
 
 
 def write_thresholds(path: Path, sweep: Sequence[ThresholdScore]) -> None:
     """Write `thresholds.csv`."""
-    _write(path, ["split", "threshold", "mIoU"], sweep)
+    write_table(path, ["split", "threshold", "mIoU"], [(*row[:2], _cell(row.mean)) for row in sweep])
 
 
 def summary(scores: Sequence[Score], sweep: Sequence[ThresholdScore], cam_threshold: float) -> str:
@@ -72,20 +75,18 @@ def summary(scores: Sequence[Score], sweep: Sequence[ThresholdScore], cam_thresh
     return "\n".join(text)
 
 
-def _write(path: Path, header: Sequence[str], rows: Sequence[tuple]) -> None:
-    table = pd.DataFrame(rows, columns=list(header))
-    for name in ("value", "mIoU"):
-        if name in table:
-            table[name] = ["" if math.isnan(value) else f"{value:.6f}" for value in table[name]]
-    table.to_csv(path, index=False, lineterminator="\n")
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6f}"
 
 
 def _text(value: float) -> str:
     return "undefined" if math.isnan(value) else f"{value:.4f}"
 
 
-def ablation_table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+def ablation_table(rows: Sequence[Mapping[str, object]]) -> "pd.DataFrame":
     """The rows of `ablation.csv`, with how much mIoU or AP50 each has more than the CAMs of its kind of labels, and than the row before."""
+    import pandas as pd
+
     parts, metrics = ["crf", "boundary", "displacement"], ["mIoU", *AP_METRICS]
     columns = ["split", "labels", "variant", *parts, "threshold", *metrics, "over_cam", "over_row_before", "images"]
     table = pd.DataFrame(rows).rename(columns={"name": "variant"})

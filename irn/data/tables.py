@@ -1,12 +1,12 @@
 """The two tables that describe a data set: `manifest.csv` (images) and `labels.csv` (classes present in each image)."""
 
+import csv
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
+from typing import Any
 
 from irn.errors import IrnError
 from irn.grid import MAX_CLASSES
@@ -56,14 +56,14 @@ def read_manifest(path: Path, split: str | None = None) -> list[ImageRecord]:
     `.` and `-`, a size that is not a positive number, or a split without images.
     """
     path = Path(path)
-    table = read_text_table(path)
-    missing = [name for name in MANIFEST_COLUMNS if name not in table.columns]
+    header, rows = _read_table(path)
+    missing = [name for name in MANIFEST_COLUMNS if name not in header]
     if missing:
         raise IrnError(f"{path}: column {missing[0]!r} is missing; a manifest has the columns {','.join(MANIFEST_COLUMNS)}")
-    check_ids(path, table["image_id"])
+    columns = [[row[header.index(name)] for row in rows] for name in MANIFEST_COLUMNS]
+    _check_ids(path, columns[0])
     records = []
-    ranges = _ranges(path, table)
-    for (image_id, image_path, height, width, image_split), own in zip(table[MANIFEST_COLUMNS].to_numpy(dtype=object), ranges, strict=True):
+    for image_id, image_path, height, width, image_split, own in zip(*columns, _ranges(path, header, rows), strict=True):
         if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
             raise IrnError(f"{path}: image {image_id!r} has size {height!r} x {width!r}; expected whole numbers of pixels above 0")
         # An absolute path stays what it is when joined.
@@ -79,11 +79,12 @@ def read_manifest(path: Path, split: str | None = None) -> list[ImageRecord]:
     return records
 
 
-def _ranges(path: Path, table: pd.DataFrame) -> list[tuple[float, float] | None]:
-    if not set(RANGE_COLUMNS) <= set(table.columns):
-        return [None] * len(table)
+def _ranges(path: Path, header: list[str], rows: list[list[str]]) -> list[tuple[float, float] | None]:
+    if not set(RANGE_COLUMNS) <= set(header):
+        return [None] * len(rows)
+    low_column, high_column = map(header.index, RANGE_COLUMNS)
     try:
-        found = [(float(low), float(high)) for low, high in table[RANGE_COLUMNS].to_numpy(dtype=object)]
+        found = [(float(row[low_column]), float(row[high_column])) for row in rows]
     except ValueError as error:
         raise IrnError(f"{path}: columns low and high: {error}; expected the range of values that images are read with") from None
     if not all(low < high for low, high in found):
@@ -109,7 +110,7 @@ def write_manifest(path: Path, records: Sequence[ImageRecord]) -> None:
     rows = [(r.image_id, str(r.path.absolute()), r.height, r.width, r.split, *(r.value_range or ())) for r in records]
     columns = MANIFEST_COLUMNS + (RANGE_COLUMNS if records and records[0].value_range else [])
     with whole_file(path) as partial:
-        pd.DataFrame(rows, columns=columns).to_csv(partial, index=False, lineterminator="\n")
+        write_table(partial, columns, rows)
 
 
 def read_classes(path: Path) -> ImageClasses:
@@ -119,33 +120,28 @@ def read_classes(path: Path) -> ImageClasses:
     other than 0 and 1.
     """
     path = Path(path)
-    table = read_text_table(path)
-    if len(table.columns) < 2 or table.columns[0] != "image_id":
-        raise IrnError(f"{path}: expected the header 'image_id' and then one column for each class, found {','.join(table.columns)!r}")
-    names = [str(name) for name in table.columns[1:]]
+    header, rows = _read_table(path)
+    if len(header) < 2 or header[0] != "image_id":
+        raise IrnError(f"{path}: expected the header 'image_id' and then one column for each class, found {','.join(header)!r}")
+    names = header[1:]
     check_class_names(path, names)
-    check_ids(path, table["image_id"])
-    cells = table.iloc[:, 1:].to_numpy(dtype=object)
-    present = cells == "1"
-    wrong = np.argwhere(~present & (cells != "0"))
-    if len(wrong):
-        row, column = wrong[0]
-        image_id, cell = table["image_id"].iloc[row], cells[row, column]
-        raise IrnError(f"{path}: image {image_id!r}, class {names[column]!r} has {cell!r}; expected 0 (absent) or 1 (present)")
-    indices = [np.flatnonzero(row).tolist() for row in present]
-    return ImageClasses(names, dict(zip(table["image_id"], indices, strict=True)))
+    _check_ids(path, [row[0] for row in rows])
+    present = {}
+    for image_id, *cells in rows:
+        present[image_id] = [index for index, cell in enumerate(cells) if cell == "1"]
+        if len(present[image_id]) + cells.count("0") < len(cells):
+            column, cell = next((column, cell) for column, cell in enumerate(cells) if cell not in ("0", "1"))
+            raise IrnError(f"{path}: image {image_id!r}, class {names[column]!r} has {cell!r}; expected 0 (absent) or 1 (present)")
+    return ImageClasses(names, present)
 
 
 def write_classes(path: Path, classes: ImageClasses) -> None:
     """Write one 0/1 row for each image; IrnError for class names that `check_class_names` refuses."""
     check_class_names(path, classes.names)
-    cells = np.zeros((len(classes.present), len(classes.names)), np.uint8)
-    for row, present in enumerate(classes.present.values()):
-        cells[row, present] = 1
-    table = pd.DataFrame(cells, columns=pd.Index(classes.names, dtype=str))
-    table.insert(0, "image_id", list(classes.present))
+    columns = range(len(classes.names))
     with whole_file(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
+        rows = ((image_id, *(int(column in present) for column in columns)) for image_id, present in classes.present.items())
+        write_table(partial, ["image_id", *classes.names], rows)
 
 
 def check_class_names(path: Path, names: Sequence[str]) -> None:
@@ -173,30 +169,57 @@ def is_id(name: str) -> bool:
     return bool(IMAGE_ID.fullmatch(name)) and set(name) != {"."}
 
 
-def check_ids(path: Path, ids: pd.Series) -> None:
+def _check_ids(path: Path, ids: Sequence[str]) -> None:
     """Raise IrnError, naming `path`, for an image id that repeats or has characters that file names or HDF5 groups cannot hold."""
     for image_id in ids:
         if not is_id(image_id):
             raise IrnError(f"{path}: image id {image_id!r} is not allowed; use letters, digits, '_', '.' and '-' only")
-    repeated = ids[ids.duplicated()]
-    if len(repeated):
-        raise IrnError(f"{path}: image id {repeated.iloc[0]!r} stands in more than one row; every id must be unique")
+    repeated = [image_id for image_id, count in Counter(ids).items() if count > 1]
+    if repeated:
+        raise IrnError(f"{path}: image id {repeated[0]!r} stands in more than one row; every id must be unique")
 
 
-def read_text_table(path: Path) -> pd.DataFrame:
-    """Read a CSV with every cell as text, so that the id 000123 stays that.
+def _read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of a CSV, every cell as text, so that the id 000123 stays that; what a short row lacks is empty.
 
     Raises IrnError for a file that is missing or not a CSV, a row longer than the header, or a column name that repeats.
     """
     if not path.is_file():
         raise IrnError(f"{path}: no such file; expected a CSV table (irn build-manifest makes it)")
     try:
-        # Given a header, pandas renames repeated columns and takes the first cell of rows that are one too long as an index, in silence.
-        rows = pd.read_csv(path, header=None, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise IrnError(f"{path}: not a readable CSV table ({' '.join(str(error).split())}); expected comma-separated UTF-8 text") from None
-    header = rows.iloc[0].tolist()
+        # utf-8-sig leaves out the mark that spreadsheets put before a text.
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            header, *rows = table_rows(file)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise IrnError(f"{path}: not a readable CSV table ({error}); expected comma-separated UTF-8 text") from None
     if len(set(header)) < len(header):
         repeated = next(name for name in header if header.count(name) > 1)
         raise IrnError(f"{path}: column {repeated!r} stands twice in the header; every name must be unique")
-    return rows.iloc[1:].set_axis(header, axis="columns").reset_index(drop=True)
+    return header, rows
+
+
+def table_rows(lines: Iterable[str], separator: str = ",") -> list[list[str]]:
+    """The rows of a CSV, the header first, without empty lines; what a row lacks is empty. csv.Error for one longer than the header."""
+    rows: list[list[str]] = []
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    try:
+        for row in reader:
+            if len(row) < 2 and not "".join(row).strip():
+                continue
+            header = rows[0] if rows else row
+            if len(row) > len(header):
+                raise csv.Error(f"{len(row)} cells, the header has {len(header)}")
+            rows.append(row + [""] * (len(header) - len(row)))
+    except csv.Error as error:
+        raise csv.Error(f"line {reader.line_num}: {error}") from None
+    if not rows:
+        raise csv.Error("it is empty")
+    return rows
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV in UTF-8."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

@@ -1,17 +1,17 @@
 """Tables that users bring, as spreadsheets and annotation tools write them. How one was understood is noted, not guessed in silence."""
 
 import codecs
+import csv
 import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import NamedTuple
 
 from irn.data.findings import Findings
 from irn.data.listing import Listed
-from irn.data.tables import ImageClasses, check_class_names
+from irn.data.tables import ImageClasses, check_class_names, table_rows
 from irn.errors import IrnError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -28,44 +28,52 @@ def read_labels(path: Path, images: Sequence[Listed], findings: Findings, every_
     """
     if not path.is_file():
         raise IrnError(f"{path}: no such table of labels; expected a CSV with the header 'image_id' and a 0/1 column for each class")
-    table = read_user_table(path, findings)
-    names, cells = [str(name) for name in table.columns[1:]], table.iloc[:, 1:].to_numpy(dtype=object)
+    table = _read_table(path, findings)
+    names, cells = table.columns, table.cells
     if not names:
-        raise IrnError(f"{path}: one column, {table.columns[0]!r}; expected 'image_id' and then a 0/1 column for each class")
+        raise IrnError(f"{path}: one column, 'image_id'; expected 'image_id' and then a 0/1 column for each class")
     if len(names) == 1 and names[0].lower() in NAME_COLUMNS:
         each = [sorted({part.strip() for part in re.split(r"[|,;]", row[0])} - {""}) for row in cells]
         findings.notes.append(f"{path}: class names in the column {names[0]!r}, several in a cell joined by '|', ',' or ';'")
         names = sorted({name for row in each for name in row})
     else:
-        each = [_present(path, str(row_id), names, row, findings) for row_id, row in zip(table.iloc[:, 0], cells, strict=True)]
+        each = [_present(path, row_id, names, row, findings) for row_id, row in zip(table.ids, cells, strict=True)]
     check_class_names(path, names)
     index = {name: number for number, name in enumerate(names)}
-    rows = match_rows(path, table.iloc[:, 0].tolist(), images, findings, every_row)
+    rows = match_rows(path, table.ids, images, findings, every_row)
     _each_has_row(path, images, rows, "row", findings)
     return ImageClasses(names, {i.image_id: sorted(index[name] for name in each[rows[i.image_id]]) for i in images if i.image_id in rows})
 
 
 def read_splits(path: Path, images: Sequence[Listed], findings: Findings) -> dict[str, str]:
     """The split of each image by a user's table of the columns `image_id` and `split`."""
-    table = read_user_table(path, findings)
-    if list(table.columns)[1:] != ["split"]:
-        raise IrnError(f"{path}: expected the header 'image_id,split', found {','.join(table.columns)!r}; fix the header")
-    rows = match_rows(path, table.iloc[:, 0].tolist(), images, findings)
-    splits = table["split"].str.strip().tolist()
+    table = _read_table(path, findings)
+    if table.columns != ["split"]:
+        raise IrnError(f"{path}: expected the header 'image_id,split', found {','.join(['image_id', *table.columns])!r}; fix the header")
+    rows = match_rows(path, table.ids, images, findings)
+    splits = [row[0].strip() for row in table.cells]
     found = {image_id: splits[row] for image_id, row in rows.items() if splits[row]}
     _each_has_row(path, images, found, "split", findings)
     return found
 
 
-def read_user_table(path: Path, findings: Findings) -> pd.DataFrame:
-    """A table of texts; its first column is called image_id. Raises IrnError for a file that is no table."""
+class _Table(NamedTuple):
+    """A table of texts: the first cell of each row, and the names and cells of the other columns."""
+
+    ids: list[str]
+    columns: list[str]
+    cells: list[list[str]]
+
+
+def _read_table(path: Path, findings: Findings) -> _Table:
+    """The table in a file; IrnError where it is none."""
     text = _text(path, findings)
     separator = max(SEPARATORS, key=text.partition("\n")[0].count)
     try:
-        rows = pd.read_csv(io.StringIO(text), sep=separator, header=None, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise IrnError(f"{path}: not a readable CSV table ({' '.join(str(error).split())}); expected rows as long as the header") from None
-    header = [str(name).strip() for name in rows.iloc[0]]
+        first, *rows = table_rows(io.StringIO(text, newline=""), separator)
+    except csv.Error as error:
+        raise IrnError(f"{path}: not a readable CSV table ({error}); expected rows as long as the header") from None
+    header = [name.strip() for name in first]
     if header[0].lower() not in ID_COLUMNS:
         raise IrnError(f"{path}: expected the header 'image_id' and then one column for each class, found {','.join(header)!r}")
     repeated = [name for name in header if header.count(name) > 1]
@@ -75,7 +83,7 @@ def read_user_table(path: Path, findings: Findings) -> pd.DataFrame:
         findings.notes.append(f"{path}: read with {SEPARATORS[separator]} between the columns")
     if header[0] != "image_id":
         findings.notes.append(f"{path}: the column {header[0]!r} is taken as image_id")
-    return rows.iloc[1:].set_axis(["image_id", *header[1:]], axis="columns").reset_index(drop=True)
+    return _Table([row[0] for row in rows], header[1:], [row[1:] for row in rows])
 
 
 def match_rows(path: Path, rows: Sequence[str], images: Sequence[Listed], findings: Findings, every_row: bool = True) -> dict[str, int]:

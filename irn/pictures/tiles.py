@@ -5,11 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
 from irn.data.tables import ImageRecord
 from irn.grid import STRIDE, UNSURE
-from irn.ops.instances import CENTROID_LENGTH
 from irn.ops.resize import rescale
 from irn.pictures import colours
 from irn.pictures.text import GREY, INK, WHITE, font
@@ -40,8 +38,8 @@ class Tile(NamedTuple):
 class Scene(NamedTuple):
     """What there is to draw of one image: its pixels, and by kind of cache the arrays of `ARRAYS`, where given.
 
-    truth: ground truth, where given: (H, W) integers, 0 background, 1 + class index, 255 void; and (T, H, W) bool masks of objects.
     centroid_length: in cells, as in `instance_groups`.
+    truth: ground truth, where given: (H, W) integers, 0 background, 1 + class index, 255 void; and (T, H, W) bool masks of objects.
     """
 
     record: ImageRecord
@@ -49,8 +47,8 @@ class Scene(NamedTuple):
     arrays: dict[str, dict[str, np.ndarray]]
     present: list[int] | None
     names: list[str] | None
+    centroid_length: float
     truth: tuple[np.ndarray, np.ndarray] | None = None
-    centroid_length: float = CENTROID_LENGTH
 
     def name(self, index: int) -> str:
         """What to call a class."""
@@ -237,10 +235,15 @@ def _with_names(pixels: np.ndarray, pieces: np.ndarray, texts: Sequence[tuple[st
 
 def _spot(piece: np.ndarray, width: int, height: int) -> tuple[int, int] | None:
     """The middle (x, y) of a box of this size that lies wholly in the piece, as near to the piece's centre as can be."""
-    room = ndimage.minimum_filter(piece, size=(height, width), mode="constant")
-    rows, columns = np.nonzero(room)
+    if piece.shape[0] < height or piece.shape[1] < width:
+        return None
+    # The pixels of the piece above and to the left of each corner, of which four give those within a box.
+    before = np.pad(piece, ((1, 0), (1, 0))).cumsum(0, np.int32).cumsum(1, np.int32)
+    within = before[height:, width:] - before[:-height, width:] - before[height:, :-width] + before[:-height, :-width]
+    rows, columns = np.nonzero(within == height * width)
     if not len(rows):
         return None
+    rows, columns = rows + height // 2, columns + width // 2
     middle = [places.mean() for places in np.nonzero(piece)]
     best = np.argmin((rows - middle[0]) ** 2 + (columns - middle[1]) ** 2)
     return int(columns[best]), int(rows[best])

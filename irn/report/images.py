@@ -105,7 +105,7 @@ def _draw(sources: Sources, record: ImageRecord) -> list[Picture]:
     truth = sources.truth(record)
     present = sources.classes.of(record.image_id, sources.labels)
     pixels = read_record(record)
-    scene = Scene(record, pixels, arrays, present, sources.classes.names, truth[:2] if truth else None, sources.centroid_length)
+    scene = Scene(record, pixels, arrays, present, sources.classes.names, sources.centroid_length, truth[:2] if truth else None)
     return [Picture(t.kind, t.caption, _encoded(t.pixels), t.pixels.shape[1], t.pixels.shape[0]) for t in tiles_of(scene)]
 
 
