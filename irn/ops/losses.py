@@ -13,6 +13,7 @@ EPSILON = 1e-5
 # Kinds of pairs; 0 is a pair with an unsure end.
 BACKGROUND, FOREGROUND, DIFFERENT = 1, 2, 3
 KINDS = 4
+PLANES = 16  # that are computed at a time: fresh memory for all pairs would cost more than the arithmetic
 
 
 def pair_losses(
@@ -46,8 +47,7 @@ def pair_losses(
     rank[order] = torch.arange(len(order), dtype=torch.int32, device=order.device)
     largest = path_maxima(rank.reshape(label.shape), radius)
     times = order.new_zeros(KINDS * len(order))
-    # A few planes at a time: fresh memory for all of them would cost more than the sum.
-    for some_largest, some_kinds in zip(largest.split(16), kinds.reshape(-1, *label.shape).split(16), strict=True):
+    for some_largest, some_kinds in zip(largest.split(PLANES), kinds.reshape(-1, *label.shape).split(PLANES), strict=True):
         numbers = torch.add(some_largest, _sources(some_kinds, radius), alpha=len(order))
         times += torch.bincount(numbers.reshape(-1), minlength=len(times))
     times = times.reshape(KINDS, -1)
@@ -60,7 +60,7 @@ def pair_losses(
     def mean(values: torch.Tensor, kind: int) -> torch.Tensor:
         return (values * times[kind]).sum() / (pairs[kind] + EPSILON)
 
-    background_error, foreground_error = _DisplacementErrors.apply(displacement, kinds, radius)
+    background_error, foreground_error = _DisplacementErrors.apply(displacement, label > 0, kinds, radius)
     return {
         "positive_affinity": (mean(attract, BACKGROUND) + mean(attract, FOREGROUND)) / 2,
         "negative_affinity": mean(repel, DIFFERENT),
@@ -111,14 +111,15 @@ def _pair_kinds(label: torch.Tensor, radius: int) -> torch.Tensor:
     sources = torch.full_like(label, UNSURE)
     _sources(sources, radius)[:] = _sources(label, radius)
     source, line = sources.reshape(-1), _line(label[None], radius, UNSURE)[0]
-    sure, partner_sure = (source != UNSURE).byte(), (line != UNSURE).byte()
-    different = DIFFERENT * sure
-    less_if_alike = torch.where(source == 0, DIFFERENT - BACKGROUND, DIFFERENT - FOREGROUND).byte() * sure
+    # A pair of sure ends is `DIFFERENT`, less this where its ends are alike; one whose source is unsure stays 0.
+    different = DIFFERENT * (source != UNSURE).byte()
+    less_if_alike = torch.where(source == 0, DIFFERENT - BACKGROUND, DIFFERENT - FOREGROUND).byte() * (source != UNSURE)
     kinds = label.new_empty((len(pair_offsets(radius)), len(source)))
-    for kind, shift in zip(kinds, _shifts(label, radius), strict=True):
-        partner = slice(shift, shift + len(source))
-        torch.mul(different, partner_sure[partner], out=kind)
-        kind -= (source == line[partner]) * less_if_alike
+    shifts = torch.tensor(_shifts(label, radius), device=label.device)
+    for some, shift in zip(kinds.split(PLANES), shifts.split(PLANES), strict=True):
+        partners = line.unfold(0, len(source), 1)[shift]
+        torch.mul(different, partners != UNSURE, out=some)
+        some -= (partners == source) * less_if_alike
     return kinds
 
 
@@ -135,32 +136,38 @@ def _shifts(maps: torch.Tensor, radius: int) -> list[int]:
 class _DisplacementErrors(torch.autograd.Function):
     """Sums of |difference of displacements - wanted difference| over background pairs and over foreground pairs.
 
-    Their gradients are sums of signs, taken pair offset by pair offset along with the values: nothing is kept for each pair.
+    Their gradients are sums of signs, taken pair offset by pair offset: nothing is kept for each pair. A pixel is in pairs of one
+    of both kinds alone, so one sum of signs has both gradients. Of an error u_i - u_j the absolute value is its sign times
+    it, so the sum over pairs is a sum over pixels too, of u times its gradient.
     """
 
     @staticmethod
-    def forward(ctx: Any, displacement: torch.Tensor, kinds: torch.Tensor, radius: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        ctx: Any, displacement: torch.Tensor, is_foreground: torch.Tensor, kinds: torch.Tensor, radius: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         channels = displacement.movedim(1, 0)
         line, count = _line(channels, radius), kinds.shape[1]
-        source = line[:, :count].contiguous()
-        sums = displacement.new_zeros(2)
-        gradients = line.new_zeros((2, *line.shape))
-        at_source = source.new_zeros((2, *source.shape))
-        offsets = displacement.new_tensor(pair_offsets(radius))[:, :, None]
-        for shift, offset, kind in zip(_shifts(displacement, radius), offsets, kinds, strict=True):
-            difference = source - line[:, shift : shift + count]
-            # Both ends of a pair on one object point at one centroid, so their displacements differ by their offset.
-            for i, (which, error) in enumerate(((BACKGROUND, difference), (FOREGROUND, difference - offset))):
-                error = error * (kind == which).to(error.dtype)
-                sign = error.sign()
-                sums[i] += torch.dot(error.reshape(-1), sign.reshape(-1))
-                at_source[i] += sign
-                gradients[i, :, shift : shift + count] -= sign
-        gradients = gradients[..., :count] + at_source
-        ctx.save_for_backward(gradients.reshape(2, *channels.shape).movedim(1, 2))
-        return sums[0], sums[1]
+        source, gradients = line[:, :count].contiguous(), torch.zeros_like(line)
+        at_source, foreground = torch.zeros_like(source), is_foreground.reshape(-1).to(line.dtype)
+        offsets = line.new_tensor(pair_offsets(radius))[:, :, None]
+        shifts = iter(_shifts(displacement, radius))
+        for some_offsets, some_kinds in zip(offsets.split(PLANES), kinds.split(PLANES), strict=True):
+            some_alike = ((some_kinds == BACKGROUND) | (some_kinds == FOREGROUND)).to(line.dtype)
+            for offset, alike, shift in zip(some_offsets, some_alike, shifts, strict=False):
+                partner = slice(shift, shift + count)
+                # Both ends of a pair on one object point at one centroid, so their displacements differ by their offset.
+                sign = (source - line[:, partner]).addcmul_(offset, foreground, value=-1).sign_().mul_(alike)
+                at_source += sign
+                gradients[:, partner] -= sign
+        gradients = (gradients[:, :count] + at_source).reshape(channels.shape).movedim(0, 1)
+        ctx.save_for_backward(gradients, is_foreground)
+        # In foreground u is the centroid that is pointed at, in background the displacement; float64 keeps small differences of both.
+        places = [torch.arange(length, device=line.device) for length in displacement.shape[2:]]
+        centroids = displacement.double() + torch.stack(torch.meshgrid(*places, indexing="ij"))
+        background = (displacement.double() * gradients * ~is_foreground[:, None]).sum()
+        return background.to(line.dtype), (centroids * gradients * is_foreground[:, None]).sum().to(line.dtype)
 
     @staticmethod
-    def backward(ctx: Any, background: torch.Tensor, foreground: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        (gradients,) = ctx.saved_tensors
-        return background * gradients[0] + foreground * gradients[1], None, None
+    def backward(ctx: Any, background: torch.Tensor, foreground: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+        gradients, is_foreground = ctx.saved_tensors
+        return gradients * torch.where(is_foreground, foreground, background)[:, None], None, None, None
