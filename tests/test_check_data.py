@@ -1,6 +1,7 @@
 """What users feed: each works, works with a notice, or is refused by name, all at once (docs/limits.md)."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,8 +198,13 @@ class TestImages:
         ("name", "save", "words"),
         [
             ("a.gif", {"save_all": True, "append_images": [Image.new("P", (48, 40), 1)]}, "hold several pictures, of which the first"),
+            ("a.tiff", {"save_all": True, "append_images": [Image.new("RGB", (48, 40))]}, "hold several pictures, of which the first"),
+            ("a.jpg", {"format": "MPO", "save_all": True, "append_images": [Image.new("RGB", (48, 40))]}, "hold several pictures"),
             ("a.webp", {}, ""),
             ("a.jpg", {}, ""),
+            ("a.JPG", {}, ""),
+            ("a.jpg", {"progressive": True}, ""),
+            ("a.png", {"format": "JPEG"}, ""),
         ],
     )
     def test_kinds_of_files(self, tmp_path: Path, capsys: Capture, name: str, save: dict[str, object], words: str) -> None:
@@ -208,6 +214,25 @@ class TestImages:
         code, said, _ = check(root, capsys)
         assert code == 0
         assert words in said
+
+    def test_bytes_behind_the_picture(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "images/a.png").rename(root / "images/a.jpg")
+        Image.fromarray(pixels()).save(root / "images/a.jpg", progressive=True)
+        whole = read_image(root / "images/a.jpg")
+        with open(root / "images/a.jpg", "ab") as file:
+            file.write(bytes(50) + b"maker's note")
+        assert check(root, capsys)[0] == 0
+        np.testing.assert_array_equal(read_image(root / "images/a.jpg"), whole)
+
+    def test_what_systems_leave_in_folders(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "images/__MACOSX").mkdir()
+        for name in ("._a.png", ".DS_Store", "__MACOSX/._b.png", "Thumbs.db"):
+            (root / "images" / name).write_bytes(b"\0\5\x16\7")
+        _, _, found = check(root, capsys)
+        assert found["images"] == 3
+        assert "1 .db: not read" in only(found, "notices")
 
     @pytest.mark.parametrize(("height", "width"), [(1, 1), (20, 20), (1, 5000)])
     def test_tiny_and_long_images_work_with_a_notice(self, tmp_path: Path, capsys: Capture, height: int, width: int) -> None:
@@ -226,7 +251,15 @@ class TestImages:
         assert "an image of more than 178956970 pixels; make it smaller" in check(root, capsys)[2]["problems"][0]
 
     @pytest.mark.parametrize(
-        ("mode", "words"), [("RGBA", "lay it over the background"), ("CMYK", "convert the file to RGB"), ("P", ""), ("L", "")]
+        ("mode", "words"),
+        [
+            ("RGBA", "lay it over the background"),
+            ("LA", "lay it over the background"),
+            ("CMYK", "convert the file to RGB"),
+            ("1", "convert the file to RGB"),
+            ("P", ""),
+            ("L", ""),
+        ],
     )
     def test_modes(self, tmp_path: Path, capsys: Capture, mode: str, words: str) -> None:
         root = folder_set(tmp_path / "set")
@@ -269,6 +302,12 @@ class TestNames:
         assert record.image_id == safe_id(name)
         assert present[record.image_id] == [0]
         np.testing.assert_array_equal(read_image(record.path), pixels(7))
+
+    def test_a_name_in_another_encoding(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "", "cat/1 dog/1")
+        (root / "labels.csv").unlink()
+        os.rename(root / "images/cat/1.png", os.fsencode(root / "images/cat") + b"/f\xf6to.png")
+        assert "images: the file name f\\xf6to.png is not text in UTF-8; rename the file" in check(root, capsys)[2]["problems"][0]
 
     def test_ids_are_themselves_where_they_can_be(self) -> None:
         assert [safe_id(name) for name in ("000123", "a.b-c_D")] == ["000123", "a.b-c_D"]
@@ -328,6 +367,16 @@ class TestTables:
             ("image_id,dog,cat\na.png,1,0\nimages/b.png,0,1\nc,0,0\n", "2 of 3 rows name the file"),
             ("filename,dog,cat\na,1,0\nb,0,1\nc,0,0\n", "'filename' is taken as image_id"),
             ("\ufeffimage_id,dog,cat\r\na,1,0\r\nb,0,1\r\nc,0,0\r\n", ""),
+            # As spreadsheets export them.
+            (
+                '\ufeff"image_id","dog","cat",\r\n"a","1","0",\r\n"b","0","1",\r\n"c","0","0",\r\n,,,\r\n,,,\r\n',
+                "2 rows and 1 columns with",
+            ),
+            ('"image_id";"dog";"cat";;\r\na;1;0;;\r\nb;0;1;;\r\nc;0;0;;\r\n;;;;\r\n\r\n', "1 rows and 2 columns with nothing in them"),
+            ("sep=;\r\nimage_id;dog;cat\r\na;1;0\r\nb;0;1\r\nc;0;0\r\n", "semicolons"),
+            # Names as other systems have them.
+            ("image_id,dog ,cat\nimages\\a.png,1,0\nC:\\data\\images\\b.png,0,1\n/home/me/images/c.png,0,0\n", "3 of 3 rows name the file"),
+            ("image_id,dog,cat\na.PNG,1,0\nmy_set/images/b.jpg,0,1\n./images/c,0,0\n", "2 of 3 rows name the file"),
         ],
     )
     def test_tables_as_spreadsheets_write_them(self, tmp_path: Path, capsys: Capture, text: str, note: str) -> None:
@@ -345,6 +394,23 @@ class TestTables:
         root = folder_set(tmp_path / "set", f'image_id,labels\na,dog\nb,"dog{joint}cat"\nc,\n')
         assert "class names in the column 'labels'" in check(root, capsys)[1]
         assert built(root)[1] == {"a": [1], "b": [0, 1], "c": []}
+
+    def test_a_column_of_names_that_differ_by_case(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "image_id,label\na,dog \nb,Dog\nc, dog\n")
+        assert "class 'dog' differs from 'Dog' by case or blanks alone" in only(check(root, capsys)[2])
+
+    def test_columns_that_differ_by_case(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set", "image_id,dog,Dog\na,1,0\nb,0,1\nc,0,0\n")
+        assert "classes 'dog' and 'Dog' differ by case or blanks alone, and are two" in only(check(root, capsys)[2], "notices")
+
+    @pytest.mark.parametrize("text", ["", "\n\n", ",,\n,,\n", "sep=;\r\n"])
+    def test_a_table_with_nothing_in_it(self, tmp_path: Path, capsys: Capture, text: str) -> None:
+        assert "labels.csv: " in only(check(folder_set(tmp_path / "set", text), capsys)[2])
+
+    def test_a_spreadsheet_in_its_own_format(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "labels.csv").write_bytes(b"PK\x03\x04" + bytes(range(256)))
+        assert "save it as CSV in UTF-8" in only(check(root, capsys)[2])
 
     def test_missing_values(self, tmp_path: Path, capsys: Capture) -> None:
         root = folder_set(tmp_path / "set", "image_id,dog,cat\na,1,\nb,,1\nc,0,0\n")
@@ -447,6 +513,33 @@ class TestMasks:
 
     def test_two_classes_counted_from_zero(self, tmp_path: Path, capsys: Capture) -> None:
         assert "lacks (b)" in only(check(self.masked(tmp_path / "set", 0, 1, 0), capsys)[2])
+
+    @pytest.mark.parametrize("name", ["{}.jpg", "{}_mask.png"])
+    def test_masks_of_other_names(self, tmp_path: Path, capsys: Capture, name: str) -> None:
+        root = folder_set(tmp_path / "set")
+        for one in "abc":
+            save_png(root / "SegmentationClass" / name.format(one), np.zeros((40, 48), np.uint8))
+        wanted = f"SegmentationClass: no mask of any image; expected <image_id>.png (has {name.format('a')}, {name.format('b')}, "
+        assert wanted in only(check(root, capsys)[2], "notices")
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            (lambda mask: mask[:20], "the mask is 20 x 48 pixels, the manifest says 40 x 48"),
+            (lambda mask: np.stack([mask] * 3, -1), "mask mode is RGB, expected an index PNG"),
+            (lambda mask: mask > 0, "mask mode is 1, expected an index PNG"),
+        ],
+    )
+    def test_masks_that_are_none(self, tmp_path: Path, capsys: Capture, change: Callable[[np.ndarray], np.ndarray], words: str) -> None:
+        root = self.masked(tmp_path / "set", 1, 2, 0)
+        path = root / "SegmentationClass/a.png"
+        save_png(path, change(np.array(Image.open(path))))
+        assert f"a.png: {words}" in only(check(root, capsys)[2])
+
+    def test_a_jpeg_that_is_called_png(self, tmp_path: Path, capsys: Capture) -> None:
+        root = self.masked(tmp_path / "set", 1, 2, 0)
+        Image.new("L", (48, 40), 1).save(root / "SegmentationClass/a.png", "JPEG")
+        assert "a.png: the mask is a JPEG, which changes the numbers" in only(check(root, capsys)[2])
 
     def test_one_image_of_many_that_differs(self, tmp_path: Path, capsys: Capture) -> None:
         found = check(self.masked(tmp_path / "set", 1, 2, 1), capsys)[2]

@@ -402,6 +402,7 @@ def test_mistakes_about_ground_truth(scored: Scored, capsys: pytest.CaptureFixtu
         (lambda c: c.train["categories"][0].update(id="90"), "lacks a whole number as id or a name"),
         (lambda c: c.train["categories"][0].pop("name"), "lacks a whole number as id or a name"),
         (lambda c: c.train["images"][0].pop("file_name"), "image 581 has no file_name"),
+        (lambda c: c.train["images"][0].update(file_name="\ud800.jpg"), "image 581 has no file_name, or one that is no text"),
         (lambda c: c.train["images"][0].update(file_name="my dog.jpg"), "no image 'my dog.jpg'"),
         (lambda c: c.train["images"][0].update(height=9), f"{BIG}.jpg: "),
         (lambda c: c.train["images"].append({"id": 1, "file_name": f"b/{NINE}.png"}), f"{NINE}.jpg and b/{NINE}.png would both be image"),
@@ -610,4 +611,72 @@ def test_a_glance_sees_the_names_that_the_file_has(tmp_path: Path, name: str) ->
         images = [{"id": 1, "file_name": name}, {"file_name": "b.jpg", "id": 2}]
         content = {"info": {"file_name": "a.json"}, "images": images, "annotations": [], "categories": [{"id": 1, "name": "dog"}]}
         path.write_text(json.dumps(content, **form), encoding="utf-8")  # type: ignore[arg-type]
-        assert names_at_a_glance(path) == [picture.file_name for picture in InstancesFile(path).images.values()] == [name, "b.jpg"]
+        read = [picture.file_name for picture in InstancesFile(path).images.values()]
+        assert names_at_a_glance(path) == read == [name.replace("\\", "/"), "b.jpg"]
+
+
+def boxed(file: dict[str, Any], count: int | None = None) -> None:
+    for annotation in file["annotations"][:count]:
+        annotation["segmentation"] = []
+        annotation["bbox"] = [1.0, 2.0, 3.0, 4.0]
+
+
+def test_boxes_give_classes_and_no_ground_truth(coco: Coco, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A set of boxes alone is labelled without scores; one whose split to score is, is refused before the first job."""
+    present = coco.build()[1]
+    boxed(coco.train)
+    coco.write()
+    assert coco.build()[1] == present
+    count = len(coco.train["annotations"])
+    said = f"{count} of {count} annotations have no segmentation; they give classes, but split 'train' cannot be scored"
+    assert said in capsys.readouterr().out
+    about = {"kind": "coco", "root": str(coco.root)}
+    refusal = "no segmentation in it, and boxes cannot be scored; set dataset.eval_split to a split that has segmentations"
+    assert asked_for(tmp_path, **about).endswith(f"instances_train2014.json: {refusal}")
+    boxed(coco.val)
+    coco.write()
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | {"dataset": about, "cam": {"batch_size": 1}, "irn": {"batch_size": 1}}))
+    stages = rules_to_run(tmp_path)
+    assert "make_labels" in stages
+    assert "evaluate" not in stages
+
+
+def test_a_few_boxes_among_outlines(coco: Coco, capsys: pytest.CaptureFixture[str]) -> None:
+    boxed(coco.train, 1)
+    coco.write()
+    coco.build()
+    assert f"1 of {len(coco.train['annotations'])} annotations have no segmentation" in capsys.readouterr().out
+
+
+def test_what_annotation_tools_leave_out_or_write_otherwise(coco: Coco) -> None:
+    """Text as image ids, no iscrowd, no bbox, sizes with a point, and paths as Windows has them."""
+    records, present, names = coco.build()
+    for image in coco.train["images"]:
+        image |= {"id": f"n{image['id']}", "height": float(image["height"]), "width": float(image["width"])}
+        image["file_name"] = f"train2014\\{image['file_name']}"
+    for annotation in coco.train["annotations"]:
+        annotation["image_id"] = f"n{annotation['image_id']}"
+        del annotation["iscrowd"]
+    coco.write()
+    shutil.move(coco.root / "train2014", coco.root / "images/train2014")
+    again, same, also = coco.build()
+    assert [(r.image_id, r.height, r.path.name) for r in again] == [(r.image_id, r.height, r.path.name) for r in records]
+    assert (same, also) == (present, names)
+
+
+@pytest.mark.parametrize("key", ["image_id", "category_id"])
+@pytest.mark.parametrize("kind", [str, float])
+def test_ids_of_another_type_than_those_that_they_refer_to(
+    coco: Coco, capsys: pytest.CaptureFixture[str], key: str, kind: Callable[[int], Any]
+) -> None:
+    for annotation in coco.train["annotations"]:
+        annotation[key] = kind(annotation[key])
+    coco.write()
+    assert f"write the {key.removesuffix('_id')} ids in the same way there, as whole numbers" in mistake(coco, capsys)
+
+
+def test_an_instances_file_of_another_name(coco: Coco, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("train2014", "val2014"):
+        (coco.root / f"annotations/instances_{name}.json").rename(coco.root / f"annotations/{name}.json")
+    said = mistake(coco, capsys)
+    assert "(has captions_train2014.json, train2014.json, val2014.json); name files instances_<split>.json" in said

@@ -21,7 +21,7 @@ from irn.cli import main
 from irn.config import as_yaml, check_config, read_config, table, variations
 from irn.data import coco, voc
 from irn.data.findings import Findings
-from irn.data.instances import InstancesFile
+from irn.data.instances import InstancesFile, boxes_alone, names_at_a_glance
 from irn.data.listing import Listed
 from irn.data.tables import read_classes, read_manifest
 from irn.data.user_tables import read_labels, read_splits
@@ -64,7 +64,27 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(
         "split",
         "train",
     ]
-    + ["\x00", "\ufeff", "\r", "\n", '"', "'", ",", ";", "\t", "|", "-1", "1e999", "nan", "\ud7ff", "é", "é", "__background__", "mean"]
+    + [
+        "\x00",
+        "\ufeff",
+        "\r",
+        "\n",
+        '"',
+        "'",
+        ",",
+        ";",
+        "\t",
+        "|",
+        "-1",
+        "1e999",
+        "nan",
+        "\ud7ff",
+        "\ud800",
+        "é",
+        "é",
+        "__background__",
+        "mean",
+    ]
 )
 
 
@@ -106,7 +126,10 @@ SOUND_CSV = b"image_id,dog,cat\na,1,0\nb,0,1\n000123,0,0\n"
 ROWS = st.lists(st.lists(TEXTS, min_size=1, max_size=4), min_size=1, max_size=5)
 
 
-@given(odd_bytes(SOUND_CSV) | st.tuples(ROWS, st.sampled_from(",;\t")).map(lambda rows: "\n".join(map(rows[1].join, rows[0])).encode()))
+@given(
+    odd_bytes(SOUND_CSV)
+    | st.tuples(ROWS, st.sampled_from(",;\t")).map(lambda rows: "\n".join(map(rows[1].join, rows[0])).encode("utf-8", "replace"))
+)
 def test_tables(place: Path, content: bytes) -> None:
     path = place / "labels.csv"
     path.write_bytes(content)
@@ -212,6 +235,8 @@ def test_instances_files(place: Path, content: bytes) -> None:
     path.write_bytes(content)
     with Findings().collected():
         coco.read(place, ["train"], None, Findings())
+    for glance in (names_at_a_glance, boxes_alone, lambda _: coco.listed(place, ["train"], Findings())):
+        reads(lambda glance=glance: glance(path))  # type: ignore[misc]
     file = reads(lambda: InstancesFile(path))
     if file is None:
         return

@@ -11,7 +11,7 @@ from irn.data import kind as reader_of
 from irn.data.findings import Findings, some
 from irn.data.listing import Listed
 from irn.data.mask_check import check_masks
-from irn.data.tables import ImageClasses, ImageRecord
+from irn.data.tables import ImageClasses, ImageRecord, same_but_for_case
 from irn.errors import IrnError
 from irn.io.images import Look, look
 from irn.io.parallel import map_images
@@ -176,6 +176,8 @@ def _check_classes(data: DataSet, root: Path, labelled: bool) -> None:
         names = [name for name, count in counts.items() if count == number]
         if names and total:
             data.findings.notices.append(f"{len(names)} of {len(counts)} classes are {words} ({some(names)})")
+    for one, other in same_but_for_case(data.classes.names):
+        data.findings.notices.append(f"classes {one!r} and {other!r} differ by case or blanks alone, and are two")
     without = sum(not present for present in data.classes.present.values())
     if without:
         data.findings.notes.append(f"{without} of {total} images have no class")

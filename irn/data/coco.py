@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from irn.data.findings import Findings
-from irn.data.instances import InstancesFile, instances_file, name_of, names_at_a_glance, one_id, with_year
+from irn.data.instances import InstancesFile, boxes_alone, instances_file, name_of, names_at_a_glance, one_id, with_year
 from irn.data.listing import Listed, all_taken
 from irn.data.tables import ImageClasses
 from irn.data.user_tables import read_labels
@@ -17,6 +17,11 @@ from irn.errors import IrnError
 
 ANNOTATIONS, IMAGES = "annotations", "images"
 CLASS_MASKS = OBJECT_MASKS = ANNOTATIONS
+
+
+def has_masks(folder: Path) -> bool:
+    """Whether ground truth lies there: segmentations, and not boxes alone."""
+    return not all(boxes_alone(path) for path in folder.glob("instances_*.json"))
 
 
 def watched(root: Path) -> list[Path]:
@@ -56,6 +61,10 @@ def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None, find
         if classes.names and classes.names != file.names:
             raise IrnError(f"{path}: its categories are not those of the split before it; expected the same names in the same order of ids")
         found = _place(root, file, findings)
+        boxes = int((~file.outlined).sum())
+        if boxes:
+            have = f"{boxes} of {len(file.outlined)} annotations have no segmentation"
+            findings.notices.append(f"{path}: {have}; they give classes, but split {split!r} cannot be scored")
         clashes = [(images[i].path, image) for i, image in found.items() if i in images and images[i].path != image]
         for clash in clashes:
             findings.mistake(one_id(path, *clash))
@@ -77,8 +86,9 @@ def _split_files(folder: Path, splits: Sequence[str] | None) -> dict[str, Path]:
         splits = [name for name in ("train", "val") if with_year(folder, name)]
         if not splits:
             known = ", ".join(sorted(map(name_of, folder.glob("instances_*.json"))))
-            have = f"has those of {known}" if known else "has no instances file"
-            raise IrnError(f"{folder}: neither instances_train*.json nor instances_val*.json ({have}); name the splits to use")
+            files = ", ".join(sorted(path.name for path in folder.glob("*.json"))) or "no JSON file"
+            have, remedy = (f"those of {known}", "name the splits to use") if known else (files, "name files instances_<split>.json")
+            raise IrnError(f"{folder}: neither instances_train*.json nor instances_val*.json (has {have}); {remedy}")
     return {name: instances_file(folder, name) for name in splits}
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from irn.data.listing import IMAGE_SUFFIXES, safe_id
+from irn.data.listing import IMAGE_SUFFIXES, is_text, safe_id
 from irn.data.segmentations import decoded
 from irn.data.tables import check_class_names
 from irn.errors import IrnError
@@ -22,6 +22,7 @@ from irn.errors import IrnError
 PARTS = ("images", "annotations", "categories")
 PLURALS = {"image": "images", "category": "categories"}
 _SPACE = re.compile(r"[ \t\r\n]*")
+_OUTLINE = re.compile(rb'"segmentation"\s*:\s*(?:\[\s*\[|\{)')
 _NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 _MARK = "\xef\xbb\xbf"  # of UTF-8, which some editors put first
 
@@ -39,6 +40,7 @@ class InstancesFile:
     """The images of an instances file by their ids, made of their names without folder and extension, in the file's order.
 
     `names` holds the categories by ascending category id, those without an annotation too; a class index is a position in it.
+    `outlined` says of each annotation whether it has a segmentation.
 
     Raises IrnError on opening for a file that is missing, not JSON or not an instances file, ids and names that repeat, and
     annotations of images or categories that there are not.
@@ -49,19 +51,20 @@ class InstancesFile:
         found, annotations = _scan(path)
         index_of = self._read_categories(found["categories"])
         numbers = _numbers(path, "image", found["images"])
-        columns = list(zip(*annotations, strict=True)) or [()] * 5
+        columns = list(zip(*annotations, strict=True)) or [()] * 6
         rows = self._looked_up("image", numbers, columns[0])
         order = np.argsort(rows, kind="stable")
         self.crowd = np.fromiter(map(bool, columns[2]), bool)[order]
         self.index = self._looked_up("category", index_of, columns[1])[order]
-        self._spans = np.array(columns[3:], np.int64).T[order]
+        self.outlined = np.fromiter(columns[3], bool)[order]
+        self._spans = np.array(columns[4:], np.int64).T[order]
         self.images = self._read_images(found["images"], np.searchsorted(rows[order], np.arange(len(numbers) + 1)))
 
     def _read_categories(self, found: Any) -> dict[Any, int]:
         """The class index of each category id."""
         numbers = _numbers(self.path, "category", found)
         for category in found:
-            if not isinstance(category["id"], int) or not isinstance(category.get("name"), str):
+            if not isinstance(category["id"], int) or not isinstance(category.get("name"), str) or not is_text(category["name"]):
                 raise IrnError(f"{self.path}: category {category} lacks a whole number as id or a name; expected both")
         ordered = sorted(numbers)
         self.names = [found[numbers[number]]["name"] for number in ordered]
@@ -74,8 +77,11 @@ class InstancesFile:
         images: dict[str, Picture] = {}
         for row, image in enumerate(found):
             name, size = image.get("file_name"), (image.get("height"), image.get("width"))
-            if not isinstance(name, str) or not name:
-                raise IrnError(f"{self.path}: image {image['id']!r} has no file_name; expected the path of its file")
+            if not isinstance(name, str) or not name or not is_text(name):
+                raise IrnError(
+                    f"{self.path}: image {image['id']!r} has no file_name, or one that is no text; expected the path of its file"
+                )
+            name = name.replace("\\", "/")  # as Windows writes paths
             image_id = safe_id(Path(name).stem)
             if image_id in images:
                 raise one_id(self.path, images[image_id].file_name, name)
@@ -88,9 +94,10 @@ class InstancesFile:
             return np.fromiter((positions[number] for number in numbers), np.int64, len(numbers))
         except KeyError as error:
             unknown = error.args[0]
+        alike = any(str(number) == str(unknown).removesuffix(".0") for number in positions)
         raise IrnError(
             f"{self.path}: an annotation is of {kind} {unknown!r}, which is not among the {len(positions)} {PLURALS[kind]}; "
-            f"add the {kind} or take its annotations out"
+            + (f"write the {kind} ids in the same way there, as whole numbers" if alike else f"add the {kind} or take its annotations out")
         )
 
     def classes(self, image_id: str) -> list[int]:
@@ -177,14 +184,24 @@ def names_at_a_glance(path: Path) -> list[str]:
             names = [json.loads(name) for name in _NAME.findall(content)]
     except (OSError, ValueError) as error:
         raise IrnError(f"{path}: not a readable JSON file ({error}); expected an instances file of COCO, whole") from None
-    return [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
+    return [name.replace("\\", "/") for name in names if name.lower().endswith(IMAGE_SUFFIXES) and is_text(name)]
+
+
+def boxes_alone(path: Path) -> bool:
+    """Whether an instances file has annotations, but no segmentation, by a search as in `names_at_a_glance`."""
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return _OUTLINE.search(content) is None and content.find(b'"image_id"') >= 0
+    except (OSError, ValueError):
+        return False  # which build_manifest will refuse
 
 
 # ---- reading JSON
 
 
-def _scan(path: Path) -> tuple[dict[str, Any], list[tuple[Any, Any, Any, int, int]]]:
-    """The file without its annotations; and of each annotation image id, category id, crowd, and the bytes where it begins and ends."""
+def _scan(path: Path) -> tuple[dict[str, Any], list[tuple[Any, Any, Any, bool, int, int]]]:
+    """The file without its annotations; and of each annotation image id, category id, crowd, whether it has an outline, and the
+    bytes where it begins and ends."""
     text, annotations, found = _text(path), [], {}
     # Numbers of the outlines are not needed yet; to make none takes half the time.
     decoder = json.JSONDecoder(parse_float=str)
@@ -239,12 +256,12 @@ def _after(text: str, at: int, sign: str, last: str = "") -> int:
     return _SPACE.match(text, at + 1).end()  # type: ignore[union-attr]
 
 
-def _annotated(path: Path, item: Any) -> tuple[Any, Any, Any]:
-    """Image id, category id and crowd of an annotation."""
+def _annotated(path: Path, item: Any) -> tuple[Any, Any, Any, bool]:
+    """Image id, category id and crowd of an annotation, and whether it has an outline."""
     if not isinstance(item, dict) or not all(isinstance(item.get(key), int | str) for key in ("image_id", "category_id")):
         held = "captions" if isinstance(item, dict) and "caption" in item else "annotations without image_id or category_id"
         raise IrnError(f"{path}: holds {held}; expected an instances file of COCO, such as instances_train2014.json")
-    return item["image_id"], item["category_id"], item.get("iscrowd", 0)
+    return item["image_id"], item["category_id"], item.get("iscrowd", 0), bool(item.get("segmentation"))
 
 
 def _numbers(path: Path, kind: str, found: Any) -> dict[Any, int]:

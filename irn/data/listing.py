@@ -47,6 +47,16 @@ def safe_id(name: str) -> str:
     return f"{plain[:80]}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
+def is_text(name: str) -> bool:
+    """Whether a name can be written in UTF-8: one of a file in another encoding, or half a character in JSON, cannot."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in name)
+
+
+def without_suffix(name: str) -> str:
+    """A name without an image's extension. Only such a one goes: an id may have dots of its own."""
+    return os.path.splitext(name)[0] if name.lower().endswith(IMAGE_SUFFIXES) else name
+
+
 def names_of(image_id: str, path: Path) -> Iterator[str]:
     """The names that an image of this id and file may go by in the data set: its id, and the name that the id was made of."""
     yield image_id
@@ -67,7 +77,10 @@ def find_images(folder: Path, findings: Findings, below: bool = False) -> dict[s
     for place, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
         folders[:] = sorted(name for name in folders if below and not name.startswith("."))
         for path in (Path(place, name) for name in sorted(files) if not name.startswith(".")):
-            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+            if not is_text(path.name):
+                shown = path.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+                findings.problem(folder, f"the file name {shown} is not text in UTF-8", "rename the file")
+            elif path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
                 paths.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
             else:
                 others[path.suffix or path.name] += 1

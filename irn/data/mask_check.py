@@ -52,6 +52,9 @@ def check_masks(records: Sequence[ImageRecord], classes: ImageClasses, place: Pa
         if isinstance(mask, IrnError):
             findings.mistake(mask)
     masks = {image_id: mask for image_id, mask in held.items() if isinstance(mask, Held)}
+    if place.is_dir() and not held and not is_of_instances(place):
+        files = [path.name for path in sorted(place.iterdir())]
+        findings.notices.append(f"{place}: no mask of any image; expected <image_id>.png (has {some(files) or 'no file'})")
     if not masks:
         return
     findings.notes.append(f"{place}: masks of {len(held)} of {len(records)} images")

@@ -163,6 +163,13 @@ def check_class_names(path: Path, names: Sequence[str]) -> None:
         seen.add(name)
 
 
+def same_but_for_case(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Class names that are another one but for case or blanks, each behind that one."""
+    first: dict[str, str] = {}
+    pairs = [(first.setdefault("".join(name.casefold().split()), name), name) for name in names]
+    return [(one, other) for one, other in pairs if one != other]
+
+
 def is_id(name: str) -> bool:
     """Whether a name can be an image's id."""
     # "." and ".." would name folders and HDF5 groups other than their own.
@@ -199,7 +206,7 @@ def _read_table(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def table_rows(lines: Iterable[str], separator: str = ",") -> list[list[str]]:
-    """The rows of a CSV, the header first, without empty lines; what a row lacks is empty. csv.Error for one longer than the header."""
+    """The rows of a CSV, the header first, without empty lines; what a row lacks is empty. csv.Error for cells beyond the header."""
     rows: list[list[str]] = []
     reader = csv.reader(lines, delimiter=separator, strict=True)
     try:
@@ -207,9 +214,9 @@ def table_rows(lines: Iterable[str], separator: str = ",") -> list[list[str]]:
             if len(row) < 2 and not "".join(row).strip():
                 continue
             header = rows[0] if rows else row
-            if len(row) > len(header):
+            if "".join(row[len(header) :]).strip():
                 raise csv.Error(f"{len(row)} cells, the header has {len(header)}")
-            rows.append(row + [""] * (len(header) - len(row)))
+            rows.append(row[: len(header)] + [""] * (len(header) - len(row)))
     except csv.Error as error:
         raise csv.Error(f"line {reader.line_num}: {error}") from None
     if not rows:

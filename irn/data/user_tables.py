@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from irn.data.findings import Findings
-from irn.data.listing import Listed
-from irn.data.tables import ImageClasses, check_class_names, table_rows
+from irn.data.listing import Listed, without_suffix
+from irn.data.tables import ImageClasses, check_class_names, same_but_for_case, table_rows
 from irn.errors import IrnError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 ID_COLUMNS = ("image_id", "image", "id", "name", "file", "filename", "file_name", "path")
 NAME_COLUMNS = ("class", "classes", "label", "labels", "tag", "tags", "category", "categories")
+TELLS = re.compile(r'"?sep=([,;\t])"?\r?\n', re.I)  # the line that tells spreadsheets what stands between the columns
 PRESENT, ABSENT = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 
 
@@ -36,6 +37,9 @@ def read_labels(path: Path, images: Sequence[Listed], findings: Findings, every_
         each = [sorted({part.strip() for part in re.split(r"[|,;]", row[0])} - {""}) for row in cells]
         findings.notes.append(f"{path}: class names in the column {names[0]!r}, several in a cell joined by '|', ',' or ';'")
         names = sorted({name for row in each for name in row})
+        for one, other in same_but_for_case(names):
+            remedy = "write one of them everywhere, or give each class a column of 0 and 1 if both are meant"
+            findings.problem(path, f"class {other!r} differs from {one!r} by case or blanks alone", remedy)
     else:
         each = [_present(path, row_id, names, row, findings) for row_id, row in zip(table.ids, cells, strict=True)]
     check_class_names(path, names)
@@ -68,9 +72,11 @@ class _Table(NamedTuple):
 def _read_table(path: Path, findings: Findings) -> _Table:
     """The table in a file; IrnError where it is none."""
     text = _text(path, findings)
-    separator = max(SEPARATORS, key=text.partition("\n")[0].count)
+    told = TELLS.match(text)
+    separator = told[1] if told else max(SEPARATORS, key=text.partition("\n")[0].count)
+    text = text[told.end() :] if told else text
     try:
-        first, *rows = table_rows(io.StringIO(text, newline=""), separator)
+        first, *rows = _without_empty(path, table_rows(io.StringIO(text, newline=""), separator), findings)
     except csv.Error as error:
         raise IrnError(f"{path}: not a readable CSV table ({error}); expected rows as long as the header") from None
     header = [name.strip() for name in first]
@@ -86,8 +92,22 @@ def _read_table(path: Path, findings: Findings) -> _Table:
     return _Table([row[0] for row in rows], header[1:], [row[1:] for row in rows])
 
 
+def _without_empty(path: Path, rows: list[list[str]], findings: Findings) -> list[list[str]]:
+    """The table without the rows and columns in which nothing stands, which spreadsheets leave at the ends."""
+    filled = [[bool(cell.strip()) for cell in row] for row in rows]
+    columns = [place for place in range(len(rows[0])) if any(row[place] for row in filled)]
+    kept = [[row[place] for place in columns] for row, full in zip(rows, filled, strict=True) if any(full)]
+    if not kept:
+        raise IrnError(f"{path}: nothing in it; expected the header 'image_id' and then one column for each class")
+    missing = {"rows": len(rows) - len(kept), "columns": len(rows[0]) - len(columns)}
+    if any(missing.values()):
+        said = " and ".join(f"{count} {what}" for what, count in missing.items() if count)
+        findings.notes.append(f"{path}: {said} with nothing in them are left out")
+    return kept
+
+
 def match_rows(path: Path, rows: Sequence[str], images: Sequence[Listed], findings: Findings, every_row: bool = True) -> dict[str, int]:
-    """The row of each image, which may call it by its id, its name, or its file's name, with or without folders.
+    """The row of each image, which may call it by its id, its name, or its file's name, with or without folders and extension.
 
     Adds a problem for a second row of an image and, with `every_row`, for one of no image or of several.
     """
@@ -96,7 +116,8 @@ def match_rows(path: Path, rows: Sequence[str], images: Sequence[Listed], findin
     in_other_words = 0
     for number, row in enumerate(rows):
         name = unicodedata.normalize("NFC", row.strip()).replace("\\", "/").removeprefix("./").removeprefix("images/")
-        candidates = next((names[name] for names in called if name in names), [])
+        forms = [form for way in (name, name.rpartition("/images/")[2]) for form in (way, without_suffix(way))]
+        candidates = next((names[form] for form in forms for names in called if form in names), [])
         if len(candidates) == 1 and candidates[0] not in found:
             found[candidates[0]] = number
             in_other_words += name != candidates[0]

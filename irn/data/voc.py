@@ -5,7 +5,6 @@ line) where classes other than VOC's need an order; ground truth in `Segmentatio
 """
 
 import difflib
-import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from irn.data.findings import Findings
-from irn.data.listing import IMAGE_SUFFIXES, Listed, all_taken, find_images, one_each
+from irn.data.listing import Listed, all_taken, find_images, one_each, without_suffix
 from irn.data.tables import ImageClasses, check_class_names
 from irn.data.user_tables import read_labels
 from irn.errors import IrnError
@@ -111,8 +110,8 @@ def _read_list(path: Path, there: Collection[str], findings: Findings) -> list[s
     names: dict[str, None] = {}
     for line in filter(None, map(str.strip, lines)):
         # A name may have blanks of its own.
-        whole = _without_suffix(line)
-        name = whole if whole in there else _without_suffix(line.split()[0])
+        whole = _name_in(line)
+        name = whole if whole in there else _name_in(line.split()[0])
         if name in names:
             findings.problem(path, f"image id {name!r} stands in more than one row", "take one of the lines out")
         names[name] = None
@@ -121,10 +120,9 @@ def _read_list(path: Path, there: Collection[str], findings: Findings) -> list[s
     return list(names)
 
 
-def _without_suffix(entry: str) -> str:
-    """The name in a line. Only an image's suffix goes: an id may have dots of its own."""
-    name = entry.rsplit("/", 1)[-1]
-    return os.path.splitext(name)[0] if name.lower().endswith(IMAGE_SUFFIXES) else name
+def _name_in(entry: str) -> str:
+    """The name in a line, which may be the path of an image."""
+    return without_suffix(entry.rsplit("/", 1)[-1])
 
 
 def _read_annotations(root: Path, images: Sequence[Listed], findings: Findings) -> ImageClasses:
