@@ -72,15 +72,15 @@ def recipes(settings: Settings, looked_at: dict[Any, dict[str, Any]]) -> dict[st
             place = (stage.name, settings.dataset, settings.pretrained, settings.cam.external)
             if place not in looked_at:
                 looked_at[place] = {"code": code_fingerprint(stage.command), "files": dict(_outside(stage, settings))}
-            record = {
-                "stage": stage.name,
-                "version": stage.version,
-                "settings": _given(stage, settings),
-                "reads": {name: other.key for name, other in reads.items()},
-                **looked_at[place],
-            }
-            found[stage.name] = Recipe(stage, settings, reads, record)
+            found[stage.name] = _recipe(stage, settings, reads, **looked_at[place])
     return found
+
+
+def _recipe(stage: Stage, settings: Settings, reads: dict[str, Recipe], **more: Any) -> Recipe:
+    """A recipe whose key stands for the stage, its settings, the keys of what it reads, and `more`."""
+    keys = {name: other.key for name, other in reads.items()}
+    given = {"stage": stage.name, "version": stage.version, "settings": _given(stage, settings), "reads": keys}
+    return Recipe(stage, settings, reads, given | more)
 
 
 def with_reads(recipe: Recipe) -> dict[str, Recipe]:
@@ -122,9 +122,8 @@ class Run:
         self.gathering = None
         if len(self.each) > 1 and "evaluate" in self.each[0]:
             scored = [{**_listed(number, variation), "scores": one["evaluate"].files()[0]} for number, (variation, one) in self._numbered()]
-            record = {"stage": GATHER_SCORES.name, "version": GATHER_SCORES.version, "configurations": scored}
             reads = {one["evaluate"].key: one["evaluate"] for one in self.each}
-            self.gathering = Recipe(GATHER_SCORES, settings, reads, record)
+            self.gathering = _recipe(GATHER_SCORES, settings, reads, configurations=scored)
             self.recipes[self.gathering.key] = self.gathering
         self.report = self._report()
         self.recipes[self.report.key] = self.report
@@ -135,14 +134,7 @@ class Run:
         reads = own | {f"{name} of configuration {number}": one[name] for number, one in enumerate(others, 1) for name in one}
         if self.gathering:
             reads[GATHER_SCORES.name] = self.gathering
-        record = {
-            "stage": REPORT.name,
-            "version": REPORT.version,
-            "code": code_fingerprint(REPORT.command),
-            "settings": {"run": self.settings.run, **_given(REPORT, self.settings)},
-            "reads": {name: recipe.key for name, recipe in reads.items()},
-        }
-        return Recipe(REPORT, self.settings, reads, record)
+        return _recipe(REPORT, self.settings, reads, code=code_fingerprint(REPORT.command))
 
     @property
     def tables(self) -> list[str]:
@@ -243,7 +235,10 @@ def _given(stage: Stage, settings: Settings) -> dict[str, Any]:
     if stage.name == "make_cams":
         # External CAMs are what they are; without them nothing is said of them.
         rows = [row for row in rows if (row.key == "cam.external") == bool(settings.cam.external)]
-    given = {row.key: value(settings, row.key) for row in rows}
+    keys = [row.key for row in rows]
+    if stage == REPORT:
+        keys = ["run", *keys]  # whose name its page shows
+    given = {key: value(settings, key) for key in keys}
     # As JSON gives them back.
     return {key: list(one) if isinstance(one, tuple) else one for key, one in given.items()}
 
