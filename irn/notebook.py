@@ -14,7 +14,7 @@ from irn.io.cache import CacheReader
 from irn.io.cache_format import FORMATS
 from irn.io.devices import autocast, choose_device
 from irn.io.images import read_image
-from irn.io.weights import load_classifier, load_irnet
+from irn.io.weights import load_classifier, load_file, load_irnet
 from irn.networks.inference import for_inference
 from irn.networks.predictor import Predictor, open_predictor
 from irn.ops.cams import at_scale, class_attention_maps
@@ -159,4 +159,4 @@ def open_network(*weights: str | Path, device: str = "auto", changes: Mapping[st
     ['dog']
     """
     settings = settings_of_options(changes or {}, {}, "see irn config")
-    return open_predictor([Path(path) for path in weights], settings, choose_device(device))
+    return open_predictor({Path(path): load_file(Path(path)) for path in weights}, settings, choose_device(device))

@@ -18,6 +18,7 @@ from irn.io.onnx_export import write_onnx
 from irn.io.parallel import map_images
 from irn.io.predictions import PICTURES, RESULTS, result, write_guesses, write_pictures
 from irn.io.progress import notice, progress
+from irn.io.weights import load_file
 from irn.networks.predictor import SHOWN, open_predictor
 from irn.ops.predictions import painted
 from irn.settings import Settings
@@ -56,16 +57,17 @@ def predict(
         raise IrnError(
             "images to segment (--images or --manifest) and a folder for their masks (--out) go together; give both, or --onnx alone"
         )
+    if onnx is not None and len(weights) > 1:
+        raise IrnError(f"--onnx: {len(weights)} weights files; expected one, of Mask R-CNN or DeepLab")
+    read = {path: load_file(path) for path in weights}
     if onnx is not None:
-        if len(weights) > 1:
-            raise IrnError(f"--onnx: {len(weights)} weights files; expected one, of Mask R-CNN or DeepLab")
-        write_onnx(weights[0], onnx)
+        write_onnx(weights[0], read[weights[0]], onnx)
     if out is None:
         return
     records = images_of(manifest, split) if manifest else _listed(images, settings.dataset.value_range)
     least, shown = (LEAST, SHOWN) if score is None else (score, score)
     chosen = choose_device(device)
-    predictor = open_predictor(weights, settings, chosen, shown)
+    predictor = open_predictor(read, settings, chosen, shown)
     if predictor.guesses:
         given = settings.predict.class_score
         notice(

@@ -15,7 +15,7 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from irn.errors import IrnError
 from irn.io.files import whole_file
-from irn.io.weights import Contents, load_deeplab, load_file, load_mask_rcnn
+from irn.io.weights import Contents, load_deeplab, load_mask_rcnn
 from irn.networks.deeplab import DeepLab
 from irn.networks.mask_rcnn import MaskRcnn
 
@@ -24,12 +24,12 @@ PADDED = 32  # torchvision pads images to multiples of so many pixels
 EXAMPLE = (160, 192)  # pixels of the image that a network is traced with
 
 
-def write_onnx(weights: Path, out: Path) -> None:
+def write_onnx(weights: Path, read: Contents, out: Path) -> None:
     """Write Mask R-CNN or DeepLab of a weights file as ONNX, with the names of its classes as JSON in its metadata, `class_names`.
 
-    Its input `image` is (height, width, 3) uint8, of any size. Mask R-CNN gives `boxes` (N, 4) x0, y0, x1, y1 in pixels, `labels` (N,)
-    1 + class index, `scores` (N,) and `masks` (N, 1, height, width) in [0, 1]; DeepLab `probability` (1 + classes, height, width),
-    background first.
+    `read` is what the file holds. The network's input `image` is (height, width, 3) uint8, of any size. Mask R-CNN gives `boxes`
+    (N, 4) x0, y0, x1, y1 in pixels, `labels` (N,) 1 + class index, `scores` (N,) and `masks` (N, 1, height, width) in [0, 1]; DeepLab
+    `probability` (1 + classes, height, width), background first.
 
     Raises IrnError for weights of another kind, and where the package onnx is not installed.
     """
@@ -37,7 +37,7 @@ def write_onnx(weights: Path, out: Path) -> None:
         import onnx
     except ImportError:
         raise IrnError("--onnx: the package onnx is not installed; install it, such as by pip install onnx") from None
-    network, names, outputs = _network(weights, load_file(weights))
+    network, names, outputs = _network(weights, read)
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (*EXAMPLE, 3)).astype(np.uint8))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # torchvision's detection has been written for the exporter that traces; torch warns of that exporter and while it traces.

@@ -1,6 +1,6 @@
 """A trained network that segments new images, whichever it is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from irn.errors import IrnError
 from irn.io.devices import autocast
 from irn.io.images import read_image
-from irn.io.weights import load_classifier, load_deeplab, load_file, load_irnet, load_mask_rcnn
+from irn.io.weights import Contents, load_classifier, load_deeplab, load_irnet, load_mask_rcnn
 from irn.networks.inference import for_inference
 from irn.ops.predictions import Prediction, attended, instances, segments, walked
 from irn.ops.resize import bounded, rescale
@@ -47,12 +47,12 @@ def _enlarged(found: Prediction, height: int, width: int) -> Prediction:
     return found._replace(masks=np.array(masks, bool).reshape(-1, height, width), semantic=semantic)
 
 
-def open_predictor(weights: Sequence[Path], settings: Settings, device: torch.device, shown: float = SHOWN) -> Predictor:
+def open_predictor(read: Mapping[Path, Contents], settings: Settings, device: torch.device, shown: float = SHOWN) -> Predictor:
     """The network of some weights files: Mask R-CNN's, DeepLab's, a classifier's, or those of a classifier and of IRNet.
 
-    shown: the least score of the instances that are in Mask R-CNN's semantic map. Raises IrnError for files of other kinds.
+    read: what each file holds. shown: the least score of the instances that are in Mask R-CNN's semantic map.
+    Raises IrnError for files of other kinds.
     """
-    read = {path: load_file(path) for path in weights}
     kinds = {str(contents.get("kind")): path for path, contents in read.items()}
     cam, irn, other = kinds.get("cam"), kinds.get("irn"), next(iter(kinds.values()))
     find: Callable[[np.ndarray], Prediction]
