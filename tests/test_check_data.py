@@ -403,6 +403,18 @@ class TestTables:
         root = folder_set(tmp_path / "set", "image_id,dog,Dog\na,1,0\nb,0,1\nc,0,0\n")
         assert "classes 'dog' and 'Dog' differ by case or blanks alone, and are two" in only(check(root, capsys)[2], "notices")
 
+    @pytest.mark.parametrize(
+        ("names", "slip"),
+        [("horse,hrose", True), ("horse,horses", True), ("grade 1,grade 11", False), ("class 12,class 21", False), ("cat,car", False)],
+    )
+    def test_a_rare_class_that_is_spelt_like_another(self, tmp_path: Path, capsys: Capture, names: str, slip: bool) -> None:
+        root = folder_set(tmp_path / "set", f"image_id,{names}\na,1,0\nb,1,0\nc,0,1\n")
+        usual, other = names.split(",")
+        found = check(root, capsys)[2]["notices"]
+        assert [line for line in found if "spelt" in line] == (
+            [f"class {other!r} (1 of the images) is spelt like {usual!r} (2); correct it if it is a slip"] if slip else []
+        )
+
     @pytest.mark.parametrize("text", ["", "\n\n", ",,\n,,\n", "sep=;\r\n"])
     def test_a_table_with_nothing_in_it(self, tmp_path: Path, capsys: Capture, text: str) -> None:
         assert "labels.csv: " in only(check(folder_set(tmp_path / "set", text), capsys)[2])

@@ -217,6 +217,13 @@ class TestWhatIsLearnedFrom:
 
 
 class TestTraining:
+    def test_a_training_that_ends_in_its_warm_up_says_so(self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        command = training("deeplab", data, tmp_path / "w.pt", "--label-caches", data.caches, "--epochs", 1)
+        run(*command, "--warmup", 1)
+        assert "notice" not in capsys.readouterr().out
+        run(*command, "--warmup", 50)
+        assert "the network has hardly learned; raise deeplab.epochs" in capsys.readouterr().out
+
     @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
     def test_the_loss_falls_and_every_part_of_it_is_reported(self, trained: dict[str, Path], network: str) -> None:
         lines = [json.loads(line) for line in trained[network].with_suffix(".jsonl").read_text().splitlines()][1:]

@@ -91,7 +91,9 @@ def predict(
         if predictor.guesses:
             write_guesses(unfinished, predictor.names, guesses)
         (unfinished / RESULTS).write_text(json.dumps(results) + "\n", encoding="utf-8")
-    print(f"{len(results)} instances in {len(records)} images: {out}")
+    drawn = sum(one["score"] >= shown for one in results)
+    drawn_words = f", {drawn} of them of {shown:g} or more and drawn" if shown > least else ""
+    print(f"{len(results)} instances of score {least:g} or more{drawn_words}, in {len(records)} images: {out}")
 
 
 def _listed(images: Sequence[Path], value_range: tuple[float, float] | None) -> list[ImageRecord]:

@@ -76,4 +76,7 @@ def _say(groups: Sequence[int]) -> None:
     if np.mean(groups) > MANY_GROUPS:
         notice("displacement falls into many small groups; train IRNet longer (irn.epochs) or with smaller batches (irn.batch_size)")
     if len(groups) > 1 and max(groups) == 1:
-        notice("no image has more than one group, so instances are not told apart; train IRNet longer (irn.epochs)")
+        notice(
+            "no image has more than one group, so boundaries alone tell instances apart; look at the displacement: lower"
+            " walk.centroid_length where it is short, or raise irn.epochs"
+        )

@@ -178,9 +178,28 @@ def _check_classes(data: DataSet, root: Path, labelled: bool) -> None:
             data.findings.notices.append(f"{len(names)} of {len(counts)} classes are {words} ({some(names)})")
     for one, other in same_but_for_case(data.classes.names):
         data.findings.notices.append(f"classes {one!r} and {other!r} differ by case or blanks alone, and are two")
+    for slip, meant in _slips(counts):
+        data.findings.notices.append(
+            f"class {slip!r} ({counts[slip]} of the images) is spelt like {meant!r} ({counts[meant]}); correct it if it is a slip"
+        )
     without = sum(not present for present in data.classes.present.values())
     if without:
         data.findings.notes.append(f"{without} of {total} images have no class")
+
+
+def _slips(counts: dict[str, int]) -> list[tuple[str, str]]:
+    """Classes of an image or two whose name is that of a more frequent one with letters swapped, or with one letter more or less."""
+    rare = [name for name, count in counts.items() if count <= 2]
+    return [(one, other) for one in rare for other, count in counts.items() if count > counts[one] and _spelt_alike(one, other)]
+
+
+def _spelt_alike(one: str, other: str) -> bool:
+    one, other = one.casefold(), other.casefold()
+    shorter, longer = sorted((one, other), key=len)
+    # Names that differ by digits or blanks alone, such as grade 1 and grade 11, are meant.
+    if "".join(filter(str.isalpha, one)) == "".join(filter(str.isalpha, other)):
+        return False
+    return sorted(one) == sorted(other) or any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)) if len(longer) > 3)
 
 
 # ---- words

@@ -10,9 +10,10 @@ from irn.io.checkpoint import Checkpoint
 from irn.io.devices import choose_device, loading_workers
 from irn.io.imagenet import start_backbone
 from irn.io.processes import join, rank
+from irn.io.progress import notice
 from irn.io.weights import save_weights
 from irn.networks.backbones import FineTuned
-from irn.settings import Settings, Training
+from irn.settings import FinalNetwork, Settings, Training
 from irn.training.loop import Means, train
 from irn.training.parts import Objective
 from irn.training.views import Place, Sample
@@ -57,5 +58,12 @@ def train_and_save(
     checkpoint = Checkpoint(out, made_by, [*inputs, start.backbone_weights])
     train(model, view, names, objective, own, settings, means, checkpoint)
     if rank() == 0:
+        _say_short(kind, own, own.passes[1] * (len(names) // own.batch_size))
         save_weights(out, kind, model, made_by, class_names, own.crop_size)
         checkpoint.remove()
+
+
+def _say_short(kind: str, own: Training, steps: int) -> None:
+    """Say so where the learning rate has hardly been at its height."""
+    if isinstance(own, FinalNetwork) and steps < 2 * own.warmup:
+        notice(f"{steps} steps, and the learning rate rises for {own.warmup}: the network has hardly learned; raise {kind}.epochs")
