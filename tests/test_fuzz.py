@@ -21,7 +21,7 @@ from irn.cli import main
 from irn.config import as_yaml, check_config, read_config, table, variations
 from irn.data import coco, voc
 from irn.data.findings import Findings
-from irn.data.instances import InstancesFile, boxes_alone, names_at_a_glance
+from irn.data.instances import InstancesFile, boxes_alone, boxes_at_a_glance, names_at_a_glance
 from irn.data.listing import Listed
 from irn.data.tables import read_classes, read_manifest
 from irn.data.user_tables import read_labels, read_splits
@@ -235,7 +235,7 @@ def test_instances_files(place: Path, content: bytes) -> None:
     path.write_bytes(content)
     with Findings().collected():
         coco.read(place, ["train"], None, Findings())
-    for glance in (names_at_a_glance, boxes_alone, lambda _: coco.listed(place, ["train"], Findings())):
+    for glance in (names_at_a_glance, boxes_alone, boxes_at_a_glance, lambda _: coco.listed(place, ["train"], Findings())):
         reads(lambda glance=glance: glance(path))  # type: ignore[misc]
     file = reads(lambda: InstancesFile(path))
     if file is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from irn.data.instances import InstancesFile, boxes_alone, instances_file, names_at_a_glance
+from irn.data.instances import InstancesFile, boxes_at_a_glance, instances_file, names_at_a_glance
 from irn.data.listing import Listed, names_of, safe_id
 from irn.data.tables import ImageRecord
 from irn.errors import IrnError
@@ -156,17 +156,17 @@ def open_truths(
 def lacking(path: Path, images: Sequence[Listed]) -> list[str]:
     """The names of images that have no ground truth, where a glance shows it: files are looked for, and what is in them is not checked.
 
-    Raises IrnError for a folder of instances files without that of an image's split, and for boxes alone.
+    Raises IrnError for a folder of instances files without that of an image's split, and for boxes without a segmentation.
     """
     if not path.is_file() and not is_of_instances(path):
         return [i.name for i in images if not any((path / f"{name}.png").is_file() for name in names_of(i.image_id, i.path))]
     files = {split: path if path.is_file() else instances_file(path, split) for split in dict.fromkeys(image.split for image in images)}
     held = {file: {safe_id(Path(name).stem) for name in names_at_a_glance(file)} for file in set(files.values())}
-    boxes = [file for file in held if boxes_alone(file)]
-    if boxes:
-        raise IrnError(
-            f"{boxes[0]}: no segmentation in it, and boxes cannot be scored; set dataset.eval_split to a split that has segmentations"
-        )
+    for file in held:
+        boxes, count = boxes_at_a_glance(file)
+        if boxes:
+            remedy = "give them one, take them out, or set dataset.eval_split to a split in which all have one"
+            raise IrnError(f"{file}: {boxes} of {count} annotations have no segmentation, and boxes cannot be scored; {remedy}")
     return [image.name for image in images if image.image_id not in held[files[image.split]]]
 
 
