@@ -165,7 +165,7 @@ def _instance_tile(scene: Scene, image: np.ndarray) -> Tile:
     pixels = colours.painted(_coloured(image, shown, number.max()), colours.outlines(dropped), GREY)
     pixels = colours.painted(pixels, colours.outlines(shown), WHITE)
     texts = [(scene.name(int(index)), f"{score:.2f}") for index, score in zip(arrays["instance_class"], scores, strict=True) if score > 0]
-    note = " (grey: score 0)" if dropped.any() else ""
+    note = " (grey: too small)" if dropped.any() else ""
     return Tile("instances", f"instances: {len(texts)}{note}", _with_names(pixels, shown, texts))
 
 
