@@ -83,10 +83,10 @@ def ablation(
     for reader in (cam_reader, walk_reader):
         reader.require(record.image_id for records in splits.values() for record in records)
     rows = []
+    max_side = settings.dataset.max_side
     for name, records in splits.items():
         sources = Sources(cam_reader, walk_reader, *open_truths(class_masks, object_masks, records, names), len(names))
         tally = _empty_tally(sources)
-        max_side = settings.dataset.max_side
         counted = map_images(partial(_count_image, sources, max_side=max_side), records, workers, partial(_bytes, max_side=max_side))
         for found in progress(counted, len(records), f"ablation {name}"):
             tally.merge(found)

@@ -199,7 +199,7 @@ def _spelt_alike(one: str, other: str) -> bool:
     # Names that differ by digits or blanks alone, such as grade 1 and grade 11, are meant.
     if "".join(filter(str.isalpha, one)) == "".join(filter(str.isalpha, other)):
         return False
-    return sorted(one) == sorted(other) or any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)) if len(longer) > 3)
+    return sorted(one) == sorted(other) or (len(longer) > 3 and any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer))))
 
 
 # ---- words

@@ -8,7 +8,8 @@ import json
 import mmap
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -175,13 +176,20 @@ def name_of(path: Path) -> str:
     return path.stem.removeprefix("instances_")
 
 
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    """The bytes of a file, to search without reading it whole; OSError or ValueError where it is missing or empty."""
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        yield content
+
+
 def names_at_a_glance(path: Path) -> list[str]:
     """The names of the images of an instances file, in its order: found by a search, in a twentieth of the time, and nothing is checked.
 
     Raises IrnError for a file that is missing or has nothing in it.
     """
     try:
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with _mapped(path) as content:
             names = [json.loads(name) for name in _NAME.findall(content)]
     except (OSError, ValueError) as error:
         raise IrnError(f"{path}: not a readable JSON file ({error}); expected an instances file of COCO, whole") from None
@@ -191,7 +199,7 @@ def names_at_a_glance(path: Path) -> list[str]:
 def boxes_alone(path: Path) -> bool:
     """Whether an instances file has annotations, but no segmentation, by a search as in `names_at_a_glance`."""
     try:
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with _mapped(path) as content:
             return _OUTLINE.search(content) is None and content.find(b'"image_id"') >= 0
     except (OSError, ValueError):
         return False  # which build_manifest will refuse
@@ -200,7 +208,7 @@ def boxes_alone(path: Path) -> bool:
 def boxes_at_a_glance(path: Path) -> tuple[int, int]:
     """How many annotations have no segmentation, and how many there are, by such a search too."""
     try:
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with _mapped(path) as content:
             count, outlines = (sum(1 for _ in words.finditer(content)) for words in (_CATEGORY, _OUTLINE))
     except (OSError, ValueError):
         return 0, 0  # which build_manifest will refuse
@@ -249,7 +257,7 @@ def _scan(path: Path) -> tuple[dict[str, Any], list[tuple[Any, Any, Any, bool, i
 def _text(path: Path) -> str:
     """The file with a character for each byte, so that positions are those in the file; names are decoded later."""
     try:
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with _mapped(path) as content:
             return str(content, "latin-1")
     except FileNotFoundError:
         raise IrnError(f"{path}: no such file; expected an instances file of COCO") from None
