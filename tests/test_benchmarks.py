@@ -44,4 +44,5 @@ def test_one_case_is_printed() -> None:
 def test_an_unknown_case_is_one_line() -> None:
     result = bench("--only", "nothing")
     assert result.returncode == 2
-    assert "no case nothing; choose from " in result.stderr and "walk, " in result.stderr
+    assert "no case nothing; choose from " in result.stderr
+    assert "walk, " in result.stderr

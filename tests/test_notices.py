@@ -10,6 +10,7 @@ from test_evaluate import DataSet
 from irn.data.tables import ImageRecord, write_manifest
 from irn.grid import cells
 from irn.io.cache import CacheWriter
+from irn.io.progress import progress
 
 SIZE = (40, 48)
 CELLS = (cells(SIZE[0]), cells(SIZE[1]))
@@ -140,3 +141,13 @@ class TestScores:
         (notice,) = self.notices(capsys, data, semantic=np.full(data.truth("001").shape, label))
         assert "score below the CAMs" in notice
         assert remedy in notice
+
+
+def test_a_long_stage_says_in_its_log_how_far_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(progress([7, 8, 9], 3, "maps")) == [7, 8, 9]
+    assert capsys.readouterr().err == ""  # shorter than a minute
+    monkeypatch.setattr("irn.io.progress.EVERY", 0)
+    assert list(progress([7, 8, 9], 13, "training", "step", done=10)) == [7, 8, 9]
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["training: 11 of 13 steps", "training: 12 of 13 steps"]
+    assert lines[-1].endswith("min left")

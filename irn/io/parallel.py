@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.util import Finalize
 from typing import Any, TypeVar
 
 from irn.errors import IrnError
@@ -72,6 +73,9 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], work
         context.set_forkserver_preload([getattr(function, "func", function).__module__])
     # The function may hold tables of all images, so it travels once to each worker, not with each item.
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(function,))
+    # Where an error keeps this generator alive, a process that multiprocessing started would wait for its workers for ever. 20 is before
+    # the queue that tells them to stop (10).
+    end = Finalize(None, pool.shutdown, kwargs={"wait": True, "cancel_futures": True}, exitpriority=20)
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     try:
         for item in items:
@@ -89,7 +93,7 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], work
             f"a worker process died, perhaps for lack of memory, with these at hand: {at_hand}; use fewer --workers or allow more memory"
         ) from None
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        end()
 
 
 def _start_worker(function: Callable[[Any], Any]) -> None:

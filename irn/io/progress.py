@@ -1,6 +1,7 @@
-"""Progress of a long stage: a bar on a terminal, nothing in a log file."""
+"""Progress of a long stage: a bar on a terminal, a line every minute in a log file."""
 
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -10,13 +11,29 @@ from tqdm import tqdm
 from irn.io.processes import rank
 
 T = TypeVar("T")
+EVERY = 60  # seconds between two lines of a log
 NOTICE = "notice: "  # before lines of a log that the workflow repeats at its end
 
 
 def progress(items: Iterable[T], total: int, what: str, unit: str = "image", done: int = 0) -> Iterator[T]:
-    """Pass `items` through; on a terminal show how many of `total` are done (`done` from before), units a second and the time left."""
-    hidden = not sys.stderr.isatty() or rank() > 0
-    return iter(tqdm(items, total=total, initial=done, desc=what, unit=unit, disable=hidden, dynamic_ncols=True))
+    """Pass `items` through and say how many of `total` are done (`done` from before), units a second and the time left."""
+    if rank() > 0:
+        return iter(items)
+    if sys.stderr.isatty():
+        return iter(tqdm(items, total=total, initial=done, desc=what, unit=unit, dynamic_ncols=True))
+    return _in_lines(items, total, what, unit, done)
+
+
+def _in_lines(items: Iterable[T], total: int, what: str, unit: str, done: int) -> Iterator[T]:
+    start = said = time.monotonic()
+    for count, item in enumerate(items):
+        now = time.monotonic()
+        if count and now - said >= EVERY:
+            rate = count / (now - start)
+            left = (total - done - count) / rate / 60
+            print(f"{what}: {done + count} of {total} {unit}s, {rate:.2g} a second, {left:.0f} min left", file=sys.stderr, flush=True)
+            said = now
+        yield item
 
 
 def notice(text: str) -> None:
