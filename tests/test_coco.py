@@ -196,12 +196,13 @@ def test_an_image_of_two_splits_belongs_to_the_one_named_first(coco: Coco) -> No
     assert present[BIG] == []
 
 
-def test_classes_of_a_table_of_ones_own(coco: Coco, tmp_path: Path) -> None:
+def test_classes_of_a_table_of_ones_own(coco: Coco, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = "".join(f"{r.image_id},0,1\n" for r in coco.build()[0])
     (tmp_path / "own.csv").write_text(f"image_id,cat,dog\n{rows}", encoding="utf-8")
     _, present, names = coco.build("--labels-csv", tmp_path / "own.csv")
     assert names == ["cat", "dog"]
     assert present[NINE] == [1]
+    assert "own.csv: no column for badger, " in capsys.readouterr().out
 
 
 def test_names_in_any_script_and_a_mark_before_the_text(coco: Coco) -> None:

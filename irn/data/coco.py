@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from irn.data.findings import Findings
+from irn.data.findings import Findings, some
 from irn.data.instances import InstancesFile, boxes_alone, instances_file, name_of, names_at_a_glance, one_id, with_year
 from irn.data.listing import Listed, all_taken
 from irn.data.tables import ImageClasses
@@ -74,7 +74,14 @@ def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None, find
         images |= {image_id: Listed(image.stem, image, split, file.images[image_id].size) for image_id, image in fresh.items()}
         classes = ImageClasses(file.names, classes.present | {image_id: file.classes(image_id) for image_id in fresh})
     if labels_csv is not None:
+        categories = classes.names
         classes = read_labels(labels_csv, list(images.values()), findings, every_row=False)
+        lacking = [name for name in categories if name not in classes.names]
+        if lacking and classes.names:
+            findings.notices.append(
+                f"{labels_csv}: no column for {some(lacking)}; images with objects of these categories cannot be scored"
+                " against the annotations: add the columns, or name masks of these classes in dataset.class_masks"
+            )
     return list(images.values()), classes
 
 
