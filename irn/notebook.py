@@ -89,7 +89,7 @@ def label_arrays(
 
 def label_image(
     image: str | Path,
-    classes: Sequence[int],
+    classes: Sequence[int | str],
     classifier: str | Path,
     irnet: str | Path,
     device: str = "auto",
@@ -100,7 +100,7 @@ def label_image(
     Parameters
     ----------
     image: an image file, RGB, grey or palette.
-    classes: zero-based indices of the classes that are in it.
+    classes: names or zero-based indices of the classes that are in it.
     classifier, irnet: weights files of `irn train-cam` and `irn train-irn`, or imported ones.
     device: `auto`, `cpu` or `cuda`.
     changes: as in `label_arrays`.
@@ -115,21 +115,24 @@ def label_image(
     """
     settings = settings_of_options(changes or {}, {}, "see irn config")
     pixels, chosen = read_image(Path(image), value_range=settings.dataset.value_range), choose_device(device)
-    model, (heads, about) = load_classifier(Path(classifier))[0], load_irnet(Path(irnet))
-    wrong = [index for index in classes if not 0 <= index < model.classifier.out_channels]
+    (model, read), (heads, about) = load_classifier(Path(classifier)), load_irnet(Path(irnet))
+    known = dict(zip(read["class_names"] or [], range(model.classifier.out_channels), strict=False))
+    indices = [known.get(one, -1) if isinstance(one, str) else int(one) for one in classes]
+    wrong = [one for one, index in zip(classes, indices, strict=True) if not 0 <= index < model.classifier.out_channels]
     if wrong:
-        raise IrnError(f"classes: index {wrong[0]}, but {classifier} knows {model.classifier.out_channels} classes, counted from 0")
+        names = f"; {', '.join(known)}" if known else ""
+        raise IrnError(f"classes: {wrong[0]!r}, but {classifier} knows {model.classifier.out_channels} classes, counted from 0{names}")
     for network in (model, heads):
         for_inference(network, chosen)
     height, width = pixels.shape[:2]
     small = bounded(pixels, settings.dataset.max_side)
     with torch.inference_mode(), autocast(chosen, settings.precision):
         scaled = [torch.from_numpy(at_scale(small, scale)).to(chosen) for scale in settings.cam.scales]
-        cam = class_attention_maps(model, scaled, classes, height, width)[0]
+        cam = class_attention_maps(model, scaled, indices, height, width)[0]
         boundary, displacement = fields(heads, torch.from_numpy(small).to(chosen), about["crop_size"], about["mean_displacement"])
     field = field_of_size({"boundary": boundary.cpu().numpy(), "displacement": displacement.cpu().numpy()}, cells(height), cells(width))
     maps = {"cam": cam.cpu().numpy(), **field}
-    return maps | label_arrays(classes=classes, height=height, width=width, changes=changes, **maps)
+    return maps | label_arrays(classes=indices, height=height, width=width, changes=changes, **maps)
 
 
 def open_network(*weights: str | Path, device: str = "auto", changes: Mapping[str, Any] | None = None) -> Predictor:

@@ -192,7 +192,9 @@ def optional(flag, files):
 
 
 def notices():
-    """The lines of the run's logs that say what looks wrong, each with its log."""
+    """What looks wrong in what the run made, each line with the log that holds it."""
+    if run.settings.sweep and not run.tables:
+        yield run.folder, "no masks to score against, so there is no sweep.csv; to compare by eye, give each value a run of its own (run: NAME)"
     for recipe in run.recipes.values():
         for path in sorted(recipe.folder.rglob("*.log")):
             for line in notices_in(path):

@@ -74,6 +74,6 @@ rule download_backbone:
     params:
         options=options,
     message:
-        "Downloading ImageNet weights"
+        "Getting ImageNet weights"
     shell:
         "irn download-backbone --out {output.backbone} {params.options} > {log} 2>&1"

@@ -222,8 +222,8 @@ class TestLabelImage:
         assert share_equal(found["semantic"], expected["semantic"]) >= 0.999
         instances_agree(found, expected)
 
-    def test_paths_may_be_text(self, case: Case) -> None:
-        found = label_image(case, image=str(case.image), classifier=str(case.classifier), irnet=str(case.irnet))
+    def test_paths_and_classes_may_be_text(self, case: Case) -> None:
+        found = label_image(case, image=str(case.image), classes=["b", "d"], classifier=str(case.classifier), irnet=str(case.irnet))
         for name, array in label_image(case).items():
             np.testing.assert_array_equal(found[name], array)
 
@@ -240,6 +240,7 @@ class TestLabelImage:
             ({"image": transparent}, r"transparent\.png: image mode is RGBA, expected 8-bit RGB"),
             ({"irnet": case.classifier}, r"cam\.pt: weights of kind 'cam', expected 'irn'"),
             ({"classifier": tmp_path / "w.pt"}, r"w\.pt: no such weights file"),
+            ({"classes": ["ant"]}, r"classes: 'ant', but .*cam\.pt knows 4 classes, counted from 0; a, b, c, d"),
             ({"changes": {"cam.scales": [0]}}, r"cam\.scales is \[0\]; expected a list of numbers above 0; see irn config"),
         ):
             with pytest.raises(IrnError, match=message):

@@ -67,7 +67,7 @@ class RunFolder:
             self.configurations: list[dict[str, Any]] = listed["configurations"]
             named = self.configurations[0]["stages"]
         except (OSError, ValueError, KeyError, IndexError):
-            raise IrnError(f"{folder}: no run.json that a run wrote; expected the folder of a run, such as results/demo") from None
+            raise IrnError(f"{folder}: no run.json that a run wrote; expected results/<run>, which snakemake makes") from None
         # Paths in it are those of the folder that the workflow ran in.
         self.project = self.folder.parents[1]
         self.stages = {name: self._stage(name, self.project / path) for name, path in named.items() if name in BY_NAME}
