@@ -54,6 +54,7 @@ tables: env
 
 bench: env
 	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python benchmarks/load.py large --images 5 --max-side 1024
 
 clean:
 	rm -rf results .snakemake

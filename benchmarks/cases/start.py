@@ -1,14 +1,15 @@
-"""How long a command and the workflow take before they work."""
+"""What commands take that compute little: on one small image, for pictures, and the workflow before it works."""
 
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from inputs import scene
+from inputs import VOC, scene
 from PIL import Image
 
 from cases.common import Case, Finding, Measures, Sides, must, time
@@ -19,6 +20,7 @@ from irn.ops.walk import walk_instances
 
 SNAKEFILE = Path(__file__).parents[2] / "Snakefile"
 ALONE = "nothing to compare with"
+KINDS = ("cam", "field", "walk", "label")
 
 
 def _run(command: list[Any]) -> None:
@@ -27,50 +29,67 @@ def _run(command: list[Any]) -> None:
     must(result.returncode == 0, f"{command[0]} ended with {result.returncode}: {result.stdout[-500:]}{result.stderr[-500:]}")
 
 
-def _start_sides(quick: bool, folder: Path) -> Sides:
-    s, size = scene(0, 48, 64), (48, 64)
-    walks = walk_instances({"classes": s.classes, "cam": s.cam}, {"boundary": s.boundary, "displacement": s.displacement}, 10.0, 256, 5)
-    made = {
-        "cam": s.cams(),
-        "field": {"boundary": s.boundary, "displacement": s.displacement},
-        "walk": walks,
-        "label": synthesise_labels(walks["walk"], walks["walk_class"], *size, 0.25, 0.25),
-    }
-    if not (folder / "labels.csv").exists():
-        for kind, arrays in made.items():
-            with CacheWriter(folder / f"{kind}.h5", kind, {"stage": "bench"}) as cache:
-                cache.write("one", *size, arrays)
-        (folder / "masks").mkdir()
-        Image.fromarray(s.pixels).save(folder / "one.png")
-        Image.fromarray(s.class_mask).save(folder / "masks/one.png")
-        write_manifest(folder / "manifest.csv", [ImageRecord("one", folder / "one.png", *size, "train")])
-        (folder / "labels.csv").write_text("image_id,a,b\none,1,1\n")
+def _irn(folder: Path, command: str, *kinds: str, **options: Any) -> Callable[[], None]:
+    """A command that reads the caches of these kinds in `folder`."""
+    flags = {"cam": "--cams", "field": "--fields", "walk": "--walks", "label": "--label-caches"}
+    words = [word for kind in kinds for word in (flags[kind], folder / f"{kind}.h5")]
+    words += [word for name, given in options.items() for word in (f"--{name.replace('_', '-')}", given)]
 
-    def irn(command: str, *kinds: str, **options: Any) -> Callable[[], None]:
-        flags = {"cam": "--cams", "field": "--fields", "walk": "--walks", "label": "--label-caches"}
-        words = [word for kind in kinds for word in (flags[kind], folder / f"{kind}.h5")]
-        words += [word for name, given in options.items() for word in (f"--{name.replace('_', '-')}", given)]
+    def run() -> None:
+        out = folder / f"{command}.out"
+        shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
+        _run([sys.executable, "-m", "irn", command, *words, "--out", out])
 
-        def run() -> None:
-            out = folder / f"{command}.out"
-            shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
-            _run([sys.executable, "-m", "irn", command, *words, "--out", out])
+    return run
 
-        return run
 
+def _write_data(folder: Path, size: tuple[int, int], count: int) -> dict[str, Path]:
+    """Drawn images with masks, the caches of all stages, and both tables, whose paths are returned."""
     tables = {"manifest": folder / "manifest.csv", "labels": folder / "labels.csv"}
+    if tables["labels"].exists():
+        return tables
+    (folder / "masks").mkdir()
+    records = []
+    with ExitStack() as stack:
+        caches = {kind: stack.enter_context(CacheWriter(folder / f"{kind}.h5", kind, {"stage": "bench"})) for kind in KINDS}
+        for index in range(count):
+            s, name = scene(index, *size), f"{index:02d}"
+            field = {"boundary": s.boundary, "displacement": s.displacement}
+            walks = walk_instances({"classes": s.classes, "cam": s.cam}, field, 10.0, 256, 5)
+            label = synthesise_labels(walks["walk"], walks["walk_class"], *size, 0.25, 0.25)
+            for cache, arrays in zip(caches.values(), (s.cams(), field, walks, label), strict=True):
+                cache.write(name, *size, arrays)
+            Image.fromarray(s.pixels).save(folder / f"{name}.png")
+            Image.fromarray(s.class_mask).save(folder / f"masks/{name}.png")
+            records.append(ImageRecord(name, folder / f"{name}.png", *size, "train"))
+    write_manifest(tables["manifest"], records)
+    tables["labels"].write_text("image_id,a,b\n" + "".join(f"{record.image_id},1,1\n" for record in records))
+    return tables
+
+
+def _start_sides(quick: bool, folder: Path) -> Sides:
+    tables = _write_data(folder, (48, 64), 1)
     return {
         "--help": lambda: _run([sys.executable, "-m", "irn", "--help"]),
-        "make-ir-labels": irn("make-ir-labels", "cam", manifest=tables["manifest"]),
-        "random-walk": irn("random-walk", "cam", "field"),
-        "make-labels": irn("make-labels", "walk"),
-        "evaluate": irn("evaluate", "cam", "label", **tables, class_masks=folder / "masks"),
-        "show": irn("show", "cam", "field", "walk", "label", **tables),
+        "make-ir-labels": _irn(folder, "make-ir-labels", "cam", manifest=tables["manifest"]),
+        "random-walk": _irn(folder, "random-walk", "cam", "field"),
+        "make-labels": _irn(folder, "make-labels", "walk"),
+        "evaluate": _irn(folder, "evaluate", "cam", "label", **tables, class_masks=folder / "masks"),
+        "show": _irn(folder, "show", *KINDS, **tables),
     }
 
 
 def _start_judge(m: Measures) -> tuple[str, list[Finding]]:
     return ALONE, [time(f"irn {command} on one small image" if command != "--help" else "irn --help", m[command]) for command in COMMANDS]
+
+
+def _pictures_sides(quick: bool, folder: Path) -> Sides:
+    tables = _write_data(folder, (48, 64) if quick else VOC, 2 if quick else 12)
+    return {"show": _irn(folder, "show", *KINDS, **tables)}
+
+
+def _pictures_judge(m: Measures) -> tuple[str, list[Finding]]:
+    return ALONE, [time("irn show, 12 pictures of all stages", m["show"])]
 
 
 def _dry_run_sides(quick: bool, folder: Path) -> Sides:
@@ -95,5 +114,6 @@ def _dry_run_judge(m: Measures) -> tuple[str, list[Finding]]:
 COMMANDS = ("--help", "make-ir-labels", "random-walk", "make-labels", "evaluate", "show")
 CASES = {
     "start": Case("Commands on one image of 48 x 64 pixels", _start_sides, COMMANDS, _start_judge),
+    "pictures": Case("Pictures of 12 images, 375 x 500", _pictures_sides, ("show",), _pictures_judge),
     "dry_run": Case("Dry run of the workflow, 10,582 images", _dry_run_sides, ("snakemake -n",), _dry_run_judge),
 }
