@@ -7,6 +7,7 @@ Each process computes with one thread.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def main() -> int:
 
 
 def many(folder: Path, count: int, workers: int) -> None:
-    """Tiny images with masks, from the folder to the scores."""
+    """Tiny images with masks, from the folder to the report."""
     rng = np.random.default_rng(0)
     data_set(folder, [rng.integers(0, 256, (*TINY, 3), np.uint8) for _ in range(count)])
     print(f"\n| {count:,} images of {TINY[1]} x {TINY[0]} | seconds | memory, MB |\n|---|---|---|")
@@ -61,6 +62,7 @@ def many(folder: Path, count: int, workers: int) -> None:
     caches = ["--cams", folder / "cam.h5", "--label-caches", folder / "label.h5"]
     masks = ["--class-masks", data / "SegmentationClass", "--object-masks", data / "SegmentationObject"]
     row("evaluate", irn("evaluate", *tables, *caches, *masks, "--out", folder / "scores.csv", "--workers", workers))
+    row("report", irn("report", "--run", run_folder(folder), "--out", folder / "report.html", "--workers", workers))
     (folder / "own.yaml").write_text(f"run: load\ndataset: {{kind: folder, root: {data}}}\npretrained: null\n", encoding="utf-8")
     snakemake = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", 2, "-n", "--configfile"]
     cost = run(*snakemake, folder / "own.yaml")
@@ -112,6 +114,25 @@ def data_set(folder: Path, images: list[np.ndarray], masks: bool = True) -> None
     torch.manual_seed(0)
     save_weights(folder / "cam.pt", "cam", Classifier("resnet18", 2), {"stage": "load"}, ["dog", "cat"], 64)
     save_weights(folder / "irn.pt", "irn", IRNet("resnet18"), {"stage": "load"}, crop_size=32, mean_displacement=(0.0, 0.0))
+
+
+def run_folder(folder: Path) -> Path:
+    """A folder like that of a run, of what was made here."""
+    run = folder / "results/load"
+    caches = {"make_cams": "cam", "make_ir_labels": "ir", "infer_fields": "field", "random_walk": "walk", "make_labels": "label"}
+    listed = [
+        ("build_manifest", "manifest.csv", "m.csv"),
+        ("build_manifest", "labels.csv", "l.csv"),
+        ("evaluate", "scores.csv", "scores.csv"),
+    ]
+    for stage, name, file in [*listed, *((stage, "0-of-1.h5", f"{kind}.h5") for stage, kind in caches.items())]:
+        (run / stage).mkdir(parents=True, exist_ok=True)
+        (run / stage / name).symlink_to(folder / file)
+    given = {"dataset.kind": "folder", "dataset.root": str(folder / "set")}
+    (run / "evaluate/key.json").write_text(json.dumps({"settings": given}), encoding="utf-8")
+    own = {"configuration": 0, "seed": 0, "values": {}, "stages": {path.name: f"results/load/{path.name}" for path in run.iterdir()}}
+    (run / "run.json").write_text(json.dumps({"configurations": [own]}), encoding="utf-8")
+    return run
 
 
 def stages(folder: Path, workers: int, limit: list[object]) -> Iterator[tuple[str, Cost]]:
