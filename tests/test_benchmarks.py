@@ -18,7 +18,8 @@ def test_every_case_runs_and_agrees_with_its_twin(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["small.json", "small.md", "small.png"]
     report = json.loads((tmp_path / "small.json").read_text(encoding="utf-8"))
-    assert len(report["cases"]) == 13
+    listed = bench("--only", "nothing").stderr.rpartition("choose from ")[2].strip().split(", ")
+    assert [*report["cases"], "scaling"] == listed
     table = (tmp_path / "small.md").read_text(encoding="utf-8")
     for case in report["cases"].values():
         assert f"**{case['title']}**: {case['agreement']}" in table
