@@ -313,7 +313,8 @@ class TestReport:
         assert "walk.steps" not in dict(rows)
 
     def test_what_is_no_run_is_refused(self, capsys, tmp_path):
-        assert "expected the folder of a run" in refused(capsys, tmp_path, "report", "--run", tmp_path, "--out", tmp_path / "report.html")
+        said = refused(capsys, tmp_path, "report", "--run", tmp_path, "--out", tmp_path / "report.html")
+        assert "expected results/<run>, which snakemake makes" in said
         with contextlib.chdir(tmp_path):
             Run(read_config(entries=["run=mine"])).show()
         said = refused(capsys, tmp_path, "report", "--run", tmp_path / "results/mine", "--out", tmp_path / "report.html")
