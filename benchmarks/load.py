@@ -118,14 +118,15 @@ def data_set(folder: Path, images: list[np.ndarray], masks: bool = True) -> None
 
 def run_folder(folder: Path) -> Path:
     """A folder like that of a run, of what was made here."""
+    from irn.commands.report import CACHES
+
     run = folder / "results/load"
-    caches = {"make_cams": "cam", "make_ir_labels": "ir", "infer_fields": "field", "random_walk": "walk", "make_labels": "label"}
     listed = [
         ("build_manifest", "manifest.csv", "m.csv"),
         ("build_manifest", "labels.csv", "l.csv"),
         ("evaluate", "scores.csv", "scores.csv"),
     ]
-    for stage, name, file in [*listed, *((stage, "0-of-1.h5", f"{kind}.h5") for stage, kind in caches.items())]:
+    for stage, name, file in [*listed, *((stage, "0-of-1.h5", f"{kind}.h5") for kind, stage in CACHES.items())]:
         (run / stage).mkdir(parents=True, exist_ok=True)
         (run / stage / name).symlink_to(folder / file)
     given = {"dataset.kind": "folder", "dataset.root": str(folder / "set")}
@@ -139,13 +140,13 @@ def stages(folder: Path, workers: int, limit: list[object]) -> Iterator[tuple[st
     """The per-image stages, with maps at one scale."""
     images, own = ["--manifest", folder / "m.csv"], ["--workers", workers, *limit]
     weights = {name: ["--weights", folder / f"{name}.pt", "--device", "cpu"] for name in ("cam", "irn")}
-    out = {name: folder / f"{name}.h5" for name in ("cam", "ir", "field", "walk", "label")}
+    out = {name: folder / f"{name}.h5" for name in ("cam", "ir_label", "field", "walk", "label")}
     caches = ["--cams", out["cam"], "--fields", out["field"], "--device", "cpu"]
     yield (
         "make-cams",
         irn("make-cams", *images, "--labels", folder / "l.csv", *weights["cam"], "--scales", 1, "--out", out["cam"], *own),
     )
-    yield "make-ir-labels", irn("make-ir-labels", *images, "--cams", out["cam"], "--out", out["ir"], *own)
+    yield "make-ir-labels", irn("make-ir-labels", *images, "--cams", out["cam"], "--out", out["ir_label"], *own)
     yield "infer-fields", irn("infer-fields", *images, *weights["irn"], "--out", out["field"], *own)
     yield "random-walk", irn("random-walk", *images, *caches, "--out", out["walk"], *own)
     yield "make-labels", irn("make-labels", *images, "--walks", out["walk"], "--out", out["label"], "--workers", workers)

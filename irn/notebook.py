@@ -116,12 +116,12 @@ def label_image(
     settings = settings_of_options(changes or {}, {}, "see irn config")
     pixels, chosen = read_image(Path(image), value_range=settings.dataset.value_range), choose_device(device)
     (model, read), (heads, about) = load_classifier(Path(classifier)), load_irnet(Path(irnet))
-    known = dict(zip(read["class_names"] or [], range(model.classifier.out_channels), strict=False))
+    count, known = model.classifier.out_channels, {name: index for index, name in enumerate(read["class_names"] or [])}
     indices = [known.get(one, -1) if isinstance(one, str) else int(one) for one in classes]
-    wrong = [one for one, index in zip(classes, indices, strict=True) if not 0 <= index < model.classifier.out_channels]
+    wrong = [one for one, index in zip(classes, indices, strict=True) if not 0 <= index < count]
     if wrong:
         names = f"; {', '.join(known)}" if known else ""
-        raise IrnError(f"classes: {wrong[0]!r}, but {classifier} knows {model.classifier.out_channels} classes, counted from 0{names}")
+        raise IrnError(f"classes: {wrong[0]!r}, but {classifier} knows {count} classes, counted from 0{names}")
     for network in (model, heads):
         for_inference(network, chosen)
     height, width = pixels.shape[:2]

@@ -192,7 +192,7 @@ def optional(flag, files):
 
 
 def notices():
-    """What looks wrong in what the run made, each line with the log that holds it."""
+    """What looks wrong in what the run made, each line with the place that it is about."""
     if run.settings.sweep and not run.tables:
         yield run.folder, "no masks to score against, so there is no sweep.csv; to compare by eye, give each value a run of its own (run: NAME)"
     for recipe in run.recipes.values():
