@@ -79,14 +79,19 @@ def instance_label(leading: np.ndarray, score: np.ndarray, map_class: np.ndarray
     instance_map = np.zeros(winner.shape, np.int32)
     rows_class: list[int] = []
     rows_score: list[float] = []
-    for index in np.unique(winner[winner > 0]):
-        pieces, count = ndimage.label(winner == index)
-        instance_map[pieces > 0] = pieces[pieces > 0] + len(rows_class)
-        numbers = np.arange(1, count + 1)
-        area = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
-        highest = ndimage.maximum(score, pieces, numbers)
-        rows_class += [int(map_class[index - 1])] * count
-        rows_score += np.where(area < SMALLEST_PIECE * winner.size, 0.0, highest).tolist()
+    # Each map is looked at where it wins alone, in the box around that.
+    for index, box in enumerate(ndimage.find_objects(winner)):
+        if box is None:
+            continue
+        won = winner[box] == index + 1
+        pieces, count = ndimage.label(won)
+        piece = pieces[won]
+        instance_map[box][won] = piece + len(rows_class)
+        highest = np.zeros(count + 1, np.float32)
+        np.maximum.at(highest, piece, score[box][won])
+        area = np.bincount(piece, minlength=count + 1)
+        rows_class += [int(map_class[index])] * count
+        rows_score += np.where(area < SMALLEST_PIECE * winner.size, 0.0, highest)[1:].tolist()
     if len(rows_class) > np.iinfo(np.uint16).max:
         raise IrnError(f"{len(rows_class)} pieces of instances in one image, the label cache holds 65535; raise the instance threshold")
     return {
