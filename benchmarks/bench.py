@@ -6,6 +6,7 @@ benchmarks/bench.py --quick        small inputs, once each: whether all runs and
 """
 
 import argparse
+import ctypes
 import json
 import multiprocessing
 import os
@@ -134,8 +135,12 @@ def serve(pipe: Connection, name: str, side: str, quick: bool, folder: Path) -> 
     """Make one side's inputs and run it when told to; at the end send the most memory that it added, and its last result."""
     from cases import CASES
 
+    from irn.io.memory import keep_freed_memory
+
     case = CASES[name]
     result: Any = None
+    # As the command line does.
+    keep_freed_memory()
     try:
         if not quick:
             # At a small size first, so that libraries are loaded and compiled before memory is measured.
@@ -168,6 +173,9 @@ def answer(pipe: Connection) -> Any:
 def forget_peak() -> int:
     """Bytes in memory now, from where the peak is counted; on Linux the peak so far is forgotten."""
     if sys.platform == "linux":
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+            # Memory that was freed would be taken again without being counted.
+            trim(0)
         Path("/proc/self/clear_refs").write_text("5")
     return peak()
 

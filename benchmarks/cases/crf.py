@@ -1,5 +1,6 @@
 """Inter-pixel relation labels by dense CRF, beside pydensecrf, with a lattice for each of the two runs and with one, and on two cores."""
 
+from functools import partial
 from pathlib import Path
 
 import naive
@@ -11,7 +12,6 @@ from cases.common import Case, Finding, Measures, Sides, memory, must, speed
 from irn.commands.make_ir_labels import make_ir_labels
 from irn.data.tables import ImageRecord, write_manifest
 from irn.io.cache import CacheReader, CacheWriter
-from irn.io.memory import keep_freed_memory
 from irn.ops.crf import ir_label, refine
 from irn.settings import Settings
 
@@ -33,12 +33,9 @@ def _sides(quick: bool, folder: Path) -> Sides:
         write_manifest(manifest, records)
 
     def labels(crf: str) -> list[np.ndarray]:
-        # As the command line does, here and below.
-        keep_freed_memory()
         return [ir_label(s.pixels, s.high_res, s.classes, *thresholds, crf) for s in scenes]
 
     def stage(workers: int) -> list[np.ndarray]:
-        keep_freed_memory()
         make_ir_labels(manifest, [cams], out, settings, workers=workers)
         reader = CacheReader([out], "ir_label")
         return [reader.read(image_id)["label"] for image_id in reader.ids]
@@ -74,12 +71,7 @@ def _many_sides(quick: bool, folder: Path) -> Sides:
     pixels = scene(0, height, width).pixels
     patches = np.random.default_rng(0).integers(0, MANY, (2, 6, 8)).astype(np.int32)
     guesses = list(np.kron(patches, np.ones((1, -(-height // 6), -(-width // 8)), np.int32))[:, :height, :width])
-
-    def refined(crf: str) -> list[np.ndarray]:
-        keep_freed_memory()
-        return refine(pixels, guesses, MANY, crf)
-
-    return {"pydensecrf": lambda: refined("pydensecrf"), "numba": lambda: refined("numba")}
+    return {crf: partial(refine, pixels, guesses, MANY, crf) for crf in ("pydensecrf", "numba")}
 
 
 def _many_judge(m: Measures) -> tuple[str, list[Finding]]:

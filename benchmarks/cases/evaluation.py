@@ -14,7 +14,6 @@ from cases.common import MB, Case, Finding, Measures, Sides, memory, must, speed
 from irn.commands.evaluate import evaluate
 from irn.data.tables import ImageRecord, write_manifest
 from irn.io.cache import CacheWriter
-from irn.io.memory import keep_freed_memory
 from irn.ops.instances import instance_scores
 from irn.ops.labels import synthesise_labels
 from irn.settings import Settings
@@ -28,7 +27,6 @@ def _sides(quick: bool, folder: Path) -> Sides:
     settings = Settings()
 
     def run(table: str, workers: int | None = None) -> dict[str, float]:
-        keep_freed_memory()
         with redirect_stdout(io.StringIO()):
             evaluate(
                 folder / table, folder / "classes.csv", folder / "scores.csv", folder / "class", settings, [folder / "cams.h5"],

@@ -14,7 +14,6 @@ from inputs import VOC, scene
 from cases.common import Case, Finding, Measures, Sides, memory, must, speed, time
 from cases.networks import calibrate
 from irn.io.cache import CacheWriter
-from irn.io.memory import keep_freed_memory
 from irn.networks.classifier import Classifier
 from irn.networks.inference import for_inference
 from irn.networks.irnet import IRNet
@@ -63,7 +62,6 @@ def _sides(quick: bool, folder: Path) -> Sides:
         return {"boundary": boundary.numpy(), "displacement": displacement.numpy()}
 
     def make_ir_label() -> dict[str, np.ndarray]:
-        keep_freed_memory()
         return {"label": ir_label(drawn.pixels, drawn.high_res, drawn.classes, *IR_THRESHOLDS)}
 
     def written_walk() -> dict[str, np.ndarray]:
