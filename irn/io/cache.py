@@ -24,6 +24,7 @@ from irn.io.files import dictionaries_of_maps, whole_file
 from irn.io.progress import progress
 from irn.io.shards import WHOLE, Shard, rows_of
 
+STRUCTURE = 2**18  # bytes of a file's structure that are kept in memory
 # What h5py raises where bytes are wrong: KeyError for a name whose header it cannot read, UnicodeDecodeError for text that is none.
 DAMAGE = (OSError, RuntimeError, KeyError, UnicodeDecodeError)
 
@@ -44,7 +45,7 @@ class CacheWriter:
         self._disk = self._stack.enter_context(_Disk(partial, "w+"))
         self._stack.callback(self._disk.check)
         # The newest layout has checksums on its own structures too, the old one has none.
-        self._file = self._stack.enter_context(h5py.File(self._disk, "w", libver="latest", track_order=True))
+        self._file = _forgetful(self._stack.enter_context(h5py.File(self._disk, "w", libver="latest", track_order=True)))
         self._file.attrs["format_version"] = FORMAT_VERSION
         self._file.attrs["stage"] = self.provenance["stage"]
         self._file.attrs["provenance"] = json.dumps(self.provenance, sort_keys=True)
@@ -287,11 +288,20 @@ def _unlocked(path: Path) -> h5py.File:
     """A file appears when it is whole, so there is nothing to lock: other processes' locks, and file systems without them, do no harm."""
     try:
         # HDF5 opens a file twice in one process only in one way, so the usual one comes first.
-        return h5py.File(path, "r")
+        return _forgetful(h5py.File(path, "r"))
     except OSError as error:
         if "lock" not in str(error):
             raise
-        return h5py.File(path, "r", locking=False)
+        return _forgetful(h5py.File(path, "r", locking=False))
+
+
+def _forgetful(file: h5py.File) -> h5py.File:
+    """Let HDF5 keep little of a file's structure: each image is read or written once, and 2 MB of its records, the default, take 40 MB."""
+    config = file.id.get_mdc_config()
+    config.set_initial_size, config.initial_size = True, STRUCTURE
+    config.min_size = config.max_size = STRUCTURE
+    file.id.set_mdc_config(config)
+    return file
 
 
 def _inside(path: Path, group: h5py.Group, name: str) -> Any:
