@@ -242,6 +242,16 @@ class TestReport:
         assert len(cards(page)) == 2
         assert set(re.findall(r'data-kind="(\w+)"', page)) == {"image", "cam", "ir_label"}
 
+    @pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: b"no cache"])
+    @pytest.mark.parametrize("stage", ["make_cams", "random_walk"])
+    def test_a_damaged_cache_is_refused(self, tmp_path, capsys, damage, stage):
+        made = HandMade(tmp_path, [[3]])
+        made.write_all()
+        cache = tmp_path / made.stages[stage].files()[0]
+        cache.write_bytes(damage(cache.read_bytes()))
+        options = ["--run", tmp_path / "results/mine", "--out", tmp_path / "report.html"]
+        assert re.search(r"the cache is damaged|format_version", refused(capsys, tmp_path, "report", *options))
+
     def test_warnings(self, tmp_path):
         made = HandMade(tmp_path, [[2, 3], [2], [2], []])
         made.write_all()

@@ -248,6 +248,15 @@ class CacheReader:
         return self._files[key]
 
 
+def provenance_of(path: Path) -> dict[str, Any]:
+    """What the writer of a cache file said of how it was made, empty without; IrnError as for `CacheReader`."""
+    try:
+        with _open(path) as file:
+            return json.loads(file.attrs.get("provenance", "{}"))
+    except (*DAMAGE, ValueError) as error:
+        raise _damaged(path, error) from None
+
+
 def _store(group: h5py.Group, name: str, spec: ArraySpec, array: np.ndarray) -> None:
     if spec.error:
         array = _rounded(np.asarray(array, np.float32), spec.error)

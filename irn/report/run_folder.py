@@ -6,12 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import pandas as pd
 
 from irn.config import settings_of_options, table
 from irn.data import mask_folders
 from irn.errors import IrnError
+from irn.io.cache import provenance_of
 from irn.io.progress import NOTICE, notices_in
 from irn.settings import Settings
 from irn.stages import BY_NAME
@@ -49,8 +49,7 @@ class StageFolder(NamedTuple):
         """The provenance in its first cache; empty where it makes none."""
         if not BY_NAME[self.name].per_image or not self.files:
             return {}
-        with h5py.File(self.files[0], "r") as file:
-            return json.loads(file.attrs.get("provenance", "{}"))
+        return provenance_of(self.files[0])
 
 
 class RunFolder:
