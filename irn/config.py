@@ -84,6 +84,18 @@ def read_config(files: Sequence[Path] = (), entries: Sequence[str] = ()) -> Sett
     return check_config(config)
 
 
+def check_files(files: Sequence[Path]) -> None:
+    """Raise IrnError for configuration files in which a key stands twice, which what Snakemake read of them does not tell."""
+    import yaml  # not at the top: help is shown without it
+
+    for path in files:
+        root = None
+        # What is JSON and no YAML, Snakemake reads too.
+        with suppress(yaml.YAMLError):
+            root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        _check_once(root, str(path))
+
+
 def check_config(config: Mapping[str, Any]) -> Settings:
     """The settings of a nested configuration; those that it does not name have the paper's values.
 
@@ -266,15 +278,40 @@ def _read_yaml(text: str, where: str) -> dict[str, Any]:
     import yaml  # not at the top: help is shown without it
 
     try:
-        config = yaml.safe_load(text)
+        root, config = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
     # A date that there is not is a ValueError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise IrnError(f"{where}: not readable as YAML ({' '.join(str(error).split())}); fix it") from None
+    _check_once(root, where)
     if config is None:
         return {}
     if not isinstance(config, dict):
         raise IrnError(f"{where}: expected keys with values, as config.yaml has them")
     return config
+
+
+def _check_once(root: Any, where: str) -> None:
+    """Raise IrnError for a key that stands twice in a mapping, of which YAML takes the last without a word. root: a node of YAML."""
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or not isinstance(getattr(node, "value", None), list):
+            continue
+        seen.add(id(node))
+        lines: dict[str, int] = {}
+        for part in node.value:
+            if not isinstance(part, tuple):
+                waiting.append(part)
+                continue
+            key = part[0]
+            waiting += part
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in lines:
+                raise IrnError(
+                    f"{where}: {_shown(name)} stands in line {lines[name]} and again in line {line}, and only the last would count;"
+                    " write what belongs to it in one place"
+                )
+            lines[name] = line
 
 
 def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:

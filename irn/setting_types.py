@@ -44,6 +44,7 @@ def _apart(values: tuple[float, float]) -> tuple[float, float]:
 
 
 Count = Annotated[int, Field(ge=1), Expected("a whole number of at least 1")]
+Seed = Annotated[int, Field(ge=0, lt=2**32), Expected("a whole number from 0 to 4294967295")]
 CountFromZero = Annotated[int, Field(ge=0), Expected("a whole number of at least 0")]
 Radius = Annotated[int, Field(ge=2), Expected("a whole number of at least 2")]
 Side = Annotated[int, Field(ge=STEP, multiple_of=STEP), Expected("a multiple of 16")]
@@ -68,8 +69,8 @@ ValueRange = Annotated[
 LargestSide = Annotated[Annotated[int, Field(ge=4 * STEP, multiple_of=STEP)] | None, Expected("a multiple of 16 of at least 64, or null")]
 Name = Annotated[
     str,
-    Field(pattern=r"^(?!store$)[A-Za-z0-9_-][A-Za-z0-9_.-]*$"),
-    Expected("a name of letters, digits, '_', '.' and '-', other than store"),
+    Field(pattern=r"^(?!store$)[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}$"),
+    Expected("a name of at most 100 letters, digits, '_', '.' and '-', other than store"),
 ]
 Network = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$"), Expected("a name of letters, digits, '_' and '.'")]
 # Splits name folders in the store.
@@ -79,7 +80,8 @@ NonEmpty = Annotated[str, Field(min_length=1)]
 Path = Annotated[NonEmpty | None, Expected("a path, or null")]
 Names = Annotated[Annotated[tuple[NonEmpty, ...], Field(min_length=1)] | None, Expected("a list of names, or null")]
 Seeds = Annotated[
-    Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None, Expected("a list of whole numbers, or null")
+    Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] | None,
+    Expected("a list of whole numbers from 0 to 4294967295, or null"),
 ]
 Sweep = Annotated[
     dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] | None, Expected("a mapping from keys to lists of values, or null")

@@ -31,7 +31,7 @@ class Demo(Section, stages=("make_demo_data",)):
     size: Annotated[int, Field(ge=64, le=1024), Expected("a whole number of pixels from 64 to 1024")] = setting(
         192, "Their long side in pixels, 64 to 1024."
     )
-    seed: t.CountFromZero = setting(0, "Seed of the drawing, apart from that of training.")
+    seed: t.Seed = setting(0, "Seed of the drawing, apart from that of training.")
 
 
 class Dataset(Section, stages=("build_manifest",)):
@@ -298,9 +298,7 @@ class Settings(Section):
     """The whole configuration."""
 
     run: t.Name = setting("run", "Name of the run; results are seen in `results/<run>/`. Letters, digits, `_`, `.` and `-`; not `store`.")
-    seed: t.CountFromZero = setting(
-        0, "Seed of training: first values of what starts at random, order of images, crops. 0 or more.", TRAINED
-    )
+    seed: t.Seed = setting(0, "Seed of training: first values of what starts at random, order of images, crops. 0 or more.", TRAINED)
     seeds: t.Seeds = setting(
         None, "List of seeds: the run is made with each of them, and the scores have mean and spread. null for `seed` alone."
     )

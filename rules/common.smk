@@ -5,7 +5,7 @@ from shlex import quote
 
 sys.path.insert(0, workflow.basedir)
 
-from irn.config import check_config, of_stage
+from irn.config import check_config, check_files, of_stage
 from irn.errors import IrnError
 from irn.io.progress import notices_in
 from irn.settings import value
@@ -13,6 +13,7 @@ from irn.store import STORE, Run, glance_at_data, data_root, masks
 from irn.stages import BY_NAME, behind
 
 try:
+    check_files([Path(path) for path in workflow.configfiles])
     run = Run(check_config(config))
     if workflow.is_main_process:
         glance_at_data(run)

@@ -346,6 +346,26 @@ class TestNames:
         (root / "images/a.png").symlink_to(tmp_path / "elsewhere.png")
         assert len(built(root)[0]) == 3
 
+    def test_a_link_that_leads_nowhere_and_a_pipe(self, tmp_path: Path, capsys: Capture) -> None:
+        root = folder_set(tmp_path / "set")
+        (root / "images/x.jpg").symlink_to(tmp_path / "gone.jpg")
+        os.mkfifo(root / "images/y.jpg")
+        assert "2 links that lead to no file, or pipes, not read (x.jpg, y.jpg)" in only(check(root, capsys)[2], "notices")
+
+    def test_links_that_lead_in_circles(self, tmp_path: Path) -> None:
+        root = folder_set(tmp_path / "set")
+        (tmp_path / "other").mkdir()
+        (root / "images/other").symlink_to(tmp_path / "other")
+        for name, target in (("one", "images"), ("two", "images"), ("root", ".")):
+            (root / "images" / name).symlink_to(root / target)
+            (tmp_path / "other" / name).symlink_to(root / target)
+        assert len(built(root)[0]) == 3
+
+    def test_a_name_with_blanks_at_its_ends(self, tmp_path: Path) -> None:
+        root = folder_set(tmp_path / "set", "image_id,dog\n b ,1\na,0\n", "a")
+        save_png(root / "images/ b .png", pixels(7))
+        assert list(built(root)[1].values()) == [[0], []]
+
     def test_a_folder_that_may_not_be_read(self, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
         root = folder_set(tmp_path / "set")
 
@@ -450,6 +470,11 @@ class TestClasses:
         assert "(dog)" in every
         assert "1 of 3 classes are on no image" in none
         assert "(elk)" in none
+
+    @pytest.mark.parametrize("name", ["background", "_background_", "BG"])
+    def test_background_as_a_class(self, tmp_path: Path, capsys: Capture, name: str) -> None:
+        root = folder_set(tmp_path / "set", f"image_id,dog,{name}\na,1,0\nb,0,1\nc,1,1\n")
+        assert f"class {name!r} is learned like any other" in only(check(root, capsys)[2], "notices")
 
     def test_one_image_of_one_class(self, tmp_path: Path, capsys: Capture) -> None:
         root = folder_set(tmp_path / "set", "image_id,dog\na,1\n", "a")

@@ -1,6 +1,7 @@
 """The configuration: its checks, what nobody sets, presets, and what is made from the table of settings."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 from helpers import ROOT, refused, run
 from jsonschema import Draft202012Validator
 
-from irn.config import as_yaml, check_config, read_config, table, variations
+from irn.config import as_yaml, check_config, check_files, read_config, table, variations
 from irn.errors import IrnError
 from irn.setting_types import NO_STAGE
 from irn.settings import Settings, value
@@ -108,9 +109,11 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> Non
         ({"walk__beta": True}, "config: walk.beta is True; expected a number of at least 0"),
         ({"shards": 0}, "config: shards is 0; expected a whole number of at least 1"),
         ({"shards": 1.5}, "config: shards is 1.5; expected a whole number of at least 1"),
-        ({"seed": True}, "config: seed is True; expected a whole number of at least 0"),
-        ({"seeds": [0, -1]}, "config: seeds is [0, -1]; expected a list of whole numbers, or null"),
-        ({"seeds": []}, "config: seeds is []; expected a list of whole numbers, or null"),
+        ({"seed": True}, "config: seed is True; expected a whole number from 0 to 4294967295"),
+        ({"seed": 2**32}, "config: seed is 4294967296; expected a whole number from 0 to 4294967295"),
+        ({"run": "x" * 101}, "config: run is 'xxx"),
+        ({"seeds": [0, -1]}, "config: seeds is [0, -1]; expected a list of whole numbers from 0 to 4294967295, or null"),
+        ({"seeds": []}, "config: seeds is []; expected a list of whole numbers from 0 to 4294967295, or null"),
         ({"run": "a/b"}, "config: run is 'a/b'; expected a name"),
         ({"run": "store"}, "config: run is 'store'; expected a name"),
         ({"run": None}, "config: run is None; expected a name"),
@@ -218,6 +221,30 @@ def test_irn_config_prints_every_setting_so_that_it_can_be_given_back(
 def test_what_irn_config_prints_says_what_a_setting_is_when_nobody_sets_it() -> None:
     text = as_yaml(read_config(entries=["walk={beta: 7}"]))
     assert "Not set: 10.0.\n  beta: 7.0" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "lines"),
+    [
+        ("cam: {epochs: 1}\nwalk: {beta: 5}\ncam:\n  batch_size: 2\n", "cam", (1, 3)),
+        ("cam:\n  epochs: 1\n  # again\n  epochs: 2\n", "epochs", (2, 4)),
+        ("sweep: {walk.beta: [1], walk.beta: [2]}\n", "walk.beta", (1, 1)),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(text: str, name: str, lines: tuple[int, int], tmp_path: Path) -> None:
+    """YAML takes the last, so the first half of a section would be lost without a word."""
+    (tmp_path / "own.yaml").write_text(text)
+    message = f"own.yaml: {name} stands in line {lines[0]} and again in line {lines[1]}"
+    with pytest.raises(IrnError, match=re.escape(message)):
+        read_config([tmp_path / "own.yaml"])
+    with pytest.raises(IrnError, match=re.escape(message)):
+        check_files([tmp_path / "own.yaml"])
+
+
+def test_keys_of_one_name_in_several_sections_and_files_are_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("cam: &same {epochs: 1}\nirn: {epochs: 2}\nmask_rcnn: *same\n")
+    (tmp_path / "own.json").write_text('{\n\t"cam": {"epochs": 2}\n}\n')
+    check_files([tmp_path / "own.yaml", tmp_path / "own.json"])
 
 
 def test_irn_config_names_a_file_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -156,7 +156,7 @@ def test_an_empty_folder_and_a_stale_partial_one_are_replaced(tmp_path: Path) ->
         ("--images", 1, "a whole number of at least 2"),
         ("--size", 63, "a whole number of pixels from 64 to 1024"),
         ("--size", 1025, "a whole number of pixels from 64 to 1024"),
-        ("--seed", -1, "a whole number of at least 0"),
+        ("--seed", -1, "a whole number from 0 to 4294967295"),
     ],
 )
 def test_numbers_out_of_range_leave_nothing(

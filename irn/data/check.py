@@ -176,6 +176,11 @@ def _check_classes(data: DataSet, root: Path, labelled: bool) -> None:
         names = [name for name, count in counts.items() if count == number]
         if names and total:
             data.findings.notices.append(f"{len(names)} of {len(counts)} classes are {words} ({some(names)})")
+    for name in data.classes.names:
+        if name.strip("_").casefold() in ("background", "bg"):
+            data.findings.notices.append(
+                f"class {name!r} is learned like any other; background is what no class covers: take it out unless it is meant"
+            )
     for one, other in same_but_for_case(data.classes.names):
         data.findings.notices.append(f"classes {one!r} and {other!r} differ by case or blanks alone, and are two")
     for slip, meant in _slips(counts):

@@ -4,13 +4,12 @@ Layout: `annotations/instances_<name>.json` for each split, such as `instances_t
 truth; images in `<name>/`, `images/<name>/`, `images/` or beside them, where the file's `file_name` finds them.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from irn.data.findings import Findings, some
 from irn.data.instances import InstancesFile, boxes_alone, instances_file, name_of, names_at_a_glance, one_id, with_year
-from irn.data.listing import Listed, all_taken
+from irn.data.listing import Listed, all_taken, folders_within
 from irn.data.tables import ImageClasses
 from irn.data.user_tables import read_labels
 from irn.errors import IrnError
@@ -28,7 +27,7 @@ def watched(root: Path) -> list[Path]:
     """The files and folders that say what the data set holds."""
     files = sorted((root / ANNOTATIONS).glob("instances_*.json"))
     tops = [root / IMAGES, *(root / name_of(path) for path in files)]
-    return [*files, *(Path(folder) for top in tops for folder, _, _ in os.walk(top, followlinks=True))]
+    return [*files, *(folder for top in tops for folder, _ in folders_within(top))]
 
 
 def listed(root: Path, splits: Sequence[str] | None, findings: Findings) -> list[Listed]:

@@ -4,13 +4,12 @@ Layout: `images/`, `labels.csv`, and `splits.csv` (image_id,split) where there a
 `labels.csv` the folders in `images/` are the classes of what they hold.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from irn.data.findings import Findings
-from irn.data.listing import IMAGE_SUFFIXES, Listed, find_images, known_splits, one_each
+from irn.data.listing import IMAGE_SUFFIXES, Listed, find_images, folders_within, known_splits, one_each
 from irn.data.tables import ImageClasses, check_class_names
 from irn.data.user_tables import read_labels, read_splits
 from irn.errors import IrnError
@@ -21,7 +20,7 @@ CLASS_MASKS, OBJECT_MASKS = "SegmentationClass", "SegmentationObject"
 
 def watched(root: Path) -> list[Path]:
     """The files and folders that say what the data set holds."""
-    return [*(Path(folder) for folder, _, _ in os.walk(root / IMAGES, followlinks=True)), root / LABELS, root / SPLITS]
+    return [*(folder for folder, _ in folders_within(root / IMAGES)), root / LABELS, root / SPLITS]
 
 
 def listed(root: Path, splits: Sequence[str] | None, findings: Findings) -> list[Listed]:

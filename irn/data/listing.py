@@ -5,11 +5,12 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from irn.data.findings import Findings
+from irn.data.findings import Findings, some
 from irn.data.tables import is_id
 from irn.errors import IrnError
 
@@ -70,24 +71,41 @@ def names_of(image_id: str, path: Path) -> Iterator[str]:
 def find_images(folder: Path, findings: Findings, below: bool = False) -> dict[str, list[Path]]:
     """Image files by their names without extension, sorted by name; with `below` those in folders within too, as `folder/name`.
 
-    Files that are no images by their extension are counted in a notice.
+    Files that are no images by their extension, and links that lead nowhere, are counted in a notice.
     """
     paths: dict[str, list[Path]] = {}
     others: Counter[str] = Counter()
-    for place, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
-        folders[:] = sorted(name for name in folders if below and not name.startswith("."))
-        for path in (Path(place, name) for name in sorted(files) if not name.startswith(".")):
+    astray: list[str] = []
+    for place, files in islice(folders_within(folder, _raise), None if below else 1):
+        for path in (place / name for name in sorted(files) if not name.startswith(".")):
             if not is_text(path.name):
                 shown = path.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
                 findings.problem(folder, f"the file name {shown} is not text in UTF-8", "rename the file")
-            elif path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+            elif path.suffix.lower() in IMAGE_SUFFIXES and not path.is_file():
+                astray.append(path.relative_to(folder).as_posix())
+            elif path.suffix.lower() in IMAGE_SUFFIXES:
                 paths.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
             else:
                 others[path.suffix or path.name] += 1
+    if astray:
+        findings.notices.append(f"{folder}: {len(astray)} links that lead to no file, or pipes, not read ({some(astray)})")
     if others:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
         findings.notices.append(f"{folder}: {kinds}: not read, since images end in {', '.join(IMAGE_SUFFIXES)}")
     return dict(sorted(paths.items()))
+
+
+def folders_within(folder: Path, onerror: Callable[[OSError], None] | None = None) -> Iterator[tuple[Path, list[str]]]:
+    """A folder and all within it but hidden ones, through links too, each with the names of its files; `onerror` as in `os.walk`.
+
+    A link to a folder that it lies in leads to nothing new and is not followed: through two of them there is no end of ways.
+    """
+    real = {folder: folder.resolve()}
+    for place, folders, files in os.walk(folder, onerror=onerror, followlinks=True):
+        around = {real[path] for path in (Path(place), *Path(place).parents) if path in real}
+        real |= {path: path.resolve() for path in (Path(place, name) for name in folders)}
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and real[Path(place, name)] not in around)
+        yield Path(place), files
 
 
 def _raise(error: OSError) -> None:

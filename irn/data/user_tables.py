@@ -146,7 +146,7 @@ WAYS: tuple[Callable[[Listed], str], ...] = (
 def _called(images: Iterable[Listed], how: Callable[[Listed], str]) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
     for image in images:
-        names.setdefault(how(image), []).append(image.image_id)
+        names.setdefault(how(image).strip(), []).append(image.image_id)
     return names
 
 
