@@ -650,6 +650,34 @@ def test_a_few_boxes_among_outlines(coco: Coco, tmp_path: Path, capsys: pytest.C
     assert said in asked_for(tmp_path, kind="coco", root=str(coco.root))
 
 
+@pytest.mark.parametrize(
+    ("segmentation", "said"),
+    [
+        ([[1, 1, 6]], "has a polygon that is not a list of numbers"),
+        ([[1e9, 1, 2, 3, 4, float("inf")]], "has a polygon that is not a list of numbers"),
+        ({"counts": [10**12], "size": [1, 1]}, "has a mask of [1, 1] pixels"),
+        ({"counts": "\x7f", "size": None}, "has run lengths that cannot be read"),
+    ],
+)
+def test_segmentations_that_cannot_be_read_are_said_first(
+    coco: Coco, capsys: pytest.CaptureFixture[str], segmentation: Any, said: str
+) -> None:
+    """They give classes; a score would end with them, after all the training."""
+    present = coco.build()[1]
+    annotation = coco.train["annotations"][0]
+    image = next(image for image in coco.train["images"] if image["id"] == annotation["image_id"])
+    if isinstance(segmentation, dict) and segmentation["size"] is None:
+        segmentation = segmentation | {"size": [image["height"], image["width"]]}
+    annotation["segmentation"] = segmentation
+    coco.write()
+    capsys.readouterr()
+    assert coco.build()[1] == present
+    notices = [line for line in capsys.readouterr().out.splitlines() if "cannot be scored" in line]
+    assert len(notices) == 1
+    assert said in notices[0]
+    assert "(1 of 3 images are so); split 'train' cannot be scored" in notices[0]
+
+
 def test_what_annotation_tools_leave_out_or_write_otherwise(coco: Coco) -> None:
     """Text as image ids, no iscrowd, no bbox, sizes with a point, and paths as Windows has them."""
     records, present, names = coco.build()

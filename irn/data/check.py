@@ -10,7 +10,7 @@ from typing import Any
 from irn.data import kind as reader_of
 from irn.data.findings import Findings, some
 from irn.data.listing import Listed
-from irn.data.mask_check import check_masks
+from irn.data.mask_check import check_masks, check_outlines
 from irn.data.tables import ImageClasses, ImageRecord, same_but_for_case
 from irn.errors import IrnError
 from irn.io.images import Look, look
@@ -79,8 +79,10 @@ def check_data_set(
         if class_masks is not None and not Path(class_masks).exists():
             findings.problem(class_masks, "no such folder or file of class masks", "fix the path")
         place = Path(class_masks or root / reader.CLASS_MASKS)
-        # The instances files that the images are of have no other images, and no other classes.
-        if place.exists() and (kind != "coco" or place.absolute() != root / reader.CLASS_MASKS):
+        if kind == "coco" and place.absolute() == root / reader.CLASS_MASKS:
+            # The instances files that the images are of have no other images, and no other classes.
+            check_outlines(records, place, findings, workers)
+        elif place.exists():
             check_masks(records, data.classes, place, findings, workers)
     return data
 

@@ -107,6 +107,11 @@ class InstancesFile:
         picture = self.images[image_id]
         return np.unique(self.index[picture.first : picture.end]).tolist()
 
+    def outlines(self, image_id: str) -> np.ndarray:
+        """Of each annotation of an image, whether it has a segmentation."""
+        picture = self.images[image_id]
+        return self.outlined[picture.first : picture.end]
+
     def masks(self, image_id: str, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Read the annotations of an image, in the file's order.
 

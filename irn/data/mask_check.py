@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from irn.data.findings import Findings, some
-from irn.data.instances import with_year
+from irn.data.instances import InstancesFile, instances_file, with_year
 from irn.data.masks import Truth, is_of_instances, open_truth
 from irn.data.tables import ImageClasses, ImageRecord
 from irn.errors import IrnError
@@ -73,6 +73,28 @@ def check_masks(records: Sequence[ImageRecord], classes: ImageClasses, place: Pa
         _say(findings, place, not holding, said, "give 1 + class index to the pixels of objects")
     elif not holding:
         findings.notices.append(f"{place}: no mask holds any class but background and void")
+
+
+def check_outlines(records: Sequence[ImageRecord], folder: Path, findings: Findings, workers: int | None) -> None:
+    """Notices of images whose segmentations in COCO's instances files cannot be read: their classes can, but nothing is scored on them.
+
+    folder: that of the instances files. Annotations without segmentation are not meant.
+    """
+    for split in dict.fromkeys(record.split for record in records):
+        file = InstancesFile(instances_file(folder, split))
+        own = [record for record in records if record.split == split and file.outlines(record.image_id).all()]
+        found = progress(map_images(partial(_misdrawn, file), own, workers), len(own), f"check segmentations of {split}")
+        wrong = [error for error in found if error is not None]
+        if wrong:
+            findings.notices.append(f"{wrong[0]} ({len(wrong)} of {len(own)} images are so); split {split!r} cannot be scored")
+
+
+def _misdrawn(file: InstancesFile, record: ImageRecord) -> IrnError | None:
+    try:
+        file.masks(record.image_id, record.height, record.width)
+    except IrnError as error:
+        return error
+    return None
 
 
 def _say(findings: Findings, place: Path, is_problem: bool, said: str, remedy: str) -> None:
