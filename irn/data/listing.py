@@ -14,6 +14,7 @@ from irn.data.findings import Findings, some
 from irn.data.tables import is_id
 from irn.errors import IrnError
 
+LONGEST_ID = 200  # characters; results put endings behind ids, and names of files end at 255
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 
 
@@ -37,12 +38,12 @@ class Listed:
 
 
 def safe_id(name: str) -> str:
-    """The id of an image of some name: the name itself, or where that has other characters than ids may have, one made of it.
+    """The id of an image of some name: the name itself, or where that is long or has characters that ids may not have, one made of it.
 
     `photo (1)` becomes `photo_1-` and eight hexadecimal digits of the name's SHA-256, which keep it unique.
     """
     name = unicodedata.normalize("NFC", name)
-    if is_id(name):
+    if is_id(name) and len(name) <= LONGEST_ID:
         return name
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.") or "image"
     return f"{plain[:80]}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
