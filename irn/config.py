@@ -92,7 +92,7 @@ def check_files(files: Sequence[Path]) -> None:
         root = None
         # What is JSON and no YAML, Snakemake reads too.
         with suppress(yaml.YAMLError):
-            root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+            root = yaml.compose(path.read_bytes(), Loader=yaml.SafeLoader)
         _check_once(root, str(path))
 
 

@@ -253,7 +253,7 @@ def provenance_of(path: Path) -> dict[str, Any]:
     try:
         with _open(path) as file:
             return json.loads(file.attrs.get("provenance", "{}"))
-    except (*DAMAGE, ValueError) as error:
+    except (*DAMAGE, json.JSONDecodeError) as error:
         raise _damaged(path, error) from None
 
 
