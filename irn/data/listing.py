@@ -77,17 +77,20 @@ def find_images(folder: Path, findings: Findings, below: bool = False) -> dict[s
     paths: dict[str, list[Path]] = {}
     others: Counter[str] = Counter()
     astray: list[str] = []
+    # With texts rather than paths, which would take most of the time that a dry run takes for many images.
     for place, files in islice(folders_within(folder, _raise), None if below else 1):
-        for path in (place / name for name in sorted(files) if not name.startswith(".")):
-            if not is_text(path.name):
-                shown = path.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        within = "" if place == folder else f"{place.relative_to(folder).as_posix()}/"
+        for name in sorted(name for name in files if not name.startswith(".")):
+            stem, suffix = os.path.splitext(name)
+            if not is_text(name):
+                shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
                 findings.problem(folder, f"the file name {shown} is not text in UTF-8", "rename the file")
-            elif path.suffix.lower() in IMAGE_SUFFIXES and not path.is_file():
-                astray.append(path.relative_to(folder).as_posix())
-            elif path.suffix.lower() in IMAGE_SUFFIXES:
-                paths.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
+            elif suffix.lower() in IMAGE_SUFFIXES and not os.path.isfile(f"{place}/{name}"):
+                astray.append(within + name)
+            elif suffix.lower() in IMAGE_SUFFIXES:
+                paths.setdefault(within + stem, []).append(place / name)
             else:
-                others[path.suffix or path.name] += 1
+                others[suffix or name] += 1
     if astray:
         findings.notices.append(f"{folder}: {len(astray)} links that lead to no file, or pipes, not read ({some(astray)})")
     if others:

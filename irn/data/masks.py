@@ -1,5 +1,6 @@
 """Ground truth: index PNGs of classes and of objects, one `<image_id>.png` for each image, or instances files of COCO."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -159,7 +160,7 @@ def lacking(path: Path, images: Sequence[Listed]) -> list[str]:
     Raises IrnError for a folder of instances files without that of an image's split, and for boxes without a segmentation.
     """
     if not path.is_file() and not is_of_instances(path):
-        return [i.name for i in images if not any((path / f"{name}.png").is_file() for name in names_of(i.image_id, i.path))]
+        return [i.name for i in images if not any(os.path.isfile(f"{path}/{name}.png") for name in names_of(i.image_id, i.path))]
     files = {split: path if path.is_file() else instances_file(path, split) for split in dict.fromkeys(image.split for image in images)}
     held = {file: {safe_id(Path(name).stem) for name in names_at_a_glance(file)} for file in set(files.values())}
     for file in held:
