@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Listed:
     split: str
     size: tuple[int, int] | None = None
 
-    @property
+    @cached_property
     def image_id(self) -> str:
         """Its id in all tables, caches and results."""
         return safe_id(self.name)
