@@ -278,7 +278,9 @@ def _read_yaml(text: str, where: str) -> dict[str, Any]:
     import yaml  # not at the top: help is shown without it
 
     try:
-        root, config = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        config = None if root is None else loader.construct_document(root)
     # A date that there is not is a ValueError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise IrnError(f"{where}: not readable as YAML ({' '.join(str(error).split())}); fix it") from None

@@ -80,7 +80,7 @@ NonEmpty = Annotated[str, Field(min_length=1)]
 Path = Annotated[NonEmpty | None, Expected("a path, or null")]
 Names = Annotated[Annotated[tuple[NonEmpty, ...], Field(min_length=1)] | None, Expected("a list of names, or null")]
 Seeds = Annotated[
-    Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] | None,
+    Annotated[tuple[Seed, ...], Field(min_length=1)] | None,
     Expected("a list of whole numbers from 0 to 4294967295, or null"),
 ]
 Sweep = Annotated[

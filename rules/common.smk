@@ -13,7 +13,9 @@ from irn.store import STORE, Run, glance_at_data, data_root, masks
 from irn.stages import BY_NAME, behind
 
 try:
-    check_files([Path(path) for path in workflow.configfiles])
+    # The jobs' own processes need not look again, here and below.
+    if workflow.is_main_process:
+        check_files([Path(path) for path in workflow.configfiles])
     run = Run(check_config(config))
     if workflow.is_main_process:
         glance_at_data(run)

@@ -61,9 +61,6 @@ def _sides(quick: bool, folder: Path) -> Sides:
         boundary, displacement = fields(quick_irnet, pixels, crop, (0.0, 0.0))
         return {"boundary": boundary.numpy(), "displacement": displacement.numpy()}
 
-    def make_ir_label() -> dict[str, np.ndarray]:
-        return {"label": ir_label(drawn.pixels, drawn.high_res, drawn.classes, *IR_THRESHOLDS)}
-
     def written_walk() -> dict[str, np.ndarray]:
         by_class, walked = (naive.dense_walk(start, drawn.boundary, BETA, DOUBLINGS, RADIUS) for start in (drawn.cam, scores))
         return {"by_class": by_class, "walk": walked}
@@ -75,7 +72,7 @@ def _sides(quick: bool, folder: Path) -> Sides:
 
     ours: dict[str, Any] = {
         "class attention maps": make_maps,
-        "IR labels": make_ir_label,
+        "IR labels": lambda: {"label": ir_label(drawn.pixels, drawn.high_res, drawn.classes, *IR_THRESHOLDS)},
         "fields": make_fields,
         "walk": partial(walk_instances, maps, field, BETA, 2**DOUBLINGS, RADIUS, CENTROID_LENGTH),
         "labels": partial(synthesise_labels, walks["walk"], walks["walk_class"], *size, *LABEL_THRESHOLDS),

@@ -282,7 +282,7 @@ def _open(path: Path) -> h5py.File:
     if not path.is_file():
         raise IrnError(f"{path}: no such cache file; run the stage that makes it")
     try:
-        file = _unlocked(path)
+        file = _forgetful(_unlocked(path))
         version = file.attrs.get("format_version")
     except DAMAGE as error:
         raise _damaged(path, error) from None
@@ -297,11 +297,11 @@ def _unlocked(path: Path) -> h5py.File:
     """A file appears when it is whole, so there is nothing to lock: other processes' locks, and file systems without them, do no harm."""
     try:
         # HDF5 opens a file twice in one process only in one way, so the usual one comes first.
-        return _forgetful(h5py.File(path, "r"))
+        return h5py.File(path, "r")
     except OSError as error:
         if "lock" not in str(error):
             raise
-        return _forgetful(h5py.File(path, "r", locking=False))
+        return h5py.File(path, "r", locking=False)
 
 
 def _forgetful(file: h5py.File) -> h5py.File:
