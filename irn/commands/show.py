@@ -66,7 +66,7 @@ def show(
     for scene in progress(scenes(), len(chosen), "show"):
         panel = draw_panel(scene)
         with whole_file(out / f"{scene.record.image_id}.png") as partial:
-            panel.save(partial, format="PNG", compress_level=3)  # 6, the default, takes more than twice as long for 3 % of the bytes
+            panel.save(partial, format="PNG", compress_level=2)  # 6, the default, takes three times as long for 10 % of the bytes
 
 
 def _named(records: Sequence[ImageRecord], images: Sequence[str], manifest: Path, split: str | None) -> list[ImageRecord]:
