@@ -86,6 +86,13 @@ def test_a_boundary_of_0_and_1_is_never_crossed() -> None:
     assert (found[:, :, :4] > 0).all()
 
 
+def test_a_boundary_of_nearly_1() -> None:
+    # Affinities there are below the normal numbers of float32, and are dropped.
+    scores, boundary = random_case(8, 3, 9, 10)
+    nearly = np.where(boundary > 0.5, 1 - np.float32(1e-4), boundary)
+    agree(scores, nearly, 10, 256, 5)
+
+
 def test_without_a_boundary_the_scores_of_a_region_even_out() -> None:
     scores = np.zeros((1, 6, 6), np.float32)
     scores[0, 0, 0] = 1

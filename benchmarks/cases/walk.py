@@ -1,19 +1,26 @@
 """The random walk, beside the dense matrix and beside one sparse product a step."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import h5py
 import naive
 import numpy as np
 from inputs import FULL_HD, VOC, Scene, scene
 
 from cases.common import Case, Finding, Measures, Sides, largest_error_of_maximum, memory, must, speed, time
+from irn.commands.make_labels import make_labels
+from irn.commands.random_walk import random_walk as random_walk_stage
+from irn.io.cache import CacheWriter
 from irn.ops.instances import instance_scores
 from irn.ops.labels import synthesise_labels
 from irn.ops.walk import random_walk
+from irn.settings import Settings
 
 BETA, DOUBLINGS, RADIUS = 10, 8, 5
 STEPS = 2**DOUBLINGS
+IMAGES = 12
 
 
 def walk_inputs(size: tuple[int, int], classes: int = 2, objects: int = 5) -> tuple[Scene, np.ndarray, np.ndarray]:
@@ -87,6 +94,33 @@ def _large_walk_judge(m: Measures) -> tuple[str, list[Finding]]:
     ]
 
 
+def _caches_sides(quick: bool, folder: Path) -> Sides:
+    size = (48, 64) if quick else VOC
+    cams, fields, walks, labels = (folder / f"{kind}.h5" for kind in ("cam", "field", "walk", "label"))
+    with CacheWriter(cams, "cam", {"stage": "bench"}) as cam, CacheWriter(fields, "field", {"stage": "bench"}) as field:
+        for index in range(IMAGES):
+            drawn = scene(index, *size)
+            cam.write(str(index), *size, drawn.cams())
+            field.write(str(index), *size, {"boundary": drawn.boundary, "displacement": drawn.displacement})
+
+    def stages(workers: int) -> dict[str, np.ndarray]:
+        random_walk_stage([cams], [fields], walks, Settings(), workers=workers)
+        make_labels([walks], labels, Settings(), workers=workers)
+        with h5py.File(labels) as file:
+            return {image: group["instance_map"][()] for image, group in file.items()}
+
+    return {"one process": partial(stages, 1), "two processes": partial(stages, 2)}
+
+
+def _caches_judge(m: Measures) -> tuple[str, list[Finding]]:
+    one, two = m.values()
+    must(all(np.array_equal(one.result[image], two.result[image]) for image in one.result), "labels differ between one process and two")
+    return "labels of both equal", [
+        Finding(f"random walk and labels through the caches, an image, {side.side}", f"{side.median / len(side.result):.3g} s")
+        for side in (one, two)
+    ]
+
+
 CASES = {
     "walk": Case(
         "Random walk, 375 x 500, 2 classes x 5 groups", _walk_sides, ("dense", "walk", "walk and labels"), _walk_judge, once=("dense",)
@@ -97,5 +131,11 @@ CASES = {
         ("1080 x 1920, 256 sparse products", "375 x 500", "1080 x 1920"),
         _large_walk_judge,
         once=("1080 x 1920, 256 sparse products",),
+    ),
+    "walk_caches": Case(
+        f"Random walk and labels of {IMAGES} images through the caches",
+        _caches_sides,
+        ("one process", "two processes"),
+        _caches_judge,
     ),
 }

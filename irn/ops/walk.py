@@ -12,7 +12,8 @@ from irn.ops.paths import fill_path_maxima, pair_offsets
 SERIES_TOLERANCE = 1e-6
 # float32 loses about 5e-7 of the maximum per step; longer walks use float64.
 FLOAT32_STEPS = 512
-BLOCK = 256  # cells, so many that their sums stay in a core's own cache
+# So many maps walk together, and cells at a time, that a core's own caches hold what is needed again.
+TOGETHER, BLOCK = 4, 512
 OUTSIDE = 2  # above every boundary
 # Affinities and scores that are smaller are dropped: they lead to subnormal numbers, which cost some processors a hundred cycles each.
 NOTHING = np.float32(1e-20)
@@ -76,7 +77,9 @@ def random_walk(scores: np.ndarray, boundary: np.ndarray, beta: float, steps: in
         line[: len(line) - shift] *= scale[: len(line) - shift] * scale[shift:]
     start = np.zeros((len(scores), height, width), number)
     _inner(start, radius)[:] = scores * (1 - boundary) * _inner(root, radius)
-    walked = _symmetric_power(lines, shifts, scale**2, start.reshape(len(scores), -1), steps).reshape(start.shape)
+    rows = start.reshape(len(scores), -1)
+    parts = [_symmetric_power(lines, shifts, scale**2, rows[i : i + TOGETHER], steps) for i in range(0, len(rows), TOGETHER)]
+    walked = np.concatenate(parts).reshape(start.shape)
     return np.asarray(_inner(walked, radius) / _inner(root, radius), np.float32)
 
 
