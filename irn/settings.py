@@ -325,7 +325,7 @@ class Settings(Section):
     )
     precision: Annotated[str, t.Choice("float32", "bf16")] = setting(
         "float32",
-        "Arithmetic of the networks' convolutions: `float32` or `bf16` (bfloat16, for GPUs that have it; other numbers).",
+        "Arithmetic of the networks' convolutions: `float32` or `bf16` (bfloat16, for GPUs and processors that have it; other numbers).",
         (*TRAINED, "make_cams", "infer_fields", *PREDICT),
     )
     dataset: Dataset = Dataset()
