@@ -75,11 +75,12 @@ def random_walk(scores: np.ndarray, boundary: np.ndarray, beta: float, steps: in
     scale = (1 / root).astype(number).ravel()
     for line, shift in zip(lines, shifts, strict=True):
         line[: len(line) - shift] *= scale[: len(line) - shift] * scale[shift:]
-    start = np.zeros((len(scores), height, width), number)
-    _inner(start, radius)[:] = scores * (1 - boundary) * _inner(root, radius)
-    rows = start.reshape(len(scores), -1)
-    parts = [_symmetric_power(lines, shifts, scale**2, rows[i : i + TOGETHER], steps) for i in range(0, len(rows), TOGETHER)]
-    walked = np.concatenate(parts).reshape(start.shape)
+    walked = np.zeros((len(scores), height, width), number)
+    _inner(walked, radius)[:] = scores * (1 - boundary) * _inner(root, radius)
+    rows, diagonal = walked.reshape(len(scores), -1), scale**2
+    for first in range(0, len(rows), TOGETHER):
+        some = rows[first : first + TOGETHER]
+        some[:] = _symmetric_power(lines, shifts, diagonal, some, steps)
     return np.asarray(_inner(walked, radius) / _inner(root, radius), np.float32)
 
 
