@@ -21,7 +21,7 @@ from irn.ops.lattice import Kernel, Lattice, make_lattice
 # Without its type, which says that what it decorates is called with one argument more.
 intrinsic: Any = extending.intrinsic
 
-BLOCK = 2048  # pixels, so many that their vertices, weights and scores stay in a core's own cache
+BLOCK = 512  # pixels, so many that their vertices, weights and scores stay in a core's own cache
 WIDTHS = (2, 4, 8)  # of rows of values
 
 
@@ -123,6 +123,8 @@ def _take_scores(numbers: np.ndarray, guess: int, row_sums: np.ndarray, scores: 
         row = scores[1 + label]
         for i in range(len(row)):
             row[i] = numbers[block, i, lane]
+        # A loop of its own, since this one can be vectorised.
+        for i in range(len(row)):
             rest[i] -= row[i]
 
 
