@@ -109,7 +109,7 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], se
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """SLURM, at work until the last test is done."""
     folder = tmp_path_factory.mktemp("slurm")
@@ -119,7 +119,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         subprocess.run([CLUSTER, "stop", folder], check=True, timeout=60)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def limits(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
     """Jobs that need more than they are first given, at work beside the others: SLURM's shortest time is a minute."""
     folder = tmp_path_factory.mktemp("limits")
@@ -131,17 +131,66 @@ def limits(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         process.wait()
 
 
-@pytest.fixture(scope="module")
-def on_slurm(cluster: Cluster, limits: object, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Job]]:
-    """A folder in which the small run in two shards is complete, and its jobs."""
+@pytest.fixture(scope="session")
+def small(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
+    """The small run in two shards, at work."""
     folder = tmp_path_factory.mktemp("workflow")
     (folder / "small.yaml").write_text(yaml.safe_dump(SMALL | FINAL | {"shards": 2}))
     process = cluster.start(ROOT / "Snakefile", folder, "--configfile", str(folder / "small.yaml"))
-    try:
-        finish(process, folder, 900)
-    finally:
+    yield folder, process
+    if process.poll() is None:
         process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def within(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
+    """Snakemake as a job of SLURM itself, up to CAMs, on a site that takes --gres, at work."""
+    folder = tmp_path_factory.mktemp("within")
+    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL | {"shards": 2}))
+    profile = folder / "profile"
+    profile.mkdir()
+    text = (cluster.profile / "config.yaml").read_text()
+    # As docs/hpc.md says.
+    text = text.replace("gpu_model: standin\n    gpu: 1", "gpu: 0\n    gres: gpu:standin:1")
+    assert "gres" in text
+    (profile / "config.yaml").write_text(text)
+    arguments = ["--configfile", str(folder / "small.yaml"), "--until", "make_cams"]
+    command = cluster.command(ROOT / "Snakefile", folder, *arguments, profile=profile)
+    head = ["--partition", "main", "--cpus-per-task", 1, "--mem", "2000", "--time", 60, "--chdir", ROOT]
+    head += ["--output", folder / "snakemake.txt", "--wrap", shlex.join(command)]
+    process = subprocess.Popen([str(word) for word in ("sbatch", "--wait", *head)], env=cluster.environment, stdout=subprocess.DEVNULL)
+    yield folder, process
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def on_slurm(cluster: Cluster, small: tuple[Path, subprocess.Popen[bytes]]) -> tuple[Path, list[Job]]:
+    """A folder in which the small run in two shards is complete, and its jobs."""
+    folder, process = small
+    finish(process, folder, 1800)
     return folder, cluster.jobs(folder)
+
+
+@pytest.fixture(scope="session")
+def within_a_job(cluster: Cluster, within: tuple[Path, subprocess.Popen[bytes]]) -> tuple[Path, list[Job]]:
+    """A folder in which Snakemake ran as a job of SLURM itself, and its jobs."""
+    folder, process = within
+    process.wait(1800)
+    assert (folder / "results/small/make_cams/1-of-2.h5").is_file(), (folder / "snakemake.txt").read_text()
+    return folder, cluster.jobs(folder)
+
+
+def test_jobs_are_submitted(
+    cluster: Cluster,
+    limits: tuple[Path, subprocess.Popen[bytes]],
+    small: tuple[Path, subprocess.Popen[bytes]],
+    within: tuple[Path, subprocess.Popen[bytes]],
+) -> None:
+    for folder, process in (limits, small, within):
+        wait_for(lambda folder=folder: bool(cluster.jobs(folder)), process, 120)
 
 
 def test_gpu_rules_hold_a_gpu_and_no_others_do(on_slurm: tuple[Path, list[Job]]) -> None:
@@ -179,7 +228,7 @@ def test_labels_equal_those_of_a_local_run(on_slurm: tuple[Path, list[Job]], fin
 
 def test_a_job_over_its_memory_or_time_is_tried_again_with_more(cluster: Cluster, limits: tuple[Path, subprocess.Popen[bytes]]) -> None:
     folder, process = limits
-    finish(process, folder, 300)
+    finish(process, folder, 600)
     jobs = cluster.jobs(folder)
     memory = [(job["JobState"], job["MinMemoryNode"]) for job in jobs if job["rule"] == "memory"]
     assert [asked for _, asked in memory] == ["600M", "1200M"]
@@ -240,27 +289,6 @@ def test_a_limit_under_which_an_array_would_wait_for_ever_is_refused(cluster: Cl
     said = (folder / "snakemake.txt").read_text()
     assert "Traceback" not in said
     assert said.splitlines()[-1].startswith("snakemake: a limit on gpu holds shards back")
-
-
-@pytest.fixture(scope="module")
-def within_a_job(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Job]]:
-    """A folder in which Snakemake ran as a job of SLURM itself, up to CAMs, on a site that takes --gres; and its jobs."""
-    folder = tmp_path_factory.mktemp("within")
-    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL | {"shards": 2}))
-    profile = folder / "profile"
-    profile.mkdir()
-    text = (cluster.profile / "config.yaml").read_text()
-    # As docs/hpc.md says.
-    text = text.replace("gpu_model: standin\n    gpu: 1", "gpu: 0\n    gres: gpu:standin:1")
-    assert "gres" in text
-    (profile / "config.yaml").write_text(text)
-    arguments = ["--configfile", str(folder / "small.yaml"), "--until", "make_cams"]
-    command = cluster.command(ROOT / "Snakefile", folder, *arguments, profile=profile)
-    said = folder / "snakemake.txt"
-    head = ["--partition", "main", "--cpus-per-task", 1, "--mem", "2000", "--time", 30, "--chdir", ROOT, "--output", said]
-    cluster.run("sbatch", "--wait", *head, "--wrap", shlex.join(command), seconds=600)
-    assert (folder / "results/small/make_cams/1-of-2.h5").is_file(), said.read_text()
-    return folder, cluster.jobs(folder)
 
 
 def test_snakemake_can_be_a_job_itself(within_a_job: tuple[Path, list[Job]]) -> None:
