@@ -78,9 +78,10 @@ def random_walk(scores: np.ndarray, boundary: np.ndarray, beta: float, steps: in
     walked = np.zeros((len(scores), height, width), number)
     _inner(walked, radius)[:] = scores * (1 - boundary) * _inner(root, radius)
     rows, diagonal = walked.reshape(len(scores), -1), scale**2
+    coefficients = chebyshev_coefficients(steps).astype(number)
     for first in range(0, len(rows), TOGETHER):
         some = rows[first : first + TOGETHER]
-        some[:] = _symmetric_power(lines, shifts, diagonal, some, steps)
+        some[:] = _chebyshev_series(lines, shifts, diagonal, some, coefficients)
     return np.asarray(_inner(walked, radius) / _inner(root, radius), np.float32)
 
 
@@ -134,12 +135,13 @@ def _column_sums(affinity: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     return sums
 
 
-def _symmetric_power(affinity: np.ndarray, shifts: np.ndarray, diagonal: np.ndarray, start: np.ndarray, power: int) -> np.ndarray:
-    """matrix^power times each line of `start` (M, n), for a symmetric matrix with eigenvalues in [-1, 1].
+def _chebyshev_series(
+    affinity: np.ndarray, shifts: np.ndarray, diagonal: np.ndarray, start: np.ndarray, coefficients: np.ndarray
+) -> np.ndarray:
+    """The sum over k of c_k T_k(matrix) times each line of `start` (M, n), for a symmetric matrix with eigenvalues in [-1, 1].
 
     The matrix has `diagonal` (n,), and `affinity` (P, n) of each pixel with the one that is a shift (P,) further on.
     """
-    coefficients = chebyshev_coefficients(power).astype(start.dtype)
     total = coefficients[0] * start
     current, previous = start, np.zeros_like(start)
     for k in range(1, len(coefficients)):
