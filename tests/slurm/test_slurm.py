@@ -43,6 +43,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a SLURM to test on"),
 ]
 Job = dict[str, str]
+AtWork = tuple[Path, subprocess.Popen[bytes]]
 
 
 class Cluster:
@@ -109,6 +110,13 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], se
         time.sleep(0.05)
 
 
+def until_the_end(folder: Path, process: subprocess.Popen[bytes]) -> Iterator[AtWork]:
+    """Let a process work beside the tests, at most as long as they do."""
+    yield folder, process
+    process.kill()
+    process.wait()
+
+
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """SLURM, at work until the last test is done."""
@@ -120,31 +128,25 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def limits(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
+def limits(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AtWork]:
     """Jobs that need more than they are first given, at work beside the others: SLURM's shortest time is a minute."""
     folder = tmp_path_factory.mktemp("limits")
     (folder / "Snakefile").write_text(LIMITS)
     process = cluster.start(folder / "Snakefile", folder)
-    yield folder, process
-    if process.poll() is None:
-        process.kill()
-        process.wait()
+    yield from until_the_end(folder, process)
 
 
 @pytest.fixture(scope="session")
-def small(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
+def small(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AtWork]:
     """The small run in two shards, at work."""
     folder = tmp_path_factory.mktemp("workflow")
     (folder / "small.yaml").write_text(yaml.safe_dump(SMALL | FINAL | {"shards": 2}))
     process = cluster.start(ROOT / "Snakefile", folder, "--configfile", str(folder / "small.yaml"))
-    yield folder, process
-    if process.poll() is None:
-        process.kill()
-        process.wait()
+    yield from until_the_end(folder, process)
 
 
 @pytest.fixture(scope="session")
-def within(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
+def within(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AtWork]:
     """Snakemake as a job of SLURM itself, up to CAMs, on a site that takes --gres, at work."""
     folder = tmp_path_factory.mktemp("within")
     (folder / "small.yaml").write_text(yaml.safe_dump(SMALL | {"shards": 2}))
@@ -157,38 +159,30 @@ def within(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     (profile / "config.yaml").write_text(text)
     arguments = ["--configfile", str(folder / "small.yaml"), "--until", "make_cams"]
     command = cluster.command(ROOT / "Snakefile", folder, *arguments, profile=profile)
-    head = ["--partition", "main", "--cpus-per-task", 1, "--mem", "2000", "--time", 60, "--chdir", ROOT]
+    head = ["--partition", "main", "--cpus-per-task", 1, "--mem", "2000", "--time", 30, "--chdir", ROOT]
     head += ["--output", folder / "snakemake.txt", "--wrap", shlex.join(command)]
     process = subprocess.Popen([str(word) for word in ("sbatch", "--wait", *head)], env=cluster.environment, stdout=subprocess.DEVNULL)
-    yield folder, process
-    if process.poll() is None:
-        process.kill()
-        process.wait()
+    yield from until_the_end(folder, process)
 
 
 @pytest.fixture(scope="session")
-def on_slurm(cluster: Cluster, small: tuple[Path, subprocess.Popen[bytes]]) -> tuple[Path, list[Job]]:
+def on_slurm(cluster: Cluster, small: AtWork) -> tuple[Path, list[Job]]:
     """A folder in which the small run in two shards is complete, and its jobs."""
     folder, process = small
-    finish(process, folder, 1800)
+    finish(process, folder, 900)
     return folder, cluster.jobs(folder)
 
 
 @pytest.fixture(scope="session")
-def within_a_job(cluster: Cluster, within: tuple[Path, subprocess.Popen[bytes]]) -> tuple[Path, list[Job]]:
+def within_a_job(cluster: Cluster, within: AtWork) -> tuple[Path, list[Job]]:
     """A folder in which Snakemake ran as a job of SLURM itself, and its jobs."""
     folder, process = within
-    process.wait(1800)
+    finish(process, folder, 600)
     assert (folder / "results/small/make_cams/1-of-2.h5").is_file(), (folder / "snakemake.txt").read_text()
     return folder, cluster.jobs(folder)
 
 
-def test_jobs_are_submitted(
-    cluster: Cluster,
-    limits: tuple[Path, subprocess.Popen[bytes]],
-    small: tuple[Path, subprocess.Popen[bytes]],
-    within: tuple[Path, subprocess.Popen[bytes]],
-) -> None:
+def test_jobs_are_submitted(cluster: Cluster, limits: AtWork, small: AtWork, within: AtWork) -> None:
     for folder, process in (limits, small, within):
         wait_for(lambda folder=folder: bool(cluster.jobs(folder)), process, 120)
 
@@ -226,9 +220,9 @@ def test_labels_equal_those_of_a_local_run(on_slurm: tuple[Path, list[Job]], fin
             assert here[image_id][name].tobytes() == there[image_id][name].tobytes(), (image_id, name)
 
 
-def test_a_job_over_its_memory_or_time_is_tried_again_with_more(cluster: Cluster, limits: tuple[Path, subprocess.Popen[bytes]]) -> None:
+def test_a_job_over_its_memory_or_time_is_tried_again_with_more(cluster: Cluster, limits: AtWork) -> None:
     folder, process = limits
-    finish(process, folder, 600)
+    finish(process, folder, 300)
     jobs = cluster.jobs(folder)
     memory = [(job["JobState"], job["MinMemoryNode"]) for job in jobs if job["rule"] == "memory"]
     assert [asked for _, asked in memory] == ["600M", "1200M"]
