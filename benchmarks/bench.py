@@ -39,7 +39,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure this project's code beside naive twins and write a table.")
     parser.add_argument("--only", metavar="CASE", help="measure one case and print it; 'scaling' is the growth of cost")
     parser.add_argument("--quick", action="store_true", help="small inputs, once each")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the table; docs/benchmarks and docs/performance.md by default")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder of the table; docs/benchmarks and docs/performance.md by default",
+    )
     parser.add_argument("--name", default=f"{available_cores()}_cores", help="of the files in that folder")
     options = parser.parse_args()
     # For the processes that measure, and for what they start.
@@ -190,7 +195,7 @@ def machine() -> dict[str, str]:
     import torch
 
     from irn.io.parallel import available_cores
-    from irn.io.provenance import git_commit
+    from irn.workflow.provenance import git_commit
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
@@ -208,7 +213,9 @@ def machine() -> dict[str, str]:
 def processor() -> str:
     try:
         if sys.platform == "darwin":
-            return subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=True).stdout.strip()
+            return subprocess.run(
+                ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=True
+            ).stdout.strip()
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration, subprocess.CalledProcessError):
@@ -223,7 +230,9 @@ def markdown(report: dict[str, Any], name: str) -> str:
     cases = report["cases"].values()
     if cases:
         lines += ["| what | measured | compared with |", "|---|---|---|"]
-        lines += [f"| {f['what']} | {f['measured']} | {f['compared_with']} |" for case in cases for f in case["findings"]]
+        lines += [
+            f"| {f['what']} | {f['measured']} | {f['compared_with']} |" for case in cases for f in case["findings"]
+        ]
         lines += [
             "",
             "Every side, in seconds: the median of the repeats, the fastest and the slowest, the first call, and the peak memory",
@@ -236,7 +245,9 @@ def markdown(report: dict[str, Any], name: str) -> str:
         for side, m in case["sides"].items():
             times = m["seconds"]
             spread = f"{min(times):.3g} to {max(times):.3g}" if len(times) > 1 else ""
-            lines.append(f"| {side} | {median(times):.3g} | {spread} | {len(times)} | {m['first']:.3g} | {m['memory'] / 1e6:.0f} MB |")
+            lines.append(
+                f"| {side} | {median(times):.3g} | {spread} | {len(times)} | {m['first']:.3g} | {m['memory'] / 1e6:.0f} MB |"
+            )
     if report["scaling"]:
         lines += [
             "",

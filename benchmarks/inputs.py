@@ -40,7 +40,9 @@ def scene(seed: int, height: int, width: int, classes: int = 2, objects: int = 5
     centre_y = rng.uniform(0.3, 0.7, objects) * height
     radius_x = rng.uniform(0.35, 0.55, objects) * width / objects
     radius_y = rng.uniform(0.2, 0.38, objects) * height
-    distance = np.stack([((y - centre_y[i]) / radius_y[i]) ** 2 + ((x - centre_x[i]) / radius_x[i]) ** 2 for i in range(objects)])
+    distance = np.stack(
+        [((y - centre_y[i]) / radius_y[i]) ** 2 + ((x - centre_x[i]) / radius_x[i]) ** 2 for i in range(objects)]
+    )
     nearest = distance.argmin(0)
     object_mask = np.where(distance.min(0) < 1, nearest + 1, 0).astype(np.uint8)
     class_mask = np.where(object_mask > 0, nearest % classes + 1, 0).astype(np.uint8)
@@ -56,7 +58,9 @@ def scene(seed: int, height: int, width: int, classes: int = 2, objects: int = 5
     edges = ndimage.morphological_gradient(objects_small, 3) > 0
     far = ndimage.distance_transform_edt(~edges)
     strength = np.clip(0.8 + 0.2 * _smooth(rng, (h, w), 6), 0.3, 1)
-    boundary = np.clip(strength * np.exp(-(far**2) / 2) + 0.04 * np.abs(_smooth(rng, (h, w), 1)), 0, 1).astype(np.float32)
+    boundary = np.clip(strength * np.exp(-(far**2) / 2) + 0.04 * np.abs(_smooth(rng, (h, w), 1)), 0, 1).astype(
+        np.float32
+    )
     rows, columns = np.mgrid[:h, :w]
     towards = np.stack([centre_y[groups] / STRIDE - rows, centre_x[groups] / STRIDE - columns])
     displacement = towards * (objects_small > 0) + np.stack([_smooth(rng, (h, w), 3) for _ in range(2)])

@@ -45,7 +45,12 @@ def main() -> int:
             for count in options.images or (2000, 20000):
                 many(Path(name) / str(count), count, options.workers or 2)
         else:
-            large(Path(name), (options.images or [8])[0], options.max_side, 4 if options.workers is None else options.workers)
+            large(
+                Path(name),
+                (options.images or [8])[0],
+                options.max_side,
+                4 if options.workers is None else options.workers,
+            )
     return 0
 
 
@@ -63,8 +68,20 @@ def many(folder: Path, count: int, workers: int) -> None:
     masks = ["--class-masks", data / "SegmentationClass", "--object-masks", data / "SegmentationObject"]
     row("evaluate", irn("evaluate", *tables, *caches, *masks, "--out", folder / "scores.csv", "--workers", workers))
     row("report", irn("report", "--run", run_folder(folder), "--out", folder / "report.html", "--workers", workers))
-    (folder / "own.yaml").write_text(f"run: load\ndataset: {{kind: folder, root: {data}}}\npretrained: null\n", encoding="utf-8")
-    snakemake = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", 2, "-n", "--configfile"]
+    (folder / "own.yaml").write_text(
+        f"run: load\ndataset: {{kind: folder, root: {data}}}\npretrained: null\n", encoding="utf-8"
+    )
+    snakemake = [
+        BIN / "snakemake",
+        "--snakefile",
+        ROOT / "Snakefile",
+        "--directory",
+        folder,
+        "--cores",
+        2,
+        "-n",
+        "--configfile",
+    ]
     cost = run(*snakemake, folder / "own.yaml")
     row("snakemake -n", cost)
     made = [path for path in folder.iterdir() if path.is_file()]
@@ -95,9 +112,9 @@ def data_set(folder: Path, images: list[np.ndarray], masks: bool = True) -> None
     import torch
     from PIL import Image
 
-    from irn.io.weights import save_weights
     from irn.networks.classifier import Classifier
     from irn.networks.irnet import IRNet
+    from irn.weights.files import save_weights
 
     names = ("SegmentationClass", "SegmentationObject") if masks else ()
     for part in ("images", *names):
@@ -113,7 +130,9 @@ def data_set(folder: Path, images: list[np.ndarray], masks: bool = True) -> None
     (folder / "set/labels.csv").write_text("image_id,dog,cat\n" + "".join(rows), encoding="utf-8")
     torch.manual_seed(0)
     save_weights(folder / "cam.pt", "cam", Classifier("resnet18", 2), {"stage": "load"}, ["dog", "cat"], 64)
-    save_weights(folder / "irn.pt", "irn", IRNet("resnet18"), {"stage": "load"}, crop_size=32, mean_displacement=(0.0, 0.0))
+    save_weights(
+        folder / "irn.pt", "irn", IRNet("resnet18"), {"stage": "load"}, crop_size=32, mean_displacement=(0.0, 0.0)
+    )
 
 
 def run_folder(folder: Path) -> Path:
@@ -131,7 +150,12 @@ def run_folder(folder: Path) -> Path:
         (run / stage / name).symlink_to(folder / file)
     given = {"dataset.kind": "folder", "dataset.root": str(folder / "set")}
     (run / "evaluate/key.json").write_text(json.dumps({"settings": given}), encoding="utf-8")
-    own = {"configuration": 0, "seed": 0, "values": {}, "stages": {path.name: f"results/load/{path.name}" for path in run.iterdir()}}
+    own = {
+        "configuration": 0,
+        "seed": 0,
+        "values": {},
+        "stages": {path.name: f"results/load/{path.name}" for path in run.iterdir()},
+    }
     (run / "run.json").write_text(json.dumps({"configurations": [own]}), encoding="utf-8")
     return run
 
@@ -144,12 +168,26 @@ def stages(folder: Path, workers: int, limit: list[object]) -> Iterator[tuple[st
     caches = ["--cams", out["cam"], "--fields", out["field"], "--device", "cpu"]
     yield (
         "make-cams",
-        irn("make-cams", *images, "--labels", folder / "l.csv", *weights["cam"], "--scales", 1, "--out", out["cam"], *own),
+        irn(
+            "make-cams",
+            *images,
+            "--labels",
+            folder / "l.csv",
+            *weights["cam"],
+            "--scales",
+            1,
+            "--out",
+            out["cam"],
+            *own,
+        ),
     )
     yield "make-ir-labels", irn("make-ir-labels", *images, "--cams", out["cam"], "--out", out["ir_label"], *own)
     yield "infer-fields", irn("infer-fields", *images, *weights["irn"], "--out", out["field"], *own)
     yield "random-walk", irn("random-walk", *images, *caches, "--out", out["walk"], *own)
-    yield "make-labels", irn("make-labels", *images, "--walks", out["walk"], "--out", out["label"], "--workers", workers)
+    yield (
+        "make-labels",
+        irn("make-labels", *images, "--walks", out["walk"], "--out", out["label"], "--workers", workers),
+    )
 
 
 # ---- measuring

@@ -18,9 +18,9 @@ from scipy import ndimage, sparse
 from torch.nn import functional
 
 from irn.grid import cells, padded
+from irn.inference.fields import padded_pair
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
-from irn.ops.fields import padded_pair
 from irn.ops.paths import pair_offsets, path_offsets
 
 EPSILON = 1e-5
@@ -77,7 +77,9 @@ def labels_at_once(walk: np.ndarray, height: int, width: int, threshold: float) 
     return torch.cat([torch.full((1, height, width), threshold), large]).argmax(0).numpy()
 
 
-def ir_label(pixels: np.ndarray, high_res: np.ndarray, classes: np.ndarray, foreground: float, background: float) -> np.ndarray:
+def ir_label(
+    pixels: np.ndarray, high_res: np.ndarray, classes: np.ndarray, foreground: float, background: float
+) -> np.ndarray:
     """(H, W) uint8 IR label by two CRFs, each with its own lattice."""
     names = np.concatenate([[0], classes + 1])
     refined = []
@@ -95,7 +97,9 @@ def ir_label(pixels: np.ndarray, high_res: np.ndarray, classes: np.ndarray, fore
 
 
 @torch.inference_mode()
-def class_maps(model: Classifier, scaled: Sequence[torch.Tensor], classes: np.ndarray, height: int, width: int) -> dict[str, np.ndarray]:
+def class_maps(
+    model: Classifier, scaled: Sequence[torch.Tensor], classes: np.ndarray, height: int, width: int
+) -> dict[str, np.ndarray]:
     """`cam` (K, h, w) and `high_res` (K, H, W): all classes of each scale and its mirror, one after the other; those present at the end."""
     sizes = (cells(height), cells(width)), (padded(height), padded(width))
     sums = [torch.zeros(1)] * 2
@@ -106,7 +110,10 @@ def class_maps(model: Classifier, scaled: Sequence[torch.Tensor], classes: np.nd
         large = [functional.interpolate(maps, size, mode="bilinear", align_corners=False)[0] for size in sizes]
         sums = [total + one for total, one in zip(sums, large, strict=True)]
     cam, high_res = sums[0][classes], sums[1][classes][:, :height, :width]
-    return {name: (m / (m.amax((1, 2), keepdim=True) + EPSILON)).numpy() for name, m in (("cam", cam), ("high_res", high_res))}
+    return {
+        name: (m / (m.amax((1, 2), keepdim=True) + EPSILON)).numpy()
+        for name, m in (("cam", cam), ("high_res", high_res))
+    }
 
 
 @torch.inference_mode()
@@ -129,7 +136,9 @@ def pair_labels(label: np.ndarray, radius: int) -> list[torch.Tensor]:
     return [torch.from_numpy(kind) for kind in (sure & same & (one == 0), sure & same & (one > 0), sure & ~same)]
 
 
-def pair_losses(boundary_logits: torch.Tensor, displacement: torch.Tensor, label: np.ndarray, radius: int) -> dict[str, torch.Tensor]:
+def pair_losses(
+    boundary_logits: torch.Tensor, displacement: torch.Tensor, label: np.ndarray, radius: int
+) -> dict[str, torch.Tensor]:
     """The four losses from a gather of all pixels of all paths, and from pair labels that are made on the CPU and sent along."""
     background, foreground, different = (kind.to(displacement.device) for kind in pair_labels(label, radius))
     batch, _, h, w = boundary_logits.shape
@@ -180,11 +189,21 @@ def evaluate_in_memory(folder: Path, names: Sequence[str], classes: int, cam_thr
             best = np.pad(high_res, ((1, 0), (0, 0), (0, 0)), constant_values=cam_threshold).argmax(0)
             cams.append(np.concatenate([[0], cam_file[name]["classes"][()] + 1])[best])
             semantics.append(label_file[name]["semantic"][()])
-            instances.append([label_file[name][key][()] for key in ("instance_map", "instance_class", "instance_score")])
+            instances.append(
+                [label_file[name][key][()] for key in ("instance_map", "instance_class", "instance_score")]
+            )
     scores = {"cam mIoU": _mean_iou(truths, cams, classes), "semantic mIoU": _mean_iou(truths, semantics, classes)}
     predictions, found = _overlaps(truths, objects, instances)
-    for metric, thresholds in {"AP25": (0.25,), "AP50": (0.5,), "AP70": (0.7,), "AP75": (0.75,), "AP": np.arange(50, 100, 5) / 100}.items():
-        by_class = [np.mean([_average_precision(predictions, c, t, found[c]) for t in thresholds]) for c in sorted(found)]
+    for metric, thresholds in {
+        "AP25": (0.25,),
+        "AP50": (0.5,),
+        "AP70": (0.7,),
+        "AP75": (0.75,),
+        "AP": np.arange(50, 100, 5) / 100,
+    }.items():
+        by_class = [
+            np.mean([_average_precision(predictions, c, t, found[c]) for t in thresholds]) for c in sorted(found)
+        ]
         scores[f"instance {metric}"] = float(np.mean(by_class))
     return scores
 
@@ -192,7 +211,11 @@ def evaluate_in_memory(folder: Path, names: Sequence[str], classes: int, cam_thr
 def scores_of(table: Path) -> dict[str, float]:
     """The means of a scores.csv in the same form."""
     with open(table, newline="", encoding="utf-8") as file:
-        return {f"{row['stage']} {row['metric']}": float(row["value"]) for row in csv.DictReader(file) if row["class"] == "mean"}
+        return {
+            f"{row['stage']} {row['metric']}": float(row["value"])
+            for row in csv.DictReader(file)
+            if row["class"] == "mean"
+        }
 
 
 def instance_groups(displacement: np.ndarray, ends: np.ndarray) -> np.ndarray:
@@ -209,7 +232,9 @@ def _window(maps: np.ndarray, radius: int, dy: int = 0, dx: int = 0) -> np.ndarr
 def _pair_indices(h: int, w: int, radius: int) -> tuple[np.ndarray, np.ndarray]:
     """(S,) sources and (P, S) their partners, as indices of flattened maps."""
     grid = np.arange(h * w).reshape(h, w)
-    return _window(grid, radius).ravel(), np.stack([_window(grid, radius, *offset).ravel() for offset in pair_offsets(radius)])
+    return _window(grid, radius).ravel(), np.stack(
+        [_window(grid, radius, *offset).ravel() for offset in pair_offsets(radius)]
+    )
 
 
 def _mean_iou(truths: list[np.ndarray], predicted: list[np.ndarray], classes: int) -> float:
@@ -229,7 +254,9 @@ def _overlaps(
     """Every prediction's class, score, largest overlap with an object of its class, and that object; and objects by class."""
     predictions: list[tuple[int, float, float, tuple[int, int]]] = []
     found: dict[int, int] = {}
-    for image, (truth, mask, (instance_map, classes, scores)) in enumerate(zip(truths, objects, instances, strict=True)):
+    for image, (truth, mask, (instance_map, classes, scores)) in enumerate(
+        zip(truths, objects, instances, strict=True)
+    ):
         numbers = [number for number in np.unique(mask) if number not in (0, 255)]
         masks = [mask == number for number in numbers]
         labels = [int(np.bincount(truth[m][truth[m] < 255]).argmax()) - 1 for m in masks]
@@ -246,7 +273,9 @@ def _overlaps(
     return predictions, found
 
 
-def _average_precision(predictions: list[tuple[int, float, float, tuple[int, int]]], index: int, threshold: float, objects: int) -> float:
+def _average_precision(
+    predictions: list[tuple[int, float, float, tuple[int, int]]], index: int, threshold: float, objects: int
+) -> float:
     taken: set[tuple[int, int]] = set()
     matched = []
     for _, _, overlap, which in sorted((p for p in predictions if p[0] == index), key=lambda p: -p[1]):

@@ -19,7 +19,7 @@ from irn.commands.make_labels import make_labels
 from irn.io.cache import CacheWriter
 from irn.ops.crf import ir_label
 from irn.ops.labels import synthesise_labels
-from irn.settings import Settings
+from irn.settings.values import Settings
 
 SIZES = ((188, 250), (375, 500), (540, 960), (750, 1000), (1080, 1920), (3024, 4032))
 
@@ -33,7 +33,9 @@ def scaling(quick: bool) -> dict[str, dict[str, Any]]:
         "walk, classes": [(n, walk(middle, classes=n, objects=max(n, 5))) for n in ((1, 2) if quick else (1, 2, 4, 8))],
         "walk, instances": [(n, walk(middle, objects=n)) for n in ((2, 3) if quick else (2, 5, 10, 20))],
         "walk, radius": [(n, walk(middle, radius=n)) for n in ((3, 4) if quick else (3, 5, 7, 10, 15))],
-        "pair losses, radius": [(n, losses_of(24 if quick else 128, n)) for n in ((3, 4) if quick else (3, 5, 7, 10, 15))],
+        "pair losses, radius": [
+            (n, losses_of(24 if quick else 128, n)) for n in ((3, 4) if quick else (3, 5, 7, 10, 15))
+        ],
         "CRF, pixels": [(h * w, crf((h, w))) for h, w in sizes],
         "CRF, classes": [(n, crf(middle, n)) for n in ((1, 2) if quick else (1, 2, 4, 8, 20))],
         "labels, pixels": [(h * w, labels((h, w))) for h, w in sizes],
@@ -79,7 +81,9 @@ def plot(series: dict[str, dict[str, Any]], path: Path) -> None:
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(2, -(-len(series) // 2), figsize=(3 * -(-len(series) // 2), 6), layout="constrained")
+    figure, panels = pyplot.subplots(
+        2, -(-len(series) // 2), figsize=(3 * -(-len(series) // 2), 6), layout="constrained"
+    )
     for panel in panels.flat[len(series) :]:
         panel.remove()
     for panel, (what, found) in zip(panels.flat, series.items(), strict=False):

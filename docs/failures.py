@@ -14,13 +14,19 @@ from PIL import Image, ImageDraw
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from irn.data.images import read_record  # noqa: E402
 from irn.data.tables import images_of, read_classes  # noqa: E402
 from irn.io.cache import CacheReader  # noqa: E402
-from irn.io.images import read_record  # noqa: E402
 from irn.pictures.text import INK, WHITE, font  # noqa: E402
 from irn.pictures.tiles import ARRAYS, Scene, Tile, tiles_of  # noqa: E402
 
-STAGES = {"cam": "make_cams", "ir_label": "make_ir_labels", "field": "infer_fields", "walk": "random_walk", "label": "make_labels"}
+STAGES = {
+    "cam": "make_cams",
+    "ir_label": "make_ir_labels",
+    "field": "infer_fields",
+    "walk": "random_walk",
+    "label": "make_labels",
+}
 
 
 class Failure(NamedTuple):
@@ -33,8 +39,18 @@ class Failure(NamedTuple):
 
 
 FAILURES = (
-    Failure("nearly all unsure", "ir_label", "demo_0041", {"ir_labels": {"foreground_threshold": 0.7, "background_threshold": 0.01}}),
-    Failure("background on the object", "ir_label", "demo_0041", {"ir_labels": {"foreground_threshold": 0.8, "background_threshold": 0.7}}),
+    Failure(
+        "nearly all unsure",
+        "ir_label",
+        "demo_0041",
+        {"ir_labels": {"foreground_threshold": 0.7, "background_threshold": 0.01}},
+    ),
+    Failure(
+        "background on the object",
+        "ir_label",
+        "demo_0041",
+        {"ir_labels": {"foreground_threshold": 0.8, "background_threshold": 0.7}},
+    ),
     Failure("masks too small", "semantic", "demo_0041", {"labels": {"semantic_threshold": 0.8}}),
     Failure("masks too large", "semantic", "demo_0041", {"labels": {"semantic_threshold": 0.1}}),
     Failure("scores cross boundaries", "semantic", "demo_0041", {"walk": {"beta": 1}}),
@@ -74,9 +90,14 @@ def run(name: str, settings: dict[str, dict[str, Any]], tile: str = "") -> Path:
 def tile_of(folder: Path, failure: Failure) -> Tile:
     """The first tile of a kind of an image in a run."""
     kinds = {"image": (), "cam": ("cam",), "ir_label": ("ir_label",)}.get(failure.tile, ("field", "walk", "label"))
-    record = next(record for record in images_of(folder / "build_manifest/manifest.csv") if record.image_id == failure.image)
+    record = next(
+        record for record in images_of(folder / "build_manifest/manifest.csv") if record.image_id == failure.image
+    )
     table = read_classes(folder / "build_manifest/labels.csv")
-    arrays = {kind: CacheReader(sorted((folder / STAGES[kind]).glob("*.h5")), kind).image(record, ARRAYS[kind]) for kind in kinds}
+    arrays = {
+        kind: CacheReader(sorted((folder / STAGES[kind]).glob("*.h5")), kind).image(record, ARRAYS[kind])
+        for kind in kinds
+    }
     scene = Scene(record, read_record(record), arrays, table.present[record.image_id], table.names, centroid_length=1.0)
     return next(tile for tile in tiles_of(scene) if tile.kind == failure.tile)
 

@@ -12,9 +12,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from rebuilds import EDITS, named  # noqa: E402
 
 from irn.cli import build_parser  # noqa: E402
-from irn.config import as_text, read_config, table  # noqa: E402
-from irn.settings import Settings, value  # noqa: E402
-from irn.stages import COMMANDS, REPORT, STAGES, behind  # noqa: E402
+from irn.settings.config import as_text, read_config, table  # noqa: E402
+from irn.settings.values import Settings, value  # noqa: E402
+from irn.workflow.stages import COMMANDS, REPORT, STAGES, behind  # noqa: E402
 
 ALL = (*STAGES, REPORT)
 # Behind every edit that makes anything again.
@@ -44,7 +44,9 @@ def pages() -> dict[Path, str]:
         text = (ROOT / name).read_text(encoding="utf-8")
         for marker, lines in parts.items():
             pattern = rf"(<!-- {marker}: begin -->\n).*?(<!-- {marker}: end -->)"
-            text, count = re.subn(pattern, lambda found, lines=lines: found[1] + "\n".join(lines) + "\n" + found[2], text, flags=re.S)
+            text, count = re.subn(
+                pattern, lambda found, lines=lines: found[1] + "\n".join(lines) + "\n" + found[2], text, flags=re.S
+            )
             assert count == 1, f"{name}: no place for {marker}"
         found[ROOT / name] = text
     return found
@@ -55,7 +57,9 @@ def _settings() -> list[str]:
     demonstration = read_config()
     for row in table().values():
         first = [stage for stage in row.stages if not any(stage in behind(other) for other in row.stages)]
-        again = FILES_ALONE.get(row.key) or named(tuple(first), {name for one in first for name in behind(one)} > AT_THE_END)
+        again = FILES_ALONE.get(row.key) or named(
+            tuple(first), {name for one in first for name in behind(one)} > AT_THE_END
+        )
         own = value(demonstration, row.key)
         shown = "" if own == row.default else f"`{as_text(own)}`"
         lines.append(f"| `{row.key}` | `{as_text(row.default)}` | {shown} | {row.meaning} | {again} |")
@@ -74,7 +78,9 @@ def _behind() -> list[str]:
 
 def _files() -> list[str]:
     made = {
-        stage.name: "`<split>/<I>-of-<N>.h5`" if stage.per_image else ", ".join(f"`{name}`" for name in stage.makes.split())
+        stage.name: "`<split>/<I>-of-<N>.h5`"
+        if stage.per_image
+        else ", ".join(f"`{name}`" for name in stage.makes.split())
         for stage in ALL
     }
     return ["| stage | its files |", "|---|---|", *(f"| `{name}` | {files} |" for name, files in made.items())]
@@ -97,7 +103,9 @@ def _commands() -> list[str]:
         lines += [f"## {command.words}", "", command.help, "", "| option | values | meaning |", "|---|---|---|"]
         for action in subparsers.choices[command.words]._actions[1:]:
             required = " (required)" if action.required else ""
-            lines.append(f"| `{action.option_strings[0]}`{required} | {_values(action)} | {_escaped((action.help or '') % vars(action))} |")
+            lines.append(
+                f"| `{action.option_strings[0]}`{required} | {_values(action)} | {_escaped((action.help or '') % vars(action))} |"
+            )
         lines.append("")
     return lines
 
@@ -105,7 +113,11 @@ def _commands() -> list[str]:
 def _values(action: argparse.Action) -> str:
     if action.nargs == 0:
         return ""
-    one = " or ".join(f"`{choice}`" for choice in action.choices) if action.choices else f"`{action.metavar or action.dest.upper()}`"
+    one = (
+        " or ".join(f"`{choice}`" for choice in action.choices)
+        if action.choices
+        else f"`{action.metavar or action.dest.upper()}`"
+    )
     return f"{one} ..." if action.nargs in ("+", "*") else one
 
 

@@ -1,6 +1,6 @@
 """Weakly supervised instance segmentation with inter-pixel relations (IRNet), one stage a command.
 
-For notebooks: `open_cache`, `open_network`, `label_image` and `label_arrays` (irn/notebook.py).
+For notebooks: `open_cache`, `open_network`, `label_image` and `label_arrays` (irn/inference/notebook.py).
 """
 
 from importlib import import_module
@@ -13,5 +13,5 @@ __all__ = ["label_arrays", "label_image", "open_cache", "open_network"]
 def __getattr__(name: str) -> Any:
     # The command line shows help without what these import.
     if name in __all__:
-        return getattr(import_module("irn.notebook"), name)
+        return getattr(import_module("irn.inference.notebook"), name)
     raise AttributeError(f"module 'irn' has no attribute {name!r}")

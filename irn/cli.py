@@ -1,4 +1,4 @@
-"""The command line, made from irn/stages.py and irn/settings.py. Nothing heavy is imported until a command runs."""
+"""The command line, made from irn/workflow/stages.py and irn/settings/values.py. Nothing heavy is imported until a command runs."""
 
 import argparse
 import importlib
@@ -13,11 +13,11 @@ from typing import Any, NoReturn
 import shtab
 
 from irn import __version__
-from irn.config import Setting, of_stage, settings_of_options
 from irn.errors import IrnError
 from irn.io.memory import keep_freed_memory
-from irn.options import FileToWrite, file_to_write
-from irn.stages import COMMANDS, Command, groups
+from irn.settings.config import Setting, of_stage, settings_of_options
+from irn.workflow.options import FileToWrite, file_to_write
+from irn.workflow.stages import COMMANDS, Command, groups
 
 HELP_WIDTH = 100
 
@@ -46,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_outputs(options)
         if rows := _rows(command):
             given = {row.key: options.pop(row.key) for row in rows if row.key in options}
-            options["settings"] = settings_of_options(given, {row.key: row.flag for row in rows}, f"see irn {command.words} --help")
+            options["settings"] = settings_of_options(
+                given, {row.key: row.flag for row in rows}, f"see irn {command.words} --help"
+            )
         function: Callable[..., None] = getattr(importlib.import_module(f"irn.commands.{command.name}"), command.name)
         if "processes" in options:
             function = partial(_together, function, options.pop("processes"), arguments)
@@ -105,12 +107,19 @@ def build_parser() -> Parser:
         help="print a script that completes commands, options and files in a shell",
     )
     commands = parser.add_subparsers(
-        dest="command", required=True, title="commands", metavar="COMMAND", help="one of those below", parser_class=Parser
+        dest="command",
+        required=True,
+        title="commands",
+        metavar="COMMAND",
+        help="one of those below",
+        parser_class=Parser,
     )
     for command in COMMANDS.values():
         own = commands.add_parser(command.words, help=command.help, description=command.help, allow_abbrev=False)
         for flag, told in command.options:
-            shown = told["help"] if told.get("default") in (None, ()) else f"{told['help']} (default: {told['default']})"
+            shown = (
+                told["help"] if told.get("default") in (None, ()) else f"{told['help']} (default: {told['default']})"
+            )
             added: Any = own.add_argument(flag, **{**told, "help": shown})
             if told.get("type") in (Path, file_to_write):
                 added.complete = shtab.FILE
@@ -121,12 +130,14 @@ def build_parser() -> Parser:
 
 
 def _groups() -> str:
-    """Every command with its help, in the groups of irn/stages.py."""
+    """Every command with its help, in the groups of irn/workflow/stages.py."""
     lines = []
     for title, commands in groups().items():
         lines += ["", f"{title}:"]
         for command in commands:
-            lines += textwrap.wrap(command.help, HELP_WIDTH, initial_indent=f"  {command.words:20}", subsequent_indent=" " * 22)
+            lines += textwrap.wrap(
+                command.help, HELP_WIDTH, initial_indent=f"  {command.words:20}", subsequent_indent=" " * 22
+            )
     return "\n".join([*lines[1:], "", "irn COMMAND --help says all of a command."])
 
 
@@ -142,7 +153,9 @@ def _add_setting(parser: Parser, row: Setting) -> None:
     told: dict[str, Any] = {"nargs": "+"} if many else {}
     meaning = row.meaning.replace("`", "") + ("" if row.default is None else f" (default: {shown})")
     metavar = row.flag.strip("-").replace("-", "_").upper()
-    parser.add_argument(row.flag, dest=row.key, default=argparse.SUPPRESS, metavar=metavar, help=meaning.replace("%", "%%"), **told)
+    parser.add_argument(
+        row.flag, dest=row.key, default=argparse.SUPPRESS, metavar=metavar, help=meaning.replace("%", "%%"), **told
+    )
 
 
 def _check_outputs(options: dict[str, Any]) -> None:
@@ -159,7 +172,11 @@ def _check_outputs(options: dict[str, Any]) -> None:
 
 def _what_to_lower(command: Command) -> str:
     """The options that memory depends on, and the keys of those that are settings."""
-    keys = {row.flag: f"{row.flag} ({row.key})" for row in _rows(command)} | {option.flag: option.flag for option in command.options}
-    sizes = [keys[flag] for flag in ("--batch-size", "--crop-size", "--long-side", "--scales", "--workers") if flag in keys]
+    keys = {row.flag: f"{row.flag} ({row.key})" for row in _rows(command)} | {
+        option.flag: option.flag for option in command.options
+    }
+    sizes = [
+        keys[flag] for flag in ("--batch-size", "--crop-size", "--long-side", "--scales", "--workers") if flag in keys
+    ]
     parts = f"raise {keys['--accumulate']}, which computes a batch in parts, " if "--accumulate" in keys else ""
     return f"{parts}lower {' or '.join(sizes)}, or " if sizes else ""

@@ -5,12 +5,12 @@ from shlex import quote
 
 sys.path.insert(0, workflow.basedir)
 
-from irn.config import check_config, check_files, of_stage
+from irn.settings.config import check_config, check_files, of_stage
 from irn.errors import IrnError
 from irn.io.progress import notices_in
-from irn.settings import value
-from irn.store import STORE, Run, glance_at_data, data_root, masks
-from irn.stages import BY_NAME, behind
+from irn.settings.values import value
+from irn.workflow.store import STORE, Run, glance_at_data, data_root, masks
+from irn.workflow.stages import BY_NAME, behind
 
 try:
     # The jobs' own processes need not look again, here and below.

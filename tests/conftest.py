@@ -16,7 +16,7 @@ from golden_cases import GOLDEN, NetworkCase, release_checkpoint
 from helpers import SMALL, run, snakemake
 from hypothesis import settings
 
-from irn.io.images import read_image
+from irn.data.images import read_image
 
 torch.set_num_threads(1)
 # The same examples each time. FUZZ=10000 pytest tests/test_fuzz.py tries as many others, and other ones each time.

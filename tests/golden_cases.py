@@ -54,7 +54,11 @@ def release_checkpoint(which: str) -> dict[str, torch.Tensor]:
     """A checkpoint with every alias, and with what real ones carry beside their tensors."""
     names = canonical_names(which)
     tensors = {name: canonical_tensor(canonical, shape) for name, (shape, canonical) in names.items()}
-    tensors |= {name.replace("running_var", "num_batches_tracked"): torch.tensor(0) for name in names if name.endswith("running_var")}
+    tensors |= {
+        name.replace("running_var", "num_batches_tracked"): torch.tensor(0)
+        for name in names
+        if name.endswith("running_var")
+    }
     if which == "irn":
         tensors |= {f"path_indices_{index}": torch.arange(40).reshape(2, 4, 5) for index in range(3)}
         tensors["disp_target"] = torch.zeros(1, 2, 34, 1)

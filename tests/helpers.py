@@ -42,7 +42,15 @@ SMALL = {
 }  # fmt: skip
 # And the networks at its end.
 FINAL = {
-    "mask_rcnn": {"labels": "both", "epochs": 1, "crop_size": 96, "long_side": [80, 112], "warmup": 2, "channels": 8, "regions": 8},
+    "mask_rcnn": {
+        "labels": "both",
+        "epochs": 1,
+        "crop_size": 96,
+        "long_side": [80, 112],
+        "warmup": 2,
+        "channels": 8,
+        "regions": 8,
+    },
     "deeplab": {"labels": "both", "epochs": 1, "batch_size": 4, "crop_size": 96, "long_side": [80, 112]},
 }
 
@@ -73,13 +81,23 @@ def snakemake(
     folder: Path, *arguments: str, checkout: Path = ROOT, environment: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """Run the workflow of a checkout in a folder of its own, with the settings of its small.yaml."""
-    command = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", str(checkout / "Snakefile"), "--directory", str(folder)]
+    command = [
+        str(Path(sys.executable).with_name("snakemake")),
+        "--snakefile",
+        str(checkout / "Snakefile"),
+        "--directory",
+        str(folder),
+    ]
     command += ["--cores", "2", "--configfile", str(folder / "small.yaml"), *arguments]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
-    return subprocess.run(command, capture_output=True, text=True, env={**clean, **(environment or {})}, check=False, cwd=checkout)
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**clean, **(environment or {})}, check=False, cwd=checkout
+    )
 
 
-def rules_to_run(folder: Path, *arguments: str, checkout: Path = ROOT, environment: Mapping[str, str] | None = None) -> set[str]:
+def rules_to_run(
+    folder: Path, *arguments: str, checkout: Path = ROOT, environment: Mapping[str, str] | None = None
+) -> set[str]:
     """The rules that a dry run lists."""
     result = snakemake(folder, "--dry-run", *arguments, checkout=checkout, environment=environment)
     said = result.stdout + result.stderr
@@ -127,7 +145,9 @@ def train_once(model: Classifier | IRNet) -> set[str]:
     optimiser = torch.optim.SGD(model.parameter_groups(0.1, 10.0), weight_decay=1e-4)
     images = random_images(1, 2, 48, 48)
     if isinstance(model, Classifier):
-        loss = torch.nn.functional.multilabel_soft_margin_loss(model(images), torch.eye(2, model.classifier.out_channels))
+        loss = torch.nn.functional.multilabel_soft_margin_loss(
+            model(images), torch.eye(2, model.classifier.out_channels)
+        )
     else:
         logits, displacement = model(images)
         label = torch.zeros((2, 12, 12), dtype=torch.uint8)

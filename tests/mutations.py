@@ -113,7 +113,21 @@ ODD: tuple[Callable[[Rng], Any], ...] = (
     lambda rng: np.array([("x", 1)], [("a", "S1"), ("b", "i4")]),
 )
 SHAPES = ((), (0,), (0, 0, 0), (3,), (2, 4, 5), (2, 2, 2, 2), (10**6, 10**6), (2**40,), (3, 10**6, 10**6))
-TYPES = ("u1", "i1", "i8", "u8", "f2", "f4", "f8", "c8", "?", "S3", h5py.string_dtype(), h5py.vlen_dtype("i4"), [("a", "f4")])
+TYPES = (
+    "u1",
+    "i1",
+    "i8",
+    "u8",
+    "f2",
+    "f4",
+    "f8",
+    "c8",
+    "?",
+    "S3",
+    h5py.string_dtype(),
+    h5py.vlen_dtype("i4"),
+    [("a", "f4")],
+)
 
 
 def forge(rng: Rng, path: Path) -> None:

@@ -13,7 +13,10 @@ class Rebuild(NamedTuple):
 
 
 EDITS = {
-    "images": Rebuild("An image added, changed or removed in the data set's folder, whether a list names it or not", ("build_manifest",)),
+    "images": Rebuild(
+        "An image added, changed or removed in the data set's folder, whether a list names it or not",
+        ("build_manifest",),
+    ),
     "labels": Rebuild(
         "A label changed: an XML file, an instances file of COCO, `labels.csv`, `classes.txt`, or the table named by `dataset.labels_csv`",
         ("build_manifest",),
@@ -25,22 +28,34 @@ EDITS = {
     "masks": Rebuild("A mask added, changed or removed", ("evaluate",)),
     "pretrained": Rebuild("The content of the file named by `pretrained`", ("train_cam",)),
     "external": Rebuild("A file named by `cam.external` replaced", ("make_cams",)),
-    "deleted cache": Rebuild("A file in the store deleted, such as a CAM cache", ("make_cams",), False, "its own rule alone"),
+    "deleted cache": Rebuild(
+        "A file in the store deleted, such as a CAM cache", ("make_cams",), False, "its own rule alone"
+    ),
     "deleted weights": Rebuild("IRNet's weights in the store deleted", ("train_irn",), False, "its own rule alone"),
-    "newer": Rebuild("A file in the store replaced or touched", note="a name says what a file holds; `--forcerun` makes it again"),
+    "newer": Rebuild(
+        "A file in the store replaced or touched", note="a name says what a file holds; `--forcerun` makes it again"
+    ),
     "forced": Rebuild("`--forcerun infer_fields`", ("infer_fields",)),
     "computing": Rebuild(
-        "The code of a module that computes, such as `irn/ops/walk.py`", ("random_walk",), note="the stages that import it"
+        "The code of a module that computes, such as `irn/ops/walk.py`",
+        ("random_walk",),
+        note="the stages that import it",
     ),
     "not computing": Rebuild(
         "The code of a module that reads, writes, checks or prints: `irn/commands/`, `irn/io/`, `irn/data/`, `irn/cli.py`"
     ),
     "comments": Rebuild("A comment, a docstring, the layout or an error's text in any module"),
-    "rules": Rebuild("The command of a rule in `rules/`", note="raise the stage's `version` in `irn/stages.py` if it makes something else"),
+    "rules": Rebuild(
+        "The command of a rule in `rules/`",
+        note="raise the stage's `version` in `irn/workflow/stages.py` if it makes something else",
+    ),
     "libraries": Rebuild("A library upgraded", note="see below"),
-    "resources": Rebuild("Cores, threads, memory, run time and GPUs (`--cores`, `--set-threads`, `--set-resources`, `--resources`)"),
+    "resources": Rebuild(
+        "Cores, threads, memory, run time and GPUs (`--cores`, `--set-threads`, `--set-resources`, `--resources`)"
+    ),
     "profile": Rebuild(
-        "A profile (`--profile`, `--workflow-profile`)", note="one instead of `profiles/default` keeps its `rerun-triggers`"
+        "A profile (`--profile`, `--workflow-profile`)",
+        note="one instead of `profiles/default` keeps its `rerun-triggers`",
     ),
     "printing": Rebuild("What is printed (`--quiet`, `--verbose`, `--printshellcmds`)"),
     "taken back": Rebuild("An edit taken back"),

@@ -10,10 +10,11 @@ from helpers import refused, run, save_png, smooth_image
 from PIL import Image
 from scipy import ndimage
 
-from irn.data.tables import ImageClasses, ImageRecord, write_classes, write_manifest
+from irn.data.tables import ImageClasses, write_classes, write_manifest
 from irn.grid import cells
 from irn.io.cache import CacheReader, CacheWriter
 from irn.ops.ablation import THRESHOLDS
+from irn.records import ImageRecord
 
 SIZE = (46, 61)
 NAMES = ["cat", "dog"]
@@ -36,24 +37,48 @@ class DataSet:
                     objects[4:40, 5:24], objects[10:30, 24:40] = 1, 2
                     objects[6:20, 44:58] = 3 * (number % 2)
                 classes = np.where(objects == 2, 1 + number % 2, objects > 0).astype(np.uint8)
-                save_png(root / "class" / f"{image_id}.png", np.where(rng.random(SIZE) < 0.05, 255, classes).astype(np.uint8))
+                save_png(
+                    root / "class" / f"{image_id}.png", np.where(rng.random(SIZE) < 0.05, 255, classes).astype(np.uint8)
+                )
                 save_png(root / "object" / f"{image_id}.png", objects)
                 pixels = smooth_image(rng, *SIZE) // 3
                 pixels[objects > 0] += np.uint8(150)
                 save_png(root / f"{image_id}.png", pixels)
                 present[image_id] = sorted({int(index) - 1 for index in np.unique(classes)} - {-1})
-                high_res = np.array([maps_of(classes == index + 1, rng) for index in present[image_id]]).reshape(-1, *SIZE)
+                high_res = np.array([maps_of(classes == index + 1, rng) for index in present[image_id]]).reshape(
+                    -1, *SIZE
+                )
                 small = high_res[:, 1::4, 1::4][:, : cells(SIZE[0]), : cells(SIZE[1])]
-                small = np.pad(small, ((0, 0), (0, cells(SIZE[0]) - small.shape[1]), (0, cells(SIZE[1]) - small.shape[2])), "edge")
-                cam_cache.write(image_id, *SIZE, {"classes": np.array(present[image_id], int), "cam": small, "high_res": high_res})
+                small = np.pad(
+                    small, ((0, 0), (0, cells(SIZE[0]) - small.shape[1]), (0, cells(SIZE[1]) - small.shape[2])), "edge"
+                )
+                cam_cache.write(
+                    image_id, *SIZE, {"classes": np.array(present[image_id], int), "cam": small, "high_res": high_res}
+                )
                 field_cache.write(image_id, *SIZE, field_of(objects))
         write_manifest(root / "manifest.csv", records)
         write_classes(root / "labels.csv", ImageClasses(NAMES, present))
-        run("random-walk", "--cams", root / "cam.h5", "--fields", root / "field.h5", "--out", root / "walk.h5", "--steps", 20)
+        run(
+            "random-walk",
+            "--cams",
+            root / "cam.h5",
+            "--fields",
+            root / "field.h5",
+            "--out",
+            root / "walk.h5",
+            "--steps",
+            20,
+        )
 
     def arguments(self, out: Path | None = None, **changes: Any) -> list[Any]:
         root = self.root
-        given = {"manifest": "manifest.csv", "labels": "labels.csv", "cams": "cam.h5", "walks": "walk.h5", "class-masks": "class"}
+        given = {
+            "manifest": "manifest.csv",
+            "labels": "labels.csv",
+            "cams": "cam.h5",
+            "walks": "walk.h5",
+            "class-masks": "class",
+        }
         given |= {"object-masks": "object"}
         words: list[Any] = ["ablation", "--out", out or root / "ablation.csv", "--workers", 0]
         for name, file in {**given, **{key.replace("_", "-"): one for key, one in changes.items()}}.items():
@@ -62,13 +87,30 @@ class DataSet:
 
     def score(self, stage: str, metric: str, **files: Path) -> float:
         """The mean that `irn evaluate` gives."""
-        words: list[Any] = ["evaluate", "--manifest", self.root / "manifest.csv", "--labels", self.root / "labels.csv", "--split", "train"]
-        words += ["--class-masks", self.root / "class", "--object-masks", self.root / "object", "--out", self.root / "scores.csv"]
+        words: list[Any] = [
+            "evaluate",
+            "--manifest",
+            self.root / "manifest.csv",
+            "--labels",
+            self.root / "labels.csv",
+            "--split",
+            "train",
+        ]
+        words += [
+            "--class-masks",
+            self.root / "class",
+            "--object-masks",
+            self.root / "object",
+            "--out",
+            self.root / "scores.csv",
+        ]
         for name, given in files.items():
             words += [f"--{name.replace('_', '-')}", given]
         run(*words, "--workers", 0)
         table = pd.read_csv(self.root / "scores.csv")
-        return float(table[(table["stage"] == stage) & (table["metric"] == metric) & (table["class"] == "mean")]["value"].iloc[0])
+        return float(
+            table[(table["stage"] == stage) & (table["metric"] == metric) & (table["class"] == "mean")]["value"].iloc[0]
+        )
 
     def scores_of_walk(self, walks: Path, threshold: float, stage: str, metrics: list[str]) -> list[float]:
         labels = self.root / "labels.h5"
@@ -83,13 +125,25 @@ class DataSet:
                 own = field_of(np.array(Image.open(self.root / "object" / f"{number:03}.png")))
                 cache.write(f"{number:03}", *SIZE, own | field(own))
         out = self.root / f"{name}.h5"
-        run("random-walk", "--cams", self.root / "cam.h5", "--fields", self.root / f"{name}_field.h5", "--out", out, "--steps", steps)
+        run(
+            "random-walk",
+            "--cams",
+            self.root / "cam.h5",
+            "--fields",
+            self.root / f"{name}_field.h5",
+            "--out",
+            out,
+            "--steps",
+            steps,
+        )
         return out
 
 
 def maps_of(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A blurred and shifted mask, highest 1."""
-    found = ndimage.gaussian_filter(np.roll(mask, 2, 1).astype(float), 5) + 0.05 * ndimage.gaussian_filter(rng.random(mask.shape), 3)
+    found = ndimage.gaussian_filter(np.roll(mask, 2, 1).astype(float), 5) + 0.05 * ndimage.gaussian_filter(
+        rng.random(mask.shape), 3
+    )
     return (found / found.max()).astype(np.float32)
 
 
@@ -156,11 +210,24 @@ class TestRows:
         own = row(table, "semantic", "CAM + CRF")
         out, labels = data.root / "ir.h5", data.root / "crf_labels.h5"
         both = ("--foreground-threshold", own["threshold"], "--background-threshold", own["threshold"])
-        run("make-ir-labels", "--manifest", data.root / "manifest.csv", "--cams", data.root / "cam.h5", "--out", out, *both)
+        run(
+            "make-ir-labels",
+            "--manifest",
+            data.root / "manifest.csv",
+            "--cams",
+            data.root / "cam.h5",
+            "--out",
+            out,
+            *both,
+        )
         reader = CacheReader([out], "ir_label")
         with CacheWriter(labels, "label", {"stage": "make_labels"}) as cache:
             for image_id in reader.ids:
-                nothing = {"instance_map": np.zeros(SIZE, int), "instance_class": np.zeros(0, int), "instance_score": np.zeros(0)}
+                nothing = {
+                    "instance_map": np.zeros(SIZE, int),
+                    "instance_class": np.zeros(0, int),
+                    "instance_score": np.zeros(0),
+                }
                 cache.write(image_id, *SIZE, {"semantic": reader.read(image_id)["label"], **nothing})
         assert own["mIoU"] == data.score("semantic", "mIoU", label_caches=labels)
 
@@ -172,7 +239,9 @@ class TestRows:
 
     def test_no_threshold_gives_more(self, data: DataSet, table: pd.DataFrame) -> None:
         best = row(table, "instance", "full")["AP50"]
-        assert all(data.scores_of_walk(data.root / "walk.h5", t, "instance", ["AP50"])[0] <= best for t in THRESHOLDS[::5])
+        assert all(
+            data.scores_of_walk(data.root / "walk.h5", t, "instance", ["AP50"])[0] <= best for t in THRESHOLDS[::5]
+        )
 
     def test_with_boundary_alone_as_a_walk_in_one_group(self, data: DataSet, table: pd.DataFrame) -> None:
         own = row(table, "instance", "CAM + boundary")
@@ -199,8 +268,14 @@ class TestFiles:
         pd.testing.assert_frame_equal(both[both["split"] == "train"], table)
         assert set(both[both["split"] == "val"]["images"]) == {2}
 
-    def test_without_object_masks_there_are_semantic_labels_alone(self, data: DataSet, table: pd.DataFrame, tmp_path: Path) -> None:
-        run(*data.arguments(tmp_path / "semantic.csv", object_masks=None, split="train"), "--figure", tmp_path / "semantic.svg")
+    def test_without_object_masks_there_are_semantic_labels_alone(
+        self, data: DataSet, table: pd.DataFrame, tmp_path: Path
+    ) -> None:
+        run(
+            *data.arguments(tmp_path / "semantic.csv", object_masks=None, split="train"),
+            "--figure",
+            tmp_path / "semantic.svg",
+        )
         found = pd.read_csv(tmp_path / "semantic.csv")
         assert found["mIoU"].tolist() == table["mIoU"].dropna().tolist()
         assert found["AP50"].isna().all()
@@ -217,6 +292,10 @@ class TestFiles:
         said = refused(capsys, tmp_path, *data.arguments(tmp_path / "out.csv", class_masks="nowhere"))
         assert "nowhere/000.png: no such mask" in said
         with CacheWriter(data.root / "short.h5", "walk", {"stage": "walk"}) as cache:
-            cache.write("000", *SIZE, {"walk": np.zeros((0, 12, 16)), "walk_class": np.zeros(0, int), "walk_instance": np.zeros(0, int)})
+            cache.write(
+                "000",
+                *SIZE,
+                {"walk": np.zeros((0, 12, 16)), "walk_class": np.zeros(0, int), "walk_instance": np.zeros(0, int)},
+            )
         said = refused(capsys, tmp_path, *data.arguments(tmp_path / "out.csv", walks="short.h5"))
         assert "short.h5: image '001' (and 8 more of 10) is missing" in said

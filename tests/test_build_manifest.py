@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 
 from irn.commands import build_manifest as command
-from irn.config import settings_of_options
-from irn.data.tables import ImageClasses, ImageRecord, read_classes, read_manifest
+from irn.data.images import read_image
+from irn.data.tables import ImageClasses, read_classes, read_manifest
 from irn.data.voc import VOC_CLASSES
 from irn.errors import IrnError
-from irn.io.images import read_image
+from irn.records import ImageRecord
+from irn.settings.config import settings_of_options
 
 XML = "<annotation><filename>x</filename>{}</annotation>"
 OBJECT = "<object><name>{}</name><difficult>{}</difficult><part><name>head</name></part></object>"
@@ -29,7 +30,9 @@ def text_file(path: Path, text: str) -> None:
 
 
 def annotate(root: Path, image_id: str, *names: str, difficult: int = 0) -> None:
-    text_file(root / f"Annotations/{image_id}.xml", XML.format("".join(OBJECT.format(name, difficult) for name in names)))
+    text_file(
+        root / f"Annotations/{image_id}.xml", XML.format("".join(OBJECT.format(name, difficult) for name in names))
+    )
 
 
 @pytest.fixture
@@ -59,14 +62,21 @@ def folder(tmp_path: Path) -> Path:
 
 
 def build_manifest(
-    kind: str, root: Path, out_manifest: Path, out_labels: Path, splits: Sequence[str] = (), labels_csv: Path | None = None
+    kind: str,
+    root: Path,
+    out_manifest: Path,
+    out_labels: Path,
+    splits: Sequence[str] = (),
+    labels_csv: Path | None = None,
 ) -> None:
     """Run the command on these splits, or on the data set's own."""
     settings = settings_of_options({"dataset.splits": splits or None}, {}, "")
     command.build_manifest(kind, root, out_manifest, out_labels, settings, labels_csv)
 
 
-def build(kind: str, root: Path, splits: Sequence[str] = (), labels_csv: Path | None = None) -> tuple[list[ImageRecord], ImageClasses]:
+def build(
+    kind: str, root: Path, splits: Sequence[str] = (), labels_csv: Path | None = None
+) -> tuple[list[ImageRecord], ImageClasses]:
     """Run the stage and read its tables; both must hold the same images in the same order."""
     out = root.parent / "out"
     build_manifest(kind, root, out / "m.csv", out / "l.csv", splits, labels_csv)
@@ -103,7 +113,13 @@ def test_voc_layout(voc: Path, kind: str) -> None:
 def test_voc_classes_stand_in_the_published_order() -> None:
     # The indices of the development kit's masks, less one for the background.
     assert len(VOC_CLASSES) == 20
-    assert [VOC_CLASSES.index(name) + 1 for name in ("aeroplane", "bus", "cat", "person", "tvmonitor")] == [1, 6, 8, 15, 20]
+    assert [VOC_CLASSES.index(name) + 1 for name in ("aeroplane", "bus", "cat", "person", "tvmonitor")] == [
+        1,
+        6,
+        8,
+        15,
+        20,
+    ]
 
 
 def test_splits_asked_for_in_their_order(voc: Path) -> None:
@@ -141,7 +157,12 @@ def test_a_list_given_by_its_path(voc: Path, tmp_path: Path) -> None:
     text_file(tmp_path / "train_aug.txt", lines)
     annotate(voc, "c", "cat")
     records, labels = build("voc", voc, [str(tmp_path / "train_aug.txt"), "val"])
-    assert [(r.image_id, r.split) for r in records] == [("c", "train_aug"), ("000001", "train_aug"), ("000002", "train_aug"), ("b", "val")]
+    assert [(r.image_id, r.split) for r in records] == [
+        ("c", "train_aug"),
+        ("000001", "train_aug"),
+        ("000002", "train_aug"),
+        ("b", "val"),
+    ]
     assert labels.present["c"] == [7]
 
 
@@ -168,13 +189,16 @@ def test_labels_table_in_the_place_of_annotations(voc: Path, tmp_path: Path) -> 
     text_file(tmp_path / "cls.csv", "image_id,sky,dog\nb,0,1\nunlisted,1,1\n000001,1,0\n000002,0,0\n")
     for path in (voc / "Annotations").iterdir():
         path.unlink()
-    assert build("voc", voc, (), tmp_path / "cls.csv")[1] == ImageClasses(["sky", "dog"], {"000002": [], "000001": [0], "b": [1]})
+    assert build("voc", voc, (), tmp_path / "cls.csv")[1] == ImageClasses(
+        ["sky", "dog"], {"000002": [], "000001": [0], "b": [1]}
+    )
 
 
 def test_labels_table_without_a_row(voc: Path, tmp_path: Path) -> None:
     text_file(tmp_path / "cls.csv", "image_id,sky\nb,0\n")
-    assert "cls.csv: no row for image '000002'; add a row for it, or take the image out (2 more, in the table" in mistake(
-        "voc", voc, (), tmp_path / "cls.csv"
+    assert (
+        "cls.csv: no row for image '000002'; add a row for it, or take the image out (2 more, in the table"
+        in mistake("voc", voc, (), tmp_path / "cls.csv")
     )
     assert "none.csv: no such table of labels" in mistake("voc", voc, (), tmp_path / "none.csv")
 
@@ -186,7 +210,9 @@ def test_paths_are_absolute_whatever_the_root(voc: Path, monkeypatch: pytest.Mon
 
 
 def test_voc_splits_that_share_an_image_or_a_name(voc: Path, tmp_path: Path) -> None:
-    assert "every image of split 'train' is also in a split named before it" in mistake("voc", voc, ["trainval", "train"])
+    assert "every image of split 'train' is also in a split named before it" in mistake(
+        "voc", voc, ["trainval", "train"]
+    )
     assert "split 'train' is asked for twice" in mistake("voc", voc, ["train", "train"])
     text_file(tmp_path / "train.txt", "c\n")
     assert "split 'train' is asked for twice" in mistake("voc", voc, ["train", str(tmp_path / "train.txt")])
@@ -284,7 +310,10 @@ def test_folder_split_that_no_image_has(folder: Path) -> None:
     [
         ("a,1,0\nc.v2,0,0\n", "labels.csv: no row for image 'b'; add a row"),
         ("c.v2,0,0\n", "labels.csv: no row for image 'a'; add a row for it"),
-        ("a,1,0\nb,1,1\nc.v2,0,0\nd,0,0\n", "labels.csv: no image for the row 'd'; fix the name, add the image or remove the row"),
+        (
+            "a,1,0\nb,1,1\nc.v2,0,0\nd,0,0\n",
+            "labels.csv: no image for the row 'd'; fix the name, add the image or remove the row",
+        ),
         ("a,1,0\na.jpg,1,0\nb,1,1\nc.v2,0,0\n", "labels.csv: image id 'a.jpg' stands in more than one row"),
         ("a,1,0\nb,1,x\nc.v2,0,0\n", "labels.csv: image 'b', class 'cat' has 'x'"),
     ],
@@ -350,7 +379,8 @@ def test_images_that_cannot_be_rgb(folder: Path, mode: str) -> None:
     (folder / "images/b.png").unlink()
     # The corner is transparent in modes that can say so.
     Image.new(mode, (12, 5)).save(
-        folder / "images/b.tif" if mode == "CMYK" else folder / "images/b.png", **({"transparency": 0} if mode == "P" else {})
+        folder / "images/b.tif" if mode == "CMYK" else folder / "images/b.png",
+        **({"transparency": 0} if mode == "P" else {}),
     )
     picture(folder / "images/a.jpg", mode="L")
     message = mistake("folder", folder)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from mutations import KINDS, Arrays, arrays_of
 
-from irn.data.tables import ImageRecord, write_manifest
+from irn.data.tables import images_of_caches, write_manifest
 from irn.errors import IrnError
 from irn.io.cache import CacheReader, CacheWriter
-from irn.io.shards import Shard
+from irn.records import ImageRecord, Shard
 
 PROVENANCE = {"stage": "a_stage", "settings": {"scales": [1.0, 0.5]}}
 # How far values may come back from what was written; 0: exactly as written.
@@ -48,7 +48,9 @@ class TestRoundTrip:
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("size", [(13, 18), (1, 1), (16, 4)])
     @pytest.mark.parametrize("count", [0, 1, 3])
-    def test_arrays_come_back_within_the_rounding(self, tmp_path: Path, kind: str, size: tuple[int, int], count: int) -> None:
+    def test_arrays_come_back_within_the_rounding(
+        self, tmp_path: Path, kind: str, size: tuple[int, int], count: int
+    ) -> None:
         given = arrays_of(kind, count, *size)
         reader = CacheReader([written(tmp_path / "a.h5", kind, {"x": (*size, given)})], kind)
         assert reader.size("x") == size
@@ -59,20 +61,26 @@ class TestRoundTrip:
             if array.dtype.kind == "f":
                 assert found[name].dtype == np.float32
                 # The rounding, and the float32 that the numbers stand in.
-                np.testing.assert_allclose(found[name], array, rtol=1e-7, atol=ROUNDING[name] + 1e-7 * (ROUNDING[name] > 0))
+                np.testing.assert_allclose(
+                    found[name], array, rtol=1e-7, atol=ROUNDING[name] + 1e-7 * (ROUNDING[name] > 0)
+                )
             else:
                 np.testing.assert_array_equal(found[name], array)
 
     def test_0_and_1_come_back_exactly(self, tmp_path: Path) -> None:
         maps = np.array([[[0, 1]]], np.float32)
         given = {"classes": np.array([3]), "cam": maps, "high_res": np.repeat(maps, 4, 2)[..., :5]}
-        found = CacheReader([written(tmp_path / "a.h5", "cam", {"x": (1, 5, given | {"high_res": np.ones((1, 1, 5))})})], "cam").read("x")
+        found = CacheReader(
+            [written(tmp_path / "a.h5", "cam", {"x": (1, 5, given | {"high_res": np.ones((1, 1, 5))})})], "cam"
+        ).read("x")
         assert found["cam"].tolist() == maps.tolist()
         assert (found["high_res"] == 1).all()
 
     def test_what_was_rounded_once_stays_as_it_is(self, tmp_path: Path) -> None:
         for kind in ("cam", "field"):
-            first = CacheReader([written(tmp_path / f"{kind}-1.h5", kind, {"x": (13, 18, arrays_of(kind, 2, 13, 18))})], kind).read("x")
+            first = CacheReader(
+                [written(tmp_path / f"{kind}-1.h5", kind, {"x": (13, 18, arrays_of(kind, 2, 13, 18))})], kind
+            ).read("x")
             second = CacheReader([written(tmp_path / f"{kind}-2.h5", kind, {"x": (13, 18, first)})], kind).read("x")
             for name in first:
                 np.testing.assert_array_equal(first[name], second[name])
@@ -115,7 +123,10 @@ class TestRoundTrip:
 class TestSeveralFiles:
     def test_images_are_found_by_id(self, tmp_path: Path) -> None:
         images = three_images("cam")
-        paths = [written(tmp_path / f"{number}.h5", "cam", {image_id: image}) for number, (image_id, image) in enumerate(images.items())]
+        paths = [
+            written(tmp_path / f"{number}.h5", "cam", {image_id: image})
+            for number, (image_id, image) in enumerate(images.items())
+        ]
         reader = CacheReader(paths[::-1], "cam")
         assert reader.ids == list(images)[::-1]
         for image_id, (height, width, arrays) in images.items():
@@ -149,7 +160,9 @@ class TestSeveralFiles:
         record = ImageRecord("b", Path("b.png"), 13, 18, "train")
         assert list(reader.image(record)) == list(reader.read("b"))
         assert list(reader.image(record, ["cam"])) == ["cam"]
-        with pytest.raises(IrnError, match=r"one\.h5: image 'b' is 13 x 18 pixels, expected 18 x 13; make both from the same images"):
+        with pytest.raises(
+            IrnError, match=r"one\.h5: image 'b' is 13 x 18 pixels, expected 18 x 13; make both from the same images"
+        ):
             reader.image(replace(record, height=18, width=13))
 
 
@@ -162,21 +175,22 @@ class TestImages:
         return CacheReader([first, second], "cam")
 
     def test_without_a_manifest_they_are_those_of_the_first_file(self, reader: CacheReader) -> None:
-        found = [(record.image_id, record.height, record.width) for record in reader.images(None, None)]
+        found = [(record.image_id, record.height, record.width) for record in images_of_caches(reader, None, None)]
         assert found == [("b", 13, 18), ("a.1", 1, 1), ("000123", 8, 5)]
-        assert [record.image_id for record in reader.images(None, None, Shard(0, 2))] == ["b", "000123"]
+        assert [record.image_id for record in images_of_caches(reader, None, None, Shard(0, 2))] == ["b", "000123"]
 
     def test_with_a_manifest_they_are_its_rows(self, reader: CacheReader, tmp_path: Path) -> None:
         records = [
-            ImageRecord(i, tmp_path / f"{i}.png", 4, 4, split) for i, split in (("d", "val"), ("b", "train"), ("e", "val"), ("f", "val"))
+            ImageRecord(i, tmp_path / f"{i}.png", 4, 4, split)
+            for i, split in (("d", "val"), ("b", "train"), ("e", "val"), ("f", "val"))
         ]
         write_manifest(tmp_path / "m.csv", records)
-        assert reader.images(tmp_path / "m.csv", None) == records
-        assert reader.images(tmp_path / "m.csv", "val", Shard(0, 2)) == [records[0], records[3]]
+        assert images_of_caches(reader, tmp_path / "m.csv", None) == records
+        assert images_of_caches(reader, tmp_path / "m.csv", "val", Shard(0, 2)) == [records[0], records[3]]
 
     def test_a_split_without_a_manifest(self, reader: CacheReader) -> None:
         with pytest.raises(IrnError, match="--split val: caches know of no splits; give the manifest too"):
-            reader.images(None, "val")
+            images_of_caches(reader, None, "val")
 
 
 class TestClasses:
@@ -202,7 +216,9 @@ class TestClasses:
             if value == highest:
                 np.testing.assert_array_equal(CacheReader([path], kind, classes=3).read("x")[name], given[name])
             else:
-                with pytest.raises(IrnError, match=rf"h5: image 'x', array '{name}' holds {value}, expected 0 to {highest}"):
+                with pytest.raises(
+                    IrnError, match=rf"h5: image 'x', array '{name}' holds {value}, expected 0 to {highest}"
+                ):
                     CacheReader([path], kind, classes=3).read("x")
             # Without a table of classes nobody says how many there are.
             CacheReader([path], kind).read("x")
@@ -287,7 +303,9 @@ class TestPlainFiles:
                 assert (file[image_id].attrs["height"], file[image_id].attrs["width"]) == (height, width)
                 assert set(file[image_id]) == set(arrays)
                 for name, array in arrays.items():
-                    np.testing.assert_allclose(file[image_id][name][()], array, rtol=1e-6, atol=ROUNDING.get(name, 0) + 1e-6)
+                    np.testing.assert_allclose(
+                        file[image_id][name][()], array, rtol=1e-6, atol=ROUNDING.get(name, 0) + 1e-6
+                    )
                     # Other compressions need plug-ins.
                     assert file[image_id][name].compression in (None, "gzip")
 
@@ -307,7 +325,11 @@ class TestPlainFiles:
     def test_files_from_elsewhere(self, tmp_path: Path, kind: str, floats: type) -> None:
         images = three_images(kind)
         other = {
-            image_id: (height, width, {name: a.astype(floats if a.dtype.kind == "f" else np.int64) for name, a in arrays.items()})
+            image_id: (
+                height,
+                width,
+                {name: a.astype(floats if a.dtype.kind == "f" else np.int64) for name, a in arrays.items()},
+            )
             for image_id, (height, width, arrays) in images.items()
         }
         reader = CacheReader([self.plain(tmp_path / "a.h5", kind, other)], kind)
@@ -319,7 +341,9 @@ class TestPlainFiles:
 
     @pytest.mark.parametrize("version", [2, 0, "one", None])
     def test_another_version(self, tmp_path: Path, version: object) -> None:
-        path = self.plain(tmp_path / "a.h5", "cam", three_images("cam"), format_version="one" if version is None else version)
+        path = self.plain(
+            tmp_path / "a.h5", "cam", three_images("cam"), format_version="one" if version is None else version
+        )
         if version is None:
             with h5py.File(path, "r+") as file:
                 del file.attrs["format_version"]
@@ -384,7 +408,9 @@ class TestSafety:
             if way == "array":
                 file["b/boundary"] = h5py.ExternalLink("other.h5", "/b/boundary")
             elif way == "external storage":
-                file["b"].create_dataset("boundary", shape, np.float32, external=[(tmp_path / "other.h5", 0, h5py.h5f.UNLIMITED)])
+                file["b"].create_dataset(
+                    "boundary", shape, np.float32, external=[(tmp_path / "other.h5", 0, h5py.h5f.UNLIMITED)]
+                )
             elif way == "virtual":
                 layout = h5py.VirtualLayout(shape, np.float32)
                 layout[...] = h5py.VirtualSource(tmp_path / "other.h5", "b/boundary", shape)
@@ -428,7 +454,9 @@ class TestDamage:
         with h5py.File(whole, "r") as file:
             chunk = file["x"]["walk"].id.get_chunk_info(0)
         content = whole.read_bytes()
-        for number, place in enumerate(np.random.default_rng(0).integers(chunk.byte_offset, chunk.byte_offset + chunk.size, 40)):
+        for number, place in enumerate(
+            np.random.default_rng(0).integers(chunk.byte_offset, chunk.byte_offset + chunk.size, 40)
+        ):
             damaged = bytearray(content)
             damaged[place] ^= 1 << number % 8
             path = tmp_path / f"{number}.h5"

@@ -32,7 +32,8 @@ def maps(image_id: str) -> Dictionary:
     """Arrays in [0, 1]."""
     rng, count = np.random.default_rng(ord(image_id)), len(CLASSES[image_id])
     found = {
-        name: rng.random((count, *size), np.float32) for name, size in (("cam", small(SIZES[image_id])), ("high_res", SIZES[image_id]))
+        name: rng.random((count, *size), np.float32)
+        for name, size in (("cam", small(SIZES[image_id])), ("high_res", SIZES[image_id]))
     }
     return {"keys": np.array(CLASSES[image_id], np.int64), **found}
 
@@ -55,7 +56,15 @@ def as_halves(path: Path, found: Dictionary) -> None:
 
 def as_lists_by_columns_and_swapped(path: Path, found: Dictionary) -> None:
     cam = np.asfortranarray(found["cam"])
-    np.save(path, {"keys": found["keys"].tolist(), "cam": cam, "high_res": found["high_res"].astype(">f8"), "note": ["a", {1: None}]})
+    np.save(
+        path,
+        {
+            "keys": found["keys"].tolist(),
+            "cam": cam,
+            "high_res": found["high_res"].astype(">f8"),
+            "note": ["a", {1: None}],
+        },
+    )
 
 
 def as_parts_of_tensors(path: Path, found: Dictionary) -> None:
@@ -75,7 +84,14 @@ def as_pickled(protocol: int) -> Callable[[Path, Dictionary], None]:
     return write
 
 
-WRITERS = [as_released, as_arrays, as_halves, as_lists_by_columns_and_swapped, as_parts_of_tensors, *map(as_pickled, range(6))]
+WRITERS = [
+    as_released,
+    as_arrays,
+    as_halves,
+    as_lists_by_columns_and_swapped,
+    as_parts_of_tensors,
+    *map(as_pickled, range(6)),
+]
 
 
 class Folder:
@@ -86,7 +102,10 @@ class Folder:
         self.npy.mkdir()
         rows = "".join(f"{i},{i}.png,{h},{w},{'val' if i == 'd' else 'train'}\n" for i, (h, w) in SIZES.items())
         (folder / "manifest.csv").write_text(f"image_id,path,height,width,split\n{rows}", encoding="utf-8")
-        rows = "".join(f"{i},{','.join('1' if index in classes else '0' for index in range(254))}\n" for i, classes in CLASSES.items())
+        rows = "".join(
+            f"{i},{','.join('1' if index in classes else '0' for index in range(254))}\n"
+            for i, classes in CLASSES.items()
+        )
         (folder / "labels.csv").write_text(f"image_id,{','.join(NAMES)}\n{rows}", encoding="utf-8")
         for image_id in SIZES:
             as_released(self.path(image_id), maps(image_id))
@@ -110,7 +129,9 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:numpy")
 @pytest.mark.parametrize("write", WRITERS)
-def test_from_arrays_to_dictionaries_to_a_cache_and_back(folder: Folder, write: Callable[[Path, Dictionary], None]) -> None:
+def test_from_arrays_to_dictionaries_to_a_cache_and_back(
+    folder: Folder, write: Callable[[Path, Dictionary], None]
+) -> None:
     for image_id in SIZES:
         write(folder.path(image_id), maps(image_id))
     found = folder.imported()
@@ -157,7 +178,9 @@ def lowered(high_res: np.ndarray) -> np.ndarray:
     height, width = high_res.shape[1:]
     found = np.zeros((len(high_res), *small((height, width))))
     for k, y, x in np.ndindex(found.shape):
-        pixels = [high_res[k, min(4 * y + dy, height - 1), min(4 * x + dx, width - 1)] for dy in range(4) for dx in range(4)]
+        pixels = [
+            high_res[k, min(4 * y + dy, height - 1), min(4 * x + dx, width - 1)] for dy in range(4) for dx in range(4)
+        ]
         found[k, y, x] = np.mean(pixels)
     return found
 
@@ -173,7 +196,9 @@ def test_maps_in_pixels_alone(folder: Folder, name: str, capsys: pytest.CaptureF
         as_halves(folder.path(image_id), {"keys": found["keys"], name: found["high_res"]})
     imported = folder.imported()
     for image_id in ("a", "b", "d"):
-        np.testing.assert_allclose(imported[image_id]["cam"], divided(lowered(maps(image_id)["high_res"])), rtol=0, atol=1e-3)
+        np.testing.assert_allclose(
+            imported[image_id]["cam"], divided(lowered(maps(image_id)["high_res"])), rtol=0, atol=1e-3
+        )
     said = capsys.readouterr().out
     assert f"cam made from {name}, by the mean of each cell of 4 x 4 pixels: 3 of 4 images\n" in said
     assert ("high_res taken from attn_highres: 3 of 4 images" in said) is (name == "attn_highres")
@@ -187,7 +212,9 @@ def test_maps_in_cells_alone(folder: Folder, capsys: pytest.CaptureFixture[str])
     for image_id in ("a", "b", "d"):
         height, width = SIZES[image_id]
         cam = torch.tensor(maps(image_id)["cam"])[None]
-        raised = functional.interpolate(cam, scale_factor=4, mode="bilinear", align_corners=False)[0, :, :height, :width].numpy()
+        raised = functional.interpolate(cam, scale_factor=4, mode="bilinear", align_corners=False)[
+            0, :, :height, :width
+        ].numpy()
         np.testing.assert_allclose(imported[image_id]["high_res"], divided(raised), rtol=0, atol=1e-3)
     assert "high_res made from cam, bilinearly: 3 of 4 images\n" in capsys.readouterr().out
 
@@ -205,7 +232,11 @@ def test_an_image_without_a_class_may_lack_maps_or_its_file(folder: Folder, foun
     if found:
         np.save(folder.path("c"), found)
     arrays = folder.imported()["c"]
-    assert {name: array.shape for name, array in arrays.items()} == {"classes": (0,), "cam": (0, 3, 2), "high_res": (0, 9, 8)}
+    assert {name: array.shape for name, array in arrays.items()} == {
+        "classes": (0,),
+        "cam": (0, 3, 2),
+        "high_res": (0, 9, 8),
+    }
 
 
 def test_a_class_may_lack_its_map_and_a_split_its_files(folder: Folder) -> None:
@@ -245,7 +276,10 @@ def storage_with_code(mark: Path) -> Code:
         (lambda mark: Code(getattr, 1, "real"), "names builtins.getattr, which"),
         (lambda mark: Code(np.load, str(mark)), "names numpy.load, which"),
         (lambda mark: Path(mark), "names pathlib.PosixPath, which"),
-        (storage_with_code, "not a readable dictionary of numpy.save (a tensor that holds something other than numbers)"),
+        (
+            storage_with_code,
+            "not a readable dictionary of numpy.save (a tensor that holds something other than numbers)",
+        ),
     ],
 )
 @pytest.mark.parametrize("place", ["keys", "cam", "other", "whole"])
@@ -301,14 +335,20 @@ def changed(**entries: Any) -> Callable[[Dictionary], Any]:
         (changed(keys=["dog"]), "'keys' is <U3 of shape (1,); expected the class index of each map"),
         # As where background is counted.
         (changed(keys=np.array([0, 2])), "'cam' has shape (1, 4, 6), expected (2, 4, 6): one map for each of 'keys'"),
-        (changed(keys=np.array([2])), "class index 2 (class2), but {folder}/labels.csv gives it 1 (class1); indices count from 0"),
+        (
+            changed(keys=np.array([2])),
+            "class index 2 (class2), but {folder}/labels.csv gives it 1 (class1); indices count from 0",
+        ),
         (changed(keys=np.array([254])), "class index 254, but {folder}/labels.csv gives it 1 (class1)"),
         (changed(keys=np.array([-1])), "class index -1, but {folder}/labels.csv gives it 1 (class1)"),
         (changed(keys=np.array([1, 1]), cam=np.ones((2, 4, 6)), high_res=None), "a class index stands twice in [1, 1]"),
         (changed(cam=np.ones((1, 16, 24))), "'cam' has shape (1, 16, 24), expected (1, 4, 6)"),
         (changed(cam=torch.ones(1, 6, 4)), "'cam' has shape (1, 6, 4), expected (1, 4, 6)"),
         (changed(high_res=np.ones((16, 24))), "'high_res' has shape (16, 24), expected (1, 16, 24)"),
-        (changed(high_res=None, attn_highres=np.ones((1, 4, 6))), "'attn_highres' has shape (1, 4, 6), expected (1, 16, 24)"),
+        (
+            changed(high_res=None, attn_highres=np.ones((1, 4, 6))),
+            "'attn_highres' has shape (1, 4, 6), expected (1, 16, 24)",
+        ),
         (changed(cam=np.ones((1, 4, 6), np.uint8)), "'cam' is uint8; expected an array of floats"),
         (changed(cam="none"), "'cam' is str; expected an array of floats"),
         (changed(cam=np.full((1, 4, 6), np.nan)), "'cam' holds numbers that are not finite"),
@@ -317,7 +357,9 @@ def changed(**entries: Any) -> Callable[[Dictionary], Any]:
         (changed(high_res=np.full((1, 16, 24), -0.5)), "high_res goes from -0.5 to -0.5; expected values in [0, 1]"),
     ],
 )
-def test_mistakes(folder: Folder, capsys: pytest.CaptureFixture[str], change: Callable[[Dictionary], Any], message: str) -> None:
+def test_mistakes(
+    folder: Folder, capsys: pytest.CaptureFixture[str], change: Callable[[Dictionary], Any], message: str
+) -> None:
     np.save(folder.path("b"), change(maps("b")))
     said = refused(capsys, folder.folder, *folder.command())
     assert said.startswith(f"irn import-cams: {folder.path('b')}: {message.format(folder=folder.folder)}")
@@ -333,18 +375,27 @@ def test_files_that_are_none(folder: Folder, capsys: pytest.CaptureFixture[str],
 def test_missing_files(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     folder.path("b").unlink()
     said = refused(capsys, folder.folder, *folder.command())
-    assert said == f"irn import-cams: {folder.path('b')}: no such file; add it, or leave the image's split out with --split"
+    assert (
+        said
+        == f"irn import-cams: {folder.path('b')}: no such file; add it, or leave the image's split out with --split"
+    )
     said = refused(capsys, folder.folder, *folder.command("--npy", folder.folder / "none"))
     assert said.startswith(f"irn import-cams: --npy {folder.folder}/none: no such folder")
 
 
-def test_dictionaries_given_as_a_cache(folder: Folder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dictionaries_given_as_a_cache(
+    folder: Folder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     tables = folder.command()[1:5]
     for given in (folder.path("b"), folder.npy):
-        said = refused(capsys, folder.folder, "make-cams", *tables, "--external", given, "--out", folder.folder / "own.h5")
+        said = refused(
+            capsys, folder.folder, "make-cams", *tables, "--external", given, "--out", folder.folder / "own.h5"
+        )
         assert said.startswith(f"irn make-cams: {given}: .npy dictionaries of class maps")
         assert "irn import-cams --manifest M --labels L --npy DIR --out F" in said
-        said = refused(capsys, folder.folder, "status", "--config", "pretrained=imagenet", f"cam={{external: ['{given}']}}")
+        said = refused(
+            capsys, folder.folder, "status", "--config", "pretrained=imagenet", f"cam={{external: ['{given}']}}"
+        )
         assert said.startswith(f"irn status: config: cam.external names {given}: .npy dictionaries of class maps")
 
 

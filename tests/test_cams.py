@@ -7,8 +7,8 @@ from helpers import smooth_image
 from torch.nn import functional
 
 from irn.grid import cells
+from irn.inference.cams import at_scale, class_attention_maps
 from irn.networks.classifier import Classifier
-from irn.ops.cams import at_scale, class_attention_maps
 
 SCALES = (1.0, 0.5, 1.5, 2.0)
 
@@ -28,7 +28,9 @@ def computed(
     return cam.numpy(), high_res.numpy()
 
 
-def slow_maps(model: Classifier, pixels: np.ndarray, classes: list[int], scales: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+def slow_maps(
+    model: Classifier, pixels: np.ndarray, classes: list[int], scales: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     height, width = pixels.shape[:2]
     small, large = (cells(height), cells(width)), (-(-height // 16) * 16, -(-width // 16) * 16)
     cam, high_res = np.zeros((len(classes), *small)), np.zeros((len(classes), *large))
@@ -49,11 +51,14 @@ def slow_maps(model: Classifier, pixels: np.ndarray, classes: list[int], scales:
 
 
 @pytest.mark.parametrize(
-    ("size", "scales"), [((64, 80), SCALES), ((37, 50), SCALES), ((16, 17), (1.0,)), ((33, 3), (2.0, 1.0)), ((1, 1), SCALES)]
+    ("size", "scales"),
+    [((64, 80), SCALES), ((37, 50), SCALES), ((16, 17), (1.0,)), ((33, 3), (2.0, 1.0)), ((1, 1), SCALES)],
 )
 def test_twin(model: Classifier, size: tuple[int, int], scales: tuple[float, ...]) -> None:
     pixels = smooth_image(np.random.default_rng(0), *size)
-    for found, expected in zip(computed(model, pixels, [3, 0], scales), slow_maps(model, pixels, [3, 0], scales), strict=True):
+    for found, expected in zip(
+        computed(model, pixels, [3, 0], scales), slow_maps(model, pixels, [3, 0], scales), strict=True
+    ):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
@@ -82,7 +87,10 @@ def test_a_class_map_does_not_depend_on_the_other_classes(model: Classifier) -> 
 
 def test_the_mirrored_image_has_mirrored_maps(model: Classifier) -> None:
     pixels = smooth_image(np.random.default_rng(3), 37, 48)
-    straight, mirrored = computed(model, pixels, [0, 3], (1.0,)), computed(model, np.ascontiguousarray(pixels[:, ::-1]), [0, 3], (1.0,))
+    straight, mirrored = (
+        computed(model, pixels, [0, 3], (1.0,)),
+        computed(model, np.ascontiguousarray(pixels[:, ::-1]), [0, 3], (1.0,)),
+    )
     for one, other in zip(straight, mirrored, strict=True):
         np.testing.assert_allclose(one, other[..., ::-1], rtol=0, atol=1e-4)
 
@@ -99,9 +107,17 @@ def test_a_class_that_is_seen_nowhere_has_a_map_of_zeros(model: Classifier) -> N
 
 @pytest.mark.parametrize(
     ("size", "scale", "expected"),
-    [((97, 130), 0.5, (48, 65)), ((99, 131), 0.5, (50, 66)), ((97, 130), 1.5, (146, 195)), ((3, 1), 0.25, (1, 1)), ((6, 7), 1.0, (6, 7))],
+    [
+        ((97, 130), 0.5, (48, 65)),
+        ((99, 131), 0.5, (50, 66)),
+        ((97, 130), 1.5, (146, 195)),
+        ((3, 1), 0.25, (1, 1)),
+        ((6, 7), 1.0, (6, 7)),
+    ],
 )
-def test_sides_are_rounded_half_to_even_and_never_to_nothing(size: tuple[int, int], scale: float, expected: tuple[int, int]) -> None:
+def test_sides_are_rounded_half_to_even_and_never_to_nothing(
+    size: tuple[int, int], scale: float, expected: tuple[int, int]
+) -> None:
     pixels = smooth_image(np.random.default_rng(5), *size)
     scaled = at_scale(pixels, scale)
     assert scaled.shape == (*expected, 3)

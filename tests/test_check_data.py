@@ -11,10 +11,11 @@ from helpers import read_all, run, save_png, snakemake
 from PIL import Image
 
 from irn.cli import main
+from irn.data.images import read_image, read_record
 from irn.data.listing import safe_id
-from irn.data.tables import ImageRecord, read_classes, read_manifest
+from irn.data.tables import read_classes, read_manifest
 from irn.data.voc import VOC_CLASSES
-from irn.io.images import read_image, read_record
+from irn.records import ImageRecord
 
 Capture = pytest.CaptureFixture[str]
 
@@ -58,7 +59,9 @@ def check(root: Path, capsys: Capture, kind: str = "folder", *more: object) -> t
 
 def built(root: Path, kind: str = "folder") -> tuple[list[ImageRecord], dict[str, list[int]]]:
     out = root.parent / "tables"
-    run("build-manifest", "--kind", kind, "--root", root, "--out-manifest", out / "m.csv", "--out-labels", out / "l.csv")
+    run(
+        "build-manifest", "--kind", kind, "--root", root, "--out-manifest", out / "m.csv", "--out-labels", out / "l.csv"
+    )
     return read_manifest(out / "m.csv"), read_classes(out / "l.csv").present
 
 
@@ -114,8 +117,12 @@ class TestImages:
         assert "255 * (values - low) / (high - low)" in said
         assert "convert('RGB')" not in said
 
-    @pytest.mark.parametrize(("kind", "low", "high"), [("uint16", 1000, 41000), ("float32", -1.5, 2.5), ("int32", 0, 100000)])
-    def test_a_range_of_values_makes_them_8_bits(self, tmp_path: Path, capsys: Capture, kind: str, low: float, high: float) -> None:
+    @pytest.mark.parametrize(
+        ("kind", "low", "high"), [("uint16", 1000, 41000), ("float32", -1.5, 2.5), ("int32", 0, 100000)]
+    )
+    def test_a_range_of_values_makes_them_8_bits(
+        self, tmp_path: Path, capsys: Capture, kind: str, low: float, high: float
+    ) -> None:
         root = folder_set(tmp_path / "set")
         (root / "images/a.png").unlink()
         values = np.linspace(low, high, 40 * 48).reshape(40, 48).astype(kind)
@@ -124,7 +131,10 @@ class TestImages:
         out = tmp_path / "tables"
         tables = ["--out-manifest", out / "m.csv", "--out-labels", out / "l.csv"]
         run("build-manifest", "--kind", "folder", "--root", root, *tables, "--value-range", low, high)
-        assert "1 of 3 images have values beyond dataset.value_range, which become its ends (a.tif)" in capsys.readouterr().out
+        assert (
+            "1 of 3 images have values beyond dataset.value_range, which become its ends (a.tif)"
+            in capsys.readouterr().out
+        )
         records = {record.image_id: record for record in read_manifest(out / "m.csv")}
         found = read_record(records["a"])
         assert found.shape == (40, 48, 3)
@@ -154,9 +164,33 @@ class TestImages:
             "build-manifest", "--kind", "folder", "--root", root, "--out-manifest", tables[0], "--out-labels", tables[1],
             "--value-range", 0, 65535,
         )  # fmt: skip
-        sizes = ["--backbone", "resnet18", "--from-scratch", "--crop-size", 32, "--long-side", 32, 48, "--epochs", 1, "--batch-size", 2]
+        sizes = [
+            "--backbone",
+            "resnet18",
+            "--from-scratch",
+            "--crop-size",
+            32,
+            "--long-side",
+            32,
+            48,
+            "--epochs",
+            1,
+            "--batch-size",
+            2,
+        ]
         run("train-cam", *given, "--out", tmp_path / "w.pt", *sizes, "--device", "cpu", "--workers", 0)
-        run("make-cams", *given, "--weights", tmp_path / "w.pt", "--out", tmp_path / "cams.h5", "--scales", 1, "--device", "cpu")
+        run(
+            "make-cams",
+            *given,
+            "--weights",
+            tmp_path / "w.pt",
+            "--out",
+            tmp_path / "cams.h5",
+            "--scales",
+            1,
+            "--device",
+            "cpu",
+        )
         run("make-ir-labels", *given[:2], "--cams", tmp_path / "cams.h5", "--out", tmp_path / "ir.h5", "--workers", 0)
         for file, kind in (("cams.h5", "cam"), ("ir.h5", "ir_label")):
             found = read_all(tmp_path / file, kind)
@@ -185,7 +219,9 @@ class TestImages:
         Image.fromarray(pixels()).save(root / "images/a.png", exif=exif)
         found = check(root, capsys)[2]
         assert "1 of 3 images are turned as their EXIF orientation says" in only(found, "notices")
-        np.testing.assert_array_equal(read_image(root / "images/a.png"), np.rot90(pixels(), 2 if orientation == 3 else -1))
+        np.testing.assert_array_equal(
+            read_image(root / "images/a.png"), np.rot90(pixels(), 2 if orientation == 3 else -1)
+        )
 
     def test_masks_have_to_be_of_the_turned_image(self, tmp_path: Path, capsys: Capture) -> None:
         root, exif = folder_set(tmp_path / "set"), Image.Exif()
@@ -197,9 +233,21 @@ class TestImages:
     @pytest.mark.parametrize(
         ("name", "save", "words"),
         [
-            ("a.gif", {"save_all": True, "append_images": [Image.new("P", (48, 40), 1)]}, "hold several pictures, of which the first"),
-            ("a.tiff", {"save_all": True, "append_images": [Image.new("RGB", (48, 40))]}, "hold several pictures, of which the first"),
-            ("a.jpg", {"format": "MPO", "save_all": True, "append_images": [Image.new("RGB", (48, 40))]}, "hold several pictures"),
+            (
+                "a.gif",
+                {"save_all": True, "append_images": [Image.new("P", (48, 40), 1)]},
+                "hold several pictures, of which the first",
+            ),
+            (
+                "a.tiff",
+                {"save_all": True, "append_images": [Image.new("RGB", (48, 40))]},
+                "hold several pictures, of which the first",
+            ),
+            (
+                "a.jpg",
+                {"format": "MPO", "save_all": True, "append_images": [Image.new("RGB", (48, 40))]},
+                "hold several pictures",
+            ),
             ("a.webp", {}, ""),
             ("a.jpg", {}, ""),
             ("a.JPG", {}, ""),
@@ -207,7 +255,9 @@ class TestImages:
             ("a.png", {"format": "JPEG"}, ""),
         ],
     )
-    def test_kinds_of_files(self, tmp_path: Path, capsys: Capture, name: str, save: dict[str, object], words: str) -> None:
+    def test_kinds_of_files(
+        self, tmp_path: Path, capsys: Capture, name: str, save: dict[str, object], words: str
+    ) -> None:
         root = folder_set(tmp_path / "set")
         (root / "images/a.png").unlink()
         Image.fromarray(pixels()).save(root / "images" / name, **save)  # type: ignore[arg-type]
@@ -235,7 +285,9 @@ class TestImages:
         assert "1 .db: not read" in only(found, "notices")
 
     @pytest.mark.parametrize(("height", "width"), [(1, 1), (20, 20), (1, 5000)])
-    def test_tiny_and_long_images_work_with_a_notice(self, tmp_path: Path, capsys: Capture, height: int, width: int) -> None:
+    def test_tiny_and_long_images_work_with_a_notice(
+        self, tmp_path: Path, capsys: Capture, height: int, width: int
+    ) -> None:
         root = folder_set(tmp_path / "set")
         save_png(root / "images/a.png", pixels(0, height, width))
         assert "1 of 3 images have a side below 32 pixels" in only(check(root, capsys)[2], "notices")
@@ -245,7 +297,9 @@ class TestImages:
         Image.new("L", (12000, 9000)).save(root / "images/a.png")
         assert check(root, capsys)[0] == 0
 
-    def test_an_image_bomb_is_refused_at_a_stated_size(self, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_image_bomb_is_refused_at_a_stated_size(
+        self, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         root = folder_set(tmp_path / "set")
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 900)
         assert "an image of more than 178956970 pixels; make it smaller" in check(root, capsys)[2]["problems"][0]
@@ -290,7 +344,9 @@ class TestImages:
 
 
 class TestNames:
-    @pytest.mark.parametrize("name", ["photo (1)", "фото", "-x", 'a"b', "a'b", "two\nlines", "犬 2", "%41", "a,b", "x" * 250])
+    @pytest.mark.parametrize(
+        "name", ["photo (1)", "фото", "-x", 'a"b', "a'b", "two\nlines", "犬 2", "%41", "a,b", "x" * 250]
+    )
     def test_any_name_works_by_a_safe_id(self, tmp_path: Path, name: str) -> None:
         root = folder_set(tmp_path / "set", "image_id,dog\nb,1\n", "b")
         save_png(root / f"images/{name}.png", pixels(7))
@@ -307,7 +363,10 @@ class TestNames:
         root = folder_set(tmp_path / "set", "", "cat/1 dog/1")
         (root / "labels.csv").unlink()
         os.rename(root / "images/cat/1.png", os.fsencode(root / "images/cat") + b"/f\xf6to.png")
-        assert "images: the file name f\\xf6to.png is not text in UTF-8; rename the file" in check(root, capsys)[2]["problems"][0]
+        assert (
+            "images: the file name f\\xf6to.png is not text in UTF-8; rename the file"
+            in check(root, capsys)[2]["problems"][0]
+        )
 
     def test_ids_are_themselves_where_they_can_be(self) -> None:
         assert [safe_id(name) for name in ("000123", "a.b-c_D")] == ["000123", "a.b-c_D"]
@@ -321,7 +380,10 @@ class TestNames:
 
     def test_leading_zeros_that_a_spreadsheet_took(self, tmp_path: Path, capsys: Capture) -> None:
         root = folder_set(tmp_path / "set", "image_id,dog\n000123,1\n7,0\n", "000123 007")
-        assert "the row '7' (a spreadsheet may have taken the zeros of '007' away)" in check(root, capsys)[2]["problems"][0]
+        assert (
+            "the row '7' (a spreadsheet may have taken the zeros of '007' away)"
+            in check(root, capsys)[2]["problems"][0]
+        )
 
     def test_folders_within(self, tmp_path: Path, capsys: Capture) -> None:
         root = folder_set(tmp_path / "set", "image_id,dog\na,1\nsub/b,0\nsub/c.png,1\n", "a sub/b sub/c")
@@ -350,7 +412,9 @@ class TestNames:
         root = folder_set(tmp_path / "set")
         (root / "images/x.jpg").symlink_to(tmp_path / "gone.jpg")
         os.mkfifo(root / "images/y.jpg")
-        assert "2 links that lead to no file, or pipes, not read (x.jpg, y.jpg)" in only(check(root, capsys)[2], "notices")
+        assert "2 links that lead to no file, or pipes, not read (x.jpg, y.jpg)" in only(
+            check(root, capsys)[2], "notices"
+        )
 
     def test_links_that_lead_in_circles(self, tmp_path: Path) -> None:
         root = folder_set(tmp_path / "set")
@@ -366,7 +430,9 @@ class TestNames:
         save_png(root / "images/ b .png", pixels(7))
         assert list(built(root)[1].values()) == [[0], []]
 
-    def test_a_folder_that_may_not_be_read(self, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_folder_that_may_not_be_read(
+        self, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         root = folder_set(tmp_path / "set")
 
         def denied(*_: object, onerror: Callable[[OSError], None], **__: object) -> list[object]:
@@ -392,10 +458,16 @@ class TestTables:
                 '\ufeff"image_id","dog","cat",\r\n"a","1","0",\r\n"b","0","1",\r\n"c","0","0",\r\n,,,\r\n,,,\r\n',
                 "2 rows and 1 columns with",
             ),
-            ('"image_id";"dog";"cat";;\r\na;1;0;;\r\nb;0;1;;\r\nc;0;0;;\r\n;;;;\r\n\r\n', "1 rows and 2 columns with nothing in them"),
+            (
+                '"image_id";"dog";"cat";;\r\na;1;0;;\r\nb;0;1;;\r\nc;0;0;;\r\n;;;;\r\n\r\n',
+                "1 rows and 2 columns with nothing in them",
+            ),
             ("sep=;\r\nimage_id;dog;cat\r\na;1;0\r\nb;0;1\r\nc;0;0\r\n", "semicolons"),
             # Names as other systems have them.
-            ("image_id,dog ,cat\nimages\\a.png,1,0\nC:\\data\\images\\b.png,0,1\n/home/me/images/c.png,0,0\n", "3 of 3 rows name the file"),
+            (
+                "image_id,dog ,cat\nimages\\a.png,1,0\nC:\\data\\images\\b.png,0,1\n/home/me/images/c.png,0,0\n",
+                "3 of 3 rows name the file",
+            ),
             ("image_id,dog,cat\na.PNG,1,0\nmy_set/images/b.jpg,0,1\n./images/c,0,0\n", "2 of 3 rows name the file"),
         ],
     )
@@ -421,18 +493,30 @@ class TestTables:
 
     def test_columns_that_differ_by_case(self, tmp_path: Path, capsys: Capture) -> None:
         root = folder_set(tmp_path / "set", "image_id,dog,Dog\na,1,0\nb,0,1\nc,0,0\n")
-        assert "classes 'dog' and 'Dog' differ by case or blanks alone, and are two" in only(check(root, capsys)[2], "notices")
+        assert "classes 'dog' and 'Dog' differ by case or blanks alone, and are two" in only(
+            check(root, capsys)[2], "notices"
+        )
 
     @pytest.mark.parametrize(
         ("names", "slip"),
-        [("horse,hrose", True), ("horse,horses", True), ("grade 1,grade 11", False), ("class 12,class 21", False), ("cat,car", False)],
+        [
+            ("horse,hrose", True),
+            ("horse,horses", True),
+            ("grade 1,grade 11", False),
+            ("class 12,class 21", False),
+            ("cat,car", False),
+        ],
     )
-    def test_a_rare_class_that_is_spelt_like_another(self, tmp_path: Path, capsys: Capture, names: str, slip: bool) -> None:
+    def test_a_rare_class_that_is_spelt_like_another(
+        self, tmp_path: Path, capsys: Capture, names: str, slip: bool
+    ) -> None:
         root = folder_set(tmp_path / "set", f"image_id,{names}\na,1,0\nb,1,0\nc,0,1\n")
         usual, other = names.split(",")
         found = check(root, capsys)[2]["notices"]
         assert [line for line in found if "spelt" in line] == (
-            [f"class {other!r} (1 of the images) is spelt like {usual!r} (2); correct it if it is a slip"] if slip else []
+            [f"class {other!r} (1 of the images) is spelt like {usual!r} (2); correct it if it is a slip"]
+            if slip
+            else []
         )
 
     @pytest.mark.parametrize("text", ["", "\n\n", ",,\n,,\n", "sep=;\r\n"])
@@ -481,9 +565,12 @@ class TestClasses:
         assert "on every image" in only(check(root, capsys)[2], "notices")
 
     @pytest.mark.parametrize(
-        ("odd", "nearest"), [("Dog", "'dog' by case or blanks alone"), ("dogg", "looks like 'dog'"), ("dgo", "looks like 'dog'")]
+        ("odd", "nearest"),
+        [("Dog", "'dog' by case or blanks alone"), ("dogg", "looks like 'dog'"), ("dgo", "looks like 'dog'")],
     )
-    def test_an_odd_name_does_not_move_the_others(self, tmp_path: Path, capsys: Capture, odd: str, nearest: str) -> None:
+    def test_an_odd_name_does_not_move_the_others(
+        self, tmp_path: Path, capsys: Capture, odd: str, nearest: str
+    ) -> None:
         said = only(check(voc_set(tmp_path / "voc", a="dog", b=odd, c="aeroplane"), capsys, "voc")[2])
         assert "b.xml: class " in said
         assert repr(odd) in said
@@ -508,9 +595,13 @@ class TestClasses:
     def test_objects_in_other_clothes_are_understood(self, tmp_path: Path, text: str) -> None:
         assert built(voc_set(tmp_path / "voc", a=text, b=""), "voc")[1] == {"a": [11], "b": []}
 
-    @pytest.mark.parametrize("text", ["<annotation><item><label>dog</label></item></annotation>", "<html><body>gone</body></html>"])
+    @pytest.mark.parametrize(
+        "text", ["<annotation><item><label>dog</label></item></annotation>", "<html><body>gone</body></html>"]
+    )
     def test_annotations_that_are_not_understood_are_refused(self, tmp_path: Path, capsys: Capture, text: str) -> None:
-        assert "a.xml: no <object> in it, but <" in only(check(voc_set(tmp_path / "voc", a=text, b="dog"), capsys, "voc")[2])
+        assert "a.xml: no <object> in it, but <" in only(
+            check(voc_set(tmp_path / "voc", a=text, b="dog"), capsys, "voc")[2]
+        )
 
 
 class TestMasks:
@@ -536,7 +627,9 @@ class TestMasks:
         assert "in 3 of 3 images most of the mask is 255" in only(check(root, capsys)[2])
 
     def test_small_white_objects(self, tmp_path: Path, capsys: Capture) -> None:
-        assert "no mask holds any class but" in only(check(self.masked(tmp_path / "set", 255, 255, 255), capsys)[2], "notices")
+        assert "no mask holds any class but" in only(
+            check(self.masked(tmp_path / "set", 255, 255, 255), capsys)[2], "notices"
+        )
 
     def test_classes_counted_from_zero(self, tmp_path: Path, capsys: Capture) -> None:
         root = folder_set(tmp_path / "set", "image_id,elk,dog,cat\na,0,1,0\nb,0,0,1\nc,0,1,1\n")
@@ -544,7 +637,8 @@ class TestMasks:
             save_png(root / f"SegmentationClass/{name}.png", np.full((40, 48), value, np.uint8))
         said = check(root, capsys)[2]["problems"][0]
         assert (
-            "in 2 of 3 images the mask holds a class that the image's row in the labels lacks (a, c)" in said or "in 3 of 3 images" in said
+            "in 2 of 3 images the mask holds a class that the image's row in the labels lacks (a, c)" in said
+            or "in 3 of 3 images" in said
         )
         assert "classes may be counted from 0" in said
 
@@ -567,7 +661,9 @@ class TestMasks:
             (lambda mask: mask > 0, "mask mode is 1, expected an index PNG"),
         ],
     )
-    def test_masks_that_are_none(self, tmp_path: Path, capsys: Capture, change: Callable[[np.ndarray], np.ndarray], words: str) -> None:
+    def test_masks_that_are_none(
+        self, tmp_path: Path, capsys: Capture, change: Callable[[np.ndarray], np.ndarray], words: str
+    ) -> None:
         root = self.masked(tmp_path / "set", 1, 2, 0)
         path = root / "SegmentationClass/a.png"
         save_png(path, change(np.array(Image.open(path))))
@@ -580,11 +676,15 @@ class TestMasks:
 
     def test_one_image_of_many_that_differs(self, tmp_path: Path, capsys: Capture) -> None:
         found = check(self.masked(tmp_path / "set", 1, 2, 1), capsys)[2]
-        assert "in 1 of 3 images the mask holds a class that the image's row in the labels lacks (c)" in only(found, "notices")
+        assert "in 1 of 3 images the mask holds a class that the image's row in the labels lacks (c)" in only(
+            found, "notices"
+        )
 
 
 @pytest.mark.parametrize("setting", [{}, {"object_masks": "objects"}])
-def test_masks_that_the_split_to_score_lacks_are_found_before_the_first_job(tmp_path: Path, setting: dict[str, str]) -> None:
+def test_masks_that_the_split_to_score_lacks_are_found_before_the_first_job(
+    tmp_path: Path, setting: dict[str, str]
+) -> None:
     root = folder_set(tmp_path / "set")
     (root / "splits.csv").write_text("image_id,split\na,train\nb,val\nc,val\n", encoding="utf-8")
     lacking = root / "SegmentationClass"
@@ -595,8 +695,12 @@ def test_masks_that_the_split_to_score_lacks_are_found_before_the_first_job(tmp_
         save_png(lacking / "b.png", np.zeros((40, 48), np.uint8))
     else:
         (lacking / "c.png").unlink()
-    dataset = {"kind": "folder", "root": str(root), "eval_split": "val"} | {key: str(tmp_path / name) for key, name in setting.items()}
-    (tmp_path / "small.yaml").write_text(json.dumps({"dataset": dataset, "cam": {"batch_size": 1}, "irn": {"batch_size": 1}}))
+    dataset = {"kind": "folder", "root": str(root), "eval_split": "val"} | {
+        key: str(tmp_path / name) for key, name in setting.items()
+    }
+    (tmp_path / "small.yaml").write_text(
+        json.dumps({"dataset": dataset, "cam": {"batch_size": 1}, "irn": {"batch_size": 1}})
+    )
     result = snakemake(tmp_path)
     assert result.returncode == 2
     said = f"{lacking}: no mask of 1 of the 2 images of dataset.eval_split 'val' (c); add them, or set dataset.eval_split to a split"
@@ -609,7 +713,10 @@ def test_a_split_of_which_some_images_have_masks(tmp_path: Path, capsys: Capture
     (root / "splits.csv").write_text("image_id,split\na,train\nb,val\nc,val\n", encoding="utf-8")
     save_png(root / "SegmentationClass/b.png", np.full((40, 48), 2, np.uint8))
     found = check(root, capsys)[2]
-    assert f"{root / 'SegmentationClass'}: no mask of 1 of the 2 images of split 'val' (c), so it cannot be scored" in found["notices"]
+    assert (
+        f"{root / 'SegmentationClass'}: no mask of 1 of the 2 images of split 'val' (c), so it cannot be scored"
+        in found["notices"]
+    )
 
 
 def test_fewer_photographs_than_a_batch_are_found_before_the_first_job(tmp_path: Path) -> None:
@@ -617,5 +724,7 @@ def test_fewer_photographs_than_a_batch_are_found_before_the_first_job(tmp_path:
     (tmp_path / "small.yaml").write_text(f"dataset: {{kind: folder, root: {tmp_path / 'set'}}}\n")
     result = snakemake(tmp_path)
     assert result.returncode == 2
-    assert result.stderr.strip().endswith("cam.batch_size is 16, but dataset.train_split 'train' has 3 images; set it to 3 or less")
+    assert result.stderr.strip().endswith(
+        "cam.batch_size is 16, but dataset.train_split 'train' has 3 images; set it to 3 or less"
+    )
     assert not (tmp_path / "results").exists()

@@ -20,18 +20,27 @@ from golden_cases import GOLDEN
 from helpers import read_all, refused, run, save_png
 
 from irn.cli import build_parser
-from irn.config import of_stage, settings_of_options
 from irn.io.cache import CacheReader, CacheWriter
-from irn.io.shards import Shard
-from irn.io.weights import save_weights
 from irn.networks.classifier import Classifier
-from irn.settings import value
-from irn.stages import BY_NAME, STAGES
-from irn.stages import COMMANDS as ROWS
+from irn.records import Shard
+from irn.settings.config import of_stage, settings_of_options
+from irn.settings.values import value
+from irn.weights.files import save_weights
+from irn.workflow.stages import BY_NAME, STAGES
+from irn.workflow.stages import COMMANDS as ROWS
 
 COMMANDS = [command.words for command in ROWS.values()]
 CONTRACT = [
-    *("make-demo-data", "build-manifest", "train-cam", "make-cams", "make-ir-labels", "train-irn", "infer-fields", "random-walk"),
+    *(
+        "make-demo-data",
+        "build-manifest",
+        "train-cam",
+        "make-cams",
+        "make-ir-labels",
+        "train-irn",
+        "infer-fields",
+        "random-walk",
+    ),
     *("make-labels", "evaluate", "import-weights", "show", "config"),
     *("export-coco", "export-voc", "import-cams", "export-cams"),
 ]
@@ -69,7 +78,9 @@ class TestHelp:
         code = "import sys; from irn.cli import build_parser; build_parser().format_help(); print(*sys.modules)"
         done = run_python("-c", code)
         assert done.returncode == 0
-        assert set(done.stdout.split()).isdisjoint({"torch", "numpy", "pandas", "h5py", "scipy", "numba", "PIL", "yaml"})
+        assert set(done.stdout.split()).isdisjoint(
+            {"torch", "numpy", "pandas", "h5py", "scipy", "numba", "PIL", "yaml"}
+        )
 
     @pytest.mark.parametrize("stage", ["random_walk", "make_labels", "evaluate", "show", "make_ir_labels"])
     def test_a_stage_without_networks_starts_without_heavy_packages(self, stage: str) -> None:
@@ -85,7 +96,9 @@ class TestHelp:
         assert capsys.readouterr().out.startswith("usage: irn")
 
     @pytest.mark.parametrize("stage", [*(stage.name for stage in STAGES if stage.command == stage.name), "predict"])
-    def test_the_help_says_what_a_setting_means_and_what_it_is_by_default(self, stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_help_says_what_a_setting_means_and_what_it_is_by_default(
+        self, stage: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         with pytest.raises(SystemExit):
             build_parser().parse_args([stage.replace("_", "-"), "--help"])
         said = " ".join(capsys.readouterr().out.split())
@@ -127,7 +140,9 @@ class TestCompletion:
             (["random-walk", "--cams", "cams_of"], {"cams_of_a_run.h5"}),
         ],
     )
-    def test_bash_completes_commands_options_choices_and_files(self, words: list[str], expected: set[str], tmp_path: Path) -> None:
+    def test_bash_completes_commands_options_choices_and_files(
+        self, words: list[str], expected: set[str], tmp_path: Path
+    ) -> None:
         (tmp_path / "irn.sh").write_text(run_python("-m", "irn", "--print-completion", "bash").stdout)
         (tmp_path / "cams_of_a_run.h5").touch()
         typed = " ".join(["irn", *words])
@@ -146,7 +161,9 @@ def said_on_a_terminal(folder: Path, **environment: str) -> str:
     termios.tcsetwinsize(theirs, (24, 80))
     clean = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     surroundings = {**clean, "TERM": "xterm-256color", **environment}
-    process = subprocess.Popen([sys.executable, *DRAWING, str(folder / "data")], stdout=theirs, stderr=theirs, env=surroundings)
+    process = subprocess.Popen(
+        [sys.executable, *DRAWING, str(folder / "data")], stdout=theirs, stderr=theirs, env=surroundings
+    )
     os.close(theirs)
     said = b""
     # A terminal whose other end is closed cannot be read.
@@ -265,7 +282,9 @@ class TestBadOptions:
 
     @pytest.mark.parametrize("command", COMMANDS)
     @pytest.mark.parametrize("unknown", ["--no-such-option", "surplus", "--ou", "two\nlines"])
-    def test_unknown_options(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, unknown: str) -> None:
+    def test_unknown_options(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, unknown: str
+    ) -> None:
         assert unknown.split()[0] in refused(capsys, tmp_path, command, unknown, *REQUIRED[command])
 
     @pytest.mark.parametrize("command", [command for command in COMMANDS if REQUIRED[command]])
@@ -282,7 +301,9 @@ class TestBadOptions:
     ) -> None:
         manifest, labels = cam_inputs[1], cam_inputs[3]
         out = ["--out", tmp_path / "w.pt", "--from-scratch", "--backbone", "resnet18", "--batch-size", 1]
-        said = refused(capsys, tmp_path, "train-cam", "--manifest", manifest, "--labels", labels, *out, "--long-side", 640, 320)
+        said = refused(
+            capsys, tmp_path, "train-cam", "--manifest", manifest, "--labels", labels, *out, "--long-side", 640, 320
+        )
         assert "--long-side" in said
         caches = ["--ir-labels", GOLDEN / "ir_labels.h5", "--out", tmp_path / "w.pt"]
         assert "--scale" in refused(capsys, tmp_path, "train-irn", "--manifest", MANIFEST, *caches, "--scale", 1.5, 0.5)
@@ -299,35 +320,67 @@ class TestFilesToWrite:
             ["make-labels", "--walks", "a", "b", "--out", "b"],
             ["make-ir-labels", "--manifest", "m", "--cams", "a", "--out", "../{folder}/a"],
             ["evaluate", "--manifest", "m", "--labels", "l", "--class-masks", "d", "--out", "l"],
-            ["evaluate", "--manifest", "m", "--labels", "l", "--class-masks", "d", "--out", "o", "--thresholds-out", "o"],
+            [
+                "evaluate",
+                "--manifest",
+                "m",
+                "--labels",
+                "l",
+                "--class-masks",
+                "d",
+                "--out",
+                "o",
+                "--thresholds-out",
+                "o",
+            ],
             ["train-cam", "--manifest", "m", "--labels", "l", "--out", "o", "--metrics", "o"],
             ["import-weights", "--cam", "c", "--irn", "i", "--out-cam", "o", "--out-irn", "o"],
         ],
     )
-    def test_one_that_is_read_or_named_twice(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    def test_one_that_is_read_or_named_twice(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+    ) -> None:
         said = refused(capsys, tmp_path, *[argument.format(folder=tmp_path.name) for argument in arguments])
         assert "is the same file" in said
         assert "name another" in said
 
     @pytest.mark.parametrize(
-        "command", [command for command in COMMANDS if command not in ("make-demo-data", "show", "export-voc", "export-cams", "predict")]
+        "command",
+        [
+            command
+            for command in COMMANDS
+            if command not in ("make-demo-data", "show", "export-voc", "export-cams", "predict")
+        ],
     )
-    def test_a_folder_or_a_place_below_a_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    def test_a_folder_or_a_place_below_a_file(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+    ) -> None:
         (tmp_path / "folder").mkdir()
         (tmp_path / "file").touch()
         for index, option in enumerate(REQUIRED[command]):
             if option.startswith("--out"):
                 for name, reason in (("folder", "is a folder"), ("file/o", "cannot be written")):
-                    said = refused(capsys, tmp_path, command, *REQUIRED[command][: index + 1], name, *REQUIRED[command][index + 2 :])
+                    said = refused(
+                        capsys,
+                        tmp_path,
+                        command,
+                        *REQUIRED[command][: index + 1],
+                        name,
+                        *REQUIRED[command][index + 2 :],
+                    )
                     assert f"argument {option}: '{name}' {reason}" in said
 
     def test_names_that_the_system_refuses(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert "cannot be written (File name too long)" in refused(capsys, tmp_path, "make-labels", "--walks", "w", "--out", 300 * "o")
+        assert "cannot be written (File name too long)" in refused(
+            capsys, tmp_path, "make-labels", "--walks", "w", "--out", 300 * "o"
+        )
         (tmp_path / "loop").symlink_to("loop")
         assert "loop: no such cache file" in refused(capsys, tmp_path, "make-labels", "--walks", "loop", "--out", "o")
 
 
-def test_too_little_memory_without_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_without_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(**_: object) -> None:
         raise MemoryError
 
@@ -338,7 +391,12 @@ def test_too_little_memory_without_a_word(tmp_path: Path, capsys: pytest.Capture
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError("much"), RuntimeError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory: much")]
+    "error",
+    [
+        MemoryError("much"),
+        RuntimeError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: much"),
+    ],
 )
 def test_too_little_memory_is_said_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -353,7 +411,9 @@ def test_too_little_memory_is_said_in_one_line(
 
 
 def test_random_weights_and_given_ones_exclude_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = refused(capsys, tmp_path, "train-cam", *REQUIRED["train-cam"], "--from-scratch", "--backbone-weights", "w.pt")
+    said = refused(
+        capsys, tmp_path, "train-cam", *REQUIRED["train-cam"], "--from-scratch", "--backbone-weights", "w.pt"
+    )
     assert "--from-scratch" in said
     assert "--backbone-weights w.pt" in said
 
@@ -370,7 +430,16 @@ def cam_inputs(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     (folder / "labels.csv").write_text("image_id,cat,dog\na,1,0\nb,0,0\n", encoding="utf-8")
     torch.manual_seed(0)
     save_weights(folder / "cam.pt", "cam", Classifier("resnet18", 2), {"stage": "test"}, ["cat", "dog"], 32)
-    return ["--manifest", folder / "manifest.csv", "--labels", folder / "labels.csv", "--weights", folder / "cam.pt", "--device", "cpu"]
+    return [
+        "--manifest",
+        folder / "manifest.csv",
+        "--labels",
+        folder / "labels.csv",
+        "--weights",
+        folder / "cam.pt",
+        "--device",
+        "cpu",
+    ]
 
 
 class TestMistakes:
@@ -384,7 +453,15 @@ class TestMistakes:
             ["make-ir-labels", "--manifest", MANIFEST, "--cams", "gone.h5"],
             ["make-ir-labels", "--manifest", "gone.csv", "--cams", CAMS],
             ["train-irn", "--manifest", MANIFEST, "--ir-labels", "gone.h5"],
-            ["train-irn", "--manifest", MANIFEST, "--ir-labels", GOLDEN / "ir_labels.h5", "--backbone-weights", "gone.pt"],
+            [
+                "train-irn",
+                "--manifest",
+                MANIFEST,
+                "--ir-labels",
+                GOLDEN / "ir_labels.h5",
+                "--backbone-weights",
+                "gone.pt",
+            ],
             ["infer-fields", "--manifest", MANIFEST, "--weights", "gone.pt"],
             ["random-walk", "--cams", CAMS, "--fields", "gone.h5"],
             ["random-walk", "--cams", CAMS, "gone.h5", "--fields", FIELDS],
@@ -414,7 +491,19 @@ class TestMistakes:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_cache_of_another_kind(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        said = refused(capsys, tmp_path, "random-walk", "--cams", FIELDS, "--fields", FIELDS, "--out", tmp_path / "w.h5", "--workers", 0)
+        said = refused(
+            capsys,
+            tmp_path,
+            "random-walk",
+            "--cams",
+            FIELDS,
+            "--fields",
+            FIELDS,
+            "--out",
+            tmp_path / "w.h5",
+            "--workers",
+            0,
+        )
         assert str(FIELDS) in said
 
     @pytest.mark.parametrize("workers", [0, 2])
@@ -447,11 +536,15 @@ class TestMistakes:
         reader, folder = CacheReader([CAMS], "cam"), tmp_path / "in"
         folder.mkdir()
         height, width = reader.size(SCENE)
-        turned = {name: np.swapaxes(array, -1, -2) if array.ndim == 3 else array for name, array in reader.read(SCENE).items()}
+        turned = {
+            name: np.swapaxes(array, -1, -2) if array.ndim == 3 else array for name, array in reader.read(SCENE).items()
+        }
         with CacheWriter(folder / "cams.h5", "cam", {"stage": "test"}) as cache:
             cache.write(SCENE, width, height, turned)
         rows = MANIFEST.read_text(encoding="utf-8").replace("images/", f"{GOLDEN}/images/").splitlines(keepends=True)
-        (folder / "manifest.csv").write_text(rows[0] + "".join(row for row in rows if row.startswith(SCENE)), encoding="utf-8")
+        (folder / "manifest.csv").write_text(
+            rows[0] + "".join(row for row in rows if row.startswith(SCENE)), encoding="utf-8"
+        )
         out = ["--out", tmp_path / "o.h5", "--workers", 0]
         for command in (
             ["make-ir-labels", "--manifest", folder / "manifest.csv", "--cams", folder / "cams.h5"],
@@ -484,7 +577,9 @@ class TestMistakes:
         assert said in found
         assert str(tmp_path / "labels.csv") in found
 
-    def test_weights_of_the_wrong_kind(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], cam_inputs: list[object]) -> None:
+    def test_weights_of_the_wrong_kind(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], cam_inputs: list[object]
+    ) -> None:
         command = ["infer-fields", "--manifest", cam_inputs[1], "--weights", cam_inputs[5], "--out", tmp_path / "f.h5"]
         assert "expected 'irn'" in refused(capsys, tmp_path, *command)
 
@@ -497,7 +592,9 @@ class TestMistakes:
         if mode == "text":
             (tmp_path / "a.png").write_text("no image", encoding="utf-8")
         elif mode in ("cut", "chunk"):
-            content = save_png(tmp_path / "a.png", np.random.default_rng(0).integers(0, 256, (200, 300, 3)).astype(np.uint8)).read_bytes()
+            content = save_png(
+                tmp_path / "a.png", np.random.default_rng(0).integers(0, 256, (200, 300, 3)).astype(np.uint8)
+            ).read_bytes()
             last = content.rindex(b"IDAT")
             damaged = content[:last] if mode == "cut" else content[:last] + b"\xa6\x06|\xa4" + content[last + 4 :]
             (tmp_path / "a.png").write_bytes(damaged)
@@ -511,10 +608,16 @@ class TestMistakes:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], cam_inputs: list[object]
     ) -> None:
         (tmp_path / "file").write_text("", encoding="utf-8")
-        assert str(tmp_path / "file") in refused(capsys, tmp_path, "make-cams", *cam_inputs, "--out", tmp_path / "file" / "c.h5")
+        assert str(tmp_path / "file") in refused(
+            capsys, tmp_path, "make-cams", *cam_inputs, "--out", tmp_path / "file" / "c.h5"
+        )
 
     def test_a_gpu_where_there_is_none(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cam_inputs: list[object]
+        self,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+        cam_inputs: list[object],
     ) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         options = [*cam_inputs, "--device", "cuda"]
@@ -542,8 +645,12 @@ class TestWalks:
         command = ["random-walk", "--cams", CAMS, "--fields", FIELDS, "--out", tmp_path / "w.h5"]
         assert "--manifest" in refused(capsys, tmp_path, *command, "--split", "train")
 
-    def test_an_image_of_the_manifest_that_a_cache_lacks(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        (tmp_path / "manifest.csv").write_text("image_id,path,height,width,split\nother,x.png,1,1,train\n", encoding="utf-8")
+    def test_an_image_of_the_manifest_that_a_cache_lacks(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "manifest.csv").write_text(
+            "image_id,path,height,width,split\nother,x.png,1,1,train\n", encoding="utf-8"
+        )
         command = ["random-walk", "--cams", CAMS, "--fields", FIELDS, "--manifest", tmp_path / "manifest.csv"]
         assert "'other'" in refused(capsys, tmp_path, *command, "--out", tmp_path / "w.h5")
 
@@ -553,7 +660,21 @@ class TestCams:
         run("make-cams", *cam_inputs, "--scales", 1, 0.5, "--out", tmp_path / "whole.h5")
         parts = [tmp_path / "0.h5", tmp_path / "1.h5"]
         for index, part in enumerate(parts):
-            run("make-cams", *cam_inputs, "--scales", 1, 0.5, "--out", part, "--shard", f"{index}/2", "--split", "train", "--workers", 2)
+            run(
+                "make-cams",
+                *cam_inputs,
+                "--scales",
+                1,
+                0.5,
+                "--out",
+                part,
+                "--shard",
+                f"{index}/2",
+                "--split",
+                "train",
+                "--workers",
+                2,
+            )
         whole, found = read_all(tmp_path / "whole.h5", "cam"), read_all(parts, "cam")
         assert list(whole) == list(found) == ["a", "b"]
         assert whole["b"]["cam"].shape == (0, 5, 6)
@@ -571,7 +692,17 @@ class TestCams:
 
     def test_an_image_without_classes_is_background_to_the_end(self, tmp_path: Path, cam_inputs: list[object]) -> None:
         run("make-cams", *cam_inputs, "--scales", 1, "--out", tmp_path / "c.h5")
-        run("make-ir-labels", "--manifest", cam_inputs[1], "--cams", tmp_path / "c.h5", "--out", tmp_path / "i.h5", "--workers", 0)
+        run(
+            "make-ir-labels",
+            "--manifest",
+            cam_inputs[1],
+            "--cams",
+            tmp_path / "c.h5",
+            "--out",
+            tmp_path / "i.h5",
+            "--workers",
+            0,
+        )
         with CacheWriter(tmp_path / "f.h5", "field", {"stage": "test"}) as cache:
             for image_id in ("a", "b"):
                 cache.write(image_id, 20, 24, {"boundary": np.full((5, 6), 0.5), "displacement": np.zeros((2, 5, 6))})

@@ -16,15 +16,16 @@ from PIL import Image
 from pycocotools import mask as pycoco
 
 from irn.cli import main
-from irn.config import read_config
 from irn.data.demo.animals import CLASSES
 from irn.data.demo.scenes import draw_scene
 from irn.data.instances import InstancesFile, names_at_a_glance
 from irn.data.masks import InstanceMasks
 from irn.data.segmentations import decoded
-from irn.data.tables import ImageRecord, read_classes, read_manifest
+from irn.data.tables import read_classes, read_manifest
 from irn.io.cache import CacheWriter
-from irn.store import Run
+from irn.records import ImageRecord
+from irn.settings.config import read_config
+from irn.workflow.store import Run
 
 # As COCO has them: with gaps, in any order, and one that no annotation is of.
 CATEGORIES = [(90, CLASSES[4]), (3, CLASSES[0]), (200, "unicorn"), (18, CLASSES[1]), (19, CLASSES[2]), (22, CLASSES[3])]
@@ -75,7 +76,9 @@ class Coco:
                 for row, sprite in enumerate(scene.sprites):
                     form = FORMS[(number + row) % len(FORMS)]
                     about = {"image_id": number, "category_id": NUMBERS[CLASSES[sprite.species]], "iscrowd": 0}
-                    annotations.append({"id": 1000 * number + row, **about, "segmentation": form(scene.objects == row + 1)})
+                    annotations.append(
+                        {"id": 1000 * number + row, **about, "segmentation": form(scene.objects == row + 1)}
+                    )
             # In no order.
             annotations = annotations[::2] + annotations[1::2]
             categories = [{"id": number, "name": name, "supercategory": "animal"} for number, name in CATEGORIES]
@@ -95,7 +98,9 @@ class Coco:
         folder.mkdir(parents=True)
         for split, file in self.files.items():
             (folder / f"instances_{split}.json").write_text(json.dumps(file), encoding="utf-8")
-        (folder / "captions_train2014.json").write_text('{"images": [], "annotations": [{"image_id": 9, "caption": "a", "id": 1}]}')
+        (folder / "captions_train2014.json").write_text(
+            '{"images": [], "annotations": [{"image_id": 9, "caption": "a", "id": 1}]}'
+        )
 
     def add(self, number: int, name: str, segmentation: Any, **more: Any) -> None:
         """Annotate another object in an image of train."""
@@ -239,7 +244,10 @@ def test_every_form_of_a_mask_gives_its_pixels(coco: Coco) -> None:
             np.testing.assert_array_equal(mask, objects == number)
             assert label == coco.labels[name][number - 1]
     for file in coco.files.values():
-        seen |= {type(a["segmentation"].get("counts") if isinstance(a["segmentation"], dict) else None) for a in file["annotations"]}
+        seen |= {
+            type(a["segmentation"].get("counts") if isinstance(a["segmentation"], dict) else None)
+            for a in file["annotations"]
+        }
     assert seen == {type(None), list, str}
 
 
@@ -293,7 +301,12 @@ class Scored:
     def __init__(self, coco: Coco) -> None:
         self.coco, self.folder = coco, coco.root.parent
         self.records, _, _ = coco.build()
-        self.inputs: list[object] = ["--manifest", self.folder / "tables/m.csv", "--labels", self.folder / "tables/l.csv"]
+        self.inputs: list[object] = [
+            "--manifest",
+            self.folder / "tables/m.csv",
+            "--labels",
+            self.folder / "tables/l.csv",
+        ]
         with (
             CacheWriter(self.folder / "l.h5", "label", {"stage": "x"}) as labels,
             CacheWriter(self.folder / "c.h5", "cam", {"stage": "x"}) as cams,
@@ -308,7 +321,9 @@ class Scored:
                 labels.write(r.image_id, r.height, r.width, {"semantic": index[moved], "instance_map": moved, **about})
                 classes = np.unique(index[1:]) - 1
                 maps = (index[moved] == classes[:, None, None] + 1).astype(np.float32)
-                cams.write(r.image_id, r.height, r.width, {"classes": classes, "cam": maps[:, ::4, ::4], "high_res": maps})
+                cams.write(
+                    r.image_id, r.height, r.width, {"classes": classes, "cam": maps[:, ::4, ::4], "high_res": maps}
+                )
         self.caches: list[object] = ["--label-caches", self.folder / "l.h5", "--cams", self.folder / "c.h5"]
 
     def scores(self, classes: Path, objects: Path, *options: object) -> list[list[str]]:
@@ -318,7 +333,16 @@ class Scored:
             return list(csv.reader(file))
 
     def mistake(self, capsys: pytest.CaptureFixture[str], classes: Path, *options: object) -> str:
-        command = ["evaluate", *self.inputs, *self.caches, "--class-masks", classes, "--out", self.folder / "s.csv", *options]
+        command = [
+            "evaluate",
+            *self.inputs,
+            *self.caches,
+            "--class-masks",
+            classes,
+            "--out",
+            self.folder / "s.csv",
+            *options,
+        ]
         return refused(capsys, self.folder, *command)
 
 
@@ -385,7 +409,10 @@ def test_mistakes_about_ground_truth(scored: Scored, capsys: pytest.CaptureFixtu
     assert f"image '{NINE}' is " in scored.mistake(capsys, annotations)
     (annotations / "instances_train2014.json").unlink()
     said = scored.mistake(capsys, annotations)
-    assert "annotations: no instances_<split>.json for split 'train' (has captions_train2014.json, instances_val2014.json)" in said
+    assert (
+        "annotations: no instances_<split>.json for split 'train' (has captions_train2014.json, instances_val2014.json)"
+        in said
+    )
 
 
 # ---- mistakes in the data
@@ -417,7 +444,9 @@ def test_mistakes_about_ground_truth(scored: Scored, capsys: pytest.CaptureFixtu
         (lambda c: c.files.update(train2017=c.train), "instances_train2014.json and instances_train2017.json could both be split 'train'"),
     ],
 )  # fmt: skip
-def test_mistakes_in_an_instances_file(coco: Coco, capsys: pytest.CaptureFixture[str], change: Callable[[Coco], Any], said: str) -> None:
+def test_mistakes_in_an_instances_file(
+    coco: Coco, capsys: pytest.CaptureFixture[str], change: Callable[[Coco], Any], said: str
+) -> None:
     change(coco)
     coco.write()
     assert said in mistake(coco, capsys)
@@ -430,12 +459,20 @@ def test_mistakes_in_an_instances_file(coco: Coco, capsys: pytest.CaptureFixture
         ("[]", "not a readable JSON file"),
         ("<html>", "not a readable JSON file"),
         ('{["images"]: []}', "not a readable JSON file"),
-        ('{"images": [], "annotations": [{"image_id": 9, "caption": "a dog"}]}', "holds captions; expected an instances file of COCO"),
+        (
+            '{"images": [], "annotations": [{"image_id": 9, "caption": "a dog"}]}',
+            "holds captions; expected an instances file of COCO",
+        ),
         ("cut", "not a readable JSON file"),
-        (b'{"images": [{"id": 1, "file_name": "\xff"}], "annotations": [], "categories": []}', "not a readable JSON file"),
+        (
+            b'{"images": [{"id": 1, "file_name": "\xff"}], "annotations": [], "categories": []}',
+            "not a readable JSON file",
+        ),
     ],
 )
-def test_files_that_are_no_instances_files(coco: Coco, capsys: pytest.CaptureFixture[str], text: str | bytes, said: str) -> None:
+def test_files_that_are_no_instances_files(
+    coco: Coco, capsys: pytest.CaptureFixture[str], text: str | bytes, said: str
+) -> None:
     path = coco.root / "annotations/instances_train2014.json"
     content = text.encode() if isinstance(text, str) else text
     path.write_bytes(path.read_bytes()[:-9] if text == "cut" else content)
@@ -445,9 +482,12 @@ def test_files_that_are_no_instances_files(coco: Coco, capsys: pytest.CaptureFix
 def test_parts_that_are_missing(coco: Coco, capsys: pytest.CaptureFixture[str]) -> None:
     said = mistake(coco, capsys, "--splits", "test")
     assert (
-        "no instances_<split>.json for split 'test' (has captions_train2014.json, instances_train2014.json, instances_val2014.json)" in said
+        "no instances_<split>.json for split 'test' (has captions_train2014.json, instances_train2014.json, instances_val2014.json)"
+        in said
     )
-    assert "every image of split 'train2014' is also in a split named before it" in mistake(coco, capsys, "--splits", "train", "train2014")
+    assert "every image of split 'train2014' is also in a split named before it" in mistake(
+        coco, capsys, "--splits", "train", "train2014"
+    )
     (coco.root / f"train2014/{NINE}.jpg").unlink()
     assert f"train2014: no image '{NINE}.jpg', which instances_train2014.json names" in mistake(coco, capsys)
     shutil.rmtree(coco.root / "train2014")
@@ -492,7 +532,9 @@ def test_the_workflow_lists_and_scores_it(finished: Path, tmp_path: Path) -> Non
     (root / "annotations").mkdir(parents=True)
     shutil.copytree(made / "JPEGImages", root / "images/train2014")
     for number, image_id in enumerate((made / "ImageSets/Segmentation/train.txt").read_text().split()):
-        objects, classes = (np.array(Image.open(made / f"Segmentation{kind}/{image_id}.png")) for kind in ("Object", "Class"))
+        objects, classes = (
+            np.array(Image.open(made / f"Segmentation{kind}/{image_id}.png")) for kind in ("Object", "Class")
+        )
         size = dict(zip(("height", "width"), objects.shape, strict=True))
         images.append({"id": number, "file_name": f"{image_id}.jpg", **size})
         for value in range(1, objects.max() + 1):
@@ -505,7 +547,9 @@ def test_the_workflow_lists_and_scores_it(finished: Path, tmp_path: Path) -> Non
     old, new = (recipes_in(folder) for folder in (finished, tmp_path))
     for name, recipe in new.items():
         if name not in ("build_manifest", "evaluate") and not recipe.stage.by_name:
-            shutil.copytree(finished / old[name].folder, tmp_path / recipe.folder, ignore=shutil.ignore_patterns("key.json"))
+            shutil.copytree(
+                finished / old[name].folder, tmp_path / recipe.folder, ignore=shutil.ignore_patterns("key.json")
+            )
     assert rules_to_run(tmp_path) == {"build_manifest", "evaluate", "report"}
     result = snakemake(tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -571,11 +615,15 @@ def test_ground_truth_that_the_split_to_score_lacks_is_found_before_the_first_jo
 
 
 def test_fewer_images_than_a_batch_are_found_before_the_first_job(coco: Coco, tmp_path: Path) -> None:
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump({"dataset": {"kind": "coco", "root": str(coco.root)}}), encoding="utf-8")
+    (tmp_path / "small.yaml").write_text(
+        yaml.safe_dump({"dataset": {"kind": "coco", "root": str(coco.root)}}), encoding="utf-8"
+    )
     assert "cam.batch_size is 16, but dataset.train_split 'train' has 3 images" in snakemake(tmp_path).stderr
 
 
-def test_check_data_says_which_split_has_no_ground_truth(coco: Coco, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_data_says_which_split_has_no_ground_truth(
+    coco: Coco, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "instances_val.json").write_text(json.dumps(coco.val), encoding="utf-8")
@@ -587,7 +635,10 @@ def test_check_data_says_which_split_has_no_ground_truth(coco: Coco, tmp_path: P
     file = tmp_path / "some.json"
     file.write_text(json.dumps(coco.train | {"images": coco.train["images"][:2], "annotations": []}), encoding="utf-8")
     run(*check, "--class-masks", file)
-    assert f"{file}: no mask of 1 of the 3 images of split 'train' (COCO_train2014_000000000025), so it cannot" in capsys.readouterr().out
+    assert (
+        f"{file}: no mask of 1 of the 3 images of split 'train' (COCO_train2014_000000000025), so it cannot"
+        in capsys.readouterr().out
+    )
     assert main([str(word) for word in [*check, "--class-masks", tmp_path / "nowhere"]]) == 2
     assert "nowhere: no such folder or file of class masks; fix the path" in capsys.readouterr().err
 
@@ -610,7 +661,12 @@ def test_a_glance_sees_the_names_that_the_file_has(tmp_path: Path, name: str) ->
     for number, form in enumerate(({"ensure_ascii": True}, {"ensure_ascii": False, "indent": 1})):
         path = tmp_path / f"{number}.json"
         images = [{"id": 1, "file_name": name}, {"file_name": "b.jpg", "id": 2}]
-        content = {"info": {"file_name": "a.json"}, "images": images, "annotations": [], "categories": [{"id": 1, "name": "dog"}]}
+        content = {
+            "info": {"file_name": "a.json"},
+            "images": images,
+            "annotations": [],
+            "categories": [{"id": 1, "name": "dog"}],
+        }
         path.write_text(json.dumps(content, **form), encoding="utf-8")  # type: ignore[arg-type]
         read = [picture.file_name for picture in InstancesFile(path).images.values()]
         assert names_at_a_glance(path) == read == [name.replace("\\", "/"), "b.jpg"]
@@ -632,10 +688,14 @@ def test_boxes_give_classes_and_no_ground_truth(coco: Coco, tmp_path: Path, caps
     said = f"{count} of {count} annotations have no segmentation; they give classes, but split 'train' cannot be scored"
     assert said in capsys.readouterr().out
     about = {"kind": "coco", "root": str(coco.root)}
-    assert f"instances_train2014.json: {count} of {count} annotations have no segmentation, and boxes" in asked_for(tmp_path, **about)
+    assert f"instances_train2014.json: {count} of {count} annotations have no segmentation, and boxes" in asked_for(
+        tmp_path, **about
+    )
     boxed(coco.val)
     coco.write()
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | {"dataset": about, "cam": {"batch_size": 1}, "irn": {"batch_size": 1}}))
+    (tmp_path / "small.yaml").write_text(
+        yaml.safe_dump(SMALL | {"dataset": about, "cam": {"batch_size": 1}, "irn": {"batch_size": 1}})
+    )
     stages = rules_to_run(tmp_path)
     assert "make_labels" in stages
     assert "evaluate" not in stages
@@ -690,7 +750,9 @@ def test_what_annotation_tools_leave_out_or_write_otherwise(coco: Coco) -> None:
     coco.write()
     shutil.move(coco.root / "train2014", coco.root / "images/train2014")
     again, same, also = coco.build()
-    assert [(r.image_id, r.height, r.path.name) for r in again] == [(r.image_id, r.height, r.path.name) for r in records]
+    assert [(r.image_id, r.height, r.path.name) for r in again] == [
+        (r.image_id, r.height, r.path.name) for r in records
+    ]
     assert (same, also) == (present, names)
 
 

@@ -10,11 +10,11 @@ import yaml
 from helpers import ROOT, refused, run
 from jsonschema import Draft202012Validator
 
-from irn.config import as_yaml, check_config, check_files, read_config, table, variations
 from irn.errors import IrnError
-from irn.setting_types import NO_STAGE
-from irn.settings import Settings, value
-from irn.stages import COMMANDS, STAGES
+from irn.settings.config import as_yaml, check_config, check_files, read_config, table, variations
+from irn.settings.types import NO_STAGE
+from irn.settings.values import Settings, value
+from irn.workflow.stages import COMMANDS, STAGES
 
 PRESETS = sorted((ROOT / "configs").glob("*.yaml"))
 
@@ -81,7 +81,9 @@ def test_the_papers_preset_says_nothing_that_the_defaults_say() -> None:
 
 
 def test_numbers_that_the_command_line_gives_as_text() -> None:
-    settings = check_config(demo(seed="3", walk__beta="2.5", cam__scales=["1", "0.5"], pretrained="null", seeds=["1", "2"]))
+    settings = check_config(
+        demo(seed="3", walk__beta="2.5", cam__scales=["1", "0.5"], pretrained="null", seeds=["1", "2"])
+    )
     assert (settings.seed, settings.walk.beta, settings.cam.scales, settings.pretrained) == (3, 2.5, (1.0, 0.5), None)
     assert settings.seeds == (1, 2)
 
@@ -112,41 +114,71 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> Non
         ({"seed": True}, "config: seed is True; expected a whole number from 0 to 4294967295"),
         ({"seed": 2**32}, "config: seed is 4294967296; expected a whole number from 0 to 4294967295"),
         ({"run": "x" * 101}, "config: run is 'xxx"),
-        ({"seeds": [0, -1]}, "config: seeds is [0, -1]; expected a list of whole numbers from 0 to 4294967295, or null"),
+        (
+            {"seeds": [0, -1]},
+            "config: seeds is [0, -1]; expected a list of whole numbers from 0 to 4294967295, or null",
+        ),
         ({"seeds": []}, "config: seeds is []; expected a list of whole numbers from 0 to 4294967295, or null"),
         ({"run": "a/b"}, "config: run is 'a/b'; expected a name"),
         ({"run": "store"}, "config: run is 'store'; expected a name"),
         ({"run": None}, "config: run is None; expected a name"),
         ({"backbone": "resnet-50"}, "config: backbone is 'resnet-50'; expected a name of letters, digits, '_' and '.'"),
-        ({"labels__instance_threshold": 1.2}, "config: labels.instance_threshold is 1.2; expected a number from 0 to 1"),
+        (
+            {"labels__instance_threshold": 1.2},
+            "config: labels.instance_threshold is 1.2; expected a number from 0 to 1",
+        ),
         ({"cam__scales": []}, "config: cam.scales is []; expected a list of numbers above 0"),
         ({"cam__scales": [1, 0]}, "config: cam.scales is [1, 0]; expected a list of numbers above 0"),
         ({"cam__scales": 1}, "config: cam.scales is 1; expected a list of numbers above 0"),
         ({"cam__crop_size": 100}, "config: cam.crop_size is 100; expected a multiple of 16"),
-        ({"cam__long_side": [300, 200]}, "config: cam.long_side is [300, 200]; expected two whole numbers of pixels, the smaller first"),
-        ({"cam__long_side": [None, 3]}, "config: cam.long_side is [None, 3]; expected two whole numbers of pixels, the smaller first"),
+        (
+            {"cam__long_side": [300, 200]},
+            "config: cam.long_side is [300, 200]; expected two whole numbers of pixels, the smaller first",
+        ),
+        (
+            {"cam__long_side": [None, 3]},
+            "config: cam.long_side is [None, 3]; expected two whole numbers of pixels, the smaller first",
+        ),
         ({"cam__long_side": [1, 10**400]}, "config: cam.long_side is [1, 1000"),
-        ({"dataset__value_range": [5, 5]}, "config: dataset.value_range is [5, 5]; expected a list of two numbers, the smaller first"),
-        ({"cam__long_side": [300]}, "config: cam.long_side is [300]; expected two whole numbers of pixels, the smaller first"),
+        (
+            {"dataset__value_range": [5, 5]},
+            "config: dataset.value_range is [5, 5]; expected a list of two numbers, the smaller first",
+        ),
+        (
+            {"cam__long_side": [300]},
+            "config: cam.long_side is [300]; expected two whole numbers of pixels, the smaller first",
+        ),
         (
             {"irn__crop_size": 64, "irn__radius": 10},
             "config: irn.crop_size is 64; expected at least 80 for pairs of radius 10, or a smaller radius",
         ),
-        ({"irn__radius": 100}, "config: irn.crop_size is 512; expected at least 800 for pairs of radius 100, or a smaller radius"),
+        (
+            {"irn__radius": 100},
+            "config: irn.crop_size is 512; expected at least 800 for pairs of radius 100, or a smaller radius",
+        ),
         (
             {"ir_labels__background_threshold": 0.5, "ir_labels__foreground_threshold": 0.3},
             "config: ir_labels.background_threshold is 0.5; expected at most the foreground's 0.3",
         ),
         ({"dataset__kind": "imagenet"}, "config: dataset.kind is 'imagenet'; expected one of demo, voc, coco, folder"),
-        ({"dataset__kind": "voc"}, "config: dataset.root is null, but dataset.kind 'voc' needs the folder of the data set"),
-        ({"dataset__kind": "voc", "dataset__root": "nowhere"}, "config: dataset.root is 'nowhere', which does not exist"),
+        (
+            {"dataset__kind": "voc"},
+            "config: dataset.root is null, but dataset.kind 'voc' needs the folder of the data set",
+        ),
+        (
+            {"dataset__kind": "voc", "dataset__root": "nowhere"},
+            "config: dataset.root is 'nowhere', which does not exist",
+        ),
         (
             {"dataset__root": "somewhere"},
             "config: dataset.root is 'somewhere', but the demonstration data is drawn in the store; set it to null",
         ),
         ({"dataset__train_split": "a/b"}, "config: dataset.train_split is 'a/b'; expected the name of a split"),
         ({"dataset__eval_split": ".."}, "config: dataset.eval_split is '..'; expected the name of a split"),
-        ({"pretrained": "nowhere.pt"}, "config: pretrained is 'nowhere.pt', which is not a file; expected imagenet, null or the path"),
+        (
+            {"pretrained": "nowhere.pt"},
+            "config: pretrained is 'nowhere.pt', which is not a file; expected imagenet, null or the path",
+        ),
         (
             {"cam__external": ["nowhere.h5"], "pretrained": None},
             "config: pretrained is null, but with cam.external no classifier is trained",
@@ -156,16 +188,34 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> Non
         ({"walk": 3}, "config: walk is 3; expected keys with values"),
         ({"walk": None}, "config: walk is None; expected keys with values"),
         ({"cam__learning_rate": float("inf")}, "config: cam.learning_rate is inf; expected a finite number above 0"),
-        ({"labels__semantic_threshold": "nan"}, "config: labels.semantic_threshold is 'nan'; expected a finite number from 0 to 1"),
+        (
+            {"labels__semantic_threshold": "nan"},
+            "config: labels.semantic_threshold is 'nan'; expected a finite number from 0 to 1",
+        ),
         ({"irn__scale": [0.5, float("inf")]}, "config: irn.scale is [0.5, inf]; expected two finite numbers above 0"),
-        ({"sweep": {"walk.bet": [1]}}, "config: sweep names 'walk.bet', which cannot be swept; expected a key such as 'walk.beta'"),
-        ({"sweep": {"ablation": [True]}}, "config: sweep names 'ablation', which cannot be swept; expected a key such as"),
+        (
+            {"sweep": {"walk.bet": [1]}},
+            "config: sweep names 'walk.bet', which cannot be swept; expected a key such as 'walk.beta'",
+        ),
+        (
+            {"sweep": {"ablation": [True]}},
+            "config: sweep names 'ablation', which cannot be swept; expected a key such as",
+        ),
         ({"ablation": "perhaps"}, "config: ablation is 'perhaps'; expected true or false"),
         ({"sweep": {"shards": [1]}}, "config: sweep names 'shards', which cannot be swept; expected a key such as"),
         ({"sweep": {"walk.beta": [1, "x"]}}, "config: sweep: walk.beta is 'x'; expected a number of at least 0"),
-        ({"sweep": {"walk.beta": 3}}, "config: sweep is {'walk.beta': 3}; expected a mapping from keys to lists of values, or null"),
-        ({"accumulate": 8, "cam__batch_size": 6}, "config: cam.batch_size is 6, too few images for gpus: 0 and accumulate: 8; raise it"),
-        ({"gpus": 3, "deeplab__labels": "pseudo", "deeplab__batch_size": 2}, "config: deeplab.batch_size is 2, too few images for gpus: 3"),
+        (
+            {"sweep": {"walk.beta": 3}},
+            "config: sweep is {'walk.beta': 3}; expected a mapping from keys to lists of values, or null",
+        ),
+        (
+            {"accumulate": 8, "cam__batch_size": 6},
+            "config: cam.batch_size is 6, too few images for gpus: 0 and accumulate: 8; raise it",
+        ),
+        (
+            {"gpus": 3, "deeplab__labels": "pseudo", "deeplab__batch_size": 2},
+            "config: deeplab.batch_size is 2, too few images for gpus: 3",
+        ),
         ({"sweep": {"pretrained": ["nowhere.pt"]}}, "config: pretrained is 'nowhere.pt', which is not a file"),
     ],
 )
@@ -177,7 +227,9 @@ def test_mistakes_are_named_in_one_line(edits: dict[str, Any], message: str) -> 
 
 
 def test_a_sweep_has_every_combination_with_every_seed() -> None:
-    settings = check_config(demo(sweep={"walk.beta": ["1", 2], "labels.semantic_threshold": [0.3]}, seeds=[0, 5], walk__beta=4))
+    settings = check_config(
+        demo(sweep={"walk.beta": ["1", 2], "labels.semantic_threshold": [0.3]}, seeds=[0, 5], walk__beta=4)
+    )
     found = [(one.values, one.seed, one.settings.walk.beta) for one in variations(settings)]
     first, second = ({"walk.beta": beta, "labels.semantic_threshold": 0.3} for beta in (1.0, 2.0))
     assert found == [({}, 0, 4), ({}, 5, 4), (first, 0, 1), (first, 5, 1), (second, 0, 2), (second, 5, 2)]
@@ -248,7 +300,9 @@ def test_keys_of_one_name_in_several_sections_and_files_are_no_mistake(tmp_path:
 
 
 def test_irn_config_names_a_file_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "nowhere.yaml: cannot be read" in refused(capsys, tmp_path, "config", "--configfile", tmp_path / "nowhere.yaml")
+    assert "nowhere.yaml: cannot be read" in refused(
+        capsys, tmp_path, "config", "--configfile", tmp_path / "nowhere.yaml"
+    )
 
 
 def test_the_schema_for_editors(capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,7 +92,9 @@ def test_pydensecrf_can_be_chosen() -> None:
 @pytest.mark.parametrize(("high", "low"), [(0.3, 0.3), (1.0, 0.0), (0.9, 0.5)])
 def test_other_thresholds(high: float, low: float) -> None:
     pixels, high_res, indices = case(2, 2)
-    np.testing.assert_array_equal(ir_label(pixels, high_res, indices, high, low), slow_label(pixels, high_res, indices, high, low))
+    np.testing.assert_array_equal(
+        ir_label(pixels, high_res, indices, high, low), slow_label(pixels, high_res, indices, high, low)
+    )
 
 
 def test_equal_thresholds_leave_nothing_unsure() -> None:
@@ -114,7 +116,9 @@ def test_sure_foreground_unsure_and_sure_background(score: float, expected: int)
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1)])
 def test_small_images(size: tuple[int, int]) -> None:
     pixels, high_res, indices = case(6, 2, *size)
-    np.testing.assert_array_equal(ir_label(pixels, high_res, indices, 0.30, 0.05), slow_label(pixels, high_res, indices, 0.30, 0.05))
+    np.testing.assert_array_equal(
+        ir_label(pixels, high_res, indices, 0.30, 0.05), slow_label(pixels, high_res, indices, 0.30, 0.05)
+    )
 
 
 def test_an_image_that_is_read_only_or_turned() -> None:

@@ -8,9 +8,9 @@ import torch
 from helpers import refused, save_png, smooth_image
 
 from irn.grid import UNSURE
+from irn.inference.cams import class_attention_maps
 from irn.io.cache import CacheWriter
 from irn.networks.classifier import Classifier
-from irn.ops.cams import class_attention_maps
 from irn.ops.crf import ir_label
 from irn.ops.instances import instance_groups, instance_scores
 from irn.ops.labels import synthesise_labels
@@ -56,7 +56,10 @@ class TestNoConfidentPixel:
         assert (ir(0.2) == UNSURE).all()
 
     def test_the_losses_are_0_and_teach_nothing(self) -> None:
-        logits, displacement = torch.randn(1, 1, 12, 16, requires_grad=True), torch.randn(1, 2, 12, 16, requires_grad=True)
+        logits, displacement = (
+            torch.randn(1, 1, 12, 16, requires_grad=True),
+            torch.randn(1, 2, 12, 16, requires_grad=True),
+        )
         loss = total_loss(pair_losses(logits, displacement, torch.full((1, 12, 16), UNSURE, dtype=torch.uint8), 4))
         loss.backward()
         assert loss.item() == 0
@@ -72,7 +75,9 @@ class TestNoCentroid:
         cam = np.zeros((2, 12, 16), np.float32)
         cam[0, :, :8] = cam[1, :, 8:] = 1
         assert len(instance_scores(cam, CLASSES, groups)[0]) == 2
-        found = labels(cam, CENTRED | {"displacement": displacement, "boundary": np.eye(12, 16, dtype=np.float32) * 0.5})
+        found = labels(
+            cam, CENTRED | {"displacement": displacement, "boundary": np.eye(12, 16, dtype=np.float32) * 0.5}
+        )
         assert set(found["instance_class"]) == set(CLASSES)
 
 
@@ -83,15 +88,34 @@ class TestEveryPixelABoundary:
         assert len(found["instance_class"]) == 0
 
 
-@pytest.mark.parametrize(("name", "value"), [("cam", np.nan), ("high_res", np.nan), ("cam", np.inf), ("high_res", -np.inf)])
-def test_external_maps_with_numbers_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, value: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"), [("cam", np.nan), ("high_res", np.nan), ("cam", np.inf), ("high_res", -np.inf)]
+)
+def test_external_maps_with_numbers_that_are_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, value: float
+) -> None:
     save_png(tmp_path / "a.png", PIXELS)
     (tmp_path / "m.csv").write_text("image_id,path,height,width,split\na,a.png,48,64,train\n", encoding="utf-8")
     (tmp_path / "l.csv").write_text("image_id,dog\na,1\n", encoding="utf-8")
-    maps = {"classes": np.array([0]), "cam": np.ones((1, 12, 16), np.float32), "high_res": np.ones((1, 48, 64), np.float32)}
+    maps = {
+        "classes": np.array([0]),
+        "cam": np.ones((1, 12, 16), np.float32),
+        "high_res": np.ones((1, 48, 64), np.float32),
+    }
     maps[name][0, 3, 3] = value
     with np.errstate(invalid="ignore"), CacheWriter(tmp_path / "in.h5", "cam", {"stage": "elsewhere"}) as cache:
         cache.write("a", 48, 64, maps)
     tables = ["--manifest", tmp_path / "m.csv", "--labels", tmp_path / "l.csv"]
-    said = refused(capsys, tmp_path, "make-cams", *tables, "--external", tmp_path / "in.h5", "--out", tmp_path / "out.h5", "--workers", 0)
+    said = refused(
+        capsys,
+        tmp_path,
+        "make-cams",
+        *tables,
+        "--external",
+        tmp_path / "in.h5",
+        "--out",
+        tmp_path / "out.h5",
+        "--workers",
+        0,
+    )
     assert f"image 'a', array {name!r} holds numbers that are not finite" in said

@@ -39,7 +39,9 @@ def pages() -> dict[Path, str]:
     return names["pages"]()  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("name", ["docs/configuration.md", "docs/caches.md", "docs/hpc.md", "docs/commands.md", "configs/schema.json"])
+@pytest.mark.parametrize(
+    "name", ["docs/configuration.md", "docs/caches.md", "docs/hpc.md", "docs/commands.md", "configs/schema.json"]
+)
 def test_the_pages_hold_what_the_code_says(pages: dict[Path, str], name: str) -> None:
     assert (ROOT / name).read_text(encoding="utf-8") == pages[ROOT / name], "bring it up to date with make tables"
 
@@ -85,7 +87,19 @@ def test_every_call_of_the_workflow_in_the_docs_can_run(checkout: Path, line: st
 
 
 def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", str(ROOT / "mkdocs.yml"), "--site-dir", str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"})
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--config-file",
+        str(ROOT / "mkdocs.yml"),
+        "--site-dir",
+        str(tmp_path),
+    ]
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    )
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "index.html").exists()

@@ -9,13 +9,14 @@ from helpers import refused
 from PIL import Image
 
 from irn.commands.evaluate import evaluate
-from irn.config import settings_of_options
 from irn.data.masks import read_index_png
-from irn.data.tables import ImageClasses, ImageRecord, write_classes, write_manifest
+from irn.data.tables import ImageClasses, write_classes, write_manifest
 from irn.errors import IrnError
 from irn.grid import cells
 from irn.io.cache import CacheWriter
 from irn.ops.metrics import class_iou, confusion_matrix, mean_of_defined
+from irn.records import ImageRecord
+from irn.settings.config import settings_of_options
 
 NAMES = ["cat", "dog"]
 SIZE = (6, 10)
@@ -26,7 +27,10 @@ class DataSet:
 
     def __init__(self, root):
         self.root = root
-        self.records = [ImageRecord(f"{i:03}", root / f"{i}.jpg", *SIZE, split) for i, split in ((1, "train"), (2, "train"), (3, "val"))]
+        self.records = [
+            ImageRecord(f"{i:03}", root / f"{i}.jpg", *SIZE, split)
+            for i, split in ((1, "train"), (2, "train"), (3, "val"))
+        ]
         write_manifest(root / "manifest.csv", self.records)
         write_classes(root / "labels.csv", ImageClasses(NAMES, {r.image_id: [0] for r in self.records}))
         self.class_masks, self.object_masks = root / "class", root / "object"
@@ -36,7 +40,10 @@ class DataSet:
             classes = objects.copy()
             classes[4, :4] = objects[4, :4] = 255
             # Image 003 holds two cats.
-            save_mask(self.class_masks / f"{record.image_id}.png", np.where(classes == 2, 1, classes) if number == 2 else classes)
+            save_mask(
+                self.class_masks / f"{record.image_id}.png",
+                np.where(classes == 2, 1, classes) if number == 2 else classes,
+            )
             save_mask(self.object_masks / f"{record.image_id}.png", objects)
 
     def truth(self, image_id):
@@ -73,7 +80,11 @@ class DataSet:
         return path
 
     def evaluate(self, cam_threshold=0.15, **options):
-        default = {"manifest": self.root / "manifest.csv", "labels": self.root / "labels.csv", "out": self.root / "scores.csv"}
+        default = {
+            "manifest": self.root / "manifest.csv",
+            "labels": self.root / "labels.csv",
+            "out": self.root / "scores.csv",
+        }
         default["class_masks"] = self.class_masks
         default["settings"] = settings_of_options({"evaluate.cam_threshold": cam_threshold}, {}, "")
         evaluate(**(default | options))
@@ -94,7 +105,11 @@ def read_rows(path):
 
 
 def value(rows, stage, split, metric, name="mean"):
-    found = [row["value"] for row in rows if (row["stage"], row["split"], row["metric"], row["class"]) == (stage, split, metric, name)]
+    found = [
+        row["value"]
+        for row in rows
+        if (row["stage"], row["split"], row["metric"], row["class"]) == (stage, split, metric, name)
+    ]
     assert len(found) == 1
     return found[0]
 
@@ -130,7 +145,11 @@ class TestScores:
             "semantic,val,IoU,cat,1.000000,1",
             "semantic,val,IoU,dog,,1",
         ]
-        assert lines[5:8] == ["instance,val,AP25,mean,1.000000,1", "instance,val,AP25,cat,1.000000,1", "instance,val,AP25,dog,,1"]
+        assert lines[5:8] == [
+            "instance,val,AP25,mean,1.000000,1",
+            "instance,val,AP25,cat,1.000000,1",
+            "instance,val,AP25,dog,,1",
+        ]
         assert [line.split(",")[2] for line in lines[8:-1:3]] == ["AP50", "AP70", "AP75", "AP"]
         assert lines[-1] == ""
 
@@ -143,7 +162,9 @@ class TestScores:
         cache = data.label_cache(ids=["001", "002"], instance_map=instance_map)
         rows = data.evaluate(label_caches=[cache], object_masks=data.object_masks)
         found = {
-            (m, n): float(value(rows, "instance", "train", m, n)) for m in ("AP25", "AP70", "AP75", "AP") for n in ("cat", "dog", "mean")
+            (m, n): float(value(rows, "instance", "train", m, n))
+            for m in ("AP25", "AP70", "AP75", "AP")
+            for n in ("cat", "dog", "mean")
         }
         assert [found["AP25", name] for name in ("cat", "dog", "mean")] == [1, 1, 1]
         assert [found["AP70", name] for name in ("cat", "dog", "mean")] == [1, 0, 0.5]
@@ -169,7 +190,9 @@ class TestScores:
         labels = np.array([0, 2, 1])[np.concatenate([np.full((1, *SIZE), threshold, np.float32), cam]).argmax(0)]
         iou = class_iou(sum(confusion_matrix(data.truth(image_id), labels, 2) for image_id in ("001", "002")))
         assert value(rows, "cam", "train", "mIoU") == f"{mean_of_defined(iou):.6f}"
-        assert [value(rows, "cam", "train", "IoU", name) for name in ("__background__", *NAMES)] == [f"{v:.6f}" for v in iou]
+        assert [value(rows, "cam", "train", "IoU", name) for name in ("__background__", *NAMES)] == [
+            f"{v:.6f}" for v in iou
+        ]
         sweep = read_rows(data.root / "sweep.csv")
         assert list(sweep[0]) == ["split", "threshold", "mIoU"]
         assert len(sweep) == 2 * (61 if threshold == 0.125 else 60)
@@ -195,7 +218,11 @@ class TestScores:
 
     def test_order_of_equal_scores_is_the_manifest_s(self, data):
         # A cat where no cat is, in 001, and a right one in 002, both with score 1.
-        wrong = {"instance_map": np.eye(*SIZE, 8, dtype=int), "instance_class": np.array([0]), "instance_score": np.ones(1)}
+        wrong = {
+            "instance_map": np.eye(*SIZE, 8, dtype=int),
+            "instance_class": np.array([0]),
+            "instance_score": np.ones(1),
+        }
         paths = [data.label_cache("b.h5", ["002"]), data.label_cache("a.h5", ["001"], **wrong)]
         rows = data.evaluate(label_caches=paths, object_masks=data.object_masks)
         assert value(rows, "instance", "train", "AP50", "cat") == f"{1 / 2 / 2:.6f}"
@@ -258,14 +285,23 @@ class TestErrors:
 
     @pytest.mark.parametrize(("threshold", "finite"), [(-0.1, ""), (1.5, ""), (math.nan, "finite ")])
     def test_threshold(self, data, capsys, threshold, finite):
-        files = ["--manifest", data.root / "manifest.csv", "--labels", data.root / "labels.csv", "--cams", data.cam_cache()]
+        files = [
+            "--manifest",
+            data.root / "manifest.csv",
+            "--labels",
+            data.root / "labels.csv",
+            "--cams",
+            data.cam_cache(),
+        ]
         files += ["--class-masks", data.class_masks, "--out", data.root / "scores.csv"]
         said = refused(capsys, data.root, "evaluate", *files, "--cam-threshold", threshold)
         expected = f"expected a {finite}number from 0 to 1; see irn evaluate --help"
         assert said == f"irn evaluate: --cam-threshold is '{threshold}'; {expected}"
 
     def test_sweep_without_cams(self, data):
-        self.refuses(data, "sweep.csv: .*add --cams", label_caches=[data.label_cache()], thresholds_out=data.root / "sweep.csv")
+        self.refuses(
+            data, "sweep.csv: .*add --cams", label_caches=[data.label_cache()], thresholds_out=data.root / "sweep.csv"
+        )
 
     @pytest.mark.parametrize("folder", ["class", "object"])
     def test_missing_mask(self, data, folder):
@@ -299,15 +335,28 @@ class TestErrors:
     def test_object_on_background(self, data):
         labels = data.label_cache()
         save_mask(data.class_masks / "002.png", np.zeros(SIZE))
-        self.refuses(data, "object/002.png: object 1 lies on background alone", label_caches=[labels], object_masks=data.object_masks)
+        self.refuses(
+            data,
+            "object/002.png: object 1 lies on background alone",
+            label_caches=[labels],
+            object_masks=data.object_masks,
+        )
 
     def test_cache_of_another_size(self, data):
         high_res = np.zeros((2, 5, 10))
-        self.refuses(data, "image '001' is 5 x 10 pixels, expected 6 x 10", cams=[data.cam_cache(size=(5, 10), high_res=high_res)])
+        self.refuses(
+            data,
+            "image '001' is 5 x 10 pixels, expected 6 x 10",
+            cams=[data.cam_cache(size=(5, 10), high_res=high_res)],
+        )
 
     def test_cache_of_another_class_list(self, data):
         self.refuses(data, "'classes' holds 7, expected 0 to 1", cams=[data.cam_cache(classes=np.array([0, 7]))])
-        for name, array in (("semantic", np.full(SIZE, 9)), ("instance_map", np.full(SIZE, 9)), ("instance_class", np.array([9, 0]))):
+        for name, array in (
+            ("semantic", np.full(SIZE, 9)),
+            ("instance_map", np.full(SIZE, 9)),
+            ("instance_class", np.array([9, 0])),
+        ):
             cache = data.label_cache(**{name: array})
             self.refuses(data, f"'{name}' holds 9", label_caches=[cache], object_masks=data.object_masks)
 

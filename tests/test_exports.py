@@ -70,7 +70,9 @@ class Labels:
         for number, (image_id, arrays) in enumerate(LABELS.items()):
             height, width = arrays["semantic"].shape
             save_png(folder / f"images/{image_id}.png", np.full((height, width, 3), number, np.uint8))
-            rows.append(f"{image_id},images/{image_id}.png,{height},{width},{'val' if image_id == 'all' else 'train'}\n")
+            rows.append(
+                f"{image_id},images/{image_id}.png,{height},{width},{'val' if image_id == 'all' else 'train'}\n"
+            )
         self.manifest.write_text("".join(rows), encoding="utf-8")
         lines = [f"{image_id},{','.join('0' * len(NAMES))}\n" for image_id in LABELS]
         self.labels.write_text(f"image_id,{','.join(NAMES)}\n{''.join(lines)}", encoding="utf-8")
@@ -101,13 +103,19 @@ def labels(tmp_path: Path) -> Labels:
 
 def kept(arrays: Arrays) -> list[int]:
     """The rows of the pieces that are exported."""
-    return [row for row, score in enumerate(arrays["instance_score"]) if score > 0 and row + 1 in arrays["instance_map"]]
+    return [
+        row for row, score in enumerate(arrays["instance_score"]) if score > 0 and row + 1 in arrays["instance_map"]
+    ]
 
 
 def pieces(arrays: Arrays) -> list[tuple[int, float, list[list[bool]]]]:
     """Category, score and mask of what is exported of an image."""
     return [
-        (int(arrays["instance_class"][row]) + 1, float(arrays["instance_score"][row]), (arrays["instance_map"] == row + 1).tolist())
+        (
+            int(arrays["instance_class"][row]) + 1,
+            float(arrays["instance_score"][row]),
+            (arrays["instance_map"] == row + 1).tolist(),
+        )
         for row in kept(arrays)
     ]
 
@@ -128,7 +136,9 @@ def test_every_piece_comes_back_from_an_instances_file(labels: Labels, reader: A
     ]
     for image, arrays in zip(images, LABELS.values(), strict=True):
         found = coco.loadAnns(coco.getAnnIds(imgIds=image["id"]))
-        assert [(a["category_id"], a["score"], coco.annToMask(a).astype(bool).tolist()) for a in found] == pieces(arrays)
+        assert [(a["category_id"], a["score"], coco.annToMask(a).astype(bool).tolist()) for a in found] == pieces(
+            arrays
+        )
 
 
 def test_ids_areas_and_boxes(labels: Labels) -> None:
@@ -219,9 +229,14 @@ def objects_by_hand(arrays: Arrays) -> np.ndarray:
 def test_both_masks_come_back_from_pngs_with_vocs_colours(labels: Labels, workers: int) -> None:
     run(*labels.voc("--workers", workers))
     for folder in ("SegmentationClass", "SegmentationObject"):
-        assert {path.name for path in (labels.folder / "out/voc" / folder).iterdir()} == {f"{image_id}.png" for image_id in LABELS}
+        assert {path.name for path in (labels.folder / "out/voc" / folder).iterdir()} == {
+            f"{image_id}.png" for image_id in LABELS
+        }
     for image_id, arrays in LABELS.items():
-        for folder, expected in (("SegmentationClass", arrays["semantic"]), ("SegmentationObject", objects_by_hand(arrays))):
+        for folder, expected in (
+            ("SegmentationClass", arrays["semantic"]),
+            ("SegmentationObject", objects_by_hand(arrays)),
+        ):
             with Image.open(labels.folder / "out/voc" / folder / f"{image_id}.png") as picture:
                 assert picture.mode == "P"
                 assert picture.getpalette() == palette_by_hand()
@@ -274,4 +289,6 @@ def test_mistakes(labels: Labels, capsys: pytest.CaptureFixture[str], command: C
 def test_classes_beyond_the_table(labels: Labels, capsys: pytest.CaptureFixture[str]) -> None:
     labels.labels.write_text("image_id,cat\nholes,1\n", encoding="utf-8")
     said = refused(capsys, labels.folder, *labels.coco())
-    assert said.startswith(f"irn export-coco: {labels.folder}/labels.h5: image 'holes', array 'instance_class' holds 253, expected 0 to 0")
+    assert said.startswith(
+        f"irn export-coco: {labels.folder}/labels.h5: image 'holes', array 'instance_class' holds 253, expected 0 to 0"
+    )

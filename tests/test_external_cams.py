@@ -130,19 +130,46 @@ def test_maps_come_from_weights_or_from_elsewhere(
         (lambda cache: cache["b"].attrs.modify("height", 24), "cams.h5: image 'b' is 24 x 24 pixels, expected 16 x 24"),
         (lambda cache: cache["b"].attrs.__delitem__("width"), "cams.h5: the cache is damaged (image 'b'"),
         (lambda cache: cache.__delitem__("b/high_res"), "cams.h5: image 'b': array 'high_res' is missing"),
-        (replace("b/cam", np.ones((1, 4, 5))), "cams.h5: image 'b': array 'cam' has shape (1, 4, 5), expected (1, 4, 6)"),
-        (replace("b/cam", np.ones((2, 4, 6))), "cams.h5: image 'b': array 'cam' has shape (2, 4, 6), expected (1, 4, 6)"),
-        (replace("b/cam", np.ones((1, 4, 6), int)), "cams.h5: image 'b': array 'cam' has number type int64, expected a float type"),
-        (replace("b/classes", np.ones(1)), "cams.h5: image 'b': array 'classes' has number type float64, expected an integer type"),
+        (
+            replace("b/cam", np.ones((1, 4, 5))),
+            "cams.h5: image 'b': array 'cam' has shape (1, 4, 5), expected (1, 4, 6)",
+        ),
+        (
+            replace("b/cam", np.ones((2, 4, 6))),
+            "cams.h5: image 'b': array 'cam' has shape (2, 4, 6), expected (1, 4, 6)",
+        ),
+        (
+            replace("b/cam", np.ones((1, 4, 6), int)),
+            "cams.h5: image 'b': array 'cam' has number type int64, expected a float type",
+        ),
+        (
+            replace("b/classes", np.ones(1)),
+            "cams.h5: image 'b': array 'classes' has number type float64, expected an integer type",
+        ),
         # As where 0 is taken for background.
-        (replace("b/classes", np.array([2])), "CAMs of image 'b': class index 2 (fox), but {folder}/labels.csv gives it 1 (dog)"),
-        (replace("b/classes", np.array([3])), "CAMs of image 'b': class index 3, but {folder}/labels.csv gives it 1 (dog)"),
+        (
+            replace("b/classes", np.array([2])),
+            "CAMs of image 'b': class index 2 (fox), but {folder}/labels.csv gives it 1 (dog)",
+        ),
+        (
+            replace("b/classes", np.array([3])),
+            "CAMs of image 'b': class index 3, but {folder}/labels.csv gives it 1 (dog)",
+        ),
         (replace("b/classes", np.array([-1])), "cams.h5: image 'b', array 'classes' holds -1, expected 0 to 253"),
         (replace("b/classes", np.array([254])), "cams.h5: image 'b', array 'classes' holds 254, expected 0 to 253"),
         (replace("a/classes", np.array([2, 2])), "CAMs of image 'a': a class index stands twice in [2, 2]"),
-        (replace("b/cam", np.full((1, 4, 6), 7.5)), "CAMs of image 'b': cam goes from 7.5 to 7.5; expected values in [0, 1]"),
-        (replace("b/high_res", np.full((1, 16, 24), -1.0)), "CAMs of image 'b': high_res goes from -1 to -1; expected values in [0, 1]"),
-        (replace("b/cam", np.full((1, 4, 6), np.nan)), "cams.h5: image 'b', array 'cam' holds numbers that are not finite"),
+        (
+            replace("b/cam", np.full((1, 4, 6), 7.5)),
+            "CAMs of image 'b': cam goes from 7.5 to 7.5; expected values in [0, 1]",
+        ),
+        (
+            replace("b/high_res", np.full((1, 16, 24), -1.0)),
+            "CAMs of image 'b': high_res goes from -1 to -1; expected values in [0, 1]",
+        ),
+        (
+            replace("b/cam", np.full((1, 4, 6), np.nan)),
+            "cams.h5: image 'b', array 'cam' holds numbers that are not finite",
+        ),
     ],
 )
 def test_mistakes(
@@ -163,7 +190,9 @@ def test_images_of_other_splits_need_not_be_there(
     assert list(read_all(tmp_path / "own.h5", "cam")) == ["a", "b"]
 
 
-def test_an_image_in_two_files(tables: list[object], cams: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_image_in_two_files(
+    tables: list[object], cams: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = tmp_path / "other.h5"
     other.write_bytes(cams.read_bytes())
     said = refused(capsys, tmp_path, "make-cams", *tables, "--external", cams, other, "--out", tmp_path / "own.h5")

@@ -6,9 +6,9 @@ import torch
 from helpers import smooth_image
 
 from irn.grid import cells
+from irn.inference.fields import fields, padded_pair
 from irn.networks.backbones import make_backbone
 from irn.networks.irnet import IRNet
-from irn.ops.fields import fields, padded_pair
 
 CROP = 64
 
@@ -45,7 +45,12 @@ def test_twin(model: IRNet, size: tuple[int, int]) -> None:
         padded[0, :, :height, :width] = turned
         with torch.inference_mode():
             logits, displacement = model(torch.from_numpy(padded))
-        results.append((logits[0, 0, : cells(height), : cells(width)].numpy(), displacement[0, :, : cells(height), : cells(width)].numpy()))
+        results.append(
+            (
+                logits[0, 0, : cells(height), : cells(width)].numpy(),
+                displacement[0, :, : cells(height), : cells(width)].numpy(),
+            )
+        )
     logit = (results[0][0] + results[1][0][:, ::-1]) / 2
     boundary, displacement = computed(model, pixels, (0.75, -2))
     np.testing.assert_allclose(boundary, 1 / (1 + np.exp(-logit)), rtol=0, atol=1e-4)
@@ -64,9 +69,12 @@ def test_shapes_and_ranges(model: IRNet, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "padded"), [((10, 20), (64, 64)), ((64, 64), (64, 64)), ((65, 20), (80, 64)), ((20, 80), (64, 80)), ((81, 97), (96, 112))]
+    ("size", "padded"),
+    [((10, 20), (64, 64)), ((64, 64), (64, 64)), ((65, 20), (80, 64)), ((20, 80), (64, 80)), ((81, 97), (96, 112))],
 )
-def test_each_side_is_padded_with_zeros_to_the_crop_or_the_next_multiple_of_16(size: tuple[int, int], padded: tuple[int, int]) -> None:
+def test_each_side_is_padded_with_zeros_to_the_crop_or_the_next_multiple_of_16(
+    size: tuple[int, int], padded: tuple[int, int]
+) -> None:
     height, width = size
     pixels = torch.full((height, width, 3), 200, dtype=torch.uint8)
     pair = padded_pair(make_backbone("resnet18"), pixels, CROP)

@@ -22,23 +22,24 @@ from pycocotools import mask as run_lengths
 from pycocotools.coco import COCO
 
 import irn
+from irn.data.images import read_image
+from irn.data.predictions import Predictions
 from irn.data.segmentations import decoded
-from irn.data.tables import ImageClasses, ImageRecord, read_manifest
-from irn.data.targets import LargeInstances, MadeLabels, TrueLabels, repeated
+from irn.data.tables import ImageClasses, read_manifest
+from irn.inference.cams import at_scale, class_attention_maps
+from irn.inference.predictions import painted
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.checkpoint import Checkpoint
-from irn.io.images import read_image
-from irn.io.predictions import Predictions
-from irn.io.weights import load_classifier, load_deeplab, load_mask_rcnn
 from irn.networks.backbones import make_backbone
 from irn.networks.deeplab import DeepLab
 from irn.networks.mask_rcnn import MaskRcnn
-from irn.ops.cams import at_scale, class_attention_maps
 from irn.ops.coco_ap import CocoImage, coco_average_precision, encoded
 from irn.ops.metrics import InstanceScores, mask_iou, pairwise_iou
-from irn.ops.predictions import painted
+from irn.records import ImageRecord
 from irn.training.mask_rcnn import instance_view
+from irn.training.targets import LargeInstances, MadeLabels, TrueLabels, repeated
 from irn.training.views import Place
+from irn.weights.files import load_classifier, load_deeplab, load_mask_rcnn
 
 SIZE = (64, 80)
 IMAGES = "abcdef"
@@ -79,9 +80,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
             Image.fromarray(semantic).save(folder / "SegmentationClass" / f"{image_id}.png")
             Image.fromarray(instance_map.astype(np.uint8)).save(folder / "SegmentationObject" / f"{image_id}.png")
             score = np.full(len(classes), 0.8, np.float32)
-            arrays = {"semantic": semantic, "instance_map": instance_map, "instance_class": classes, "instance_score": score}
+            arrays = {
+                "semantic": semantic,
+                "instance_map": instance_map,
+                "instance_class": classes,
+                "instance_score": score,
+            }
             cache.write(image_id, *SIZE, arrays)
-            rows.append(f"{image_id},images/{image_id}.png,{SIZE[0]},{SIZE[1]},{'val' if image_id == 'f' else 'train'}\n")
+            rows.append(
+                f"{image_id},images/{image_id}.png,{SIZE[0]},{SIZE[1]},{'val' if image_id == 'f' else 'train'}\n"
+            )
             present.append(f"{image_id},{int(0 in classes)},{int(1 in classes)}\n")
     (folder / "manifest.csv").write_text("image_id,path,height,width,split\n" + "".join(rows), encoding="utf-8")
     (folder / "labels.csv").write_text("image_id,dark,bright\n" + "".join(present), encoding="utf-8")
@@ -90,7 +98,21 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 def training(network: str, data: Data, out: Path, *more: object) -> list[object]:
     fixed = [f"train-{network}", "--manifest", data.manifest, "--labels", data.labels, "--split", "train", "--out", out]
-    sizes = ["--crop-size", 80, "--long-side", 80, 80, "--epochs", 2, "--batch-size", 2, "--device", "cpu", "--workers", 0]
+    sizes = [
+        "--crop-size",
+        80,
+        "--long-side",
+        80,
+        80,
+        "--epochs",
+        2,
+        "--batch-size",
+        2,
+        "--device",
+        "cpu",
+        "--workers",
+        0,
+    ]
     small = ["--channels", 32, "--regions", 32] if network == "mask-rcnn" else []
     return [*fixed, "--backbone", "resnet18", "--from-scratch", "--warmup", 0, *sizes, *small, *more]
 
@@ -103,7 +125,16 @@ def trained(data: Data, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     try:
         for network, rate, epochs in (("mask-rcnn", 0.001, 40), ("deeplab", 0.001, 16)):
             out = folder / f"{network}.pt"
-            options = ["--optimiser", "adamw", "--learning-rate", rate, "--epochs", epochs, "--metrics", out.with_suffix(".jsonl")]
+            options = [
+                "--optimiser",
+                "adamw",
+                "--learning-rate",
+                rate,
+                "--epochs",
+                epochs,
+                "--metrics",
+                out.with_suffix(".jsonl"),
+            ]
             run(*training(network, data, out, "--label-caches", data.caches, *options))
     finally:
         Checkpoint.save = save  # type: ignore[method-assign]
@@ -158,7 +189,9 @@ class TestWhatIsLearnedFrom:
     def test_labels_and_ground_truth_that_say_the_same_are_the_same(self, data: Data) -> None:
         records = read_manifest(data.manifest)
         made = MadeLabels(CacheReader([data.caches], "label"))
-        true = TrueLabels(data.masks / "SegmentationClass", data.masks / "SegmentationObject", records, ["dark", "bright"])
+        true = TrueLabels(
+            data.masks / "SegmentationClass", data.masks / "SegmentationObject", records, ["dark", "bright"]
+        )
         for number, record in enumerate(records):
             np.testing.assert_array_equal(made.semantic(record), true.semantic(record))
             for targets in (made, true):
@@ -169,7 +202,11 @@ class TestWhatIsLearnedFrom:
     def test_instances_of_too_low_a_score_or_too_small_are_left_out(self, tmp_path: Path) -> None:
         record = ImageRecord("x", tmp_path / "x.png", 4, 6, "train")
         instance_map = np.array([[1, 1, 1, 2, 3, 3], [1, 1, 1, 4, 3, 3]] * 2, np.uint16)
-        arrays = {"semantic": np.zeros((4, 6), np.uint8), "instance_map": instance_map, "instance_class": np.array([5, 6, 7, 8])}
+        arrays = {
+            "semantic": np.zeros((4, 6), np.uint8),
+            "instance_map": instance_map,
+            "instance_class": np.array([5, 6, 7, 8]),
+        }
         with CacheWriter(tmp_path / "l.h5", "label", {"stage": "test"}) as cache:
             cache.write("x", 4, 6, arrays | {"instance_score": np.array([0.5, 0.9, 0.0, 0.7], np.float32)})
         caches = CacheReader([tmp_path / "l.h5"], "label")
@@ -217,7 +254,9 @@ class TestWhatIsLearnedFrom:
 
 
 class TestTraining:
-    def test_a_training_that_ends_in_its_warm_up_says_so(self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_training_that_ends_in_its_warm_up_says_so(
+        self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         command = training("deeplab", data, tmp_path / "w.pt", "--label-caches", data.caches, "--epochs", 1)
         run(*command, "--warmup", 1)
         assert "notice" not in capsys.readouterr().out
@@ -228,9 +267,13 @@ class TestTraining:
     def test_the_loss_falls_and_every_part_of_it_is_reported(self, trained: dict[str, Path], network: str) -> None:
         lines = [json.loads(line) for line in trained[network].with_suffix(".jsonl").read_text().splitlines()][1:]
         assert lines[-1]["loss"] < 0.6 * lines[0]["loss"]
-        assert network == "deeplab" or {"loss_classifier", "loss_box_reg", "loss_mask", "loss_objectness", "loss_rpn_box_reg"} <= set(
-            lines[0]
-        )
+        assert network == "deeplab" or {
+            "loss_classifier",
+            "loss_box_reg",
+            "loss_mask",
+            "loss_objectness",
+            "loss_rpn_box_reg",
+        } <= set(lines[0])
 
     @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
     def test_what_was_killed_goes_on_to_the_same_weights(
@@ -246,7 +289,9 @@ class TestTraining:
         assert same_bytes(tensors(tmp_path / "killed.pt"), tensors(tmp_path / "whole.pt"))
 
     @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
-    def test_labels_or_ground_truth_not_both(self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str], network: str) -> None:
+    def test_labels_or_ground_truth_not_both(
+        self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str], network: str
+    ) -> None:
         truth = ["--class-masks", data.masks / "SegmentationClass"]
         for given in ([], ["--label-caches", data.caches, *truth]):
             assert "one of the two" in refused(capsys, tmp_path, *training(network, data, tmp_path / "w.pt", *given))
@@ -257,7 +302,16 @@ class TestPredict:
     def test_new_images_of_any_size(self, data: Data, trained: dict[str, Path], tmp_path: Path, network: str) -> None:
         with Image.open(data.images / "a.png") as picture:
             picture.resize((123, 101)).save(tmp_path / "large.jpg")
-        run("predict", "--weights", trained[network], "--images", data.images, tmp_path / "large.jpg", "--out", tmp_path / "out")
+        run(
+            "predict",
+            "--weights",
+            trained[network],
+            "--images",
+            data.images,
+            tmp_path / "large.jpg",
+            "--out",
+            tmp_path / "out",
+        )
         found = json.loads((tmp_path / "out/predictions.json").read_text())
         assert {one["image_id"] for one in found} == {*IMAGES, "large"}
         sizes = dict.fromkeys(IMAGES, SIZE) | {"large": (101, 123)}
@@ -279,12 +333,26 @@ class TestPredict:
     def test_both_find_the_squares(self, data: Data, trained: dict[str, Path], tmp_path: Path) -> None:
         for network in ("mask-rcnn", "deeplab"):
             run("predict", "--weights", trained[network], "--manifest", data.manifest, "--out", tmp_path / network)
-        scores = ["--class-masks", data.masks / "SegmentationClass", "--object-masks", data.masks / "SegmentationObject"]
-        given = ["--mask-rcnn", tmp_path / "mask-rcnn", "--deeplab-gt", tmp_path / "deeplab", "--out", tmp_path / "scores.csv"]
+        scores = [
+            "--class-masks",
+            data.masks / "SegmentationClass",
+            "--object-masks",
+            data.masks / "SegmentationObject",
+        ]
+        given = [
+            "--mask-rcnn",
+            tmp_path / "mask-rcnn",
+            "--deeplab-gt",
+            tmp_path / "deeplab",
+            "--out",
+            tmp_path / "scores.csv",
+        ]
         run("evaluate", "--manifest", data.manifest, "--labels", data.labels, *given, *scores)
         with open(tmp_path / "scores.csv", newline="") as file:
             means = {
-                (row["stage"], row["split"], row["metric"]): float(row["value"]) for row in csv.DictReader(file) if row["class"] == "mean"
+                (row["stage"], row["split"], row["metric"]): float(row["value"])
+                for row in csv.DictReader(file)
+                if row["class"] == "mean"
             }
         assert set(means) == {
             *(("mask_rcnn", split, metric) for split in ("train", "val") for metric in ("AP25", "AP50", "AP70", "AP75", "AP")),
@@ -295,15 +363,36 @@ class TestPredict:
 
     def test_a_score_is_the_least_of_everything(self, data: Data, trained: dict[str, Path], tmp_path: Path) -> None:
         for name, options in (("default", []), ("none", ["--score", 1])):
-            run("predict", "--weights", trained["mask-rcnn"], "--images", data.images, "--out", tmp_path / name, *options)
+            run(
+                "predict",
+                "--weights",
+                trained["mask-rcnn"],
+                "--images",
+                data.images,
+                "--out",
+                tmp_path / name,
+                *options,
+            )
         scores = [one["score"] for one in json.loads((tmp_path / "default/predictions.json").read_text())]
         assert min(scores) >= 0.05
         assert json.loads((tmp_path / "none/predictions.json").read_text()) == []
         with Image.open(tmp_path / "none/SegmentationClass/a.png") as picture:
             assert not np.array(picture).any()
 
-    def test_the_folder_reads_back_as_what_was_found(self, data: Data, trained: dict[str, Path], tmp_path: Path) -> None:
-        run("predict", "--weights", trained["mask-rcnn"], "--manifest", data.manifest, "--split", "val", "--out", tmp_path / "out")
+    def test_the_folder_reads_back_as_what_was_found(
+        self, data: Data, trained: dict[str, Path], tmp_path: Path
+    ) -> None:
+        run(
+            "predict",
+            "--weights",
+            trained["mask-rcnn"],
+            "--manifest",
+            data.manifest,
+            "--split",
+            "val",
+            "--out",
+            tmp_path / "out",
+        )
         record = read_manifest(data.manifest, "val")[0]
         predictions = Predictions(tmp_path / "out")
         assert record.image_id in predictions
@@ -328,7 +417,16 @@ class TestPredict:
         # Between the third and the fourth of twenty.
         least = float(np.sort(probability)[-4:-2].mean())
         run(
-            "predict", "--weights", *weights, "--images", data.images / "a.png", "--out", tmp_path / "out", "--class-score", least, *options
+            "predict",
+            "--weights",
+            *weights,
+            "--images",
+            data.images / "a.png",
+            "--out",
+            tmp_path / "out",
+            "--class-score",
+            least,
+            *options,
         )
         assert "notice: no labels are given: the classes of an image are guessed" in capsys.readouterr().out
         found = json.loads((tmp_path / "out/predictions.json").read_text())
@@ -336,18 +434,33 @@ class TestPredict:
         assert {one["category_id"] for one in found} <= guessed
         assert found
         for one in found:
-            assert one["guessed_class_probability"] == pytest.approx(float(probability[one["category_id"] - 1]), abs=1e-3)
+            assert one["guessed_class_probability"] == pytest.approx(
+                float(probability[one["category_id"] - 1]), abs=1e-3
+            )
         with open(tmp_path / "out/guessed_labels.csv", newline="") as file:
             names, (image_id, *row) = csv.reader(file)
         assert (names[0], image_id, len(row)) == ("image_id", "a", 20)
         assert {number + 1 for number, present in enumerate(row) if present == "1"} == guessed
         # None at all is guessed of an image where no class is likely enough.
-        run("predict", "--weights", *weights, "--images", data.images / "a.png", "--out", tmp_path / "no", "--class-score", 1, *options)
+        run(
+            "predict",
+            "--weights",
+            *weights,
+            "--images",
+            data.images / "a.png",
+            "--out",
+            tmp_path / "no",
+            "--class-score",
+            1,
+            *options,
+        )
         assert json.loads((tmp_path / "no/predictions.json").read_text()) == []
         assert set((tmp_path / "no/guessed_labels.csv").read_text().splitlines()[1].split(",")[1:]) == {"0"}
 
     def test_a_classifier_alone_finds_its_class_maps(self, network_case: NetworkCase, data: Data) -> None:
-        network = irn.open_network(network_case.cam_weights, device="cpu", changes={"cam.scales": [1.0, 0.5], "predict.class_score": 0.2})
+        network = irn.open_network(
+            network_case.cam_weights, device="cpu", changes={"cam.scales": [1.0, 0.5], "predict.class_score": 0.2}
+        )
         pixels = read_image(data.images / "a.png")
         found = network(data.images / "a.png")
         assert found.guessed is not None
@@ -360,16 +473,34 @@ class TestPredict:
         for mask, index, score in zip(found.masks, found.classes, found.scores, strict=True):
             assert score == pytest.approx(maps[classes.tolist().index(index)][mask].mean(), abs=1e-3)
 
-    def test_what_a_trained_network_sees_is_not_guessed(self, data: Data, trained: dict[str, Path], tmp_path: Path) -> None:
+    def test_what_a_trained_network_sees_is_not_guessed(
+        self, data: Data, trained: dict[str, Path], tmp_path: Path
+    ) -> None:
         run("predict", "--weights", trained["mask-rcnn"], "--images", data.images / "a.png", "--out", tmp_path / "out")
         assert not (tmp_path / "out/guessed_labels.csv").exists()
-        assert not any("guessed_class_probability" in one for one in json.loads((tmp_path / "out/predictions.json").read_text()))
+        assert not any(
+            "guessed_class_probability" in one for one in json.loads((tmp_path / "out/predictions.json").read_text())
+        )
 
     @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
-    def test_a_notebook_finds_what_the_command_does(self, data: Data, trained: dict[str, Path], tmp_path: Path, network: str) -> None:
+    def test_a_notebook_finds_what_the_command_does(
+        self, data: Data, trained: dict[str, Path], tmp_path: Path, network: str
+    ) -> None:
         found = irn.open_network(trained[network], device="cpu")(data.images / "a.png")
-        run("predict", "--weights", trained[network], "--images", data.images / "a.png", "--out", tmp_path / "out", "--device", "cpu")
-        masks, classes, scores = Predictions(tmp_path / "out").instances(ImageRecord("a", data.images / "a.png", *SIZE, ""))
+        run(
+            "predict",
+            "--weights",
+            trained[network],
+            "--images",
+            data.images / "a.png",
+            "--out",
+            tmp_path / "out",
+            "--device",
+            "cpu",
+        )
+        masks, classes, scores = Predictions(tmp_path / "out").instances(
+            ImageRecord("a", data.images / "a.png", *SIZE, "")
+        )
         kept = found.scores >= 0.05
         np.testing.assert_array_equal(masks, found.masks[kept])
         np.testing.assert_array_equal(classes, found.classes[kept])
@@ -384,7 +515,9 @@ class TestPredict:
         assert read == [trained["deeplab"]]
 
     @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
-    def test_an_onnx_file_computes_what_torch_does(self, data: Data, trained: dict[str, Path], tmp_path: Path, network: str) -> None:
+    def test_an_onnx_file_computes_what_torch_does(
+        self, data: Data, trained: dict[str, Path], tmp_path: Path, network: str
+    ) -> None:
         run("predict", "--weights", trained[network], "--onnx", tmp_path / "network.onnx")
         session = onnxruntime.InferenceSession(tmp_path / "network.onnx", providers=["CPUExecutionProvider"])
         assert json.loads(session.get_modelmeta().custom_metadata_map["class_names"]) == ["dark", "bright"]
@@ -393,13 +526,17 @@ class TestPredict:
         # Of other sizes than the one that it was traced with, and one in which nothing is found.
         noise = np.random.default_rng(0).integers(0, 256, (101, 67, 3)).astype(np.uint8)
         for pixels in (noise, read_image(data.images / "a.png"), np.full((200, 100, 3), 125, np.uint8)):
-            found = dict(zip((one.name for one in session.get_outputs()), session.run(None, {"image": pixels}), strict=True))
+            found = dict(
+                zip((one.name for one in session.get_outputs()), session.run(None, {"image": pixels}), strict=True)
+            )
             with torch.inference_mode():
                 expected = model(model.backbone.normalise(torch.from_numpy(pixels))[None])[0]
             expected = expected if network == "mask-rcnn" else {"probability": expected.softmax(0)}
             assert set(found) == set(expected)
             for name, array in expected.items():
-                np.testing.assert_allclose(found[name], array.numpy(), rtol=1e-4, atol=1e-3 if name == "boxes" else 1e-4)
+                np.testing.assert_allclose(
+                    found[name], array.numpy(), rtol=1e-4, atol=1e-3 if name == "boxes" else 1e-4
+                )
             counts.add(len(found.get("scores", [])))
         assert network == "deeplab" or max(counts) > 0
 
@@ -414,15 +551,41 @@ class TestPredict:
         ("change", "said"),
         [
             (
-                lambda data, trained, out: ["--weights", trained["deeplab"], trained["mask-rcnn"], "--images", data.images],
+                lambda data, trained, out: [
+                    "--weights",
+                    trained["deeplab"],
+                    trained["mask-rcnn"],
+                    "--images",
+                    data.images,
+                ],
                 "cam and irn together",
             ),
-            (lambda data, trained, out: ["--weights", trained["deeplab"], "--images", data.images / "no.png"], "no such file"),
+            (
+                lambda data, trained, out: ["--weights", trained["deeplab"], "--images", data.images / "no.png"],
+                "no such file",
+            ),
             (lambda data, trained, out: ["--weights", trained["deeplab"]], "--images"),
-            (lambda data, trained, out: ["--weights", trained["deeplab"], "--images", data.images, data.images], "2 files are called"),
-            (lambda data, trained, out: ["--weights", data.labels, "--images", data.images], "not a readable weights file"),
-            (lambda data, trained, out: ["--weights", trained["deeplab"], "--images", data.images, "--score", 2], "from 0 to 1"),
-            (lambda data, trained, out: ["--weights", trained["deeplab"], "--images", data.masks / "SegmentationNone"], "no such file"),
+            (
+                lambda data, trained, out: ["--weights", trained["deeplab"], "--images", data.images, data.images],
+                "2 files are called",
+            ),
+            (
+                lambda data, trained, out: ["--weights", data.labels, "--images", data.images],
+                "not a readable weights file",
+            ),
+            (
+                lambda data, trained, out: ["--weights", trained["deeplab"], "--images", data.images, "--score", 2],
+                "from 0 to 1",
+            ),
+            (
+                lambda data, trained, out: [
+                    "--weights",
+                    trained["deeplab"],
+                    "--images",
+                    data.masks / "SegmentationNone",
+                ],
+                "no such file",
+            ),
         ],
     )
     def test_mistakes(
@@ -440,7 +603,9 @@ class TestPredict:
         self, data: Data, trained: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "mine.txt").write_text("mine")
-        line = refused(capsys, tmp_path, "predict", "--weights", trained["deeplab"], "--images", data.images, "--out", tmp_path)
+        line = refused(
+            capsys, tmp_path, "predict", "--weights", trained["deeplab"], "--images", data.images, "--out", tmp_path
+        )
         assert "not an empty folder" in line
 
     def test_weights_say_what_they_are(self, trained: dict[str, Path]) -> None:
@@ -452,7 +617,9 @@ class TestPredict:
 
 
 class TestWorkflow:
-    def test_networks_of_labels_and_of_ground_truth_are_scored_on_what_they_have_not_seen(self, finished: Path, tmp_path: Path) -> None:
+    def test_networks_of_labels_and_of_ground_truth_are_scored_on_what_they_have_not_seen(
+        self, finished: Path, tmp_path: Path
+    ) -> None:
         shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
         dataset = {**SMALL["dataset"], "eval_split": "train+val"}  # type: ignore[dict-item]
         (tmp_path / "small.yaml").write_text(yaml.safe_dump({**SMALL, **FINAL, "dataset": dataset}), encoding="utf-8")
@@ -460,14 +627,25 @@ class TestWorkflow:
         assert result.returncode == 0, result.stdout + result.stderr
         with open(tmp_path / "results/small/scores.csv", newline="") as file:
             rows = [row for row in csv.DictReader(file) if row["class"] == "mean"]
-        found = {(row["stage"], row["split"], row["metric"]) for row in rows if row["stage"].startswith(("mask_rcnn", "deeplab"))}
+        found = {
+            (row["stage"], row["split"], row["metric"])
+            for row in rows
+            if row["stage"].startswith(("mask_rcnn", "deeplab"))
+        }
         assert found == {
             *((stage, "val", metric) for stage in ("mask_rcnn", "mask_rcnn_gt") for metric in ("AP25", "AP50", "AP70", "AP75", "AP")),
             *((stage, "val", "mIoU") for stage in ("deeplab", "deeplab_gt")),
         }  # fmt: skip
         assert {row["images"] for row in rows if row["split"] == "val"} == {"4"}
         # What each edit makes again.
-        networks = {"train_mask_rcnn", "train_mask_rcnn_gt", "predict_mask_rcnn", "predict_mask_rcnn_gt", "evaluate", "report"}
+        networks = {
+            "train_mask_rcnn",
+            "train_mask_rcnn_gt",
+            "predict_mask_rcnn",
+            "predict_mask_rcnn_gt",
+            "evaluate",
+            "report",
+        }
         assert rules_to_run(tmp_path, "--config", "mask_rcnn={min_area: 9}") == networks
         learned = {"train_mask_rcnn", "predict_mask_rcnn", "train_deeplab", "predict_deeplab"}
         assert rules_to_run(tmp_path, "--config", "labels={instance_threshold: 0.5}") == {
@@ -536,13 +714,23 @@ class TestScores:
             true, found = encoded(masks), encoded(noisy)
             classes, crowd = rng.integers(0, 3, len(masks)), rng.random(len(masks)) < 0.2
             guessed, scores = np.where(rng.random(len(masks)) < 0.8, classes, 0), rng.integers(1, 10, len(masks)) / 10
-            objects = [(int(index), bool(is_crowd), runs) for index, is_crowd, runs in zip(classes, crowd, true, strict=True)]
-            predictions = [(int(index), float(score), runs) for index, score, runs in zip(guessed, scores, found, strict=True)]
+            objects = [
+                (int(index), bool(is_crowd), runs) for index, is_crowd, runs in zip(classes, crowd, true, strict=True)
+            ]
+            predictions = [
+                (int(index), float(score), runs) for index, score, runs in zip(guessed, scores, found, strict=True)
+            ]
             images.append(CocoImage(masks.shape[1:], objects, predictions))
             for index, is_crowd, runs in objects:
                 area, box = float(run_lengths.area(runs)), run_lengths.toBbox(runs).tolist()
                 runs = {**runs, "counts": runs["counts"].decode()}
-                row = {"id": len(annotations) + 1, "image_id": image_id, "category_id": index + 1, "iscrowd": int(is_crowd), "area": area}
+                row = {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": index + 1,
+                    "iscrowd": int(is_crowd),
+                    "area": area,
+                }
                 annotations.append(row | {"segmentation": runs, "bbox": box})
             for index, score, runs in predictions:
                 runs = {**runs, "counts": runs["counts"].decode()}
@@ -571,7 +759,9 @@ class TestScores:
         assert coco_average_precision([CocoImage((4, 4), objects[:1], predictions)], 1)[0] < 0.6
 
     def test_without_predictions_the_precision_is_nought(self) -> None:
-        assert coco_average_precision([CocoImage((4, 4), [(0, False, encoded(np.ones((1, 4, 4), bool))[0])], [])], 1).tolist() == [0]
+        assert coco_average_precision(
+            [CocoImage((4, 4), [(0, False, encoded(np.ones((1, 4, 4), bool))[0])], [])], 1
+        ).tolist() == [0]
 
     def test_run_lengths_read_back(self) -> None:
         mask = random_masks(np.random.default_rng(2), 1)[0]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import irn.fingerprint
-from irn.fingerprint import code_fingerprint
-from irn.stages import STAGES
+import irn.workflow.fingerprint
+from irn.workflow.fingerprint import code_fingerprint
+from irn.workflow.stages import STAGES
 
-PACKAGE = irn.fingerprint.PACKAGE
+PACKAGE = irn.workflow.fingerprint.PACKAGE
 TRAININGS = {"train_cam", "train_irn", "train_mask_rcnn", "train_deeplab"}
 NETWORKS = {*TRAININGS, "make_cams", "infer_fields", "predict"}
 
@@ -28,7 +28,7 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
         path = copy / module
         path.write_text((path.read_text(encoding="utf-8") if path.exists() else "") + text, encoding="utf-8")
         copies.append(copy)
-        monkeypatch.setattr(irn.fingerprint, "PACKAGE", copy)
+        monkeypatch.setattr(irn.workflow.fingerprint, "PACKAGE", copy)
 
     append("errors.py", "")
     return append
@@ -36,7 +36,7 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
 
 def rewrite(module: str, old: str, new: str) -> None:
     """Replace text in the copy in use, before its fingerprint is first asked for."""
-    path = irn.fingerprint.PACKAGE / module
+    path = irn.workflow.fingerprint.PACKAGE / module
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
@@ -48,7 +48,7 @@ def fingerprints() -> dict[str, str]:
 
 def test_a_copy_has_the_same_fingerprints(edit: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
     copied = fingerprints()
-    monkeypatch.setattr(irn.fingerprint, "PACKAGE", PACKAGE)
+    monkeypatch.setattr(irn.workflow.fingerprint, "PACKAGE", PACKAGE)
     assert fingerprints() == copied
     assert all(len(digits) == 12 and int(digits, 16) >= 0 for digits in copied.values())
 
@@ -108,8 +108,14 @@ def test_what_computes_counts_for_the_stages_that_import_it(edit: Edit, module: 
     [
         ("\n# A comment.\n", "\n# Another comment, and a longer one.\n# Of two lines.\n"),
         ("\n\n\n\n", "\n"),
-        ('\n\ndef name() -> None:\n    """What it does."""\n', '\n\ndef name() -> None:\n    """What it\n    really does."""\n'),
-        ("\n\nclass Name:\n    value = (1, 2)\n", "\n\nclass Name:\n    value = (\n        1,  # one\n        2,\n    )\n"),
+        (
+            '\n\ndef name() -> None:\n    """What it does."""\n',
+            '\n\ndef name() -> None:\n    """What it\n    really does."""\n',
+        ),
+        (
+            "\n\nclass Name:\n    value = (1, 2)\n",
+            "\n\nclass Name:\n    value = (\n        1,  # one\n        2,\n    )\n",
+        ),
         (
             "\n\ndef check(x: int) -> int:\n    if x < 0:\n        raise ValueError('x is negative')\n    return x\n",
             "\n\ndef check(x: int) -> int:\n    if x <= 0 or x > 9:\n        raise ValueError(f'{x}, expected 1 to 9')\n    return x\n",
@@ -126,7 +132,10 @@ def test_what_decides_no_number_does_not_count(edit: Edit, text: str, other: str
 
 
 def test_a_condition_that_decides_something_else_too_counts(edit: Edit) -> None:
-    edit("ops/walk.py", "\n\ndef f(x: int) -> int:\n    if x < 0:\n        raise ValueError\n    else:\n        x = 1\n    return x\n")
+    edit(
+        "ops/walk.py",
+        "\n\ndef f(x: int) -> int:\n    if x < 0:\n        raise ValueError\n    else:\n        x = 1\n    return x\n",
+    )
     before = code_fingerprint("random_walk")
     edit("errors.py", "")
     rewrite("ops/walk.py", "if x < 0:", "if x < 1:")

@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from irn.cli import main
-from irn.config import as_yaml, check_config, read_config, table, variations
 from irn.data import coco, voc
 from irn.data.findings import Findings
 from irn.data.instances import InstancesFile, boxes_alone, boxes_at_a_glance, names_at_a_glance
@@ -26,6 +25,7 @@ from irn.data.listing import Listed
 from irn.data.tables import read_classes, read_manifest
 from irn.data.user_tables import read_labels, read_splits
 from irn.errors import IrnError
+from irn.settings.config import as_yaml, check_config, read_config, table, variations
 
 MANY = int(os.environ.get("FUZZ", "0"))
 
@@ -34,8 +34,19 @@ MANY = int(os.environ.get("FUZZ", "0"))
 def test_damaged_and_forged_caches(tmp_path: Path, kind: str) -> None:
     """In a process of its own, which HDF5 could take along."""
     first = int.from_bytes(os.urandom(4), "big") if MANY else 0
-    command = [sys.executable, "-W", "error", mutations.__file__, tmp_path, kind, first, MANY // len(mutations.KINDS) or 150]
-    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, timeout=300 + MANY)
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        mutations.__file__,
+        tmp_path,
+        kind,
+        first,
+        MANY // len(mutations.KINDS) or 150,
+    ]
+    result = subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, check=False, timeout=300 + MANY
+    )
     assert result.returncode == 0, f"seed {result.stdout.splitlines()[-1:]}: {result.stderr}"
 
 
@@ -100,7 +111,9 @@ def odd_bytes(sound: bytes) -> st.SearchStrategy[bytes]:
             found = found[:start] + put + found[start + length :]
         return found
 
-    marked = st.tuples(st.sampled_from([b"", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"<", b"{", b"["]), st.binary(max_size=80))
+    marked = st.tuples(
+        st.sampled_from([b"", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"<", b"{", b"["]), st.binary(max_size=80)
+    )
     return damaged() | marked.map(b"".join)
 
 
@@ -128,7 +141,9 @@ ROWS = st.lists(st.lists(TEXTS, min_size=1, max_size=4), min_size=1, max_size=5)
 
 @given(
     odd_bytes(SOUND_CSV)
-    | st.tuples(ROWS, st.sampled_from(",;\t")).map(lambda rows: "\n".join(map(rows[1].join, rows[0])).encode("utf-8", "replace"))
+    | st.tuples(ROWS, st.sampled_from(",;\t")).map(
+        lambda rows: "\n".join(map(rows[1].join, rows[0])).encode("utf-8", "replace")
+    )
 )
 def test_tables(place: Path, content: bytes) -> None:
     path = place / "labels.csv"
@@ -154,7 +169,14 @@ def test_tables(place: Path, content: bytes) -> None:
     st.permutations(range(3)),
 )
 def test_a_table_in_any_dialect_says_the_same(
-    place: Path, held: list[list[bool]], words: tuple[str, str], mark: str, end: str, encoding: str, form: str, order: list[int]
+    place: Path,
+    held: list[list[bool]],
+    words: tuple[str, str],
+    mark: str,
+    end: str,
+    encoding: str,
+    form: str,
+    order: list[int],
 ) -> None:
     rows = [mark.join([form.format(IDS[row]), *(words[not one] for one in held[row])]) for row in order]
     path = place / "dialect.csv"
@@ -162,14 +184,18 @@ def test_a_table_in_any_dialect_says_the_same(
     findings = Findings()
     classes = read_labels(path, IMAGES, findings)
     assert findings.problems == []
-    assert classes.present == {name: [index for index, one in enumerate(row) if one] for name, row in zip(IDS, held, strict=True)}
+    assert classes.present == {
+        name: [index for index, one in enumerate(row) if one] for name, row in zip(IDS, held, strict=True)
+    }
 
 
 XML = b"<annotation><filename>a.jpg</filename><object><name>dog</name><part><name>head</name></part></object></annotation>"
 BOMB = b'<!DOCTYPE a [<!ENTITY x "dog">' + b"".join(
     b'<!ENTITY x%d "%s">' % (n, (b"&x%d;" % (n - 1) if n else b"&x;") * 50) for n in range(8)
 ) + b"]><annotation><object><name>&x7;</name></object></annotation>"  # fmt: skip
-ELSEWHERE = b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotation><object><name>&x;</name></object></annotation>'
+ELSEWHERE = (
+    b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotation><object><name>&x;</name></object></annotation>'
+)
 
 
 @given(odd_bytes(XML) | st.sampled_from([BOMB, ELSEWHERE]))
@@ -186,7 +212,13 @@ INSTANCES: dict[str, Any] = {
     "categories": [{"id": 3, "name": "dog"}, {"id": 7, "name": "cat"}],
     "annotations": [
         {"id": 1, "image_id": 1, "category_id": 3, "iscrowd": 0, "segmentation": [[1, 1, 5, 1, 5, 5, 1, 5]]},
-        {"id": 2, "image_id": 2, "category_id": 7, "iscrowd": 1, "segmentation": {"counts": [10, 20, 42], "size": [8, 9]}},
+        {
+            "id": 2,
+            "image_id": 2,
+            "category_id": 7,
+            "iscrowd": 1,
+            "segmentation": {"counts": [10, 20, 42], "size": [8, 9]},
+        },
         {"id": 3, "image_id": 2, "category_id": 7, "iscrowd": 0, "segmentation": {"counts": "0X2", "size": [8, 9]}},
     ],
 }
@@ -198,7 +230,9 @@ LEAVES = (
     | st.floats()
     | st.sampled_from([0, 1, 2, 3, 7, 8, 9, -1, 2**63, 1e308, "1", "counts"])
 )
-JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=8)
+JSON = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=8
+)
 
 
 def places_in(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -235,7 +269,12 @@ def test_instances_files(place: Path, content: bytes) -> None:
     path.write_bytes(content)
     with Findings().collected():
         coco.read(place, ["train"], None, Findings())
-    for glance in (names_at_a_glance, boxes_alone, boxes_at_a_glance, lambda _: coco.listed(place, ["train"], Findings())):
+    for glance in (
+        names_at_a_glance,
+        boxes_alone,
+        boxes_at_a_glance,
+        lambda _: coco.listed(place, ["train"], Findings()),
+    ):
         reads(lambda glance=glance: glance(path))  # type: ignore[misc]
     file = reads(lambda: InstancesFile(path))
     if file is None:
@@ -248,7 +287,8 @@ def test_instances_files(place: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"[" * 200_000, b'{"images":' * 50_000, b'{"annotations":[' + b'{"a":' * 50_000, b'{"images":' + b"1" * 5000]
+    "content",
+    [b"[" * 200_000, b'{"images":' * 50_000, b'{"annotations":[' + b'{"a":' * 50_000, b'{"images":' + b"1" * 5000],
 )
 def test_nesting_without_end(place: Path, content: bytes) -> None:
     for name, read in (("deep.json", InstancesFile), ("deep.xml", voc._object_names)):
@@ -259,7 +299,9 @@ def test_nesting_without_end(place: Path, content: bytes) -> None:
 
 # ---- configurations
 
-KEYS = st.sampled_from([*table(), *("walk", "dataset.demo", "betas", "walk.betas", "dataset.root.x", "cam.", ""), "sweep.walk.beta"])
+KEYS = st.sampled_from(
+    [*table(), *("walk", "dataset.demo", "betas", "walk.betas", "dataset.root.x", "cam.", ""), "sweep.walk.beta"]
+)
 ODD_VALUES = (
     LEAVES | st.lists(LEAVES, max_size=3) | st.dictionaries(TEXTS | st.integers() | st.none(), LEAVES, max_size=2)
     | st.dates() | st.binary(max_size=3) | st.integers(min_value=10**30) | st.tuples(st.integers(), st.integers())
@@ -275,7 +317,15 @@ def configurations(draw: st.DrawFn) -> dict[Any, Any]:
     for key in draw(st.lists(KEYS, max_size=5)):
         own = table()[key].default if key in table() else None
         other = table()[draw(st.sampled_from(list(table())))].default
-        value = draw(st.one_of(st.just(own), st.just(own).map(str), st.just(other), ODD_VALUES, SWEEPS if key == "sweep" else ODD_VALUES))
+        value = draw(
+            st.one_of(
+                st.just(own),
+                st.just(own).map(str),
+                st.just(other),
+                ODD_VALUES,
+                SWEEPS if key == "sweep" else ODD_VALUES,
+            )
+        )
         *parents, last = key.split(".")
         section = config
         for name in parents:

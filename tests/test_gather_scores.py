@@ -14,17 +14,30 @@ def gather(folder: Path, scores: dict[tuple[float, float], tuple[float, float]])
     listed = []
     for number, ((beta, threshold), (semantic, instance)) in enumerate(scores.items()):
         path = folder / f"{number}.csv"
-        rows = [f"cam,train,mIoU,mean,0.4,9\nsemantic,train,mIoU,mean,{semantic},9\ninstance,train,AP50,mean,{instance},9\n"]
+        rows = [
+            f"cam,train,mIoU,mean,0.4,9\nsemantic,train,mIoU,mean,{semantic},9\ninstance,train,AP50,mean,{instance},9\n"
+        ]
         path.write_text(HEADER + "".join(rows))
         values = {"walk.beta": beta, "labels.semantic_threshold": threshold} if number else {}
         listed.append({"configuration": number, "seed": 0, "values": values, "scores": str(path)})
     (folder / "key.json").write_text(json.dumps({"configurations": listed}))
-    run("gather-scores", "--configurations", folder / "key.json", "--out", folder / "scores.csv", "--sweep-out", folder / "sweep.csv")
+    run(
+        "gather-scores",
+        "--configurations",
+        folder / "key.json",
+        "--out",
+        folder / "scores.csv",
+        "--sweep-out",
+        folder / "sweep.csv",
+    )
     return pd.read_csv(folder / "sweep.csv", keep_default_na=False)
 
 
 def test_a_sweep_of_two_keys_marks_the_best_combination_for_each_score_that_it_changes(tmp_path: Path) -> None:
-    own, grid = {(0.0, 0.0): (0.9, 0.9)}, {(5, 0.3): (0.5, 0.2), (5, 0.4): (0.6, 0.2), (10, 0.3): (0.55, 0.3), (10, 0.4): (0.52, 0.3)}
+    own, grid = (
+        {(0.0, 0.0): (0.9, 0.9)},
+        {(5, 0.3): (0.5, 0.2), (5, 0.4): (0.6, 0.2), (10, 0.3): (0.55, 0.3), (10, 0.4): (0.52, 0.3)},
+    )
     table = gather(tmp_path, own | grid)
     assert list(zip(table["walk.beta"], table["labels.semantic_threshold"], strict=True)) == list(grid)
     assert table["configuration"].tolist() == [1, 2, 3, 4]

@@ -17,12 +17,12 @@ from golden_cases import (
 from helpers import read_all, refused, run
 from twins import same_partition, slow_groups, slow_walk
 
+from irn.data.images import read_image
+from irn.inference.cams import at_scale, class_attention_maps
+from irn.inference.fields import fields
 from irn.io.cache import CacheReader, CacheWriter
-from irn.io.images import read_image
-from irn.io.weights import load_classifier, load_irnet
-from irn.ops.cams import at_scale, class_attention_maps
-from irn.ops.fields import fields
 from irn.ops.losses import pair_losses, total_loss
+from irn.weights.files import load_classifier, load_irnet
 
 SCENES = ("noisy_fields", "one_class_touching", "single_instance", "three_classes", "two_classes_five_instances")
 LOSSES = ("positive_affinity", "negative_affinity", "foreground_displacement", "background_displacement")
@@ -56,7 +56,19 @@ def caches(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def labels(caches: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, np.ndarray]]:
     """The label cache that the two last commands make."""
     folder = tmp_path_factory.mktemp("labels")
-    run("random-walk", "--cams", caches[0], "--fields", caches[1], "--out", folder / "walks.h5", "--device", "cpu", "--workers", 0)
+    run(
+        "random-walk",
+        "--cams",
+        caches[0],
+        "--fields",
+        caches[1],
+        "--out",
+        folder / "walks.h5",
+        "--device",
+        "cpu",
+        "--workers",
+        0,
+    )
     run("make-labels", "--walks", folder / "walks.h5", "--out", folder / "labels.h5", "--workers", 0)
     return read_all(folder / "labels.h5", "label")
 
@@ -77,17 +89,29 @@ class TestImport:
         irnet, contents = load_irnet(network_case.irn_weights)
         assert contents["mean_displacement"] == pytest.approx((0.3, -0.2))
         assert contents["crop_size"] == 512
-        wanted = {canonical: shape for shape, canonical in canonical_names("irn").values() if canonical != "mean_shift.running_mean"}
-        found = {name: tensor for name, tensor in irnet.state_dict().items() if not name.endswith("num_batches_tracked")}
+        wanted = {
+            canonical: shape
+            for shape, canonical in canonical_names("irn").values()
+            if canonical != "mean_shift.running_mean"
+        }
+        found = {
+            name: tensor for name, tensor in irnet.state_dict().items() if not name.endswith("num_batches_tracked")
+        }
         assert len(found) == len(wanted)
         # Every value is random, so equal tensors are the same tensor.
-        unmet = [name for name, shape in wanted.items() if not any(torch.equal(canonical_tensor(name, shape), t) for t in found.values())]
+        unmet = [
+            name
+            for name, shape in wanted.items()
+            if not any(torch.equal(canonical_tensor(name, shape), t) for t in found.values())
+        ]
         assert unmet == []
 
     @pytest.mark.parametrize("prefix", ["", "module."])
     def test_a_checkpoint_saved_from_several_gpus(self, tmp_path: Path, prefix: str) -> None:
         for which in ("cam", "irn"):
-            torch.save({prefix + name: tensor for name, tensor in hollow_checkpoint(which).items()}, tmp_path / f"{which}.pth")
+            torch.save(
+                {prefix + name: tensor for name, tensor in hollow_checkpoint(which).items()}, tmp_path / f"{which}.pth"
+            )
         run(*import_command(tmp_path))
         assert load_classifier(tmp_path / "own" / "cam.pt")[0].classifier.weight.shape == (20, 2048, 1, 1)
 
@@ -118,7 +142,9 @@ class TestImport:
         if "resnet50" in name:
             assert name.removeprefix("resnet50.") in said
 
-    def test_the_two_checkpoints_given_the_wrong_way_round(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_two_checkpoints_given_the_wrong_way_round(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         torch.save(hollow_checkpoint("irn"), tmp_path / "cam.pth")
         torch.save(hollow_checkpoint("cam"), tmp_path / "irn.pth")
         assert "cam.pth" in refused(capsys, tmp_path, *import_command(tmp_path))
@@ -145,7 +171,9 @@ class TestNetworks:
         np.testing.assert_allclose(cam.numpy(), network["cam"], rtol=0, atol=1e-4)
         np.testing.assert_allclose(high_res.numpy(), network["high_res"], rtol=0, atol=1e-4)
 
-    def test_class_maps_through_the_command(self, network_case: NetworkCase, network: dict[str, np.ndarray], tmp_path: Path) -> None:
+    def test_class_maps_through_the_command(
+        self, network_case: NetworkCase, network: dict[str, np.ndarray], tmp_path: Path
+    ) -> None:
         case, out = network_case, tmp_path / "cams.h5"
         tables = ["--manifest", case.manifest, "--labels", case.labels]
         run("make-cams", *tables, "--weights", case.cam_weights, "--out", out, "--device", "cpu")
@@ -162,9 +190,21 @@ class TestNetworks:
         np.testing.assert_allclose(boundary.numpy(), network["boundary"], rtol=0, atol=1e-4)
         np.testing.assert_allclose(displacement.numpy(), network["displacement"], rtol=0, atol=1e-4)
 
-    def test_fields_through_the_command(self, network_case: NetworkCase, network: dict[str, np.ndarray], tmp_path: Path) -> None:
+    def test_fields_through_the_command(
+        self, network_case: NetworkCase, network: dict[str, np.ndarray], tmp_path: Path
+    ) -> None:
         out = tmp_path / "fields.h5"
-        run("infer-fields", "--manifest", network_case.manifest, "--weights", network_case.irn_weights, "--out", out, "--device", "cpu")
+        run(
+            "infer-fields",
+            "--manifest",
+            network_case.manifest,
+            "--weights",
+            network_case.irn_weights,
+            "--out",
+            out,
+            "--device",
+            "cpu",
+        )
         found = read_all(out, "field")["scene"]
         np.testing.assert_allclose(found["boundary"], network["boundary"], rtol=0, atol=5e-4)
         np.testing.assert_allclose(found["displacement"], network["displacement"], rtol=0, atol=2e-3)
@@ -186,8 +226,12 @@ class TestLosses:
         assert computed[name].item() == pytest.approx(float(loss_case[f"{name}_loss"]), rel=1e-5)
 
     def test_gradients(self, computed: dict[str, torch.Tensor], loss_case: dict[str, np.ndarray]) -> None:
-        np.testing.assert_allclose(computed["logits"].grad.numpy(), loss_case["grad_boundary_logits"], rtol=0, atol=1e-6)
-        np.testing.assert_allclose(computed["displacement"].grad.numpy(), loss_case["grad_displacement"], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(
+            computed["logits"].grad.numpy(), loss_case["grad_boundary_logits"], rtol=0, atol=1e-6
+        )
+        np.testing.assert_allclose(
+            computed["displacement"].grad.numpy(), loss_case["grad_displacement"], rtol=0, atol=1e-6
+        )
 
 
 class TestScenes:
@@ -216,7 +260,18 @@ class TestScenes:
         parts = [tmp_path / f"labels-{index}.h5" for index in range(2)]
         for index in range(2):
             shard = ["--shard", f"{index}/2", "--workers", 2 - 2 * index]
-            run("random-walk", "--cams", caches[0], "--fields", caches[1], "--out", walks[index], "--device", "cpu", *shard)
+            run(
+                "random-walk",
+                "--cams",
+                caches[0],
+                "--fields",
+                caches[1],
+                "--out",
+                walks[index],
+                "--device",
+                "cpu",
+                *shard,
+            )
         assert list(read_all(walks[1], "walk")) == list(SCENES[1::2])
         # A shard's labels come from the walks of that shard: rows are those of the first cache.
         for index in range(2):
@@ -229,15 +284,33 @@ class TestScenes:
 
     def test_walk_against_the_dense_matrix(self, tmp_path: Path) -> None:
         out = tmp_path / "walks.h5"
-        run("random-walk", "--cams", GOLDEN / "cams.h5", "--fields", GOLDEN / "fields.h5", "--out", out, "--device", "cpu", "--workers", 0)
-        walks, cams, field = read_all(out, "walk"), read_all(GOLDEN / "cams.h5", "cam"), read_all(GOLDEN / "fields.h5", "field")
+        run(
+            "random-walk",
+            "--cams",
+            GOLDEN / "cams.h5",
+            "--fields",
+            GOLDEN / "fields.h5",
+            "--out",
+            out,
+            "--device",
+            "cpu",
+            "--workers",
+            0,
+        )
+        walks, cams, field = (
+            read_all(out, "walk"),
+            read_all(GOLDEN / "cams.h5", "cam"),
+            read_all(GOLDEN / "fields.h5", "field"),
+        )
         for scene in SCENES:
             maps, found = dict(zip(cams[scene]["classes"], cams[scene]["cam"], strict=True)), walks[scene]
             groups = found["groups"]
             assert same_partition(groups, slow_groups(field[scene]["displacement"])), scene
             # What a map says of itself: its class, and the group of cells that its walk starts in.
             starts = list(zip(found["walk_class"], found["walk_instance"], strict=True))
-            assert sorted(starts) == sorted((c, g) for c, cam in maps.items() for g in np.unique(groups) if cam[groups == g].any()), scene
+            assert sorted(starts) == sorted(
+                (c, g) for c, cam in maps.items() for g in np.unique(groups) if cam[groups == g].any()
+            ), scene
             cut = np.stack([maps[index] * (groups == group) for index, group in starts])
             expected = slow_walk(cut, field[scene]["boundary"], 10, 256, 5)
             np.testing.assert_allclose(found["walk"], expected, rtol=0, atol=5e-4 * expected.max(), err_msg=scene)

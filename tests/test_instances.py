@@ -33,7 +33,10 @@ FIELDS = {
     "two centroids": towards([(5.0, 4.0), (6.0, 17.0)], 12, 22)[0],
     "centroids between cells": towards([(2.4, 3.5), (8.7, 3.2), (5.5, 14.6)], 11, 18)[0],
     **{f"noise of {size} cells, {seed}": noise(seed, 14, 17, size) for size in (0.3, 1.5, 3, 8) for seed in range(3)},
-    **{f"two noisy centroids, {seed}": towards([(5.0, 4.0), (6.0, 17.0)], 12, 22)[0] + noise(seed, 12, 22, 0.8) for seed in range(3)},
+    **{
+        f"two noisy centroids, {seed}": towards([(5.0, 4.0), (6.0, 17.0)], 12, 22)[0] + noise(seed, 12, 22, 0.8)
+        for seed in range(3)
+    },
 }
 
 
@@ -123,7 +126,10 @@ def test_walks_start_from_each_map_cut_to_each_group_that_it_reaches(count: int)
     for index, one in zip(classes, cam, strict=True):
         for group in range(4):
             cut = np.array(
-                [[value if place == group else 0 for value, place in zip(*row, strict=True)] for row in zip(one, groups, strict=True)]
+                [
+                    [value if place == group else 0 for value, place in zip(*row, strict=True)]
+                    for row in zip(one, groups, strict=True)
+                ]
             )
             if cut.any():
                 expected.append((index, group, cut))

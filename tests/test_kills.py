@@ -39,7 +39,9 @@ children = multiprocessing.get_context("forkserver")
 
 def commands(at: Callable[[str], Path]) -> dict[str, list[object]]:
     """Each stage's command, small, for files whose places `at` says."""
-    data, manifest, labels, cam, cams, ir, irn, fields, walks, label_caches, scores, panels = (at(name) for name in PATHS)
+    data, manifest, labels, cam, cams, ir, irn, fields, walks, label_caches, scores, panels = (
+        at(name) for name in PATHS
+    )
     listed = ["--manifest", manifest]
     cpu = ["--device", "cpu", "--workers", 0]
     training = ["--epochs", 2, "--batch-size", 3, "--backbone", "resnet18", "--crop-size", 48, "--metrics"]
@@ -137,11 +139,15 @@ def whole_files(path: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("stage", OUTPUTS)
-def test_a_killed_stage_ends_as_an_undisturbed_one(whole: tuple[Path, dict[str, float]], tmp_path: Path, stage: str) -> None:
+def test_a_killed_stage_ends_as_an_undisturbed_one(
+    whole: tuple[Path, dict[str, float]], tmp_path: Path, stage: str
+) -> None:
     reference, seconds = whole
     rng = np.random.default_rng([7, list(OUTPUTS).index(stage)])
     outputs = OUTPUTS[stage]
-    arguments = texts([stage.replace("_", "-"), *commands(lambda name: (tmp_path if name in outputs else reference) / name)[stage]])
+    arguments = texts(
+        [stage.replace("_", "-"), *commands(lambda name: (tmp_path if name in outputs else reference) / name)[stage]]
+    )
     kills, longest = 0, seconds[stage]
     for _ in range(4 * KILLS):
         child = children.Process(target=quietly, args=(arguments,))
@@ -175,7 +181,9 @@ def test_a_full_disk_leaves_nothing(whole: tuple[Path, dict[str, float]], tmp_pa
     # A limit on the size of files stands in for the disk: it fails in the same place, in the middle of a write.
     reference, _ = whole
     outputs = OUTPUTS[stage]
-    arguments = texts([stage.replace("_", "-"), *commands(lambda name: (tmp_path if name in outputs else reference) / name)[stage]])
+    arguments = texts(
+        [stage.replace("_", "-"), *commands(lambda name: (tmp_path if name in outputs else reference) / name)[stage]]
+    )
     child = children.Process(target=quietly, args=(arguments, 300))
     child.start()
     child.join()

@@ -23,7 +23,11 @@ def slow_upsample(small: np.ndarray) -> np.ndarray:
 
 def slow_argmax(maps: list[np.ndarray], height: int, width: int, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """0 for background or 1 + index of the map that wins at each pixel, and all maps as shares of their maximum."""
-    full = np.stack([slow_upsample(small.astype(np.float64))[:height, :width] for small in maps]) if maps else np.zeros((0, height, width))
+    full = (
+        np.stack([slow_upsample(small.astype(np.float64))[:height, :width] for small in maps])
+        if maps
+        else np.zeros((0, height, width))
+    )
     maximum = full.max(initial=0)
     if maximum == 0:
         return np.zeros((height, width), int), full
@@ -32,11 +36,18 @@ def slow_argmax(maps: list[np.ndarray], height: int, width: int, threshold: floa
 
 
 def slow_labels(
-    walk: np.ndarray, walk_class: np.ndarray, height: int, width: int, semantic_threshold: float, instance_threshold: float
+    walk: np.ndarray,
+    walk_class: np.ndarray,
+    height: int,
+    width: int,
+    semantic_threshold: float,
+    instance_threshold: float,
 ) -> tuple[np.ndarray, list[tuple[np.ndarray, int, float]]]:
     """The semantic map, and (mask, class, score) of each piece."""
     classes = sorted(set(walk_class.tolist()))
-    sums = [sum(small for small, index in zip(walk, walk_class, strict=True) if index == present) for present in classes]
+    sums = [
+        sum(small for small, index in zip(walk, walk_class, strict=True) if index == present) for present in classes
+    ]
     best, _ = slow_argmax(sums, height, width, semantic_threshold)
     semantic = np.array([0, *(index + 1 for index in classes)])[best]
     best, shares = slow_argmax(list(walk), height, width, instance_threshold)
@@ -86,7 +97,13 @@ def test_random_walks(seed: int) -> None:
     height, width = rng.integers(1, 90, 2).tolist()
     maps = int(rng.integers(1, 7))
     walk_class = rng.integers(0, 3, maps).tolist()
-    agree(random_walks(rng, maps, height, width), walk_class, height, width, *rng.choice([0, 0.25, 0.5, 0.9, 1], 2).tolist())
+    agree(
+        random_walks(rng, maps, height, width),
+        walk_class,
+        height,
+        width,
+        *rng.choice([0, 0.25, 0.5, 0.9, 1], 2).tolist(),
+    )
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1), (4, 4), (5, 3)])

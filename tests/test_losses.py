@@ -11,11 +11,15 @@ NAMES = ("positive_affinity", "negative_affinity", "foreground_displacement", "b
 EPSILON = 1e-5
 
 
-def slow_losses(logits: torch.Tensor, displacement: torch.Tensor, label: torch.Tensor, radius: int) -> dict[str, torch.Tensor]:
+def slow_losses(
+    logits: torch.Tensor, displacement: torch.Tensor, label: torch.Tensor, radius: int
+) -> dict[str, torch.Tensor]:
     """Sums over the pairs that count, one after the other; the sources are those whose whole neighbourhood lies in the map."""
     batch, height, width = label.shape
     zero = torch.zeros((), dtype=torch.float64)
-    sums = {name: [zero, 0] for name in ("background", "foreground", "different", "foreground_error", "background_error")}
+    sums = {
+        name: [zero, 0] for name in ("background", "foreground", "different", "foreground_error", "background_error")
+    }
 
     def add(name: str, value: torch.Tensor, count: int) -> None:
         sums[name] = [sums[name][0] + value, sums[name][1] + count]
@@ -78,7 +82,8 @@ def agree(logits: torch.Tensor, displacement: torch.Tensor, label: torch.Tensor,
 
 
 @pytest.mark.parametrize(
-    ("shape", "radius"), [((1, 5, 6), 2), ((2, 7, 9), 3), ((1, 8, 10), 4), ((2, 6, 11), 5), ((1, 3, 12), 3), ((3, 9, 5), 3)]
+    ("shape", "radius"),
+    [((1, 5, 6), 2), ((2, 7, 9), 3), ((1, 8, 10), 4), ((2, 6, 11), 5), ((1, 3, 12), 3), ((3, 9, 5), 3)],
 )
 def test_random_maps(shape: tuple[int, int, int], radius: int) -> None:
     losses = agree(*case(radius, shape, [0, 0, 1, 2, 255]), radius)
@@ -122,7 +127,9 @@ def test_pixels_that_no_pair_reaches_do_not_count() -> None:
         logits[0, 0, 7, column] = displacement[0, 0, 7, column] = 50
         label[0, 7, column] = 9
     after = pair_losses(logits, displacement, label, 4)
-    assert {name: value.item() for name, value in before.items()} == {name: value.item() for name, value in after.items()}
+    assert {name: value.item() for name, value in before.items()} == {
+        name: value.item() for name, value in after.items()
+    }
 
 
 def test_the_total_is_half_of_all_four() -> None:
@@ -137,7 +144,9 @@ def test_perfect_fields_cost_nothing() -> None:
     label = torch.zeros((1, 12, 16), dtype=torch.uint8)
     label[0, :, 8:] = 1
     y, x = torch.meshgrid(torch.arange(12.0), torch.arange(16.0), indexing="ij")
-    displacement = torch.where(label == 1, torch.stack([6 - y, 12 - x]), torch.zeros(2, 12, 16))[None].reshape(1, 2, 12, 16)
+    displacement = torch.where(label == 1, torch.stack([6 - y, 12 - x]), torch.zeros(2, 12, 16))[None].reshape(
+        1, 2, 12, 16
+    )
     losses = pair_losses(torch.full((1, 1, 12, 16), -30.0), displacement, label, 4)
     assert losses["foreground_displacement"].item() == 0
     assert losses["background_displacement"].item() == 0

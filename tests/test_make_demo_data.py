@@ -11,16 +11,18 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 
 from irn.commands import make_demo_data as command
-from irn.config import settings_of_options
 from irn.data.demo.animals import CLASSES, draw_animal
 from irn.errors import IrnError
+from irn.settings.config import settings_of_options
 
 IMAGES, SIZE = 40, 96
 
 
 def make_demo_data(out: Path, workers: int = 0, **changes: int) -> None:
     """Run the command with these settings of `dataset.demo`."""
-    command.make_demo_data(out, settings_of_options({f"dataset.demo.{name}": value for name, value in changes.items()}, {}, ""), workers)
+    command.make_demo_data(
+        out, settings_of_options({f"dataset.demo.{name}": value for name, value in changes.items()}, {}, ""), workers
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,12 @@ def objects(root: Path, image_id: str) -> list[tuple[int, np.ndarray]]:
 def test_layout_is_complete(root: Path) -> None:
     names = [f"demo_{number:04d}" for number in range(1, IMAGES + 1)]
     assert ids(root, "trainval") == names
-    for folder, suffix in (("JPEGImages", "jpg"), ("SegmentationClass", "png"), ("SegmentationObject", "png"), ("Annotations", "xml")):
+    for folder, suffix in (
+        ("JPEGImages", "jpg"),
+        ("SegmentationClass", "png"),
+        ("SegmentationObject", "png"),
+        ("Annotations", "xml"),
+    ):
         assert sorted(path.name for path in (root / folder).iterdir()) == [f"{name}.{suffix}" for name in names]
     assert [path.name for path in root.parent.iterdir()] == ["set"]
 
@@ -65,7 +72,26 @@ def test_images_and_masks_have_one_size_and_vocs_palette(root: Path) -> None:
             with Image.open(root / f"Segmentation{kind}" / f"{image_id}.png") as index:
                 assert index.mode == "P"
                 assert index.size == picture.size
-                assert (index.getpalette() or [])[:18] == [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0, 0, 0, 128, 128, 0, 128]
+                assert (index.getpalette() or [])[:18] == [
+                    0,
+                    0,
+                    0,
+                    128,
+                    0,
+                    0,
+                    0,
+                    128,
+                    0,
+                    128,
+                    128,
+                    0,
+                    0,
+                    0,
+                    128,
+                    128,
+                    0,
+                    128,
+                ]
     assert len(shapes) > 10
 
 

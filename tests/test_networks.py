@@ -75,7 +75,9 @@ class TestClassifier:
         assert {tensor for tensor in trained if "running" in tensor or "num_batches" in tensor} == set()
         assert {tensor.split(".")[1] for tensor in trained if tensor.startswith("backbone")} == {"layer3", "layer4"}
         parameters = {parameter for parameter, _ in model.named_parameters()}
-        assert trained == {parameter for parameter in parameters if parameter.split(".")[1] in ("layer3", "layer4", "weight")}
+        assert trained == {
+            parameter for parameter in parameters if parameter.split(".")[1] in ("layer3", "layer4", "weight")
+        }
 
     def test_from_scratch_everything_learns(self, name: str) -> None:
         torch.manual_seed(0)
@@ -98,7 +100,9 @@ class TestClassifier:
         with torch.inference_mode():
             maps = model.classifier(model.backbone(images)[-1])
             torch.testing.assert_close(model(images), maps.mean((2, 3)), rtol=1e-4, atol=1e-5)
-            torch.testing.assert_close(model.class_maps(images, torch.tensor([2, 0])), maps[:, [2, 0]].clamp(min=0), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(
+                model.class_maps(images, torch.tensor([2, 0])), maps[:, [2, 0]].clamp(min=0), rtol=1e-4, atol=1e-5
+            )
         assert model.classifier.bias is None
 
 
@@ -108,7 +112,9 @@ class TestIRNet:
         torch.manual_seed(0)
         model = IRNet(name)
         trained = train_once(model)
-        assert trained == {parameter for parameter, _ in model.named_parameters() if not parameter.startswith("backbone.")}
+        assert trained == {
+            parameter for parameter, _ in model.named_parameters() if not parameter.startswith("backbone.")
+        }
 
     def test_the_displacement_head_learns_at_a_multiple_of_the_rate(self, name: str) -> None:
         model = IRNet(name)

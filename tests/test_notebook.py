@@ -15,9 +15,9 @@ from helpers import read_all, run, save_png, smooth_image
 import irn
 from irn.errors import IrnError
 from irn.io.cache import CacheReader, CacheWriter
-from irn.io.weights import save_weights
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
+from irn.weights.files import save_weights
 
 SCENES = ("noisy_fields", "one_class_touching", "single_instance", "three_classes", "two_classes_five_instances")
 LABEL = ("semantic", "instance_map", "instance_class", "instance_score")
@@ -97,12 +97,29 @@ def caches() -> tuple[CacheReader, CacheReader]:
 def arrays_of(caches: tuple[CacheReader, CacheReader], scene: str, changes: dict[str, object] | None = None) -> Arrays:
     cams, fields = caches
     height, width = cams.size(scene)
-    return irn.label_arrays(**cams.read(scene, ["cam", "classes"]), **fields.read(scene), height=height, width=width, changes=changes)
+    return irn.label_arrays(
+        **cams.read(scene, ["cam", "classes"]), **fields.read(scene), height=height, width=width, changes=changes
+    )
 
 
-def command_labels(folder: Path, cams: Path, fields: Path, walk: tuple[object, ...] = (), labels: tuple[object, ...] = ()) -> Path:
+def command_labels(
+    folder: Path, cams: Path, fields: Path, walk: tuple[object, ...] = (), labels: tuple[object, ...] = ()
+) -> Path:
     """The label cache that the two last commands make with these options; the walks are beside it."""
-    run("random-walk", "--cams", cams, "--fields", fields, "--out", folder / "walks.h5", "--device", "cpu", "--workers", 0, *walk)
+    run(
+        "random-walk",
+        "--cams",
+        cams,
+        "--fields",
+        fields,
+        "--out",
+        folder / "walks.h5",
+        "--device",
+        "cpu",
+        "--workers",
+        0,
+        *walk,
+    )
     run("make-labels", "--walks", folder / "walks.h5", "--out", folder / "labels.h5", "--workers", 0, *labels)
     return folder / "labels.h5"
 
@@ -115,9 +132,20 @@ class TestLabelArrays:
         instances_agree(found, expected)
 
     @pytest.mark.parametrize("changed", [False, True])
-    def test_they_are_those_of_the_commands(self, caches: tuple[CacheReader, CacheReader], tmp_path: Path, changed: bool) -> None:
-        changes = {"walk.beta": 2, "walk.steps": 9, "walk.radius": 3, "labels.semantic_threshold": 0.5, "labels.instance_threshold": 0.4}
-        walk, labels = ("--beta", 2, "--steps", 9, "--radius", 3), ("--semantic-threshold", 0.5, "--instance-threshold", 0.4)
+    def test_they_are_those_of_the_commands(
+        self, caches: tuple[CacheReader, CacheReader], tmp_path: Path, changed: bool
+    ) -> None:
+        changes = {
+            "walk.beta": 2,
+            "walk.steps": 9,
+            "walk.radius": 3,
+            "labels.semantic_threshold": 0.5,
+            "labels.instance_threshold": 0.4,
+        }
+        walk, labels = (
+            ("--beta", 2, "--steps", 9, "--radius", 3),
+            ("--semantic-threshold", 0.5, "--instance-threshold", 0.4),
+        )
         options = (walk, labels) if changed else ()
         made = command_labels(tmp_path, GOLDEN / "cams.h5", GOLDEN / "fields.h5", *options)
         expected, walks = read_all(made, "label"), read_all(tmp_path / "walks.h5", "walk")
@@ -153,7 +181,9 @@ class TestLabelArrays:
             ({"walk.bta": 5}, "walk.bta is not a key of the configuration; did you mean 'beta'?; see irn config"),
         ],
     )
-    def test_mistakes_in_changes(self, caches: tuple[CacheReader, CacheReader], changes: dict[str, object], message: str) -> None:
+    def test_mistakes_in_changes(
+        self, caches: tuple[CacheReader, CacheReader], changes: dict[str, object], message: str
+    ) -> None:
         with pytest.raises(IrnError) as caught:
             arrays_of(caches, "single_instance", changes)
         assert str(caught.value) == message
@@ -191,7 +221,9 @@ class TestLabelImage:
     def test_golden_case(self, network_case: NetworkCase) -> None:
         network = np.load(GOLDEN / "network.npz")
         classes = network["keys"].tolist()
-        found = irn.label_image(GOLDEN / "network_image.png", classes, network_case.cam_weights, network_case.irn_weights, device="cpu")
+        found = irn.label_image(
+            GOLDEN / "network_image.png", classes, network_case.cam_weights, network_case.irn_weights, device="cpu"
+        )
         assert set(found) == {*LABEL, "groups", "cam", "boundary", "displacement"}
         # As through the commands, which fold batch norms in the same way.
         for name, tolerance in (("cam", 5e-4), ("boundary", 5e-4), ("displacement", 2e-3)):
@@ -205,13 +237,19 @@ class TestLabelImage:
     @pytest.mark.parametrize("changed", [False, True])
     def test_it_is_what_the_commands_make(self, case: Case, tmp_path: Path, changed: bool) -> None:
         changes = {"cam.scales": (1.0, 1.5), "walk.steps": 20, "labels.instance_threshold": 0.5} if changed else None
-        scales, *options = [("--scales", 1, 1.5), ("--steps", 20), ("--instance-threshold", 0.5)] if changed else [(), (), ()]
+        scales, *options = (
+            [("--scales", 1, 1.5), ("--steps", 20), ("--instance-threshold", 0.5)] if changed else [(), (), ()]
+        )
         cams, fields, device = tmp_path / "cams.h5", tmp_path / "fields.h5", ("--device", "cpu")
         tables = ("--manifest", case.manifest)
-        run("make-cams", *tables, "--labels", case.labels, "--weights", case.classifier, "--out", cams, *device, *scales)
+        run(
+            "make-cams", *tables, "--labels", case.labels, "--weights", case.classifier, "--out", cams, *device, *scales
+        )
         run("infer-fields", *tables, "--weights", case.irnet, "--out", fields, *device)
         expected = read_all(command_labels(tmp_path, cams, fields, *options), "label")["x"]
-        made = read_all(cams, "cam")["x"] | read_all(fields, "field")["x"] | read_all(tmp_path / "walks.h5", "walk")["x"]
+        made = (
+            read_all(cams, "cam")["x"] | read_all(fields, "field")["x"] | read_all(tmp_path / "walks.h5", "walk")["x"]
+        )
         found = label_image(case, changes=changes)
         # The caches round.
         np.testing.assert_allclose(found["cam"], made["cam"], rtol=0, atol=5e-4)
@@ -223,7 +261,9 @@ class TestLabelImage:
         instances_agree(found, expected)
 
     def test_paths_and_classes_may_be_text(self, case: Case) -> None:
-        found = label_image(case, image=str(case.image), classes=["b", "d"], classifier=str(case.classifier), irnet=str(case.irnet))
+        found = label_image(
+            case, image=str(case.image), classes=["b", "d"], classifier=str(case.classifier), irnet=str(case.irnet)
+        )
         for name, array in label_image(case).items():
             np.testing.assert_array_equal(found[name], array)
 
@@ -241,7 +281,10 @@ class TestLabelImage:
             ({"irnet": case.classifier}, r"cam\.pt: weights of kind 'cam', expected 'irn'"),
             ({"classifier": tmp_path / "w.pt"}, r"w\.pt: no such weights file"),
             ({"classes": ["ant"]}, r"classes: 'ant', but .*cam\.pt knows 4 classes, counted from 0; a, b, c, d"),
-            ({"changes": {"cam.scales": [0]}}, r"cam\.scales is \[0\]; expected a list of numbers above 0; see irn config"),
+            (
+                {"changes": {"cam.scales": [0]}},
+                r"cam\.scales is \[0\]; expected a list of numbers above 0; see irn config",
+            ),
         ):
             with pytest.raises(IrnError, match=message):
                 label_image(case, **changed)

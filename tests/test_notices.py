@@ -7,10 +7,11 @@ import pytest
 from helpers import run, save_png
 from test_evaluate import DataSet
 
-from irn.data.tables import ImageRecord, write_manifest
+from irn.data.tables import write_manifest
 from irn.grid import cells
 from irn.io.cache import CacheWriter
 from irn.io.progress import progress
+from irn.records import ImageRecord
 
 SIZE = (40, 48)
 CELLS = (cells(SIZE[0]), cells(SIZE[1]))
@@ -28,7 +29,10 @@ def said(capsys: pytest.CaptureFixture[str], *command: object) -> tuple[str, lis
 def manifest(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     records = [
-        ImageRecord(name, save_png(tmp_path / f"{name}.png", rng.integers(0, 255, (*SIZE, 3), np.uint8)), *SIZE, "train") for name in "ab"
+        ImageRecord(
+            name, save_png(tmp_path / f"{name}.png", rng.integers(0, 255, (*SIZE, 3), np.uint8)), *SIZE, "train"
+        )
+        for name in "ab"
     ]
     write_manifest(tmp_path / "manifest.csv", records)
     return tmp_path / "manifest.csv"
@@ -53,12 +57,27 @@ class TestIrLabels:
         """A CAM that is `value` in the left half."""
         return np.where(np.arange(SIZE[1]) < SIZE[1] // 2, value, 0.0) * np.ones((SIZE[0], 1))
 
-    def notices(self, capsys: pytest.CaptureFixture[str], manifest: Path, score: np.ndarray, *options: object) -> tuple[str, list[str]]:
+    def notices(
+        self, capsys: pytest.CaptureFixture[str], manifest: Path, score: np.ndarray, *options: object
+    ) -> tuple[str, list[str]]:
         cams = cam_cache(manifest.parent, score)
-        return said(capsys, "make-ir-labels", "--manifest", manifest, "--cams", cams, "--out", manifest.parent / "ir.h5", *options)
+        return said(
+            capsys,
+            "make-ir-labels",
+            "--manifest",
+            manifest,
+            "--cams",
+            cams,
+            "--out",
+            manifest.parent / "ir.h5",
+            *options,
+        )
 
     def test_sound_ones(self, capsys, manifest):
-        assert self.notices(capsys, manifest, self.half(1)) == ("pixels: 0.50 foreground, 0.50 background, 0.00 unsure", [])
+        assert self.notices(capsys, manifest, self.half(1)) == (
+            "pixels: 0.50 foreground, 0.50 background, 0.00 unsure",
+            [],
+        )
 
     def test_no_foreground(self, capsys, manifest):
         pixels, (notice,) = self.notices(capsys, manifest, self.half(0))
@@ -70,7 +89,9 @@ class TestIrLabels:
         assert "ir_labels.background_threshold" in notice
 
     def test_unsure(self, capsys, manifest):
-        pixels, notices = self.notices(capsys, manifest, np.full(SIZE, 0.5), "--foreground-threshold", 0.9, "--background-threshold", 0.1)
+        pixels, notices = self.notices(
+            capsys, manifest, np.full(SIZE, 0.5), "--foreground-threshold", 0.9, "--background-threshold", 0.1
+        )
         assert pixels == "pixels: 0.00 foreground, 0.00 background, 1.00 unsure"
         assert "most pixels are unsure" in notices[0]
 
@@ -80,7 +101,9 @@ def field_cache(folder: Path, displacement: np.ndarray) -> Path:
 
 
 class TestGroups:
-    def notices(self, capsys: pytest.CaptureFixture[str], folder: Path, displacement: np.ndarray) -> tuple[str, list[str]]:
+    def notices(
+        self, capsys: pytest.CaptureFixture[str], folder: Path, displacement: np.ndarray
+    ) -> tuple[str, list[str]]:
         files = ["--cams", cam_cache(folder, np.ones(SIZE)), "--fields", field_cache(folder, displacement)]
         return said(capsys, "random-walk", *files, "--steps", 1, "--out", folder / "walk.h5")
 
@@ -126,7 +149,14 @@ class TestLabels:
 
 class TestScores:
     def notices(self, capsys: pytest.CaptureFixture[str], data: DataSet, **labels: np.ndarray) -> list[str]:
-        files = ["--manifest", data.root / "manifest.csv", "--labels", data.root / "labels.csv", "--class-masks", data.class_masks]
+        files = [
+            "--manifest",
+            data.root / "manifest.csv",
+            "--labels",
+            data.root / "labels.csv",
+            "--class-masks",
+            data.class_masks,
+        ]
         caches = ["--cams", data.cam_cache(), "--label-caches", data.label_cache(**labels)]
         capsys.readouterr()
         run("evaluate", *files, *caches, "--split", "train", "--out", data.root / "scores.csv")
@@ -135,7 +165,9 @@ class TestScores:
     def test_labels_as_good_as_the_cams(self, capsys, tmp_path):
         assert self.notices(capsys, DataSet(tmp_path)) == []
 
-    @pytest.mark.parametrize(("label", "remedy"), [(1, "raise labels.semantic_threshold"), (0, "lower labels.semantic_threshold")])
+    @pytest.mark.parametrize(
+        ("label", "remedy"), [(1, "raise labels.semantic_threshold"), (0, "lower labels.semantic_threshold")]
+    )
     def test_labels_below_the_cams(self, capsys, tmp_path, label, remedy):
         data = DataSet(tmp_path)
         (notice,) = self.notices(capsys, data, semantic=np.full(data.truth("001").shape, label))
@@ -143,7 +175,9 @@ class TestScores:
         assert remedy in notice
 
 
-def test_a_long_stage_says_in_its_log_how_far_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_stage_says_in_its_log_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert list(progress([7, 8, 9], 3, "maps")) == [7, 8, 9]
     assert capsys.readouterr().err == ""  # shorter than a minute
     monkeypatch.setattr("irn.io.progress.EVERY", 0)

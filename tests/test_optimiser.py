@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from irn.config import settings_of_options
-from irn.settings import Settings
+from irn.settings.config import settings_of_options
+from irn.settings.values import Settings
 from irn.training.loop import make_optimiser
 
 
@@ -32,6 +32,10 @@ def test_sgd_is_the_papers(groups: list[dict[str, object]]) -> None:
 def test_adamw_decays_neither_norms_nor_biases(groups: list[dict[str, object]]) -> None:
     optimiser = make_optimiser(groups, "adamw", 0.9, 0.5)
     assert isinstance(optimiser, torch.optim.AdamW)
-    found = {(group["lr"], group["weight_decay"], parameter.ndim) for group in optimiser.param_groups for parameter in group["params"]}
+    found = {
+        (group["lr"], group["weight_decay"], parameter.ndim)
+        for group in optimiser.param_groups
+        for parameter in group["params"]
+    }
     assert found == {(0.1, 0.5, 4), (0.1, 0.0, 1), (1.0, 0.5, 4)}
     assert sum(len(group["params"]) for group in optimiser.param_groups) == 5

@@ -12,11 +12,10 @@ import numpy as np
 import psutil
 import pytest
 
-from irn.data.tables import ImageRecord
 from irn.errors import IrnError
 from irn.io.memory import available_memory
 from irn.io.parallel import available_cores, map_images, map_in_order
-from irn.io.shards import Shard, rows_of
+from irn.records import ImageRecord, Shard, rows_of
 
 
 def slow_for_even(item: int) -> int:
@@ -61,7 +60,9 @@ def test_no_more_processes_than_memory_holds(
     assert len({pid for _, pid in found}) <= processes
     said = capsys.readouterr().out
     assert (said != "") == (processes < 3)
-    assert processes == 3 or said.startswith(f"{processes} processes instead of 3: the largest image takes 0.9 GiB in each")
+    assert processes == 3 or said.startswith(
+        f"{processes} processes instead of 3: the largest image takes 0.9 GiB in each"
+    )
 
 
 def test_available_memory_is_at_most_what_slurm_gave(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +129,9 @@ def test_workers_end_when_the_stage_is_killed() -> None:
     until = time.monotonic() + 20
     while workers and time.monotonic() < until:
         time.sleep(0.1)
-        workers = {pid for pid in workers if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE}
+        workers = {
+            pid for pid in workers if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        }
     assert not workers
 
 

@@ -21,10 +21,10 @@ from torch import distributed
 
 from irn.cli import main
 from irn.io.cache import CacheWriter
-from irn.io.weights import save_weights
 from irn.networks.classifier import Classifier
 from irn.ops.losses import pair_counts, pair_losses, total_loss
 from irn.training.parts import share_batch_statistics
+from irn.weights.files import save_weights
 
 # A fork has torch loaded already, which takes seconds otherwise.
 forks = multiprocessing.get_context("fork")
@@ -63,7 +63,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
             unsure[: 9 * number] = 255
             ir.write(str(number), *SIZE, {"label": unsure})
             score = np.ones(len(classes), np.float32)
-            arrays = {"semantic": semantic, "instance_map": instance_map, "instance_class": classes, "instance_score": score}
+            arrays = {
+                "semantic": semantic,
+                "instance_map": instance_map,
+                "instance_class": classes,
+                "instance_score": score,
+            }
             labels.write(str(number), *SIZE, arrays)
             rows.append(f"{number},{number}.png,{SIZE[0]},{SIZE[1]},train\n")
             present.append(f"{number},1,{number % 2}\n")
@@ -75,19 +80,48 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 
 def training(network: str, data: Data, out: Path, *more: object) -> list[str]:
-    given = ["--manifest", data.manifest, "--out", out, "--metrics", out.with_suffix(".jsonl"), "--backbone", "resnet18"]
-    given += ["--labels", data.labels] if network != "train-irn" else ["--ir-labels", data.folder / "ir.h5", "--radius", 5]
+    given = [
+        "--manifest",
+        data.manifest,
+        "--out",
+        out,
+        "--metrics",
+        out.with_suffix(".jsonl"),
+        "--backbone",
+        "resnet18",
+    ]
+    given += (
+        ["--labels", data.labels] if network != "train-irn" else ["--ir-labels", data.folder / "ir.h5", "--radius", 5]
+    )
     given += ["--label-caches", data.folder / "labels.h5", "--warmup", 0] if network in NETWORKS[2:] else []
     given += ["--channels", 16, "--regions", 32] if network == "train-mask-rcnn" else []
     given += ["--long-side", 64, 80] if network != "train-irn" else []
     start = ["--from-scratch"] if "--from-scratch" in more else ["--backbone-weights", data.backbone]
-    sizes = ["--crop-size", 80, "--epochs", 2, "--batch-size", 3, "--learning-rate", 0.01, "--device", "cpu", "--workers", 0]
-    return [str(word) for word in [network, *given, *sizes, *start, *(word for word in more if word != "--from-scratch")]]
+    sizes = [
+        "--crop-size",
+        80,
+        "--epochs",
+        2,
+        "--batch-size",
+        3,
+        "--learning-rate",
+        0.01,
+        "--device",
+        "cpu",
+        "--workers",
+        0,
+    ]
+    return [
+        str(word) for word in [network, *given, *sizes, *start, *(word for word in more if word != "--from-scratch")]
+    ]
 
 
 def _one_of(rank: int, count: int, port: int, command: Sequence[str]) -> None:
     numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_PORT": port}
-    os.environ.update({name: str(number) for name, number in numbers.items()} | {"MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_RUN_ID": "test"})
+    os.environ.update(
+        {name: str(number) for name, number in numbers.items()}
+        | {"MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_RUN_ID": "test"}
+    )
     sys.exit(main(command))
 
 
@@ -127,9 +161,13 @@ def agree(found: Path, expected: Path, start: Path) -> None:
         if name in before:
             # By the whole of a tensor: convolutions round by their batch and processor, and where that turns a ReLU single weights differ.
             error, moved = (torch.linalg.vector_norm((tensor - its[name]).double()).item() for its in (one, before))
-            assert error <= 0.05 * moved + 1e-6, f"{name}: differs by {error:.2g} where training moved it by {moved:.2g}"
+            assert error <= 0.05 * moved + 1e-6, (
+                f"{name}: differs by {error:.2g} where training moved it by {moved:.2g}"
+            )
         else:
-            torch.testing.assert_close(one[name], tensor, rtol=1e-3, atol=1e-4, msg=lambda said, name=name: f"{name}: {said}")
+            torch.testing.assert_close(
+                one[name], tensor, rtol=1e-3, atol=1e-4, msg=lambda said, name=name: f"{name}: {said}"
+            )
     heads = [name for name in other if not name.startswith("backbone.")]
     assert not all(name in before and torch.equal(other[name], before[name]) for name in heads)
     for line, wanted in zip(*(steps(path.with_suffix(".jsonl")) for path in (found, expected)), strict=True):
@@ -138,7 +176,11 @@ def agree(found: Path, expected: Path, start: Path) -> None:
 
 def steps(metrics: Path) -> list[dict[str, float]]:
     lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
-    return [{name: line[name] for name in line if name not in ("event", "images_per_second")} for line in lines if line["event"] == "step"]
+    return [
+        {name: line[name] for name in line if name not in ("event", "images_per_second")}
+        for line in lines
+        if line["event"] == "step"
+    ]
 
 
 class TestPairLosses:
@@ -163,7 +205,9 @@ class TestPairLosses:
 
 class TestTrainings:
     @pytest.mark.parametrize("network", NETWORKS)
-    def test_two_processes_are_as_one(self, data: Data, alone: dict[tuple[str, ...], Path], tmp_path: Path, network: str) -> None:
+    def test_two_processes_are_as_one(
+        self, data: Data, alone: dict[tuple[str, ...], Path], tmp_path: Path, network: str
+    ) -> None:
         in_two_processes(training(network, data, tmp_path / "w.pt"))
         agree(tmp_path / "w.pt", outcome(data, alone, network), data.backbone)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["w.jsonl", "w.pt"]
@@ -181,7 +225,9 @@ class TestTrainings:
         in_two_processes(training("train-irn", data, tmp_path / "w.pt", *more, "--accumulate", 2))
         agree(tmp_path / "w.pt", outcome(data, alone, "train-irn", *more), data.backbone)
 
-    def test_batch_norm_that_learns_sees_all_processes(self, data: Data, alone: dict[tuple[str, ...], Path], tmp_path: Path) -> None:
+    def test_batch_norm_that_learns_sees_all_processes(
+        self, data: Data, alone: dict[tuple[str, ...], Path], tmp_path: Path
+    ) -> None:
         # A small step: from random weights each further one multiplies what rounding did.
         more = ("--from-scratch", "--epochs", "1", "--batch-size", "6", "--learning-rate", "0.001")
         in_two_processes(training("train-cam", data, tmp_path / "w.pt", *more))
@@ -198,7 +244,9 @@ class TestTrainings:
 
 
 class TestTorchrun:
-    def test_the_command_starts_its_processes(self, data: Data, alone: dict[tuple[str, ...], Path], tmp_path: Path) -> None:
+    def test_the_command_starts_its_processes(
+        self, data: Data, alone: dict[tuple[str, ...], Path], tmp_path: Path
+    ) -> None:
         run(*training("train-irn", data, tmp_path / "w.pt", "--processes", 2))
         agree(tmp_path / "w.pt", outcome(data, alone, "train-irn"), data.backbone)
 

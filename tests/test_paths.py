@@ -16,7 +16,10 @@ def test_offsets_are_half_of_the_open_disc(radius: int) -> None:
     whole = {*offsets, *((-dy, -dx) for dy, dx in offsets)}
     assert len(whole) == 2 * len(offsets)
     assert whole == {
-        (dy, dx) for dy in range(-radius, radius + 1) for dx in range(-radius, radius + 1) if 0 < dy * dy + dx * dx < radius * radius
+        (dy, dx)
+        for dy in range(-radius, radius + 1)
+        for dx in range(-radius, radius + 1)
+        if 0 < dy * dy + dx * dx < radius * radius
     }
 
 
@@ -59,7 +62,8 @@ def test_a_mirrored_pair_has_the_mirrored_path() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "radius"), [((1, 12, 17), 4), ((2, 10, 19), 10), ((3, 9, 8), 3), ((1, 5, 9), 5), ((1, 4, 3), 2), ((2, 3, 9), 4)]
+    ("shape", "radius"),
+    [((1, 12, 17), 4), ((2, 10, 19), 10), ((3, 9, 8), 3), ((1, 5, 9), 5), ((1, 4, 3), 2), ((2, 3, 9), 4)],
 )
 def test_path_maxima(shape: tuple[int, int, int], radius: int) -> None:
     maps = np.random.default_rng(radius).integers(-50, 50, shape)

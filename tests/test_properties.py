@@ -13,11 +13,11 @@ from scipy import ndimage
 from twins import slow_affinities
 
 from irn.grid import UNSURE
+from irn.inference.cams import at_scale, class_attention_maps
+from irn.inference.fields import fields
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
-from irn.ops.cams import at_scale, class_attention_maps
 from irn.ops.crf import ir_label
-from irn.ops.fields import fields
 from irn.ops.labels import synthesise_labels
 from irn.ops.losses import pair_losses
 from irn.ops.paths import pair_offsets
@@ -54,7 +54,10 @@ class TestWalk:
     ) -> None:
         scores = np.random.default_rng(seed).random((2, *boundary.shape), np.float32)
         weights = slow_affinities(boundary, beta, radius).sum(0).reshape(boundary.shape)
-        before, after = ((weights * maps).sum((1, 2)) for maps in (scores * (1 - boundary), random_walk(scores, boundary, beta, n, radius)))
+        before, after = (
+            (weights * maps).sum((1, 2))
+            for maps in (scores * (1 - boundary), random_walk(scores, boundary, beta, n, radius))
+        )
         np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-5)
 
     @given(boundaries(), seeds, betas, steps, radii)
@@ -72,14 +75,19 @@ class TestWalk:
         """Turned by half, each pair is seen from its other end."""
         (h, w), edge = boundary.shape, radius - 1
         inner = (slice(None), slice(edge, edge + h), slice(edge, edge + w))
-        found, turned = affinities(boundary, 1, radius)[inner], affinities(boundary[::-1, ::-1].copy(), 1, radius)[inner]
+        found, turned = (
+            affinities(boundary, 1, radius)[inner],
+            affinities(boundary[::-1, ::-1].copy(), 1, radius)[inner],
+        )
         for plane, (dy, dx) in enumerate(pair_offsets(radius)):
             if dy < h and abs(dx) < w:
                 one = found[plane, : h - dy, max(0, -dx) : min(w, w - dx)]
                 np.testing.assert_array_equal(one, turned[plane, ::-1, ::-1][dy:, max(0, dx) : w + min(0, dx)])
 
     @given(boundaries(), seeds, betas, steps, radii)
-    def test_a_mirrored_image_has_the_mirrored_walk(self, boundary: np.ndarray, seed: int, beta: float, n: int, radius: int) -> None:
+    def test_a_mirrored_image_has_the_mirrored_walk(
+        self, boundary: np.ndarray, seed: int, beta: float, n: int, radius: int
+    ) -> None:
         scores = np.random.default_rng(seed).random((2, *boundary.shape), np.float32)
         there = random_walk(scores, boundary, beta, n, radius)
         back = random_walk(scores[..., ::-1].copy(), boundary[:, ::-1].copy(), beta, n, radius)[..., ::-1]
@@ -88,7 +96,9 @@ class TestWalk:
 
 class TestBatches:
     @given(boundaries(), seeds, betas, steps, radii)
-    def test_maps_walk_together_as_alone(self, boundary: np.ndarray, seed: int, beta: float, n: int, radius: int) -> None:
+    def test_maps_walk_together_as_alone(
+        self, boundary: np.ndarray, seed: int, beta: float, n: int, radius: int
+    ) -> None:
         scores = np.random.default_rng(seed).random((3, *boundary.shape), np.float32)
         together = random_walk(scores, boundary, beta, n, radius)
         alone = [random_walk(one[None], boundary, beta, n, radius) for one in scores]
@@ -97,9 +107,14 @@ class TestBatches:
     @given(seeds)
     def test_losses_of_a_batch_of_one_image_twice(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
-        logits, displacement = (torch.from_numpy(rng.standard_normal((1, n, 12, 14)).astype(np.float32)) for n in (1, 2))
+        logits, displacement = (
+            torch.from_numpy(rng.standard_normal((1, n, 12, 14)).astype(np.float32)) for n in (1, 2)
+        )
         label = torch.from_numpy(rng.choice([0, 1, 2, UNSURE], (1, 12, 14)).astype(np.uint8))
-        one, two = (pair_losses(*(part.repeat(n, *[1] * (part.ndim - 1)) for part in (logits, displacement, label)), 4) for n in (1, 2))
+        one, two = (
+            pair_losses(*(part.repeat(n, *[1] * (part.ndim - 1)) for part in (logits, displacement, label)), 4)
+            for n in (1, 2)
+        )
         for name in one:
             assert two[name].item() == pytest.approx(one[name].item(), rel=1e-4), name
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import irn.io.provenance
-from irn.config import settings_of_options
-from irn.fingerprint import code_fingerprint
-from irn.io.provenance import git_commit, provenance
+import irn.workflow.provenance
+from irn.settings.config import settings_of_options
+from irn.workflow.fingerprint import code_fingerprint
+from irn.workflow.provenance import git_commit, provenance
 
 
 def test_the_record_holds_the_settings_of_the_stage_and_no_others() -> None:
@@ -22,12 +22,21 @@ def test_the_record_holds_the_settings_of_the_stage_and_no_others() -> None:
 
 
 def test_the_commit_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(irn.io.provenance, "__file__", str(tmp_path / "provenance.py"))
+    monkeypatch.setattr(irn.workflow.provenance, "__file__", str(tmp_path / "provenance.py"))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert git_commit() is None
 
     def git(*arguments: str) -> str:
-        identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"]
+        identity = [
+            "-c",
+            "user.name=n",
+            "-c",
+            "user.email=e@example.org",
+            "-c",
+            "commit.gpgsign=false",
+            "-c",
+            "core.hooksPath=/dev/null",
+        ]
         command = ["git", *identity, "-C", str(tmp_path), *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 

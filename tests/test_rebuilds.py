@@ -16,11 +16,11 @@ import yaml
 from helpers import ROOT, SMALL, rules_to_run
 from rebuilds import EDITS
 
-from irn.config import as_text, check_config, read_config, table
 from irn.errors import IrnError
-from irn.settings import value
-from irn.stages import STAGES, behind
-from irn.store import Recipe, Run
+from irn.settings.config import as_text, check_config, read_config, table
+from irn.settings.values import value
+from irn.workflow.stages import STAGES, behind
+from irn.workflow.store import Recipe, Run
 
 PER_IMAGE = {stage.name for stage in STAGES if stage.per_image}
 # Other values for keys that name files, splits or data; paths lie in a folder of the fixture's.
@@ -91,15 +91,23 @@ def external(finished: Path, voc: Path, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("external")
     shutil.copy2(finished / "results/small/make_cams/0-of-1.h5", folder / "cams.h5")
     dataset = {"kind": "voc", "root": str(voc / "data")}
-    return taken_over(finished, folder, {"dataset": dataset, "pretrained": str(voc / "pretrained.pth"), "cam": {"external": ["cams.h5"]}})
+    return taken_over(
+        finished,
+        folder,
+        {"dataset": dataset, "pretrained": str(voc / "pretrained.pth"), "cam": {"external": ["cams.h5"]}},
+    )
 
 
 def taken_over(finished: Path, folder: Path, changes: dict[str, Any]) -> Path:
     """Make a folder in which a run with other settings is complete: the files of its stages are copies under their names."""
-    (folder / "small.yaml").write_text(yaml.safe_dump({**SMALL, **changes, "cam": {**SMALL["cam"], **changes.get("cam", {})}}))
+    (folder / "small.yaml").write_text(
+        yaml.safe_dump({**SMALL, **changes, "cam": {**SMALL["cam"], **changes.get("cam", {})}})
+    )
     old, new = {recipe.stage.name: recipe for recipe in run_in(finished).shown}, run_in(folder)
     for recipe in new.shown:
-        shutil.copytree(finished / old[recipe.stage.name].folder, folder / recipe.folder, ignore=shutil.ignore_patterns("key.json"))
+        shutil.copytree(
+            finished / old[recipe.stage.name].folder, folder / recipe.folder, ignore=shutil.ignore_patterns("key.json")
+        )
     with contextlib.chdir(folder):
         run_in(folder).show()
     assert rules_to_run(folder) == set()
@@ -126,7 +134,9 @@ def another(key: str, current: Any, nested: dict[str, Any]) -> Any:
     numbers = [current] if not several else list(current)
     tries: list[Any] = []
     if all(isinstance(number, int | float) for number in numbers):
-        tries = [[change(number) for number in numbers] for change in (lambda n: n + 1, lambda n: n + 16, lambda n: n / 2)]
+        tries = [
+            [change(number) for number in numbers] for change in (lambda n: n + 1, lambda n: n + 16, lambda n: n / 2)
+        ]
     else:
         tries = [[name] for name in table()[key].expected.removeprefix("one of ").split(", ") if name != current]
         tries += [[512], [[0, 65535]]]
@@ -149,7 +159,9 @@ def edit_of(key: str, folder: Path, place: Path) -> str:
     if key in FILES:
         return as_config(key, below(place, FILES[key]))
     with contextlib.chdir(folder):
-        return as_config(key, another(key, value(run_in(folder).settings, key), yaml.safe_load((folder / "small.yaml").read_text())))
+        return as_config(
+            key, another(key, value(run_in(folder).settings, key), yaml.safe_load((folder / "small.yaml").read_text()))
+        )
 
 
 def expected_after(key: str, there: set[str]) -> set[str]:
@@ -163,7 +175,10 @@ def expected_after(key: str, there: set[str]) -> set[str]:
         "ablation": {"ablation", "report"},
         "shards": PER_IMAGE,
         "dataset.eval_split": PER_IMAGE | {"evaluate", "show", "report"},
-        **{f"{name}.labels": {f"train_{name}", f"predict_{name}", "evaluate", "report"} for name in ("mask_rcnn", "deeplab")},
+        **{
+            f"{name}.labels": {f"train_{name}", f"predict_{name}", "evaluate", "report"}
+            for name in ("mask_rcnn", "deeplab")
+        },
         "dataset.train_split": PER_IMAGE | with_behind({"train_cam"}, there),
     }
     stages = {name for stage in table()[key].stages for name in (stage, f"{stage}_gt")}
@@ -171,7 +186,9 @@ def expected_after(key: str, there: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("key", table())
-def test_an_edit_of_a_key_makes_again_the_stages_that_get_it_and_those_behind(finished: Path, voc: Path, place: Path, key: str) -> None:
+def test_an_edit_of_a_key_makes_again_the_stages_that_get_it_and_those_behind(
+    finished: Path, voc: Path, place: Path, key: str
+) -> None:
     folder = voc if key in ("dataset.root", "cam.external") else finished
     entry = edit_of(key, folder, place)
     there = {recipe.stage.name for recipe in run_in(folder, entry).shown}
@@ -181,7 +198,9 @@ def test_an_edit_of_a_key_makes_again_the_stages_that_get_it_and_those_behind(fi
     assert missing(folder, entry) == expected
 
 
-@pytest.mark.parametrize("key", ["walk.beta", "shards", "dataset.eval_split", "cam.external", "sweep", "seeds", "run", "gpus"])
+@pytest.mark.parametrize(
+    "key", ["walk.beta", "shards", "dataset.eval_split", "cam.external", "sweep", "seeds", "run", "gpus"]
+)
 def test_snakemake_makes_what_is_missing_and_no_more(finished: Path, voc: Path, place: Path, key: str) -> None:
     folder = voc if key == "cam.external" else finished
     entry = edit_of(key, folder, place)
@@ -205,7 +224,9 @@ def test_labels_of_another_split_compute_nothing_for_the_first_again(finished: P
 
 
 def test_scoring_another_split_that_has_labels_scores_alone(finished: Path) -> None:
-    one, other = (run_in(finished, f"dataset={{train_split: train+val, eval_split: {name}}}").each[0] for name in ("train", "val"))
+    one, other = (
+        run_in(finished, f"dataset={{train_split: train+val, eval_split: {name}}}").each[0] for name in ("train", "val")
+    )
     assert [name for name in one if one[name].key != other[name].key] == ["evaluate", "show"]
 
 
@@ -216,13 +237,20 @@ def test_with_external_cams_the_classifiers_settings_do_nothing(external: Path) 
 
 def test_a_sweep_shares_what_its_combinations_have_in_common(finished: Path) -> None:
     count = {}
-    for swept in ("walk.beta: [5, 10], labels.semantic_threshold: [0.2, 0.3]", "labels.semantic_threshold: [0.2, 0.3, 0.5]"):
+    for swept in (
+        "walk.beta: [5, 10], labels.semantic_threshold: [0.2, 0.3]",
+        "labels.semantic_threshold: [0.2, 0.3, 0.5]",
+    ):
         recipes = run_in(finished, f"sweep={{{swept}}}").shown
         count[swept] = {stage.name: sum(recipe.stage == stage for recipe in recipes) for stage in STAGES}
     walks, labels = count.values()
     one = {recipe.stage.name: 1 for recipe in run_in(finished).shown if recipe.stage in STAGES}
     # The run's own configuration is one more.
-    assert {name: number for name, number in walks.items() if number} == one | {"random_walk": 2, "make_labels": 5, "evaluate": 5}
+    assert {name: number for name, number in walks.items() if number} == one | {
+        "random_walk": 2,
+        "make_labels": 5,
+        "evaluate": 5,
+    }
     assert {name: number for name, number in labels.items() if number} == one | {"make_labels": 4, "evaluate": 4}
 
 
@@ -368,7 +396,9 @@ CASES: list[tuple[str, str, Edit]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("row", "base", "edit"), CASES, ids=[f"{number}: {row}" for number, (row, _, _) in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("row", "base", "edit"), CASES, ids=[f"{number}: {row}" for number, (row, _, _) in enumerate(CASES)]
+)
 def test_an_edit_outside_the_configuration(request: pytest.FixtureRequest, row: str, base: str, edit: Edit) -> None:
     folder: Path = request.getfixturevalue(base)
     with edit(folder) as told:

@@ -17,7 +17,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 from test_scores import boxes, filled, random_image, slow_iou
 
-from irn.config import read_config
 from irn.grid import cells
 from irn.io.cache import CacheWriter
 from irn.ops.image_scores import best_overlaps, flat_maps, image_iou
@@ -26,15 +25,22 @@ from irn.ops.losses import pair_losses
 from irn.ops.metrics import object_classes
 from irn.ops.shares import label_shares
 from irn.pictures.tiles import spread
-from irn.store import Run
+from irn.settings.config import read_config
+from irn.workflow.store import Run
 
 BROWSER = [shutil.which(name) for name in ("chromium", "chromedriver")]
 in_browser = pytest.mark.skipif(
-    not all(BROWSER), reason="no chromium and chromedriver here; install Debian's chromium and chromium-driver to open reports in a browser"
+    not all(BROWSER),
+    reason="no chromium and chromedriver here; install Debian's chromium and chromium-driver to open reports in a browser",
 )
 SIZE = (48, 60)
 # What HTML, JSON within HTML and Vega might take for more than a name.
-NAMES = ["</script><script>window.hit = 1</script>", "\"><img src=x onerror='window.hit = 1'>", "a & b {{ 7 * 7 }}", "dog"]
+NAMES = [
+    "</script><script>window.hit = 1</script>",
+    "\"><img src=x onerror='window.hit = 1'>",
+    "a & b {{ 7 * 7 }}",
+    "dog",
+]
 
 
 # ---- scores of one image
@@ -43,7 +49,9 @@ NAMES = ["</script><script>window.hit = 1</script>", "\"><img src=x onerror='win
 def slow_best_overlaps(classes, scores, instance_map, masks, labels):
     found = []
     for mask, label in zip(masks, labels, strict=True):
-        pieces = [instance_map == row + 1 for row in range(len(classes)) if classes[row] + 1 == label and scores[row] > 0]
+        pieces = [
+            instance_map == row + 1 for row in range(len(classes)) if classes[row] + 1 == label and scores[row] > 0
+        ]
         found.append(max(((piece & mask).sum() / (piece | mask).sum() for piece in pieces), default=0.0))
     return found
 
@@ -85,7 +93,12 @@ class TestImageScores:
     def test_flat_maps(self):
         point = np.zeros((8, 8))
         point[2:5, 2:5] = 1
-        assert flat_maps(np.stack([point, np.zeros((8, 8)), np.ones((8, 8)), point / 20 + 0.9])).tolist() == [False, True, True, True]
+        assert flat_maps(np.stack([point, np.zeros((8, 8)), np.ones((8, 8)), point / 20 + 0.9])).tolist() == [
+            False,
+            True,
+            True,
+            True,
+        ]
         assert flat_maps(np.zeros((0, 8, 8))).shape == (0,)
 
 
@@ -96,7 +109,8 @@ def test_a_field_of_zeros_has_the_loss_that_the_curve_is_compared_with():
 
 
 @pytest.mark.parametrize(
-    ("count", "chosen", "places"), [(1, 36, [0]), (5, 36, [0, 1, 2, 3, 4]), (9, 3, [0, 4, 8]), (300, 2, [0, 299]), (7, 1, [0])]
+    ("count", "chosen", "places"),
+    [(1, 36, [0]), (5, 36, [0, 1, 2, 3, 4]), (9, 3, [0, 4, 8]), (300, 2, [0, 299]), (7, 1, [0])],
 )
 def test_images_are_spread_from_the_best_to_the_worst(count, chosen, places):
     assert spread(count, chosen) == places
@@ -108,13 +122,18 @@ def test_images_are_spread_from_the_best_to_the_worst(count, chosen, places):
 class HandMade:
     """A run on `count` images of a folder; image i has the classes of row i of `present`, and labels that get worse from image to image."""
 
-    def __init__(self, folder: Path, present: Sequence[Sequence[int]], truth: bool = True, settings: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, present: Sequence[Sequence[int]], truth: bool = True, settings: Sequence[str] = ()
+    ) -> None:
         self.folder, self.present = folder, present
         self.ids = [f"image_{number}" for number in range(len(present))]
         rng = np.random.default_rng(0)
         for image_id in self.ids:
             save_png(folder / f"data/images/{image_id}.png", rng.integers(0, 255, (*SIZE, 3), np.uint8))
-        rows = [[image_id, *(int(index in own) for index in range(len(NAMES)))] for image_id, own in zip(self.ids, present, strict=True)]
+        rows = [
+            [image_id, *(int(index in own) for index in range(len(NAMES)))]
+            for image_id, own in zip(self.ids, present, strict=True)
+        ]
         pd.DataFrame(rows, columns=["image_id", *NAMES]).to_csv(folder / "data/labels.csv", index=False)
         data = "kind: folder, root: data, eval_split: train"
         entries = ["run=mine", f"dataset={{{data}}}", "mask_rcnn={labels: none}", *settings]
@@ -128,7 +147,17 @@ class HandMade:
             self.run.show()
             self.stages = self.run.each[0]
             files = self.stages["build_manifest"].files()
-            run("build-manifest", "--kind", "folder", "--root", "data", "--out-manifest", files[0], "--out-labels", files[1])
+            run(
+                "build-manifest",
+                "--kind",
+                "folder",
+                "--root",
+                "data",
+                "--out-manifest",
+                files[0],
+                "--out-labels",
+                files[1],
+            )
 
     def label(self, own: Sequence[int], missed: int) -> np.ndarray:
         """A box of the image's first class, of which some columns are missed."""
@@ -139,7 +168,10 @@ class HandMade:
 
     def write(self, stage: str, kind: str, arrays) -> None:
         """A cache of a stage, with arrays(number, classes) of each image."""
-        with contextlib.chdir(self.folder), CacheWriter(Path(self.stages[stage].files()[0]), kind, {"stage": stage}) as cache:
+        with (
+            contextlib.chdir(self.folder),
+            CacheWriter(Path(self.stages[stage].files()[0]), kind, {"stage": stage}) as cache,
+        ):
             for number, (image_id, own) in enumerate(zip(self.ids, self.present, strict=True)):
                 cache.write(image_id, *SIZE, arrays(number, np.array(own, int)))
 
@@ -163,8 +195,15 @@ class HandMade:
         none = np.zeros(0, int)
         self.write("make_cams", "cam", cam)
         self.write("make_ir_labels", "ir_label", lambda number, own: {"label": self.label(own, number)})
-        self.write("infer_fields", "field", lambda *_: {"boundary": np.zeros((h, w)), "displacement": np.ones((2, h, w))})
-        walks = {"walk": np.zeros((0, h, w)), "walk_class": none, "walk_instance": none, "groups": np.zeros((h, w), int)}
+        self.write(
+            "infer_fields", "field", lambda *_: {"boundary": np.zeros((h, w)), "displacement": np.ones((2, h, w))}
+        )
+        walks = {
+            "walk": np.zeros((0, h, w)),
+            "walk_class": none,
+            "walk_instance": none,
+            "groups": np.zeros((h, w), int),
+        }
         self.write("random_walk", "walk", lambda *_: walks)
         self.write("make_labels", "label", label)
 
@@ -262,15 +301,27 @@ class TestReport:
             maps[:] = 1 if number == 1 else maps
             return {"classes": own, "cam": maps[:, ::4, ::4], "high_res": maps}
 
-        empty = {"semantic": np.zeros(SIZE, int), "instance_map": np.zeros(SIZE, int), "instance_class": [], "instance_score": np.zeros(0)}
+        empty = {
+            "semantic": np.zeros(SIZE, int),
+            "instance_map": np.zeros(SIZE, int),
+            "instance_class": [],
+            "instance_score": np.zeros(0),
+        }
         empty["instance_class"] = np.zeros(0, int)
         made.write("make_cams", "cam", flat_in_image_1)
-        made.write("make_ir_labels", "ir_label", lambda number, own: {"label": np.full(SIZE, 255 if number == 2 else 0)})
+        made.write(
+            "make_ir_labels", "ir_label", lambda number, own: {"label": np.full(SIZE, 255 if number == 2 else 0)}
+        )
         made.write("make_labels", "label", lambda number, own: empty)
         log = Path(made.stages["make_labels"].files()[0]).with_suffix(".log")
         (tmp_path / log).write_text("some line\nnotice: this is <wrong>\nnotice: this is <wrong>\n")
         found = warnings_in(made.report())
-        said = ["Classes in no training image: 2", "Flat CAMs: 1", "More than half unsure: 1", "Labels all background: 3"]
+        said = [
+            "Classes in no training image: 2",
+            "Flat CAMs: 1",
+            "More than half unsure: 1",
+            "Labels all background: 3",
+        ]
         assert list(found) == [*said, "Said by make_labels"]
         assert "image_1 (a &amp; b" in found["Flat CAMs: 1"]
         assert "image_2" in found["More than half unsure: 1"]
@@ -286,8 +337,16 @@ class TestReport:
     def test_a_sweep_names_the_chosen_combination(self, tmp_path):
         settings = ["sweep={labels.semantic_threshold: [0.3, 0.5], walk.beta: [5, 10]}"]
         made = HandMade(tmp_path, [[3]], settings=settings)
-        rows = [(n, t, b, t / 2 + b / 100, 0.5) for n, (t, b) in enumerate([(0.3, 5), (0.3, 10), (0.5, 5), (0.5, 10)], 1)]
-        columns = ["configuration", "labels.semantic_threshold", "walk.beta", "semantic.train.mIoU", "instance.train.AP50"]
+        rows = [
+            (n, t, b, t / 2 + b / 100, 0.5) for n, (t, b) in enumerate([(0.3, 5), (0.3, 10), (0.5, 5), (0.5, 10)], 1)
+        ]
+        columns = [
+            "configuration",
+            "labels.semantic_threshold",
+            "walk.beta",
+            "semantic.train.mIoU",
+            "instance.train.AP50",
+        ]
         table = pd.DataFrame(rows, columns=columns)
         link = tmp_path / "results/mine/sweep.csv"
         link.unlink()
@@ -295,7 +354,9 @@ class TestReport:
         page = made.report()
         assert re.search(r'<tr class="chosen"><td>4 <strong>chosen</strong></td><td>0\.5</td><td>10</td>', page)
         # One that leaves the semantic labels as they are is chosen by instances.
-        table.assign(**{"semantic.train.mIoU": 0.5, "instance.train.AP50": [0.1, 0.3, 0.2, 0.1]}).to_csv(link, index=False)
+        table.assign(**{"semantic.train.mIoU": 0.5, "instance.train.AP50": [0.1, 0.3, 0.2, 0.1]}).to_csv(
+            link, index=False
+        )
         assert re.search(r'<tr class="chosen"><td>2 ', made.report())
 
     def test_seeds_are_shown_as_mean_and_spread(self, tmp_path):
@@ -307,7 +368,9 @@ class TestReport:
             for seed, value in (("0", 0.4), ("1", 0.6), ("mean", 0.5), ("std", 0.141))
             for metric, name in (("mIoU", "mean"), ("IoU", "dog"))
         ]
-        pd.DataFrame(rows, columns=["seed", "stage", "split", "metric", "class", "value", "images"]).to_csv(link, index=False)
+        pd.DataFrame(rows, columns=["seed", "stage", "split", "metric", "class", "value", "images"]).to_csv(
+            link, index=False
+        )
         assert "0.500 ± 0.141" in made.report()
 
     def test_an_ablation_is_shown(self, tmp_path):
@@ -327,7 +390,9 @@ class TestReport:
         assert "expected results/<run>, which snakemake makes" in said
         with contextlib.chdir(tmp_path):
             Run(read_config(entries=["run=mine"])).show()
-        said = refused(capsys, tmp_path, "report", "--run", tmp_path / "results/mine", "--out", tmp_path / "report.html")
+        said = refused(
+            capsys, tmp_path, "report", "--run", tmp_path / "results/mine", "--out", tmp_path / "report.html"
+        )
         assert "run snakemake first" in said
 
 
@@ -350,7 +415,8 @@ def browser() -> Iterator[webdriver.Chrome]:
     driver.execute_cdp_cmd("Network.enable", {})
     # What is not in the file cannot be had.
     driver.execute_cdp_cmd(
-        "Network.emulateNetworkConditions", {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+        "Network.emulateNetworkConditions",
+        {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0},
     )
     yield driver
     driver.quit()
@@ -359,7 +425,8 @@ def browser() -> Iterator[webdriver.Chrome]:
 def opened(browser: webdriver.Chrome, page: Path, width: int = 1280, dark: bool = False) -> list[str]:
     """Open a page at a width, wait for its charts, and give what its console says."""
     browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600},
     )
     feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
@@ -371,7 +438,9 @@ def opened(browser: webdriver.Chrome, page: Path, width: int = 1280, dark: bool 
 
 def seen(browser: webdriver.Chrome) -> list[str]:
     """The ids of the images that are shown, from the top."""
-    return [card.get_attribute("data-id") for card in browser.find_elements(By.CSS_SELECTOR, ".card") if card.is_displayed()]
+    return [
+        card.get_attribute("data-id") for card in browser.find_elements(By.CSS_SELECTOR, ".card") if card.is_displayed()
+    ]
 
 
 @in_browser
@@ -381,7 +450,9 @@ class TestInABrowser:
         assert opened(browser, page) == []
         assert page.stat().st_size < 15e6
         assert len(browser.find_elements(By.CSS_SELECTOR, ".plot svg")) > 5
-        sizes = browser.execute_script("return [...document.querySelectorAll('.card img')].map(image => image.naturalWidth)")
+        sizes = browser.execute_script(
+            "return [...document.querySelectorAll('.card img')].map(image => image.naturalWidth)"
+        )
         assert len(sizes) > 100
         assert min(sizes) > 0
 
@@ -409,7 +480,9 @@ class TestInABrowser:
         def covered(percent: int) -> float:
             script = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))"
             browser.execute_script(script, slider, percent)
-            right = re.match(r"inset\(\S+ (\S+)", browser.execute_script("return getComputedStyle(arguments[0]).clipPath", above))
+            right = re.match(
+                r"inset\(\S+ (\S+)", browser.execute_script("return getComputedStyle(arguments[0]).clipPath", above)
+            )
             width = above.size["width"]
             cut = right[1].removesuffix(")")
             found = re.findall(r"([\d.]+)(%|px)", cut)
@@ -435,7 +508,10 @@ class TestInABrowser:
     def test_it_fits_a_phone_light_and_dark(self, browser, finished, dark):
         assert opened(browser, finished / "results/small/report.html", 390, dark) == []
         assert browser.execute_script("return document.documentElement.scrollWidth") == 390
-        ink, paper = (browser.execute_script(f"return getComputedStyle(document.body).{name}") for name in ("color", "backgroundColor"))
+        ink, paper = (
+            browser.execute_script(f"return getComputedStyle(document.body).{name}")
+            for name in ("color", "backgroundColor")
+        )
         brightness = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (ink, paper)]
         assert (brightness[0] > brightness[1] + 300) if dark else (brightness[1] > brightness[0] + 300)
 
@@ -444,13 +520,18 @@ class TestInABrowser:
         made.write_all()
         link = tmp_path / "results/mine/scores.csv"
         link.unlink()
-        rows = [("semantic", "train", "mIoU", "mean", 0.5, 3), *(("semantic", "train", "IoU", name, 0.5, 3) for name in NAMES)]
+        rows = [
+            ("semantic", "train", "mIoU", "mean", 0.5, 3),
+            *(("semantic", "train", "IoU", name, 0.5, 3) for name in NAMES),
+        ]
         pd.DataFrame(rows, columns=["stage", "split", "metric", "class", "value", "images"]).to_csv(link, index=False)
         made.report()
         assert opened(browser, tmp_path / "report.html") == []
         assert browser.execute_script("return window.hit") is None
         assert [one.text for one in browser.find_elements(By.CSS_SELECTOR, ".card .class")] == NAMES[:3]
-        assert [option.text.rpartition(" (")[0] for option in Select(browser.find_element(By.ID, "filter")).options[1:]] == NAMES[:3]
+        assert [
+            option.text.rpartition(" (")[0] for option in Select(browser.find_element(By.ID, "filter")).options[1:]
+        ] == NAMES[:3]
 
 
 # ---- in the workflow

@@ -60,7 +60,9 @@ def slow_ap(images, class_index, threshold, found=slow_objects):
         for row in (row for row in range(len(classes)) if classes[row] == class_index):
             mask = instance_map == row + 1
             overlaps = [(mask & truth).sum() / (mask | truth).sum() for truth in truths]
-            entries.append((scores[row], max(overlaps, default=0.0), (number, int(np.argmax(overlaps))) if truths else None))
+            entries.append(
+                (scores[row], max(overlaps, default=0.0), (number, int(np.argmax(overlaps))) if truths else None)
+            )
     if not objects:
         return math.nan
     entries.sort(key=lambda entry: -entry[0])
@@ -86,7 +88,9 @@ def random_image(rng, class_count, shape=(13, 17)):
     void = rng.random(shape) < 0.1
     count = int(rng.integers(0, 7))
     # Predictions follow the objects loosely, so that all overlaps occur; tied scores and empty pieces occur too.
-    instance_map = np.where(rng.random(shape) < rng.uniform(0, 0.5), rng.integers(0, count + 1, shape), np.minimum(object_mask, count))
+    instance_map = np.where(
+        rng.random(shape) < rng.uniform(0, 0.5), rng.integers(0, count + 1, shape), np.minimum(object_mask, count)
+    )
     scores = rng.choice([0, 0.25, 0.5, 1], count).astype(np.float32)
     classes = rng.integers(0, class_count, count)
     return classes, scores, instance_map, np.where(void, 255, object_mask), np.where(void, 255, class_mask)
@@ -104,7 +108,9 @@ def filled(images, class_count):
 def with_overlaps(rng, class_count):
     """A random image whose objects lie over one another: (classes, scores, instance_map, masks, labels)."""
     classes, scores, instance_map, object_mask, _ = random_image(rng, class_count)
-    masks = np.array([(object_mask == number) | (rng.random(object_mask.shape) < 0.2) for number in range(int(rng.integers(0, 6)))])
+    masks = np.array(
+        [(object_mask == number) | (rng.random(object_mask.shape) < 0.2) for number in range(int(rng.integers(0, 6)))]
+    )
     masks = masks.reshape(-1, *object_mask.shape)
     return classes, scores, instance_map, masks, rng.integers(1, class_count + 1, len(masks))
 
@@ -159,7 +165,9 @@ class TestCamSweep:
             cam = (rng.integers(0, 21, (present, 11, 6)) / 20).astype(np.float32)
             sweep.add(truth, classes, cam)
             for threshold in SWEEP_THRESHOLDS:
-                direct[threshold] = direct[threshold] + confusion_matrix(truth, slow_cam_labels(classes, cam, threshold), 4)
+                direct[threshold] = direct[threshold] + confusion_matrix(
+                    truth, slow_cam_labels(classes, cam, threshold), 4
+                )
         matrices = sweep.confusions()
         assert matrices.shape == (60, 5, 5)
         assert 0.15 in sweep.thresholds
@@ -198,7 +206,9 @@ class TestObjects:
         for _ in range(20):
             _, _, _, object_mask, class_mask = random_image(rng, 3)
             _, labels = object_classes(object_mask, class_mask)
-            assert [label if 0 < label < 255 else None for label in labels] == [label for _, label in slow_objects(object_mask, class_mask)]
+            assert [label if 0 < label < 255 else None for label in labels] == [
+                label for _, label in slow_objects(object_mask, class_mask)
+            ]
 
     def test_no_object(self):
         ids, labels = object_classes(np.array([[0, 255]], np.uint8), np.array([[0, 255]], np.uint8))
@@ -225,7 +235,9 @@ class TestAveragePrecision:
         class_count = int(rng.integers(1, 4))
         images = [random_image(rng, class_count) for _ in range(int(rng.integers(1, 8)))]
         expected = [[slow_ap(images, index, threshold) for threshold in THRESHOLDS] for index in range(class_count)]
-        np.testing.assert_allclose(filled(images, class_count).average_precision(THRESHOLDS), expected, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(
+            filled(images, class_count).average_precision(THRESHOLDS), expected, rtol=0, atol=1e-12
+        )
 
     @pytest.mark.parametrize("seed", range(4))
     def test_twin_on_objects_that_overlap(self, seed):
@@ -236,7 +248,8 @@ class TestAveragePrecision:
         for image in images:
             scorer.add(*image)
         expected = [
-            [slow_ap(images, index, t, lambda *truth: list(zip(*truth, strict=True))) for t in THRESHOLDS] for index in range(class_count)
+            [slow_ap(images, index, t, lambda *truth: list(zip(*truth, strict=True))) for t in THRESHOLDS]
+            for index in range(class_count)
         ]
         np.testing.assert_allclose(scorer.average_precision(THRESHOLDS), expected, rtol=0, atol=1e-12)
 
@@ -252,7 +265,13 @@ class TestAveragePrecision:
     @pytest.mark.parametrize("object_value", [0, 1, 255])
     @pytest.mark.parametrize("class_value", [1, 255])
     def test_twin_on_one_pixel(self, count, object_value, class_value):
-        image = (np.zeros(count, int), np.ones(count), np.full((1, 1), count), np.full((1, 1), object_value), np.full((1, 1), class_value))
+        image = (
+            np.zeros(count, int),
+            np.ones(count),
+            np.full((1, 1), count),
+            np.full((1, 1), object_value),
+            np.full((1, 1), class_value),
+        )
         expected = [[slow_ap([image], 0, threshold) for threshold in THRESHOLDS]]
         np.testing.assert_array_equal(filled([image], 1).average_precision(THRESHOLDS), expected)
 
@@ -290,7 +309,10 @@ class TestAveragePrecision:
     def test_order_of_equal_scores(self):
         objects = boxes((1, 4), (0, 1, 0, 2))
         right, wrong = objects, boxes((1, 4), (0, 1, 3, 4))
-        good, bad = ([0], [1.0], right, objects, objects), ([0], [1.0], wrong, np.zeros((1, 4), int), np.zeros((1, 4), int))
+        good, bad = (
+            ([0], [1.0], right, objects, objects),
+            ([0], [1.0], wrong, np.zeros((1, 4), int), np.zeros((1, 4), int)),
+        )
         assert filled([good, bad], 1).average_precision([0.5])[0, 0] == 1
         assert filled([bad, good], 1).average_precision([0.5])[0, 0] == 0.5
         rows = boxes((1, 4), (0, 1, 3, 4), (0, 1, 0, 2))

@@ -10,14 +10,15 @@ from helpers import refused
 from PIL import Image
 
 from irn.commands import show as command
-from irn.config import settings_of_options
-from irn.data.tables import ImageClasses, ImageRecord, read_manifest, write_classes, write_manifest
+from irn.data.images import read_image
+from irn.data.tables import ImageClasses, read_manifest, write_classes, write_manifest
 from irn.errors import IrnError
 from irn.grid import cells
 from irn.io.cache import CacheWriter
-from irn.io.images import read_image
 from irn.pictures.colours import distinct_colours, flow_colours, flow_wheel, heat, outlines, overlay, voc_palette
 from irn.pictures.tiles import Scene, tiles_of
+from irn.records import ImageRecord
+from irn.settings.config import settings_of_options
 
 NAMES = ["cat", "dog", "owl", "elk"]
 HEIGHT, WIDTH = 200, 240  # between the bounds of a tile's size, so a tile has the image's own pixels
@@ -105,7 +106,9 @@ def data(tmp_path):
 def captions(data, kind, **arrays):
     """What stands above the tiles of image 001 when one cache is given."""
     record = read_manifest(data.root / "manifest.csv")[0]
-    scene = Scene(record, read_image(record.path), {kind: data.arrays(kind, "001") | arrays}, None, None, centroid_length=2.5)
+    scene = Scene(
+        record, read_image(record.path), {kind: data.arrays(kind, "001") | arrays}, None, None, centroid_length=2.5
+    )
     return [found.caption for found in tiles_of(scene)]
 
 
@@ -165,7 +168,11 @@ class TestPanels:
         assert (by_index != by_name).any()
 
     def test_more_classes_than_tiles(self, data):
-        maps = {"classes": np.arange(4), "cam": np.zeros((4, cells(HEIGHT), cells(WIDTH))), "high_res": np.zeros((4, HEIGHT, WIDTH))}
+        maps = {
+            "classes": np.arange(4),
+            "cam": np.zeros((4, cells(HEIGHT), cells(WIDTH))),
+            "high_res": np.zeros((4, HEIGHT, WIDTH)),
+        }
         three = data.show(cams=data.cache("cams", **{k: v[:3] for k, v in maps.items()}))["001"]
         four = data.show(cams=data.cache("cams", **maps))["001"]
         assert four.shape == three.shape
@@ -276,7 +283,9 @@ class TestTiles:
         """Narrow stripes hold no text: each has its colour and its outline, nothing more."""
         stripes = np.zeros((HEIGHT, WIDTH), int)
         stripes[:, 20:28], stripes[:, 60:68] = 1, 2
-        instances = tile(data.show(label_caches=data.cache("label_caches", semantic=stripes, instance_map=stripes))["001"], 1, 3)
+        instances = tile(
+            data.show(label_caches=data.cache("label_caches", semantic=stripes, instance_map=stripes))["001"], 1, 3
+        )
         for left in (20, 60):
             assert len(np.unique(instances[1:-1, left : left + 8].reshape(-1, 3), axis=0)) == 2
         roomy = tile(data.show(**data.caches("label_caches"))["001"], 1, 3)
@@ -299,7 +308,9 @@ class TestChoice:
         assert list(data.show(["003", "001"], count=1)) == ["001", "003"]
 
     def test_count_of_none(self, data, capsys):
-        said = refused(capsys, data.root, "show", "--manifest", data.root / "manifest.csv", "--out", data.out, "--count", 0)
+        said = refused(
+            capsys, data.root, "show", "--manifest", data.root / "manifest.csv", "--out", data.out, "--count", 0
+        )
         assert said == "irn show: --count is '0'; expected a whole number of at least 1; see irn show --help"
 
     def test_caches_of_other_images(self, data):
@@ -330,7 +341,12 @@ class TestMistakes:
 
     @pytest.mark.parametrize(
         ("option", "name", "limit"),
-        [("cams", "classes", 3), ("ir_labels", "label", 4), ("label_caches", "semantic", 4), ("label_caches", "instance_class", 3)],
+        [
+            ("cams", "classes", 3),
+            ("ir_labels", "label", 4),
+            ("label_caches", "semantic", 4),
+            ("label_caches", "instance_class", 3),
+        ],
     )
     def test_class_beyond_the_table(self, data, option, name, limit):
         array = np.array(data.arrays(KINDS[option], "001")[name])

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from helpers import refused, run
 
-from irn.config import read_config
-from irn.store import Run
+from irn.settings.config import read_config
+from irn.workflow.store import Run
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, in which a configuration of labels alone holds where none is given."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo.yaml").write_text("run: demo\ndataset: {kind: demo}\n", encoding="utf-8")
-    monkeypatch.setattr("irn.config.DEMONSTRATION", tmp_path / "demo.yaml")
+    monkeypatch.setattr("irn.settings.config.DEMONSTRATION", tmp_path / "demo.yaml")
     return tmp_path
 
 
@@ -90,11 +90,14 @@ class TestStatus:
         make()
         make("walk={beta: 5, steps: 100, radius: 4}")
         assert states(capsys, "--config", "walk={beta: 5}")["random_walk"] == "to do walk.beta 10.0 -> 5.0"
-        assert states(capsys, "--config", "walk={beta: 5, steps: 101, radius: 4}")["random_walk"] == "to do walk.steps 100 -> 101"
+        assert (
+            states(capsys, "--config", "walk={beta: 5, steps: 101, radius: 4}")["random_walk"]
+            == "to do walk.steps 100 -> 101"
+        )
 
     def test_code(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr("irn.store.code_fingerprint", lambda stage: "0" * 12)
+            patch.setattr("irn.workflow.store.code_fingerprint", lambda stage: "0" * 12)
             make()
         said = states(capsys)
         assert said["make_demo_data"] == "to do code edited"
@@ -124,7 +127,10 @@ class TestStatus:
     def test_files_that_were_removed_or_never_finished(self, capsys: pytest.CaptureFixture[str]) -> None:
         made = make()
         Path(made.each[0]["make_labels"].files()[0]).unlink()
-        assert states(capsys)["make_labels"] == "to do its files were removed, or those of other splits or shards are there"
+        assert (
+            states(capsys)["make_labels"]
+            == "to do its files were removed, or those of other splits or shards are there"
+        )
         folder = make("walk={beta: 5}", stages=[]).each[0]["random_walk"].folder
         (folder / "train").mkdir()
         (folder / "train/0-of-1.log").touch()
@@ -150,14 +156,19 @@ class TestStatus:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--config", "walk={betas: 5}"], "config: walk.betas is not a key of the configuration; did you mean 'beta'? Write"),
+            (
+                ["--config", "walk={betas: 5}"],
+                "config: walk.betas is not a key of the configuration; did you mean 'beta'? Write",
+            ),
             (["--config", "shards"], "--config shards: expected KEY=VALUE"),
             (["--config", "walk={beta"], "--config walk={beta: not readable as YAML"),
             (["--configfile", "nowhere.yaml"], "nowhere.yaml: cannot be read (No such file or directory)"),
             (["--configfile", "list.yaml"], "list.yaml: expected keys with values"),
         ],
     )
-    def test_mistakes(self, folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    def test_mistakes(
+        self, folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+    ) -> None:
         (folder / "list.yaml").write_text("- 1\n", encoding="utf-8")
         assert refused(capsys, folder, "status", *arguments).startswith(f"irn status: {message}")
 
@@ -190,7 +201,9 @@ class TestFreeStore:
         assert all(Path(name).exists() for recipe in second.shown for name in recipe.files())
         assert self.free(capsys) == ["free: 0 folders, 0.0 MB"]
 
-    def test_what_other_runs_and_given_configurations_refer_to_is_kept(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_what_other_runs_and_given_configurations_refer_to_is_kept(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         for beta in (2, 4):
             (folder / f"{beta}.yaml").write_text(f"dataset: {{kind: demo}}\nwalk: {{beta: {beta}}}", encoding="utf-8")
         make("run=one", "walk={beta: 1}")
@@ -213,4 +226,6 @@ class TestFreeStore:
         (folder / ".snakemake/locks/0.input.lock").touch()
         assert len(self.free(capsys)) == 5 + 1
         said = refused(capsys, folder, "free-store", "--delete")
-        assert said.startswith("irn free-store: .snakemake/locks: a run is at work here, or one was killed; wait for it")
+        assert said.startswith(
+            "irn free-store: .snakemake/locks: a run is at work here, or one was killed; wait for it"
+        )

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from helpers import refused, run
 
-from irn.data.tables import ImageRecord, write_manifest
+from irn.data.tables import write_manifest
 from irn.grid import cells
 from irn.io.cache import CacheWriter
 from irn.ops.separation import BINS, THRESHOLDS, score_histogram, separation
+from irn.records import ImageRecord
 
 SIZE = (37, 50)
 SHAPE = (cells(SIZE[0]), cells(SIZE[1]))
@@ -67,7 +68,10 @@ class TestSeparation:
 def folder(tmp_path: Path) -> Path:
     """Nine images in CAM and walk caches, the last without a class; the walk's scores are 0.1 or 0.8, in two maps of one class."""
     rng = np.random.default_rng(0)
-    records = [ImageRecord(f"{number:03}", tmp_path / f"{number:03}.jpg", *SIZE, "train" if number else "val") for number in range(9)]
+    records = [
+        ImageRecord(f"{number:03}", tmp_path / f"{number:03}.jpg", *SIZE, "train" if number else "val")
+        for number in range(9)
+    ]
     write_manifest(tmp_path / "manifest.csv", records)
     with (
         CacheWriter(tmp_path / "cams.h5", "cam", {"stage": "cam"}) as cams,
@@ -76,8 +80,14 @@ def folder(tmp_path: Path) -> Path:
         for record in records:
             count = 0 if record.image_id == "008" else 1
             cam = rng.random((count, *SHAPE))
-            cams.write(record.image_id, *SIZE, {"classes": np.arange(count), "cam": cam, "high_res": np.zeros((count, *SIZE))})
-            walk = np.where(rng.random((count, *SHAPE)) < 0.3, 0.8, 0.1) * np.array([0.25, 0.75])[:, None, None] if count else cam
+            cams.write(
+                record.image_id, *SIZE, {"classes": np.arange(count), "cam": cam, "high_res": np.zeros((count, *SIZE))}
+            )
+            walk = (
+                np.where(rng.random((count, *SHAPE)) < 0.3, 0.8, 0.1) * np.array([0.25, 0.75])[:, None, None]
+                if count
+                else cam
+            )
             walk[:, :1, :1] *= 1.25
             groups = {"walk_class": np.zeros(len(walk), int), "walk_instance": np.arange(len(walk))}
             walks.write(record.image_id, *SIZE, {"walk": walk, **groups})
@@ -85,8 +95,18 @@ def folder(tmp_path: Path) -> Path:
 
 
 class TestCommand:
-    def test_the_table_marks_what_separates_best_and_the_log_says_it(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        run("suggest-thresholds", "--cams", folder / "cams.h5", "--walks", folder / "walks.h5", "--out", folder / "suggested.csv")
+    def test_the_table_marks_what_separates_best_and_the_log_says_it(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run(
+            "suggest-thresholds",
+            "--cams",
+            folder / "cams.h5",
+            "--walks",
+            folder / "walks.h5",
+            "--out",
+            folder / "suggested.csv",
+        )
         said = capsys.readouterr().out.splitlines()
         table = pd.read_csv(folder / "suggested.csv")
         assert list(table) == ["key", "threshold", "separation", "separation_of_images", "suggested"]
@@ -100,17 +120,34 @@ class TestCommand:
         assert 0.1 < walks[walks["suggested"] == 1]["threshold"].iloc[0] < 0.8
 
     def test_splits_and_processes(self, folder: Path) -> None:
-        words = ("suggest-thresholds", "--walks", folder / "walks.h5", "--manifest", folder / "manifest.csv", "--split", "train", "--out")
+        words = (
+            "suggest-thresholds",
+            "--walks",
+            folder / "walks.h5",
+            "--manifest",
+            folder / "manifest.csv",
+            "--split",
+            "train",
+            "--out",
+        )
         run(*words, folder / "one.csv", "--workers", 0)
         run(*words, folder / "other.csv", "--workers", 2)
         assert (folder / "one.csv").read_text() == (folder / "other.csv").read_text()
 
     def test_mistakes(self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         out = ("--out", tmp_path / "suggested.csv")
-        assert "give CAM caches (--cams) or walk caches (--walks)" in refused(capsys, tmp_path, "suggest-thresholds", *out)
+        assert "give CAM caches (--cams) or walk caches (--walks)" in refused(
+            capsys, tmp_path, "suggest-thresholds", *out
+        )
         with CacheWriter(folder / "empty.h5", "walk", {"stage": "w"}) as cache:
-            cache.write("000", *SIZE, {"walk": np.zeros((0, *SHAPE)), "walk_class": np.zeros(0, int), "walk_instance": np.zeros(0, int)})
+            cache.write(
+                "000",
+                *SIZE,
+                {"walk": np.zeros((0, *SHAPE)), "walk_class": np.zeros(0, int), "walk_instance": np.zeros(0, int)},
+            )
         said = refused(capsys, tmp_path, "suggest-thresholds", "--walks", folder / "empty.h5", *out)
         assert "empty.h5: no image has a score above 0" in said
-        said = refused(capsys, tmp_path, "suggest-thresholds", "--cams", folder / "cams.h5", "--walks", folder / "empty.h5", *out)
+        said = refused(
+            capsys, tmp_path, "suggest-thresholds", "--cams", folder / "cams.h5", "--walks", folder / "empty.h5", *out
+        )
         assert "image '001' (and 7 more of 9) is missing" in said

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from irn.data.tables import ImageClasses, ImageRecord, read_classes, read_manifest, write_classes, write_manifest
+from irn.data.tables import ImageClasses, read_classes, read_manifest, write_classes, write_manifest
 from irn.errors import IrnError
+from irn.records import ImageRecord
 
 HEADER = "image_id,path,height,width,split\n"
 TEXT_IDS = ["000123", "1e5", "NA", "null", "True", "-1", "2007_000032", "a.b-c"]
@@ -18,7 +19,9 @@ def text_file(path: Path, text: str) -> Path:
 
 
 def test_manifest_comes_back_as_written(tmp_path: Path) -> None:
-    records = [ImageRecord(image_id, tmp_path / f"{image_id}.jpg", 3 + n, 5, "train") for n, image_id in enumerate(TEXT_IDS)]
+    records = [
+        ImageRecord(image_id, tmp_path / f"{image_id}.jpg", 3 + n, 5, "train") for n, image_id in enumerate(TEXT_IDS)
+    ]
     write_manifest(tmp_path / "m.csv", records)
     assert read_manifest(tmp_path / "m.csv") == records
     assert [path.name for path in tmp_path.iterdir()] == ["m.csv"]

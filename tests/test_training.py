@@ -14,15 +14,16 @@ import torch
 from helpers import killed_after, refused, run, same_bytes, save_png, smooth_image, tensors
 from PIL import Image
 
-from irn.data.tables import ImageRecord
+from irn.data.images import read_image
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.checkpoint import Checkpoint
-from irn.io.images import read_image
-from irn.io.weights import load_classifier, load_file, load_irnet
+from irn.io.tensors import load_file
 from irn.networks.backbones import make_backbone
+from irn.records import ImageRecord
 from irn.training.classifier import CLASSIFIER, classifier_view
 from irn.training.irnet import pair_view
 from irn.training.views import Place, normalised, random_view
+from irn.weights.files import load_classifier, load_irnet
 
 SIZES = {"a": (60, 80), "b": (75, 50), "c": (64, 64), "d": (40, 90), "e": (20, 30), "f": (70, 100)}
 # The last is for the mean displacement alone.
@@ -61,7 +62,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 
 def cam_command(data: Data, out: Path, *more: object) -> list[object]:
-    fixed = ["train-cam", "--manifest", data.manifest, "--labels", data.labels, "--split", "train", "--out", out, "--backbone", "resnet18"]
+    fixed = [
+        "train-cam",
+        "--manifest",
+        data.manifest,
+        "--labels",
+        data.labels,
+        "--split",
+        "train",
+        "--out",
+        out,
+        "--backbone",
+        "resnet18",
+    ]
     sizes = ["--crop-size", 64, "--long-side", 48, 96, "--epochs", 2, "--batch-size", 2, "--device", "cpu"]
     return [*fixed, *sizes, *more]
 
@@ -81,7 +94,11 @@ class Trained(NamedTuple):
 @pytest.fixture(scope="module")
 def cam(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("cam")
-    run(*cam_command(data, folder / "cam.pt", "--from-scratch", "--seed", 1, "--metrics", folder / "cam.jsonl", "--workers", 0))
+    run(
+        *cam_command(
+            data, folder / "cam.pt", "--from-scratch", "--seed", 1, "--metrics", folder / "cam.jsonl", "--workers", 0
+        )
+    )
     return Trained(folder / "cam.pt", folder / "cam.jsonl")
 
 
@@ -113,10 +130,16 @@ class TestCommands:
 
     @pytest.mark.parametrize(
         ("stage", "losses"),
-        [("cam", []), ("irn", ["positive_affinity", "negative_affinity", "foreground_displacement", "background_displacement"])],
+        [
+            ("cam", []),
+            ("irn", ["positive_affinity", "negative_affinity", "foreground_displacement", "background_displacement"]),
+        ],
     )
     def test_metrics(self, cam: Trained, irn: Trained, stage: str, losses: list[str]) -> None:
-        lines = [json.loads(line) for line in {"cam": cam, "irn": irn}[stage].metrics.read_text(encoding="utf-8").splitlines()]
+        lines = [
+            json.loads(line)
+            for line in {"cam": cam, "irn": irn}[stage].metrics.read_text(encoding="utf-8").splitlines()
+        ]
         assert lines[0]["event"] == "start"
         # Five images in batches of two: the last is dropped in each of the two epochs.
         assert lines[0]["steps"] == lines[-1]["step"] == 4
@@ -143,14 +166,18 @@ class TestCommands:
         assert {name.split(".")[1] for name in changed} == {"layer3", "layer4", "weight"}
         assert not any("running" in name or "num_batches" in name for name in changed)
 
-    def test_the_same_seed_gives_the_same_classifier_with_other_workers_too(self, data: Data, cam: Trained, tmp_path: Path) -> None:
+    def test_the_same_seed_gives_the_same_classifier_with_other_workers_too(
+        self, data: Data, cam: Trained, tmp_path: Path
+    ) -> None:
         run(*cam_command(data, tmp_path / "w.pt", "--from-scratch", "--seed", 1, "--workers", 2))
         assert same_bytes(tensors(tmp_path / "w.pt"), tensors(cam.weights))
 
     def test_the_same_seed_gives_the_same_irnet_with_other_workers_too(
         self, data: Data, cam: Trained, irn: Trained, tmp_path: Path
     ) -> None:
-        run(*irn_command(data, cam.weights, tmp_path / "w.pt", "--seed", 1, "--mean-split", "train+val", "--workers", 2))
+        run(
+            *irn_command(data, cam.weights, tmp_path / "w.pt", "--seed", 1, "--mean-split", "train+val", "--workers", 2)
+        )
         assert same_bytes(tensors(tmp_path / "w.pt"), tensors(irn.weights))
         assert load_irnet(tmp_path / "w.pt")[1]["mean_displacement"] == load_irnet(irn.weights)[1]["mean_displacement"]
 
@@ -163,7 +190,9 @@ class TestCommands:
             assert not torch.equal(tensors(tmp_path / "irn.pt")[name], tensors(irn.weights)[name])
 
     @pytest.mark.parametrize("stage", ["cam", "irn"])
-    def test_training_lowers_the_loss(self, data: Data, cam: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+    def test_training_lowers_the_loss(
+        self, data: Data, cam: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+    ) -> None:
         # Writing one after each step would take longer than the steps.
         monkeypatch.setattr(Checkpoint, "save", lambda *_: None)
         metrics, out = tmp_path / "m.jsonl", tmp_path / "w.pt"
@@ -251,14 +280,21 @@ class TestCheckpoints:
 
     @pytest.mark.parametrize("change", ["setting", "input"])
     def test_it_does_not_hold_for_another_training(
-        self, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], change: str
+        self,
+        data: Data,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        change: str,
     ) -> None:
         labels = tmp_path / "labels.csv"
         labels.write_bytes(data.labels.read_bytes())
         mine = data._replace(labels=labels)
         killed_after(monkeypatch, 1, *cam_command(mine, tmp_path / "w.pt", "--from-scratch", "--seed", 1))
         if change == "input":
-            labels.write_text(labels.read_text(encoding="utf-8").replace("dark,bright", "bright,dark"), encoding="utf-8")
+            labels.write_text(
+                labels.read_text(encoding="utf-8").replace("dark,bright", "bright,dark"), encoding="utf-8"
+            )
         capsys.readouterr()
         run(*cam_command(mine, tmp_path / "w.pt", "--from-scratch", "--seed", 2 if change == "setting" else 1))
         assert "going on" not in capsys.readouterr().err
@@ -274,14 +310,21 @@ class TestCheckpoints:
 
 
 class TestMistakes:
-    def test_a_batch_larger_than_the_data(self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        for command in (cam_command(data, tmp_path / "w.pt", "--from-scratch"), irn_command(data, cam.weights, tmp_path / "w.pt")):
+    def test_a_batch_larger_than_the_data(
+        self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for command in (
+            cam_command(data, tmp_path / "w.pt", "--from-scratch"),
+            irn_command(data, cam.weights, tmp_path / "w.pt"),
+        ):
             said = refused(capsys, tmp_path, *command, "--batch-size", 6, "--metrics", tmp_path / "m.jsonl")
             assert "--batch-size 6" in said
             assert "5 images" in said
 
     @pytest.mark.parametrize("workers", [0, 2])
-    def test_a_loss_that_is_no_number(self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int) -> None:
+    def test_a_loss_that_is_no_number(
+        self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
+    ) -> None:
         command = cam_command(data, tmp_path / "w.pt", "--from-scratch", "--learning-rate", 1e30, "--workers", workers)
         said = refused(capsys, tmp_path, *command, "--metrics", tmp_path / "m.jsonl")
         assert "the loss is" in said
@@ -303,36 +346,53 @@ class TestMistakes:
 
         monkeypatch.setattr("irn.commands.train_cam.classifier_view", view)
         monkeypatch.setattr("irn.commands.train_cam.CLASSIFIER", CLASSIFIER._replace(losses=losses))
-        command = cam_command(data, tmp_path / "w.pt", "--from-scratch", "--epochs", 3, "--batch-size", 2, "--workers", 0)
+        command = cam_command(
+            data, tmp_path / "w.pt", "--from-scratch", "--epochs", 3, "--batch-size", 2, "--workers", 0
+        )
         said = refused(capsys, tmp_path, *command)
         assert f"the loss is nan at step 4 of 6, of images {seen[6]}, {seen[7]}; " in said
 
-    def test_a_class_that_no_image_to_learn_from_has(self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_class_that_no_image_to_learn_from_has(
+        self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         labels = tmp_path / "labels.csv"
         rows = [f"{line},{int(index == 0)}" for index, line in enumerate(data.labels.read_text().splitlines())]
-        labels.write_text("\n".join([f"{rows[0].rpartition(',')[0]},grey", *(f"{row.rpartition(',')[0]},0" for row in rows[1:])]) + "\n")
+        labels.write_text(
+            "\n".join([f"{rows[0].rpartition(',')[0]},grey", *(f"{row.rpartition(',')[0]},0" for row in rows[1:])])
+            + "\n"
+        )
         run(*cam_command(data._replace(labels=labels), tmp_path / "w.pt", "--from-scratch", "--epochs", 1))
         assert "notice: no image to learn from has grey; maps of such classes mean nothing" in capsys.readouterr().out
         assert len(load_file(tmp_path / "w.pt")["class_names"]) == 3
 
-    def test_a_crop_too_small_for_the_radius(self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_crop_too_small_for_the_radius(
+        self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         said = refused(capsys, tmp_path, *irn_command(data, cam.weights, tmp_path / "w.pt", "--radius", 9))
         assert said == (
             "irn train-irn: --crop-size is 64; expected at least 80 for pairs of radius 9, or a smaller radius; see irn train-irn --help"
         )
 
-    def test_an_image_without_an_ir_label(self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_an_image_without_an_ir_label(
+        self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         manifest = tmp_path / "manifest.csv"
-        manifest.write_text(f"image_id,path,height,width,split\ng,{data.manifest.parent / 'a.png'},60,80,train\n", encoding="utf-8")
+        manifest.write_text(
+            f"image_id,path,height,width,split\ng,{data.manifest.parent / 'a.png'},60,80,train\n", encoding="utf-8"
+        )
         said = refused(capsys, tmp_path, *irn_command(data._replace(manifest=manifest), cam.weights, tmp_path / "w.pt"))
         assert "'g'" in said
         assert str(data.ir_labels) in said
 
-    def test_an_ir_label_of_another_size(self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_an_ir_label_of_another_size(
+        self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         with CacheWriter(tmp_path / "f.h5", "ir_label", {"stage": "test"}) as cache:
             for image_id, (height, width) in SIZES.items():
                 cache.write(image_id, width, height, {"label": np.zeros((width, height), np.uint8)})
-        said = refused(capsys, tmp_path, *irn_command(data._replace(ir_labels=tmp_path / "f.h5"), cam.weights, tmp_path / "w.pt"))
+        said = refused(
+            capsys, tmp_path, *irn_command(data._replace(ir_labels=tmp_path / "f.h5"), cam.weights, tmp_path / "w.pt")
+        )
         assert "f.h5: image" in said
         assert "make both from the same images" in said
 
@@ -444,7 +504,9 @@ class TestRandomView:
     def test_an_epoch_and_an_image_have_a_view_of_their_own(self, tmp_path: Path) -> None:
         pixels, _ = coordinates(60, 60)
         record = ImageRecord("x", save_png(tmp_path / "x.png", pixels), 60, 60, "train")
-        sample = partial(classifier_view, records=[record, record], targets=np.eye(2), long_side=(40, 80), crop_size=32, seed=0)
+        sample = partial(
+            classifier_view, records=[record, record], targets=np.eye(2), long_side=(40, 80), crop_size=32, seed=0
+        )
         places = [Place(epoch, index) for epoch in range(6) for index in range(2)]
         assert len({sample(place)["pixels"].tobytes() for place in places}) == len(places)
         assert sample(places[3])["pixels"].tobytes() == sample(places[3])["pixels"].tobytes()

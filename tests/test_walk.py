@@ -60,7 +60,9 @@ def test_numbers_of_maps(maps: int) -> None:
     scores, boundary = random_case(3, maps, 7, 8)
     found = agree(scores, boundary, 10, 40, 5)
     for index in range(maps):
-        np.testing.assert_allclose(found[index], walked(scores[index : index + 1], boundary, 10, 40, 5)[0], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(
+            found[index], walked(scores[index : index + 1], boundary, 10, 40, 5)[0], rtol=0, atol=1e-6
+        )
 
 
 def test_no_map() -> None:

@@ -11,11 +11,11 @@ from helpers import refused, run
 from torchvision.models import ResNet18_Weights, ResNet50_Weights
 
 from irn.errors import IrnError
-from irn.io.imagenet import start_backbone
-from irn.io.weights import load_backbone, load_classifier, load_irnet, save_weights
 from irn.networks.backbones import make_backbone
 from irn.networks.classifier import Classifier
+from irn.networks.imagenet import load_backbone, start_backbone
 from irn.networks.irnet import IRNet
+from irn.weights.files import load_classifier, load_irnet, save_weights
 
 PROVENANCE = {"stage": "a_stage"}
 
@@ -112,7 +112,9 @@ class TestWrongFiles:
             load_classifier(tmp_path / "w.pt")
         assert "\n" not in str(caught.value)
 
-    @pytest.mark.parametrize("key", ["format_version", "kind", "backbone", "state_dict", "class_names", "crop_size", "mean_displacement"])
+    @pytest.mark.parametrize(
+        "key", ["format_version", "kind", "backbone", "state_dict", "class_names", "crop_size", "mean_displacement"]
+    )
     def test_missing_contents(self, tmp_path: Path, classifier_file: Path, key: str) -> None:
         contents = torch.load(classifier_file, weights_only=True)
         del contents[key]
@@ -126,7 +128,9 @@ class TestWrongFiles:
         assert "not a readable weights file" in message(tmp_path / "w.pt")
 
     @pytest.mark.parametrize("share", [0.1, 0.9])
-    def test_a_truncated_file(self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]], share: float) -> None:
+    def test_a_truncated_file(
+        self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]], share: float
+    ) -> None:
         torch.save(torchvision_states["resnet18"], tmp_path / "whole.pt")
         content = (tmp_path / "whole.pt").read_bytes()
         (tmp_path / "w.pt").write_bytes(content[: int(share * len(content))])
@@ -165,7 +169,10 @@ class TestBackbone:
     def test_a_torchvision_state_dict_of_any_float_type(
         self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]], number_type: torch.dtype
     ) -> None:
-        state = {name: t.to(number_type) if t.is_floating_point() else t for name, t in torchvision_states["resnet18"].items()}
+        state = {
+            name: t.to(number_type) if t.is_floating_point() else t
+            for name, t in torchvision_states["resnet18"].items()
+        }
         torch.save(state, tmp_path / "w.pt")
         backbone = make_backbone("resnet18")
         load_backbone(backbone, tmp_path / "w.pt")
@@ -173,7 +180,9 @@ class TestBackbone:
             assert tensor.dtype == (torch.float32 if state[name].is_floating_point() else torch.int64)
             assert torch.equal(tensor, state[name].to(tensor.dtype)), name
 
-    def test_an_old_file_without_counters(self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]]) -> None:
+    def test_an_old_file_without_counters(
+        self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]]
+    ) -> None:
         state = {name: tensor for name, tensor in torchvision_states["resnet18"].items() if "num_batches" not in name}
         torch.save(state, tmp_path / "w.pt")
         backbone = make_backbone("resnet18")
@@ -188,7 +197,9 @@ class TestBackbone:
         assert same(backbone, model.backbone)
 
     @pytest.mark.parametrize(("wanted", "given"), [("resnet18", "resnet34"), ("resnet34", "resnet18")])
-    def test_another_depth(self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]], wanted: str, given: str) -> None:
+    def test_another_depth(
+        self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]], wanted: str, given: str
+    ) -> None:
         torch.save(torchvision_states[given], tmp_path / "plain.pt")
         assert wanted in message(tmp_path / "plain.pt", wanted)
         save_weights(tmp_path / "own.pt", "cam", Classifier(given, 2), PROVENANCE, ["a", "b"])
@@ -204,14 +215,19 @@ class TestBackbone:
         torch.save({"epoch": 3, "model": {}}, tmp_path / "w.pt")
         assert "resnet18" in message(tmp_path / "w.pt")
 
-    def test_a_checkpoint_around_a_state_dict(self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]]) -> None:
+    def test_a_checkpoint_around_a_state_dict(
+        self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]]
+    ) -> None:
         torch.save({"epoch": 3, "arch": "resnet18", "state_dict": torchvision_states["resnet18"]}, tmp_path / "w.pt")
         assert "save its entry 'state_dict' alone" in message(tmp_path / "w.pt")
 
 
 class TestImageNet:
     def give(
-        self, monkeypatch: pytest.MonkeyPatch, state: dict[str, torch.Tensor] | Exception, weights: type = ResNet18_Weights
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        state: dict[str, torch.Tensor] | Exception,
+        weights: type = ResNet18_Weights,
     ) -> list[object]:
         """Let torchvision give a state dict, or fail, without a network; returns which weights it was asked for."""
         asked: list[object] = []
@@ -240,12 +256,16 @@ class TestImageNet:
         start_backbone(direct, None)
         assert same(stored, direct)
 
-    def test_the_weights_are_those_that_the_published_numbers_stand_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_weights_are_those_that_the_published_numbers_stand_on(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         asked = self.give(monkeypatch, {"conv1.weight": torch.zeros(1)}, ResNet50_Weights)
         run("download-backbone", "--backbone", "resnet50", "--out", tmp_path / "w.pt")
         assert asked == [ResNet50_Weights.IMAGENET1K_V1]
 
-    @pytest.mark.parametrize("failure", [urllib.error.URLError("no route\nto host"), RuntimeError("invalid hash value"), TimeoutError()])
+    @pytest.mark.parametrize(
+        "failure", [urllib.error.URLError("no route\nto host"), RuntimeError("invalid hash value"), TimeoutError()]
+    )
     def test_a_failing_download(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failure: Exception
     ) -> None:

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from helpers import ROOT, SMALL, rules_to_run, snakemake
 
-from irn.config import read_config
-from irn.stages import BY_NAME, STAGES
-from irn.store import Run
+from irn.settings.config import read_config
+from irn.workflow.stages import BY_NAME, STAGES
+from irn.workflow.store import Run
 
 PER_IMAGE = [stage.name for stage in STAGES if stage.per_image]
 
@@ -46,10 +46,16 @@ def test_nothing_is_left_to_do_and_nothing_half_written(finished: Path) -> None:
     assert not list(finished.rglob("*.partial"))
 
 
-def test_the_files_of_each_stage_are_those_that_the_store_names(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_files_of_each_stage_are_those_that_the_store_names(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(finished)
     for recipe in Run(read_config([Path("small.yaml")])).shown:
-        found = [path for path in recipe.folder.rglob("*") if "data" not in path.parts and "panels" not in path.parts and path.is_file()]
+        found = [
+            path
+            for path in recipe.folder.rglob("*")
+            if "data" not in path.parts and "panels" not in path.parts and path.is_file()
+        ]
         about = ("key.json", "metrics.jsonl", "benchmark.tsv")
         found = [path for path in found if not path.name.endswith((*about, ".log"))]
         wanted = [Path(file) for file in recipe.files() if not Path(file).is_dir()]
@@ -88,12 +94,16 @@ def test_results_of_other_settings_are_not_shown_and_those_taken_back_are(finish
     (shown / "mine").symlink_to("/")
     before = {path: path.readlink() for path in shown.rglob("*") if path.is_symlink()}
     arguments = ("--config", "labels={semantic_threshold: 1.0}")
-    assert snakemake(tmp_path, *arguments, "--until", "make_manifest", "--dry-run").returncode == 1  # such a rule there is not
+    assert (
+        snakemake(tmp_path, *arguments, "--until", "make_manifest", "--dry-run").returncode == 1
+    )  # such a rule there is not
     assert {path: path.readlink() for path in shown.rglob("*") if path.is_symlink()} == before
     made = snakemake(tmp_path, *arguments, "--until", "make_labels")
     assert made.returncode == 0
     # What a stage found wrong is said at the end.
-    assert re.search(r"make_labels/.*log: notice: (\d+) of \1 images .* lower labels\.semantic_threshold", made.stderr), made.stderr
+    assert re.search(
+        r"make_labels/.*log: notice: (\d+) of \1 images .* lower labels\.semantic_threshold", made.stderr
+    ), made.stderr
     assert not (shown / "scores.csv").exists()
     assert (shown / "make_labels/0-of-1.h5").is_file()
     result = snakemake(tmp_path)
@@ -112,7 +122,9 @@ def test_exports_and_suggestions_are_made_when_they_are_asked_for_by_name(finish
     images = json.loads((shown / "export_coco/instances.json").read_text())["images"]
     assert len(images) == 20
     for folder in ("SegmentationClass", "SegmentationObject"):
-        assert {path.stem for path in (shown / "export_voc" / folder).glob("*.png")} == {Path(one["file_name"]).stem for one in images}
+        assert {path.stem for path in (shown / "export_voc" / folder).glob("*.png")} == {
+            Path(one["file_name"]).stem for one in images
+        }
     # They stay in view, until the run has other labels.
     result = snakemake(tmp_path)
     assert "Nothing to be done" in result.stdout + result.stderr
@@ -172,11 +184,18 @@ def test_external_cams_go_in_by_the_same_door(finished: Path, tmp_path: Path) ->
     shutil.copytree(finished / "results/small/make_demo_data/data", tmp_path / "data")
     shutil.copy2(finished / "results/small/make_cams/0-of-1.h5", tmp_path / "my cams.h5")
     shutil.copy2(finished / "results/small/train_cam/weights.pt", tmp_path / "backbone.pt")
-    changes = {"dataset": {"kind": "voc", "root": "data"}, "pretrained": "backbone.pt", "cam": {"external": ["my cams.h5"]}}
+    changes = {
+        "dataset": {"kind": "voc", "root": "data"},
+        "pretrained": "backbone.pt",
+        "cam": {"external": ["my cams.h5"]},
+    }
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | changes | {"shards": 2}))
     result = snakemake(tmp_path, "--until", "make_ir_labels")
     assert result.returncode == 0, result.stdout + result.stderr
-    with h5py.File(tmp_path / "my cams.h5") as given, h5py.File(tmp_path / "results/small/make_cams/1-of-2.h5") as taken:
+    with (
+        h5py.File(tmp_path / "my cams.h5") as given,
+        h5py.File(tmp_path / "results/small/make_cams/1-of-2.h5") as taken,
+    ):
         assert len(taken) == 10
         for image_id, image in taken.items():
             for name in image:
@@ -187,9 +206,18 @@ def test_external_cams_go_in_by_the_same_door(finished: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("walk={beta: much}", "config: walk.beta is 'much'; expected a number of at least 0, such as walk: {beta: 10.0}"),
-        ("walk={betas: 1}", "config: walk.betas is not a key of the configuration; did you mean 'beta'? Write walk: {beta: 1}"),
-        ("sweep={walk.betas: [1]}", "config: sweep names 'walk.betas', which cannot be swept; expected a key such as 'walk.beta'"),
+        (
+            "walk={beta: much}",
+            "config: walk.beta is 'much'; expected a number of at least 0, such as walk: {beta: 10.0}",
+        ),
+        (
+            "walk={betas: 1}",
+            "config: walk.betas is not a key of the configuration; did you mean 'beta'? Write walk: {beta: 1}",
+        ),
+        (
+            "sweep={walk.betas: [1]}",
+            "config: sweep names 'walk.betas', which cannot be swept; expected a key such as 'walk.beta'",
+        ),
     ],
 )
 def test_a_mistake_in_the_configuration_is_one_line(finished: Path, setting: str, message: str) -> None:
@@ -235,12 +263,16 @@ def test_every_stage_has_a_rule_that_runs_its_command() -> None:
 
 
 def test_the_environment_holds_the_pinned_versions() -> None:
-    pinned = dict(line.lower().split("==") for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line)
+    pinned = dict(
+        line.lower().split("==") for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line
+    )
     environment = yaml.safe_load((ROOT / "envs/irn.yaml").read_text())
     pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
     entries = [entry for entry in environment["dependencies"] if isinstance(entry, str)] + pip
     versions = dict(re.split("==?", entry, maxsplit=1) for entry in entries)
     for package, version in versions.items():
         if package not in ("python", "pip", "cxx-compiler"):
-            assert pinned[{"pytorch": "torch", "matplotlib-base": "matplotlib"}.get(package, package)] == version, package
+            assert pinned[{"pytorch": "torch", "matplotlib-base": "matplotlib"}.get(package, package)] == version, (
+                package
+            )
     assert set(versions) >= {"pytorch", "torchvision", "h5py", "numpy", "pydensecrf2", "numba", "pydantic"}

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import irn
+from irn.data.tables import images_of
 from irn.grid import cells
 from irn.io.cache import CacheReader, CacheWriter
-from irn.io.weights import save_weights
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
 from irn.ops.resize import bounded, field_of_size, rescale, resized, working_size
 from irn.training.irnet import pair_view
 from irn.training.views import Place
+from irn.weights.files import save_weights
 
 SMALL, LARGE = (64, 48), (256, 192)
 STAGES = ("cam", "ir_label", "field", "walk", "label")
@@ -40,12 +41,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     large = smooth_image(np.random.default_rng(0), *LARGE)
     save_png(folder / "large.png", large)
     save_png(folder / "small.png", rescale(large, *SMALL))
-    rows = [f"{name},{name}.png,{height},{width},train\n" for name, (height, width) in (("small", SMALL), ("large", LARGE))]
+    rows = [
+        f"{name},{name}.png,{height},{width},train\n" for name, (height, width) in (("small", SMALL), ("large", LARGE))
+    ]
     (folder / "m.csv").write_text("image_id,path,height,width,split\n" + "".join(rows), encoding="utf-8")
     (folder / "l.csv").write_text("image_id,dog,cat\nsmall,1,1\nlarge,1,1\n", encoding="utf-8")
     torch.manual_seed(0)
     save_weights(folder / "cam.pt", "cam", Classifier("resnet18", 2), {"stage": "test"}, ["dog", "cat"], 64)
-    save_weights(folder / "irn.pt", "irn", IRNet("resnet18"), {"stage": "test"}, crop_size=64, mean_displacement=(0.0, 0.0))
+    save_weights(
+        folder / "irn.pt", "irn", IRNet("resnet18"), {"stage": "test"}, crop_size=64, mean_displacement=(0.0, 0.0)
+    )
     return Data(folder, folder / "m.csv", (folder / "cam.pt", folder / "irn.pt"))
 
 
@@ -54,7 +59,18 @@ def made(data: Data, out: Path, *more: object) -> dict[str, dict[str, dict[str, 
     file = {kind: out / f"{kind}.h5" for kind in STAGES}
     images, net = ["--manifest", data.manifest], ["--device", "cpu", "--workers", 0]
     cams = ["--cams", file["cam"]]
-    run("make-cams", *images, "--labels", data.folder / "l.csv", "--weights", data.weights[0], "--out", file["cam"], *net, *more)
+    run(
+        "make-cams",
+        *images,
+        "--labels",
+        data.folder / "l.csv",
+        "--weights",
+        data.weights[0],
+        "--out",
+        file["cam"],
+        *net,
+        *more,
+    )
     run("make-ir-labels", *images, *cams, "--out", file["ir_label"], "--workers", 0, *more)
     run("infer-fields", *images, "--weights", data.weights[1], "--out", file["field"], *net, *more)
     run("random-walk", *images, *cams, "--fields", file["field"], "--out", file["walk"], *net, *more)
@@ -78,7 +94,9 @@ def test_sizes(size: tuple[int, int], max_side: int | None, expected: tuple[int,
     assert working_size(*size, max_side) == expected
 
 
-def test_an_image_within_the_limit_stays_as_it_is(data: Data, limited: dict[str, dict[str, dict[str, np.ndarray]]], tmp_path: Path) -> None:
+def test_an_image_within_the_limit_stays_as_it_is(
+    data: Data, limited: dict[str, dict[str, dict[str, np.ndarray]]], tmp_path: Path
+) -> None:
     whole = made(data, tmp_path)
     for kind in STAGES:
         for name, array in whole[kind]["small"].items():
@@ -110,7 +128,10 @@ def test_a_large_image_gets_what_the_small_one_gets(limited: dict[str, dict[str,
 @given(st.integers(1, 20), st.integers(1, 20), st.floats(1, 5), st.integers(0, 99))
 def test_a_field_there_and_back(h: int, w: int, factor: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    field = {"boundary": rng.random((h, w), np.float32), "displacement": rng.standard_normal((2, h, w)).astype(np.float32)}
+    field = {
+        "boundary": rng.random((h, w), np.float32),
+        "displacement": rng.standard_normal((2, h, w)).astype(np.float32),
+    }
     there = field_of_size(field, int(h * factor), int(w * factor))
     back = field_of_size(there, h, w)
     np.testing.assert_array_equal(back["boundary"], field["boundary"])
@@ -120,7 +141,7 @@ def test_a_field_there_and_back(h: int, w: int, factor: float, seed: int) -> Non
 
 
 def test_irnet_learns_from_the_working_size(data: Data, tmp_path: Path) -> None:
-    records = CacheReader([], "ir_label").images(data.manifest, None)
+    records = images_of(data.manifest)
     label = np.zeros(LARGE, np.uint8)
     label[64:192, 48:144] = 1
     with CacheWriter(tmp_path / "ir.h5", "ir_label", {"stage": "test"}) as cache:
@@ -133,7 +154,18 @@ def test_irnet_learns_from_the_working_size(data: Data, tmp_path: Path) -> None:
 
 
 def test_predictions_have_the_size_of_the_image(data: Data, tmp_path: Path) -> None:
-    common = ["--weights", *data.weights, "--images", data.folder / "large.png", "--class-score", 0, "--device", "cpu", "--workers", 0]
+    common = [
+        "--weights",
+        *data.weights,
+        "--images",
+        data.folder / "large.png",
+        "--class-score",
+        0,
+        "--device",
+        "cpu",
+        "--workers",
+        0,
+    ]
     run("predict", *common, "--out", tmp_path / "out", "--max-side", 64)
     with Image.open(tmp_path / "out/SegmentationClass/large.png") as mask:
         assert mask.size == LARGE[::-1]
@@ -145,7 +177,9 @@ def test_a_bounded_image_is_the_image_made_smaller() -> None:
     assert bounded(pixels, 96) is pixels
 
 
-def test_a_notebook_gets_what_the_commands_get(data: Data, limited: dict[str, dict[str, dict[str, np.ndarray]]], tmp_path: Path) -> None:
+def test_a_notebook_gets_what_the_commands_get(
+    data: Data, limited: dict[str, dict[str, dict[str, np.ndarray]]], tmp_path: Path
+) -> None:
     """Segmentation of a new image to the pixel; labels but for the rounding of caches."""
     changes = {"dataset.max_side": 64, "predict.class_score": 0}
     image = data.folder / "large.png"
@@ -158,7 +192,9 @@ def test_a_notebook_gets_what_the_commands_get(data: Data, limited: dict[str, di
         found = network(one)
         assert found.masks.shape[1:] == found.semantic.shape == LARGE
         np.testing.assert_array_equal(found.semantic, expected)
-    assert (irn.open_network(*data.weights, device="cpu", changes={"predict.class_score": 0})(image).semantic != expected).any()
+    assert (
+        irn.open_network(*data.weights, device="cpu", changes={"predict.class_score": 0})(image).semantic != expected
+    ).any()
     labels = irn.label_image(image, [0, 1], *data.weights, device="cpu", changes=changes)
     cached = {kind: limited[kind]["large"] for kind in STAGES}
     np.testing.assert_allclose(labels["cam"], cached["cam"]["cam"], rtol=0, atol=0.01)
@@ -182,7 +218,15 @@ def test_the_crf_of_an_ablation_is_that_of_ir_labels(data: Data, tmp_path: Path)
     run("make-ir-labels", *images, "--out", tmp_path / "truth.h5", *both, "--max-side", 64)
     for name, arrays in read_all(tmp_path / "truth.h5", "ir_label").items():
         save_png(tmp_path / f"masks/{name}.png", arrays["label"])
-    inputs = [*images, "--labels", data.folder / "l.csv", "--walks", tmp_path / "walk.h5", "--class-masks", tmp_path / "masks"]
+    inputs = [
+        *images,
+        "--labels",
+        data.folder / "l.csv",
+        "--walks",
+        tmp_path / "walk.h5",
+        "--class-masks",
+        tmp_path / "masks",
+    ]
     scores = {}
     for size in (64, 256):
         run("ablation", *inputs, "--out", tmp_path / "ablation.csv", "--workers", 0, "--max-side", size)

@@ -8,7 +8,12 @@ import numpy as np
 def slow_half_disc(radius: int) -> list[tuple[int, int]]:
     """Offsets (dy, dx) nearer than `radius`, one of each opposite pair: downwards, or to the right in the row itself."""
     around = range(-radius, radius + 1)
-    return [(dy, dx) for dy in around for dx in around if 0 < dy * dy + dx * dx < radius * radius and (dy > 0 or (dy == 0 and dx > 0))]
+    return [
+        (dy, dx)
+        for dy in around
+        for dx in around
+        if 0 < dy * dy + dx * dx < radius * radius and (dy > 0 or (dy == 0 and dx > 0))
+    ]
 
 
 def slow_path(dy: int, dx: int) -> list[tuple[int, int]]:

@@ -14,7 +14,11 @@ def _sides(quick: bool, folder: Path) -> Sides:
     size, count = ((48, 64), 3) if quick else (VOC, 40)
     scenes = {f"{seed:06d}": scene(seed, *size, 1 + seed % 2, 2 + seed % 4) for seed in range(count)}
     ours, plain, packed = (folder / f"{name}.h5" for name in ("cache", "plain", "packed"))
-    with CacheWriter(ours, "cam", {"stage": "bench"}) as cache, h5py.File(plain, "w") as one, h5py.File(packed, "w") as other:
+    with (
+        CacheWriter(ours, "cam", {"stage": "bench"}) as cache,
+        h5py.File(plain, "w") as one,
+        h5py.File(packed, "w") as other,
+    ):
         for name, s in scenes.items():
             cache.write(name, *size, s.cams())
             for key, array in s.cams().items():
@@ -41,11 +45,16 @@ def _judge(m: Measures) -> tuple[str, list[Finding]]:
     must(error <= 4.1e-4, f"class maps differ by {error:.2g}")
     wait = m["cache"].median - m["float32"].median
     rate = (plain - ours) / wait / MB if wait > 0 else float("inf")
-    return f"maps within {error:.1g}; from storage slower than {rate:.0f} MB/s the cache is read faster than plain float32", [
-        Finding("CAM cache, bytes", f"1/{plain / ours:.1f}", "float32"),
-        speed("reading the CAM cache from the page cache", m["cache"], than=m["float32, compressed"]),
-        speed("reading the CAM cache from the page cache", m["cache"], than=m["float32"]),
-    ]
+    return (
+        f"maps within {error:.1g}; from storage slower than {rate:.0f} MB/s the cache is read faster than plain float32",
+        [
+            Finding("CAM cache, bytes", f"1/{plain / ours:.1f}", "float32"),
+            speed("reading the CAM cache from the page cache", m["cache"], than=m["float32, compressed"]),
+            speed("reading the CAM cache from the page cache", m["cache"], than=m["float32"]),
+        ],
+    )
 
 
-CASES = {"cam_cache": Case("Reading CAM caches of 40 images", _sides, ("float32", "float32, compressed", "cache"), _judge)}
+CASES = {
+    "cam_cache": Case("Reading CAM caches of 40 images", _sides, ("float32", "float32, compressed", "cache"), _judge)
+}

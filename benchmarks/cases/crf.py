@@ -10,10 +10,11 @@ from PIL import Image
 
 from cases.common import Case, Finding, Measures, Sides, memory, must, speed
 from irn.commands.make_ir_labels import make_ir_labels
-from irn.data.tables import ImageRecord, write_manifest
+from irn.data.tables import write_manifest
 from irn.io.cache import CacheReader, CacheWriter
 from irn.ops.crf import ir_label, refine
-from irn.settings import Settings
+from irn.records import ImageRecord
+from irn.settings.values import Settings
 
 MANY = 21  # labels: background and VOC's classes
 
@@ -41,7 +42,9 @@ def _sides(quick: bool, folder: Path) -> Sides:
         return [reader.read(image_id)["label"] for image_id in reader.ids]
 
     return {
-        "pydensecrf, two lattices": lambda: [naive.ir_label(s.pixels, s.high_res, s.classes, *thresholds) for s in scenes],
+        "pydensecrf, two lattices": lambda: [
+            naive.ir_label(s.pixels, s.high_res, s.classes, *thresholds) for s in scenes
+        ],
         "pydensecrf": lambda: labels("pydensecrf"),
         "numba": lambda: labels("numba"),
         "stage, one process": lambda: stage(1),

@@ -12,11 +12,12 @@ from PIL import Image
 
 from cases.common import MB, Case, Finding, Measures, Sides, memory, must, speed
 from irn.commands.evaluate import evaluate
-from irn.data.tables import ImageRecord, write_manifest
+from irn.data.tables import write_manifest
 from irn.io.cache import CacheWriter
 from irn.ops.instances import instance_scores
 from irn.ops.labels import synthesise_labels
-from irn.settings import Settings
+from irn.records import ImageRecord
+from irn.settings.values import Settings
 
 
 def _sides(quick: bool, folder: Path) -> Sides:
@@ -79,7 +80,11 @@ def _judge(m: Measures) -> tuple[str, list[Finding]]:
     whole, quarter = m["evaluate, one process"], m["evaluate, one process, a quarter"]
     return f"all {len(expected)} mean scores equal", [
         speed("evaluation", m["evaluate"], than=m["in memory"]),
-        Finding("evaluation, memory for four times the images", f"{(whole.memory - quarter.memory) / MB:+.0f} MB", quarter.side),
+        Finding(
+            "evaluation, memory for four times the images",
+            f"{(whole.memory - quarter.memory) / MB:+.0f} MB",
+            quarter.side,
+        ),
         memory("evaluation", whole, than=m["in memory"]),
     ]
 

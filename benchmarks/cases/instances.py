@@ -20,7 +20,10 @@ def _numpy_groups(displacement: np.ndarray) -> np.ndarray:
 
 def _sides(quick: bool, folder: Path) -> Sides:
     displacement = scene(0, *((64, 88) if quick else VOC)).displacement
-    return {"300 NumPy steps": lambda: _numpy_groups(displacement), "instance groups": lambda: instance_groups(displacement)}
+    return {
+        "300 NumPy steps": lambda: _numpy_groups(displacement),
+        "instance groups": lambda: instance_groups(displacement),
+    }
 
 
 def _judge(m: Measures) -> tuple[str, list[Finding]]:

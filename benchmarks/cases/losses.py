@@ -24,7 +24,9 @@ def loss_inputs(cells: int) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
     return logits.requires_grad_(), displacement.requires_grad_(), np.stack([cell_label(s) for s in scenes])
 
 
-def losses_of(cells: int, radius: int, losses: Callable[..., dict[str, torch.Tensor]] = pair_losses) -> Callable[[], dict[str, np.ndarray]]:
+def losses_of(
+    cells: int, radius: int, losses: Callable[..., dict[str, torch.Tensor]] = pair_losses
+) -> Callable[[], dict[str, np.ndarray]]:
     """What computes the losses, by the project's function or its twin, and their gradients."""
     logits, displacement, labels = loss_inputs(cells)
     label: Any = torch.from_numpy(labels) if losses is pair_losses else labels
@@ -34,7 +36,11 @@ def losses_of(cells: int, radius: int, losses: Callable[..., dict[str, torch.Ten
         found = losses(logits, displacement, label, radius)
         total_loss(found).backward()
         values = torch.stack(list(found.values())).detach().numpy()
-        return {"losses": values, "logits": logits.grad.numpy().copy(), "displacement": displacement.grad.numpy().copy()}
+        return {
+            "losses": values,
+            "logits": logits.grad.numpy().copy(),
+            "displacement": displacement.grad.numpy().copy(),
+        }
 
     return run
 
@@ -55,4 +61,8 @@ def _judge(m: Measures) -> tuple[str, list[Finding]]:
     ]
 
 
-CASES = {"pair_losses": Case("Pair losses, batch 2, crop 512, radius 10", _sides, ("gather", "pair losses"), _judge, repeats=15)}
+CASES = {
+    "pair_losses": Case(
+        "Pair losses, batch 2, crop 512, radius 10", _sides, ("gather", "pair losses"), _judge, repeats=15
+    )
+}

@@ -12,12 +12,12 @@ from inputs import VOC, cell_label, scene
 from torch import nn
 
 from cases.common import Case, Finding, Measures, Sides, largest_error, memory, must, speed
+from irn.inference.cams import at_scale, class_attention_maps
 from irn.networks.classifier import Classifier
 from irn.networks.inference import for_inference
 from irn.networks.irnet import IRNet
-from irn.ops.cams import at_scale, class_attention_maps
 from irn.ops.losses import total_loss
-from irn.settings import Settings
+from irn.settings.values import Settings
 from irn.training.irnet import irnet_losses
 from irn.training.views import normalised
 
@@ -67,7 +67,9 @@ def _step_sides(quick: bool, folder: Path) -> Sides:
         model.backbone.requires_grad_(True)
 
         def losses() -> dict[str, torch.Tensor]:
-            parts = naive.pair_losses(*naive.irnet_with_gradient(model, normalised(batch, model.backbone)), labels, radius)
+            parts = naive.pair_losses(
+                *naive.irnet_with_gradient(model, normalised(batch, model.backbone)), labels, radius
+            )
             return {"loss": total_loss(parts), **parts}
 
         return step(losses)
@@ -76,7 +78,11 @@ def _step_sides(quick: bool, folder: Path) -> Sides:
     def real() -> Callable[[], np.ndarray]:
         # As irn.training.loop.train has it.
         model.to(memory_format=torch.channels_last)
-        return step(lambda: irnet_losses(batch | {"images": normalised(batch, model.backbone)}, model, lambda counts: counts, radius))
+        return step(
+            lambda: irnet_losses(
+                batch | {"images": normalised(batch, model.backbone)}, model, lambda counts: counts, radius
+            )
+        )
 
     return {"gather": lambda: gather()(), "training step": lambda: real()()}
 
@@ -124,6 +130,13 @@ def _cam_judge(m: Measures) -> tuple[str, list[Finding]]:
 
 
 CASES = {
-    "irnet_step": Case("IRNet training step, batch 2, crop 512, ResNet-50", _step_sides, ("gather", "training step"), _step_judge),
-    "cams": Case("CAM inference, one image, 4 scales and mirror, ResNet-50", _cam_sides, ("as trained", "float32", "bf16"), _cam_judge),
+    "irnet_step": Case(
+        "IRNet training step, batch 2, crop 512, ResNet-50", _step_sides, ("gather", "training step"), _step_judge
+    ),
+    "cams": Case(
+        "CAM inference, one image, 4 scales and mirror, ResNet-50",
+        _cam_sides,
+        ("as trained", "float32", "bf16"),
+        _cam_judge,
+    ),
 }

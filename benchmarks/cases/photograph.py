@@ -13,13 +13,13 @@ from inputs import VOC, scene
 
 from cases.common import Case, Finding, Measures, Sides, memory, must, speed, time
 from cases.networks import calibrate
+from irn.inference.cams import at_scale, class_attention_maps
+from irn.inference.fields import fields
 from irn.io.cache import CacheWriter
 from irn.networks.classifier import Classifier
 from irn.networks.inference import for_inference
 from irn.networks.irnet import IRNet
-from irn.ops.cams import at_scale, class_attention_maps
 from irn.ops.crf import ir_label
-from irn.ops.fields import fields
 from irn.ops.instances import instance_scores
 from irn.ops.labels import synthesise_labels
 from irn.ops.walk import walk_instances
@@ -45,7 +45,9 @@ def _sides(quick: bool, folder: Path) -> Sides:
     classifier, irnet = Classifier(BACKBONE, 20).eval(), IRNet(BACKBONE).eval()
     for model in (classifier, irnet):
         calibrate(model, model.backbone.normalise(pixels)[None])
-    quick_classifier, quick_irnet = (for_inference(copy.deepcopy(model), torch.device("cpu")) for model in (classifier, irnet))
+    quick_classifier, quick_irnet = (
+        for_inference(copy.deepcopy(model), torch.device("cpu")) for model in (classifier, irnet)
+    )
     maps = {"classes": drawn.classes, "cam": drawn.cam}
     field = {"boundary": drawn.boundary, "displacement": drawn.displacement}
     walks = walk_instances(maps, field, BETA, 2**DOUBLINGS, RADIUS, CENTROID_LENGTH)
@@ -62,7 +64,9 @@ def _sides(quick: bool, folder: Path) -> Sides:
         return {"boundary": boundary.numpy(), "displacement": displacement.numpy()}
 
     def written_walk() -> dict[str, np.ndarray]:
-        by_class, walked = (naive.dense_walk(start, drawn.boundary, BETA, DOUBLINGS, RADIUS) for start in (drawn.cam, scores))
+        by_class, walked = (
+            naive.dense_walk(start, drawn.boundary, BETA, DOUBLINGS, RADIUS) for start in (drawn.cam, scores)
+        )
         return {"by_class": by_class, "walk": walked}
 
     def written_labels() -> dict[str, np.ndarray]:
@@ -108,7 +112,10 @@ def _judge(m: Measures) -> tuple[str, list[Finding]]:
     found.append(Finding("photograph to labels, one after the other", f"{together:.3g} s"))
     for cores, (ours_hours, written_hours) in hours.items():
         found.append(
-            Finding(f"{IMAGES:,} photographs on {cores} cores, by multiplication", f"{ours_hours:.2g} hours; {written_hours:,.0f}{WRITTEN}")
+            Finding(
+                f"{IMAGES:,} photographs on {cores} cores, by multiplication",
+                f"{ours_hours:.2g} hours; {written_hours:,.0f}{WRITTEN}",
+            )
         )
     return "maps, fields and walks within 5e-4; labels equal in 99.9 % of pixels", found
 
@@ -139,12 +146,18 @@ def _on_disk(stage: str, kind: str, arrays: dict[str, np.ndarray], size: tuple[i
                     cache.write(str(index), *size, arrays)
             sizes.append(path.stat().st_size)
     stored = (sizes[1] - sizes[0]) / 4
-    return Finding(f"{stage}, on disk", f"{stored / 1e3:.0f} kB, 1/{plain / stored:.1f} of {plain / 1e3:,.0f} kB in memory")
+    return Finding(
+        f"{stage}, on disk", f"{stored / 1e3:.0f} kB, 1/{plain / stored:.1f} of {plain / 1e3:,.0f} kB in memory"
+    )
 
 
 SIDES = tuple(name for stage in STAGES for name in (f"{stage}{WRITTEN}", stage))
 CASES = {
     "photograph": Case(
-        f"Photograph to labels, 375 x 500, 2 classes x 5 objects, {BACKBONE}", _sides, SIDES, _judge, once=(f"walk{WRITTEN}",)
+        f"Photograph to labels, 375 x 500, 2 classes x 5 objects, {BACKBONE}",
+        _sides,
+        SIDES,
+        _judge,
+        once=(f"walk{WRITTEN}",),
     )
 }

@@ -13,10 +13,11 @@ from inputs import VOC, scene
 from PIL import Image
 
 from cases.common import Case, Finding, Measures, Sides, must, time
-from irn.data.tables import ImageRecord, write_manifest
+from irn.data.tables import write_manifest
 from irn.io.cache import CacheWriter
 from irn.ops.labels import synthesise_labels
 from irn.ops.walk import walk_instances
+from irn.records import ImageRecord
 
 SNAKEFILE = Path(__file__).parents[2] / "Snakefile"
 ALONE = "nothing to compare with"
@@ -25,8 +26,13 @@ KINDS = ("cam", "field", "walk", "label")
 
 def _run(command: list[Any]) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment, check=False)
-    must(result.returncode == 0, f"{command[0]} ended with {result.returncode}: {result.stdout[-500:]}{result.stderr[-500:]}")
+    result = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, env=environment, check=False
+    )
+    must(
+        result.returncode == 0,
+        f"{command[0]} ended with {result.returncode}: {result.stdout[-500:]}{result.stderr[-500:]}",
+    )
 
 
 def _irn(folder: Path, command: str, *kinds: str, **options: Any) -> Callable[[], None]:
@@ -51,7 +57,9 @@ def _write_data(folder: Path, size: tuple[int, int], count: int) -> dict[str, Pa
     (folder / "masks").mkdir()
     records = []
     with ExitStack() as stack:
-        caches = {kind: stack.enter_context(CacheWriter(folder / f"{kind}.h5", kind, {"stage": "bench"})) for kind in KINDS}
+        caches = {
+            kind: stack.enter_context(CacheWriter(folder / f"{kind}.h5", kind, {"stage": "bench"})) for kind in KINDS
+        }
         for index in range(count):
             s, name = scene(index, *size), f"{index:02d}"
             field = {"boundary": s.boundary, "displacement": s.displacement}
@@ -80,7 +88,10 @@ def _start_sides(quick: bool, folder: Path) -> Sides:
 
 
 def _start_judge(m: Measures) -> tuple[str, list[Finding]]:
-    return ALONE, [time(f"irn {command} on one small image" if command != "--help" else "irn --help", m[command]) for command in COMMANDS]
+    return ALONE, [
+        time(f"irn {command} on one small image" if command != "--help" else "irn --help", m[command])
+        for command in COMMANDS
+    ]
 
 
 def _pictures_sides(quick: bool, folder: Path) -> Sides:
@@ -103,7 +114,15 @@ def _dry_run_sides(quick: bool, folder: Path) -> Sides:
     (folder / "data/labels.csv").write_text("image_id,thing\n" + "".join(f"{name},1\n" for name in names))
     settings = folder / "settings.yaml"
     settings.write_text("dataset: {kind: folder, root: data}\n")
-    snakemake = [Path(sys.executable).with_name("snakemake"), "--snakefile", SNAKEFILE, "--directory", folder, "--cores", "2"]
+    snakemake = [
+        Path(sys.executable).with_name("snakemake"),
+        "--snakefile",
+        SNAKEFILE,
+        "--directory",
+        folder,
+        "--cores",
+        "2",
+    ]
     return {"snakemake -n": lambda: _run([*snakemake, "-n", "--configfile", settings])}
 
 

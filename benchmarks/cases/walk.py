@@ -15,7 +15,7 @@ from irn.io.cache import CacheReader, CacheWriter
 from irn.ops.instances import instance_scores
 from irn.ops.labels import synthesise_labels
 from irn.ops.walk import random_walk
-from irn.settings import Settings
+from irn.settings.values import Settings
 
 BETA, DOUBLINGS, RADIUS = 10, 8, 5
 STEPS = 2**DOUBLINGS
@@ -41,7 +41,9 @@ def _walk_sides(quick: bool, folder: Path) -> Sides:
 
     def dense() -> dict[str, np.ndarray]:
         # As released: a walk for semantic labels, and another for instances.
-        by_class, walked = (naive.dense_walk(maps, drawn.boundary, BETA, DOUBLINGS, RADIUS) for maps in (drawn.cam, scores))
+        by_class, walked = (
+            naive.dense_walk(maps, drawn.boundary, BETA, DOUBLINGS, RADIUS) for maps in (drawn.cam, scores)
+        )
         semantic, winner = (naive.labels_at_once(maps, *size, 0.25) for maps in (by_class, walked))
         return {"walk": walked, "semantic": semantic, "instances": np.concatenate([[0], names + 1])[winner]}
 
@@ -97,7 +99,10 @@ def _caches_sides(quick: bool, folder: Path) -> Sides:
     size = (48, 64) if quick else VOC
     cams, fields, walks, labels = (folder / f"{kind}.h5" for kind in ("cam", "field", "walk", "label"))
     if not fields.exists():
-        with CacheWriter(cams, "cam", {"stage": "bench"}) as cam, CacheWriter(fields, "field", {"stage": "bench"}) as field:
+        with (
+            CacheWriter(cams, "cam", {"stage": "bench"}) as cam,
+            CacheWriter(fields, "field", {"stage": "bench"}) as field,
+        ):
             for index in range(IMAGES):
                 drawn = scene(index, *size)
                 cam.write(str(index), *size, drawn.cams())
@@ -114,16 +119,26 @@ def _caches_sides(quick: bool, folder: Path) -> Sides:
 
 def _caches_judge(m: Measures) -> tuple[str, list[Finding]]:
     one, two = m.values()
-    must(all(np.array_equal(a, b) for a, b in zip(one.result, two.result, strict=True)), "labels differ between one process and two")
+    must(
+        all(np.array_equal(a, b) for a, b in zip(one.result, two.result, strict=True)),
+        "labels differ between one process and two",
+    )
     return "labels of both equal", [
-        Finding(f"random walk and labels through the caches, an image, {side.side}", f"{side.median / len(side.result):.3g} s")
+        Finding(
+            f"random walk and labels through the caches, an image, {side.side}",
+            f"{side.median / len(side.result):.3g} s",
+        )
         for side in (one, two)
     ]
 
 
 CASES = {
     "walk": Case(
-        "Random walk, 375 x 500, 2 classes x 5 groups", _walk_sides, ("dense", "walk", "walk and labels"), _walk_judge, once=("dense",)
+        "Random walk, 375 x 500, 2 classes x 5 groups",
+        _walk_sides,
+        ("dense", "walk", "walk and labels"),
+        _walk_judge,
+        once=("dense",),
     ),
     "large_walk": Case(
         "Random walk, 1080 x 1920, 2 classes x 5 groups",

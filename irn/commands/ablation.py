@@ -9,22 +9,25 @@ from typing import NamedTuple
 
 import numpy as np
 
+from irn.data.images import read_record
 from irn.data.masks import Truth, open_truths
 from irn.data.score_table import AP_METRICS, ablation_table
-from irn.data.tables import ImageRecord, images_by_split, read_classes
+from irn.data.tables import images_by_split, read_classes
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
-from irn.io.images import read_record
 from irn.io.parallel import map_images
 from irn.io.progress import notice, progress
 from irn.ops.ablation import THRESHOLDS, VARIANTS, instance_variants, semantic_variants
 from irn.ops.metrics import InstanceScores, class_iou, confusion_matrix, mean_of_defined
 from irn.ops.resize import working_size
 from irn.pictures.charts import draw_ablation
-from irn.settings import Settings
+from irn.records import ImageRecord
+from irn.settings.values import Settings
 
-SEMANTIC, INSTANCE = ([variant for variant in VARIANTS if variant.labels == labels] for labels in ("semantic", "instance"))
+SEMANTIC, INSTANCE = (
+    [variant for variant in VARIANTS if variant.labels == labels] for labels in ("semantic", "instance")
+)
 
 
 class Sources(NamedTuple):
@@ -79,7 +82,10 @@ def ablation(
     """
     names = read_classes(labels).names
     splits = images_by_split(manifest, split)
-    cam_reader, walk_reader = CacheReader(cams, "cam", classes=len(names)), CacheReader(walks, "walk", classes=len(names))
+    cam_reader, walk_reader = (
+        CacheReader(cams, "cam", classes=len(names)),
+        CacheReader(walks, "walk", classes=len(names)),
+    )
     for reader in (cam_reader, walk_reader):
         reader.require(record.image_id for records in splits.values() for record in records)
     rows = []
@@ -87,7 +93,9 @@ def ablation(
     for name, records in splits.items():
         sources = Sources(cam_reader, walk_reader, *open_truths(class_masks, object_masks, records, names), len(names))
         tally = _empty_tally(sources)
-        counted = map_images(partial(_count_image, sources, max_side=max_side), records, workers, partial(_bytes, max_side=max_side))
+        counted = map_images(
+            partial(_count_image, sources, max_side=max_side), records, workers, partial(_bytes, max_side=max_side)
+        )
         for found in progress(counted, len(records), f"ablation {name}"):
             tally.merge(found)
         rows += _rows(name, tally, len(records))
@@ -96,9 +104,13 @@ def ablation(
         table.to_csv(files.enter_context(whole_file(out)), index=False, lineterminator="\n", float_format="%.6f")
         if figure:
             draw_ablation(table, files.enter_context(whole_file(figure)))
-    print(table.drop(columns=["crf", "boundary", "displacement"]).to_string(index=False, float_format="%.3f", na_rep=""))
+    print(
+        table.drop(columns=["crf", "boundary", "displacement"]).to_string(index=False, float_format="%.3f", na_rep="")
+    )
     for row in table[table["threshold"] == THRESHOLDS[-1]].to_dict("records"):
-        notice(f"{row['split']}: {row['labels']} labels of {row['variant']} are best at the highest threshold tried, {row['threshold']:g}")
+        notice(
+            f"{row['split']}: {row['labels']} labels of {row['variant']} are best at the highest threshold tried, {row['threshold']:g}"
+        )
 
 
 def _empty_tally(sources: Sources) -> Tally:
@@ -118,9 +130,13 @@ def _count_image(sources: Sources, record: ImageRecord, max_side: int | None) ->
         counts += [confusion_matrix(truth, label, sources.class_count) for label in labels]
     if sources.object_masks:
         if "groups" not in walks:
-            raise IrnError(f"{sources.walks.paths[0]}: image {record.image_id!r} has no groups; make the walk cache again")
+            raise IrnError(
+                f"{sources.walks.paths[0]}: image {record.image_id!r} has no groups; make the walk cache again"
+            )
         objects = sources.object_masks.objects(record, truth)
-        for scores, found in zip(tally.instance, instance_variants(cams, walks, record.height, record.width), strict=True):
+        for scores, found in zip(
+            tally.instance, instance_variants(cams, walks, record.height, record.width), strict=True
+        ):
             for score, one in zip(scores, found, strict=True):
                 score.add(one["instance_class"], one["instance_score"], one["instance_map"], *objects)
     return tally
@@ -138,7 +154,9 @@ def _rows(split: str, tally: Tally, images: int) -> list[dict[str, object]]:
     for variant, confusions in zip(SEMANTIC, tally.semantic, strict=True):
         means = [mean_of_defined(iou) for iou in class_iou(confusions)]
         best = _highest(means)
-        rows.append({"split": split, **variant._asdict(), "threshold": THRESHOLDS[best], "mIoU": means[best], "images": images})
+        rows.append(
+            {"split": split, **variant._asdict(), "threshold": THRESHOLDS[best], "mIoU": means[best], "images": images}
+        )
     for variant, scores in zip(INSTANCE, tally.instance, strict=False):
         best = _highest([_mean_precision(score, AP_METRICS["AP50"]) for score in scores])
         metrics = {metric: _mean_precision(scores[best], overlaps) for metric, overlaps in AP_METRICS.items()}

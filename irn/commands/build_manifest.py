@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from irn import data
-from irn.data.check import as_lines, check_data_set
+from irn.checks.data_set import as_lines, check_data_set
 from irn.data.tables import write_classes, write_manifest
 from irn.errors import IrnError
 from irn.io.files import whole_file
 from irn.io.progress import notice
-from irn.settings import Settings
+from irn.settings.values import Settings
 
 
 def build_manifest(
@@ -39,7 +39,7 @@ def build_manifest(
 
     Raises
     ------
-    IrnError for any problem that `irn.data.check` finds. Then nothing is written; where there are several, all are printed.
+    IrnError for any problem that `irn.checks.data_set` finds. Then nothing is written; where there are several, all are printed.
     """
     if kind not in data.KINDS:
         raise IrnError(f"data set kind {kind!r} is not known; expected one of {', '.join(data.KINDS)}")
@@ -65,4 +65,6 @@ def _check_outputs(out_manifest: Path, out_labels: Path, inputs: Sequence[Path])
         raise IrnError(f"{out_manifest}: named for both the manifest and the labels; give two names")
     for out in (out_manifest, out_labels):
         if out.resolve() in [path.resolve() for path in inputs]:
-            raise IrnError(f"{out}: writing there would replace a table that this command reads; choose another name for the output")
+            raise IrnError(
+                f"{out}: writing there would replace a table that this command reads; choose another name for the output"
+            )

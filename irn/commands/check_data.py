@@ -3,10 +3,10 @@
 import json as jsons
 from pathlib import Path
 
-from irn.data.check import as_json, as_lines, check_data_set
+from irn.checks.data_set import as_json, as_lines, check_data_set
 from irn.io.files import whole_file
 from irn.io.progress import notice
-from irn.settings import Settings
+from irn.settings.values import Settings
 
 
 def check_data(
@@ -22,7 +22,9 @@ def check_data(
 
     Raises IrnError, when all is said, if there are problems.
     """
-    data = check_data_set(kind, root, settings.dataset.splits, labels_csv, class_masks, workers, settings.dataset.value_range)
+    data = check_data_set(
+        kind, root, settings.dataset.splits, labels_csv, class_masks, workers, settings.dataset.value_range
+    )
     print("\n".join(as_lines(data)))
     for line in data.findings.notices:
         notice(line)

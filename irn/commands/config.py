@@ -4,10 +4,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from irn.config import as_yaml, read_config
-from irn.settings import Settings
+from irn.settings.config import as_yaml, read_config
+from irn.settings.values import Settings
 
 
 def config(configfile: Sequence[Path] = (), json_schema: bool = False) -> None:
     """Print every setting with its meaning, as YAML with the values of the files laid over each other, or the JSON schema."""
-    print(json.dumps(Settings.model_json_schema(), indent=1) if json_schema else as_yaml(read_config(configfile)), end="")
+    print(
+        json.dumps(Settings.model_json_schema(), indent=1) if json_schema else as_yaml(read_config(configfile)), end=""
+    )

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from irn.io.imagenet import imagenet_weights
-from irn.io.weights import save_file
-from irn.settings import Settings
+from irn.io.tensors import save_file
+from irn.networks.imagenet import imagenet_weights
+from irn.settings.values import Settings
 
 
 def download_backbone(out: Path, settings: Settings) -> None:

@@ -10,17 +10,27 @@ from typing import NamedTuple
 import numpy as np
 
 from irn.data.masks import Truth, open_truths
-from irn.data.score_table import AP_METRICS, BACKGROUND, Score, ThresholdScore, score_rows, summary, write_scores, write_thresholds
-from irn.data.tables import ImageRecord, images_by_split, read_classes
+from irn.data.predictions import Predictions
+from irn.data.score_table import (
+    AP_METRICS,
+    BACKGROUND,
+    Score,
+    ThresholdScore,
+    score_rows,
+    summary,
+    write_scores,
+    write_thresholds,
+)
+from irn.data.tables import images_by_split, read_classes
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
 from irn.io.parallel import map_images
-from irn.io.predictions import Predictions
 from irn.io.progress import notice, progress
 from irn.ops.coco_ap import CocoImage, coco_average_precision, encoded
 from irn.ops.metrics import SWEEP_THRESHOLDS, CamSweep, InstanceScores, class_iou, confusion_matrix, mean_of_defined
-from irn.settings import Settings
+from irn.records import ImageRecord
+from irn.settings.values import Settings
 
 
 class Sources(NamedTuple):
@@ -145,12 +155,19 @@ def evaluate(
 
 
 def _check_request(
-    cams: Sequence[Path], label_caches: Sequence[Path], predictions: Mapping[str, Predictions], thresholds_out: Path | None
+    cams: Sequence[Path],
+    label_caches: Sequence[Path],
+    predictions: Mapping[str, Predictions],
+    thresholds_out: Path | None,
 ) -> None:
     if not cams and not label_caches and not predictions:
-        raise IrnError("evaluate: nothing to score; give CAM caches (--cams), label caches (--label-caches) or predictions (--mask-rcnn)")
+        raise IrnError(
+            "evaluate: nothing to score; give CAM caches (--cams), label caches (--label-caches) or predictions (--mask-rcnn)"
+        )
     if thresholds_out and not cams:
-        raise IrnError(f"{thresholds_out}: scores by threshold come from CAMs and none are given; add --cams or leave this file out")
+        raise IrnError(
+            f"{thresholds_out}: scores by threshold come from CAMs and none are given; add --cams or leave this file out"
+        )
 
 
 def _check_cache(reader: CacheReader, splits: dict[str, list[ImageRecord]], manifest: Path, split: str | None) -> None:
@@ -209,7 +226,9 @@ def _count_image(sources: Sources, record: ImageRecord) -> Tally:
     return tally
 
 
-def _count_network(tally: NetworkTally, predictions: Predictions, sources: Sources, record: ImageRecord, truth: np.ndarray) -> None:
+def _count_network(
+    tally: NetworkTally, predictions: Predictions, sources: Sources, record: ImageRecord, truth: np.ndarray
+) -> None:
     if tally.semantic is not None:
         tally.semantic += confusion_matrix(truth, predictions.semantic(record), sources.class_count)
     if tally.instance and sources.object_masks:
@@ -220,7 +239,11 @@ def _count_network(tally: NetworkTally, predictions: Predictions, sources: Sourc
         true = [(label - 1, False, runs) for label, runs in zip(labels.tolist(), encoded(objects), strict=True)]
         true += [(label - 1, True, runs) for label, runs in zip(crowd_labels.tolist(), encoded(crowds), strict=True)]
         tally.images.append(
-            CocoImage((record.height, record.width), true, list(zip(classes.tolist(), scores.tolist(), encoded(masks), strict=True)))
+            CocoImage(
+                (record.height, record.width),
+                true,
+                list(zip(classes.tolist(), scores.tolist(), encoded(masks), strict=True)),
+            )
         )
 
 
@@ -235,7 +258,9 @@ def _scores(split: str, tally: Tally, names: Sequence[str], images: int, cam_thr
         rows += score_rows("semantic", split, "IoU", with_background, class_iou(tally.semantic), images)
     if tally.instance is not None:
         for metric, thresholds in AP_METRICS.items():
-            rows += score_rows("instance", split, metric, names, tally.instance.average_precision(thresholds).mean(1), images)
+            rows += score_rows(
+                "instance", split, metric, names, tally.instance.average_precision(thresholds).mean(1), images
+            )
     for stage, found in tally.networks.items():
         if found.semantic is not None:
             rows += score_rows(stage, split, "IoU", with_background, class_iou(found.semantic), images)
@@ -243,7 +268,11 @@ def _scores(split: str, tally: Tally, names: Sequence[str], images: int, cam_thr
             for metric, thresholds in AP_METRICS.items():
                 # The mean over overlaps is COCO's, as tables of networks have it.
                 coco = metric == "AP"
-                values = coco_average_precision(found.images, len(names)) if coco else found.instance.average_precision(thresholds).mean(1)
+                values = (
+                    coco_average_precision(found.images, len(names))
+                    if coco
+                    else found.instance.average_precision(thresholds).mean(1)
+                )
                 rows += score_rows(stage, split, metric, names, values, images)
     return rows
 

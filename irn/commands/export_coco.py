@@ -10,16 +10,22 @@ from typing import Any
 import numpy as np
 
 from irn.data.segmentations import encoded
-from irn.data.tables import ImageRecord, images_of, read_classes
+from irn.data.tables import images_of, read_classes
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
 from irn.io.parallel import map_images
 from irn.io.progress import progress
-from irn.io.provenance import provenance
+from irn.records import ImageRecord
+from irn.workflow.provenance import provenance
 
 
 def export_coco(
-    manifest: Path, labels: Path, label_caches: Sequence[Path], out: Path, split: str | None = None, workers: int | None = None
+    manifest: Path,
+    labels: Path,
+    label_caches: Sequence[Path],
+    out: Path,
+    split: str | None = None,
+    workers: int | None = None,
 ) -> None:
     """Write an instances file of the images of a split: the pieces whose score is above 0, as compressed run lengths.
 
@@ -29,7 +35,9 @@ def export_coco(
     made_by = provenance("export_coco", split=split)
     names, records = read_classes(labels).names, images_of(manifest, split)
     reader = CacheReader(label_caches, "label", classes=len(names))
-    reader.require((record.image_id for record in records), "make its labels, or name a split that has them with --split")
+    reader.require(
+        (record.image_id for record in records), "make its labels, or name a split that has them with --split"
+    )
     paths = [os.path.normpath(record.path) for record in records]
     folder = os.path.commonpath([os.path.dirname(path) for path in paths])
     images = [
@@ -39,14 +47,18 @@ def export_coco(
     annotations: list[dict[str, Any]] = []
     pieces = map_images(partial(_pieces, reader=reader), records, workers)
     for number, found in enumerate(progress(pieces, len(records), "export coco"), 1):
-        annotations += [{"id": len(annotations) + row, "image_id": number, **piece} for row, piece in enumerate(found, 1)]
+        annotations += [
+            {"id": len(annotations) + row, "image_id": number, **piece} for row, piece in enumerate(found, 1)
+        ]
     categories = [{"id": number, "name": name, "supercategory": name} for number, name in enumerate(names, 1)]
     info = {"description": "Instance labels made from image-level class labels by irn", "provenance": made_by}
     parts = {"info": info, "licenses": [], "images": images, "annotations": annotations, "categories": categories}
     with whole_file(out) as partial_file:
         partial_file.write_text(json.dumps(parts), encoding="utf-8")
     empty = len(images) - len({annotation["image_id"] for annotation in annotations})
-    print(f"{len(annotations)} instances in {len(images)} images, of which {empty} have none; names of files count from {folder}")
+    print(
+        f"{len(annotations)} instances in {len(images)} images, of which {empty} have none; names of files count from {folder}"
+    )
 
 
 def _pieces(record: ImageRecord, reader: CacheReader) -> list[dict[str, Any]]:

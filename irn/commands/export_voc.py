@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from irn.data.tables import ImageRecord, images_of
+from irn.data.tables import images_of
 from irn.data.voc import CLASS_MASKS, OBJECT_MASKS, write_index_png
 from irn.errors import IrnError
 from irn.grid import UNSURE
@@ -14,9 +14,12 @@ from irn.io.cache import CacheReader
 from irn.io.files import whole_folder
 from irn.io.parallel import map_images
 from irn.io.progress import progress
+from irn.records import ImageRecord
 
 
-def export_voc(manifest: Path, label_caches: Sequence[Path], out: Path, split: str | None = None, workers: int | None = None) -> None:
+def export_voc(
+    manifest: Path, label_caches: Sequence[Path], out: Path, split: str | None = None, workers: int | None = None
+) -> None:
     """Write `out/SegmentationClass/<image_id>.png` and `out/SegmentationObject/<image_id>.png` for the images of a split.
 
     The first holds the semantic label, 0 background and 1 + class index. The second numbers the pieces whose score is above 0
@@ -30,7 +33,9 @@ def export_voc(manifest: Path, label_caches: Sequence[Path], out: Path, split: s
         raise IrnError(f"{out}: is a file, expected a folder for the masks; give another name to --out")
     records = images_of(manifest, split)
     reader = CacheReader(label_caches, "label")
-    reader.require((record.image_id for record in records), "make its labels, or name a split that has them with --split")
+    reader.require(
+        (record.image_id for record in records), "make its labels, or name a split that has them with --split"
+    )
     with whole_folder(out / CLASS_MASKS) as classes, whole_folder(out / OBJECT_MASKS) as objects:
         written = map_images(partial(_write, reader=reader, classes=classes, objects=objects), records, workers)
         for _ in progress(written, len(records), "export voc"):
@@ -41,12 +46,16 @@ def export_voc(manifest: Path, label_caches: Sequence[Path], out: Path, split: s
 def _write(record: ImageRecord, reader: CacheReader, classes: Path, objects: Path) -> None:
     arrays = reader.image(record, ["semantic", "instance_map", "instance_score"])
     write_index_png(classes / f"{record.image_id}.png", arrays["semantic"].astype(np.uint8))
-    write_index_png(objects / f"{record.image_id}.png", _objects(record, arrays["instance_map"], arrays["instance_score"]))
+    write_index_png(
+        objects / f"{record.image_id}.png", _objects(record, arrays["instance_map"], arrays["instance_score"])
+    )
 
 
 def _objects(record: ImageRecord, instance_map: np.ndarray, score: np.ndarray) -> np.ndarray:
     """(height, width) uint8 of object numbers."""
     numbers = np.where(score > 0, np.cumsum(score > 0), UNSURE)
     if (score > 0).sum() >= UNSURE:
-        raise IrnError(f"image {record.image_id!r}: {(score > 0).sum()} instances; an index PNG holds 254: export to COCO's format instead")
+        raise IrnError(
+            f"image {record.image_id!r}: {(score > 0).sum()} instances; an index PNG holds 254: export to COCO's format instead"
+        )
     return np.concatenate([[0], numbers]).astype(np.uint8)[instance_map]

@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from irn.config import read_config
 from irn.errors import IrnError
-from irn.store import RESULTS, STORE, Run, differences, locked, made, nearest
+from irn.settings.config import read_config
+from irn.workflow.store import RESULTS, STORE, Run, differences, locked, made, nearest
 
 
 def free_store(configfile: Sequence[Path] = (), delete: bool = False) -> None:
@@ -39,7 +39,12 @@ def free_store(configfile: Sequence[Path] = (), delete: bool = False) -> None:
 def _of_runs() -> set[Path]:
     """Folders in the store that the runs in results/ refer to."""
     lists = [json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*/run.json")]
-    return {Path(folder) for run in lists for one in run["configurations"] for folder in [*one["stages"].values(), *run["tables"]]}
+    return {
+        Path(folder)
+        for run in lists
+        for one in run["configurations"]
+        for folder in [*one["stages"].values(), *run["tables"]]
+    }
 
 
 def _apart(folder: Path, kept: set[Path]) -> str:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from irn.config import as_text
 from irn.data.score_table import MEAN
 from irn.errors import IrnError
 from irn.io.files import whole_file
+from irn.settings.config import as_text
 
 ROW = ["stage", "split", "metric", "class"]
 
@@ -29,18 +29,26 @@ def gather_scores(configurations: Path, out: Path, sweep_out: Path | None = None
     try:
         listed = json.loads(configurations.read_text(encoding="utf-8"))["configurations"]
         tables = [
-            pd.read_csv(one["scores"]).assign(seed=one["seed"], **{"values": json.dumps(one["values"]), "number": one["configuration"]})
+            pd.read_csv(one["scores"]).assign(
+                seed=one["seed"], **{"values": json.dumps(one["values"]), "number": one["configuration"]}
+            )
             for one in listed
         ]
     except (OSError, KeyError, ValueError) as error:
-        raise IrnError(f"{configurations}: not a list of configurations with their scores ({error}); let the workflow write it") from None
+        raise IrnError(
+            f"{configurations}: not a list of configurations with their scores ({error}); let the workflow write it"
+        ) from None
     scores = pd.concat(tables, ignore_index=True)
     with whole_file(out) as partial:
-        _with_spread(scores[scores["values"] == "{}"]).to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
+        _with_spread(scores[scores["values"] == "{}"]).to_csv(
+            partial, index=False, lineterminator="\n", float_format="%.6f"
+        )
     if sweep_out is not None:
         swept = scores[scores["values"] != "{}"]
         with whole_file(sweep_out) as partial:
-            _combinations(swept if len(swept) else scores).to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
+            _combinations(swept if len(swept) else scores).to_csv(
+                partial, index=False, lineterminator="\n", float_format="%.6f"
+            )
 
 
 def _with_spread(scores: pd.DataFrame) -> pd.DataFrame:
@@ -65,7 +73,11 @@ def _combinations(scores: pd.DataFrame) -> pd.DataFrame:
     telling = [name for name in table if table[name].max() > table[name].min()]
     best = [" ".join(name for name in telling if row[name] == table[name].max()) for _, row in table.iterrows()]
     given = [{key: as_text(one) for key, one in json.loads(values).items()} for values in table.index]
-    parts = [scores.groupby("values", sort=False)["number"].min().rename("configuration"), pd.DataFrame(given, index=table.index), table]
+    parts = [
+        scores.groupby("values", sort=False)["number"].min().rename("configuration"),
+        pd.DataFrame(given, index=table.index),
+        table,
+    ]
     if len(scores["seed"].unique()) > 1:
         parts.append(means.pivot_table(aggfunc="std", **pivoted).add_suffix(".std"))
     return pd.concat(parts, axis="columns").assign(best_for=best)

@@ -9,21 +9,24 @@ from typing import Any
 import numpy as np
 
 from irn.data.cam_dictionaries import read_dictionary
-from irn.data.tables import ImageClasses, ImageRecord, images_of, read_classes
+from irn.data.tables import ImageClasses, images_of, read_classes
 from irn.errors import IrnError
 from irn.grid import cells
 from irn.io.cache import write_cache
 from irn.io.cache_format import check_maps
 from irn.io.parallel import map_images
-from irn.io.provenance import provenance
 from irn.ops.maps import at_pixels, in_cells
+from irn.records import ImageRecord
+from irn.workflow.provenance import provenance
 
 Maps = dict[str, np.ndarray]
 # In the order in which they are taken.
 HIGH_RES = ("high_res", "attn_highres")
 
 
-def import_cams(manifest: Path, labels: Path, npy: Path, out: Path, split: str | None = None, workers: int | None = None) -> None:
+def import_cams(
+    manifest: Path, labels: Path, npy: Path, out: Path, split: str | None = None, workers: int | None = None
+) -> None:
     """Write a CAM cache of the images of a split from `npy/<image_id>.npy`, a dictionary of numpy.save each.
 
     A dictionary has `keys`, K class indices from 0, and `cam` (K, h, w), `high_res` (K, height, width) or both, in [0, 1], as
@@ -88,7 +91,9 @@ def _classes(path: Path, found: dict[str, Any]) -> np.ndarray:
         raise IrnError(f"{path}: no 'keys' in it; expected the class index of each map, counted from 0")
     keys = np.asarray(found["keys"])
     if keys.ndim != 1 or (keys.size and keys.dtype.kind not in "ui"):
-        raise IrnError(f"{path}: 'keys' is {keys.dtype} of shape {keys.shape}; expected the class index of each map, a list of integers")
+        raise IrnError(
+            f"{path}: 'keys' is {keys.dtype} of shape {keys.shape}; expected the class index of each map, a list of integers"
+        )
     return keys.astype(np.int64)
 
 
@@ -108,4 +113,8 @@ def _check(path: Path, name: str, array: Any, expected: Sequence[int]) -> None:
 
 def _no_maps(record: ImageRecord) -> Maps:
     size, small = (record.height, record.width), (cells(record.height), cells(record.width))
-    return {"classes": np.zeros(0, np.int64), "cam": np.zeros((0, *small), np.float32), "high_res": np.zeros((0, *size), np.float32)}
+    return {
+        "classes": np.zeros(0, np.int64),
+        "cam": np.zeros((0, *small), np.float32),
+        "high_res": np.zeros((0, *size), np.float32),
+    }

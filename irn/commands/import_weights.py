@@ -6,10 +6,11 @@ from pathlib import Path
 import torch
 
 from irn.errors import IrnError
-from irn.io.provenance import provenance
-from irn.io.weights import load_file, save_weights
+from irn.io.tensors import load_file
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
+from irn.weights.files import save_weights
+from irn.workflow.provenance import provenance
 
 # The release's names of modules, and ours.
 RENAMED = [
@@ -32,13 +33,17 @@ def import_weights(cam: Path, irn: Path, out_cam: Path, out_irn: Path) -> None:
     cam_tensors, irn_tensors = _renamed(cam), _renamed(irn)
     classifier_weight = cam_tensors.get("classifier.weight")
     if classifier_weight is None:
-        raise IrnError(f"{cam}: tensor 'classifier.weight' is missing; give the release's checkpoint of the CAM network")
+        raise IrnError(
+            f"{cam}: tensor 'classifier.weight' is missing; give the release's checkpoint of the CAM network"
+        )
     classifier, irnet = Classifier("resnet50", classifier_weight.shape[0]), IRNet("resnet50")
     _load(cam, classifier, cam_tensors)
     _load(irn, irnet, irn_tensors)
     mean = irn_tensors.get("mean_shift.running_mean")
     if mean is None or mean.shape != (2,):
-        raise IrnError(f"{irn}: tensor 'mean_shift.running_mean' of shape (2,) is missing; give the release's checkpoint of IRNet")
+        raise IrnError(
+            f"{irn}: tensor 'mean_shift.running_mean' of shape (2,) is missing; give the release's checkpoint of IRNet"
+        )
     record = provenance("import_weights", cam=cam.name, irn=irn.name)
     save_weights(out_cam, "cam", classifier, record)
     save_weights(out_irn, "irn", irnet, record, mean_displacement=(float(mean[0]), float(mean[1])))
@@ -47,7 +52,11 @@ def import_weights(cam: Path, irn: Path, out_cam: Path, out_irn: Path) -> None:
 def _renamed(path: Path) -> dict[str, torch.Tensor]:
     """Tensors under this project's names; the release holds many tensors under several names, of which one is known here."""
     tensors = load_file(path)
-    return {_own_name(name.removeprefix("module.")): tensor for name, tensor in tensors.items() if not PASSED_OVER.search(name)}
+    return {
+        _own_name(name.removeprefix("module.")): tensor
+        for name, tensor in tensors.items()
+        if not PASSED_OVER.search(name)
+    }
 
 
 def _own_name(name: str) -> str:
@@ -70,6 +79,8 @@ def _load(path: Path, model: torch.nn.Module, tensors: dict[str, torch.Tensor]) 
         if name not in tensors:
             raise IrnError(f"{path}: no tensor for {name!r}; give the release's checkpoint, saved as a state dict")
         if tensors[name].shape != wanted.shape:
-            raise IrnError(f"{path}: tensor for {name!r} has shape {tuple(tensors[name].shape)}, expected {tuple(wanted.shape)}")
+            raise IrnError(
+                f"{path}: tensor for {name!r} has shape {tuple(tensors[name].shape)}, expected {tuple(wanted.shape)}"
+            )
     known = model.state_dict().keys()
     model.load_state_dict({name: tensor for name, tensor in tensors.items() if name in known}, strict=False)

@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from irn.data.tables import ImageRecord, images_of
+from irn.data.images import read_record
+from irn.data.tables import images_of
 from irn.grid import cells
+from irn.inference.fields import fields
 from irn.io.cache import write_cache
 from irn.io.devices import autocast, choose_device, loading_workers
-from irn.io.images import read_record
 from irn.io.parallel import map_images
-from irn.io.provenance import provenance
-from irn.io.shards import WHOLE, Shard
-from irn.io.weights import load_irnet
 from irn.networks.inference import for_inference
-from irn.ops.fields import fields
 from irn.ops.resize import bounded, field_of_size
-from irn.settings import Settings
+from irn.records import WHOLE, ImageRecord, Shard
+from irn.settings.values import Settings
+from irn.weights.files import load_irnet
+from irn.workflow.provenance import provenance
 
 
 def infer_fields(
@@ -41,7 +41,9 @@ def infer_fields(
     infer = partial(fields, model, crop_size=contents["crop_size"], mean_displacement=contents["mean_displacement"])
     with torch.inference_mode(), autocast(chosen, settings.precision):
         made = (infer(torch.from_numpy(pixels).to(chosen)) for pixels in loaded)
-        write_cache(out, "field", made_by, records, (_arrays(*pair, record) for pair, record in zip(made, records, strict=True)))
+        write_cache(
+            out, "field", made_by, records, (_arrays(*pair, record) for pair, record in zip(made, records, strict=True))
+        )
 
 
 def _arrays(boundary: torch.Tensor, displacement: torch.Tensor, record: ImageRecord) -> dict[str, np.ndarray]:

@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from irn.data.tables import ImageClasses, ImageRecord, images_of, read_classes
+from irn.data.images import read_record
+from irn.data.tables import ImageClasses, images_of, read_classes
 from irn.errors import IrnError
+from irn.inference.cams import at_scale, class_attention_maps
 from irn.io.cache import CacheReader, write_cache
 from irn.io.cache_format import check_maps
 from irn.io.devices import autocast, choose_device, loading_workers
-from irn.io.images import read_record
 from irn.io.parallel import map_images
-from irn.io.provenance import provenance
-from irn.io.shards import WHOLE, Shard
-from irn.io.weights import load_classifier
 from irn.networks.inference import for_inference
-from irn.ops.cams import at_scale, class_attention_maps
 from irn.ops.resize import bounded
-from irn.settings import Settings
+from irn.records import WHOLE, ImageRecord, Shard
+from irn.settings.values import Settings
+from irn.weights.files import load_classifier
+from irn.workflow.provenance import provenance
 
 Maps = dict[str, np.ndarray]
 
@@ -43,7 +43,9 @@ def make_cams(
     """
     made_by = provenance("make_cams", None if external else settings, split=split)
     if (weights is None) == (not external):
-        raise IrnError("give either --weights of a classifier, whose maps are computed, or --external CAM caches, which are taken over")
+        raise IrnError(
+            "give either --weights of a classifier, whose maps are computed, or --external CAM caches, which are taken over"
+        )
     table = read_classes(labels)
     records = images_of(manifest, split, shard)
     present = [table.of(record.image_id, labels) for record in records]
@@ -78,7 +80,11 @@ def _computed(
         for record, classes, arrays in zip(records, present, loaded, strict=True):
             images = [torch.from_numpy(array).to(chosen) for array in arrays]
             cam, high_res = class_attention_maps(model, images, classes, record.height, record.width)
-            yield {"classes": np.array(classes, np.uint16), "cam": cam.cpu().numpy(), "high_res": high_res.cpu().numpy()}
+            yield {
+                "classes": np.array(classes, np.uint16),
+                "cam": cam.cpu().numpy(),
+                "high_res": high_res.cpu().numpy(),
+            }
 
 
 def _scaled_images(record: ImageRecord, scales: Sequence[float], max_side: int | None) -> list[np.ndarray]:
@@ -89,9 +95,13 @@ def _scaled_images(record: ImageRecord, scales: Sequence[float], max_side: int |
 def _check_classes(weights: Path, trained: list[str] | None, outputs: int, labels: Path, wanted: list[str]) -> None:
     """Raise IrnError unless the classifier's classes are those of the labels; imported weights know only how many."""
     if trained is not None and trained != wanted:
-        raise IrnError(f"{weights}: trained on the classes {','.join(trained)}, but {labels} has {','.join(wanted)}; train on these labels")
+        raise IrnError(
+            f"{weights}: trained on the classes {','.join(trained)}, but {labels} has {','.join(wanted)}; train on these labels"
+        )
     if outputs != len(wanted):
-        raise IrnError(f"{weights}: a classifier of {outputs} classes, but {labels} has {len(wanted)}; give the labels it was trained on")
+        raise IrnError(
+            f"{weights}: a classifier of {outputs} classes, but {labels} has {len(wanted)}; give the labels it was trained on"
+        )
 
 
 # ---- taken over

@@ -11,7 +11,7 @@ from irn.data.voc import make_folders, write_image, write_lists
 from irn.io.files import whole_folder
 from irn.io.parallel import available_cores, map_in_order
 from irn.io.progress import progress
-from irn.settings import Demo, Settings
+from irn.settings.values import Demo, Settings
 
 
 def make_demo_data(out: Path, settings: Settings, workers: int | None = None) -> None:

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from irn.data.tables import ImageRecord, images_of
+from irn.data.images import read_record
+from irn.data.tables import images_of
 from irn.io.cache import CacheReader, write_cache
-from irn.io.images import read_record
 from irn.io.parallel import map_images
 from irn.io.progress import notice
-from irn.io.provenance import provenance
-from irn.io.shards import WHOLE, Shard
 from irn.ops.crf import ir_label
 from irn.ops.resize import bounded, rescale, resized, working_size
 from irn.ops.shares import Shares, label_shares
-from irn.settings import Settings
+from irn.records import WHOLE, ImageRecord, Shard
+from irn.settings.values import Settings
+from irn.workflow.provenance import provenance
 
 LATTICE = {"numba": 400, "pydensecrf": 1000}  # bytes of a pixel, with few labels and much texture
 MUCH_UNSURE, LITTLE = 0.6, 0.02  # shares of the pixels at which something is said

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from irn.data.tables import ImageRecord
+from irn.data.tables import images_of_caches
 from irn.errors import IrnError
 from irn.io.cache import CacheReader, write_cache
 from irn.io.parallel import map_images
 from irn.io.progress import notice
-from irn.io.provenance import provenance
-from irn.io.shards import WHOLE, Shard
 from irn.ops.labels import synthesise_labels
-from irn.settings import Labels, Settings
+from irn.records import WHOLE, ImageRecord, Shard
+from irn.settings.values import Labels, Settings
+from irn.workflow.provenance import provenance
 
 MANY_EMPTY = 0.2  # share of the images, from which on something is said
 
@@ -34,12 +34,18 @@ def make_labels(
     """
     made_by = provenance("make_labels", settings, split=split)
     reader = CacheReader(walks, "walk")
-    records = reader.images(manifest, split, shard)
+    records = images_of_caches(reader, manifest, split, shard)
     reader.require(record.image_id for record in records)
     label = partial(_label, walks=reader, settings=settings.labels)
     shares = write_cache(out, "label", made_by, records, map_images(label, records, workers, _bytes), _foreground)
     # An image without a class is background alone by right.
-    _say([share for record, share in zip(records, shares, strict=True) if share or len(reader.image(record, ["walk_class"])["walk_class"])])
+    _say(
+        [
+            share
+            for record, share in zip(records, shares, strict=True)
+            if share or len(reader.image(record, ["walk_class"])["walk_class"])
+        ]
+    )
 
 
 def _label(record: ImageRecord, walks: CacheReader, settings: Labels) -> dict[str, np.ndarray]:
@@ -67,4 +73,6 @@ def _say(shares: Sequence[float]) -> None:
     empty = sum(share == 0 for share in shares)
     print(f"foreground: {np.mean(shares):.2f} of the pixels; {empty} of {len(shares)} images with a class have none")
     if empty > MANY_EMPTY * len(shares):
-        notice(f"{empty} of {len(shares)} images with a class are all background; look at their CAMs, or lower labels.semantic_threshold")
+        notice(
+            f"{empty} of {len(shares)} images with a class are all background; look at their CAMs, or lower labels.semantic_threshold"
+        )

@@ -8,20 +8,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from irn.data.images import read_record
 from irn.data.listing import IMAGE_SUFFIXES
-from irn.data.tables import ImageRecord, images_of
+from irn.data.predictions import PICTURES, RESULTS, result, write_guesses, write_pictures
+from irn.data.tables import images_of
 from irn.errors import IrnError
+from irn.inference.predictions import painted
+from irn.inference.predictor import SHOWN, open_predictor
 from irn.io.devices import choose_device, loading_workers
 from irn.io.files import whole_folder
-from irn.io.images import read_record
-from irn.io.onnx_export import write_onnx
 from irn.io.parallel import map_images
-from irn.io.predictions import PICTURES, RESULTS, result, write_guesses, write_pictures
 from irn.io.progress import notice, progress
-from irn.io.weights import load_file
-from irn.networks.predictor import SHOWN, open_predictor
-from irn.ops.predictions import painted
-from irn.settings import Settings
+from irn.io.tensors import load_file
+from irn.records import ImageRecord
+from irn.settings.values import Settings
+from irn.weights.onnx_export import write_onnx
 
 LEAST = 0.05  # score in COCO's results, where none is given
 
@@ -83,11 +84,17 @@ def predict(
             for index, value, mask in zip(found.classes, found.scores, found.masks, strict=True):
                 if value >= least:
                     one = result(record.image_id, int(index) + 1, predictor.names[index], value, mask)
-                    guess = {} if found.probability is None else {"guessed_class_probability": round(float(found.probability[index]), 6)}
+                    guess = (
+                        {}
+                        if found.probability is None
+                        else {"guessed_class_probability": round(float(found.probability[index]), 6)}
+                    )
                     results.append(one | guess)
             if found.guessed is not None:
                 guesses.append([record.image_id, *found.guessed.astype(int)])
-            write_pictures(unfinished, record.image_id, pixels, found.semantic, painted(found.masks, found.scores >= shown))
+            write_pictures(
+                unfinished, record.image_id, pixels, found.semantic, painted(found.masks, found.scores >= shown)
+            )
         if predictor.guesses:
             write_guesses(unfinished, predictor.names, guesses)
         (unfinished / RESULTS).write_text(json.dumps(results) + "\n", encoding="utf-8")
@@ -103,7 +110,9 @@ def _listed(images: Sequence[Path], value_range: tuple[float, float] | None) -> 
         if path.is_dir():
             inside = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
             if not inside:
-                raise IrnError(f"--images {path}: no image in this folder; expected files that end in {', '.join(sorted(IMAGE_SUFFIXES))}")
+                raise IrnError(
+                    f"--images {path}: no image in this folder; expected files that end in {', '.join(sorted(IMAGE_SUFFIXES))}"
+                )
             paths += inside
         elif path.is_file():
             paths.append(path)
@@ -111,7 +120,9 @@ def _listed(images: Sequence[Path], value_range: tuple[float, float] | None) -> 
             raise IrnError(f"--images {path}: no such file or folder")
     name, count = Counter(path.stem for path in paths).most_common(1)[0]
     if count > 1:
-        raise IrnError(f"--images: {count} files are called {name!r}, and so would be their masks; rename them, or take them one by one")
+        raise IrnError(
+            f"--images: {count} files are called {name!r}, and so would be their masks; rename them, or take them one by one"
+        )
     return [_record(path, value_range) for path in paths]
 
 

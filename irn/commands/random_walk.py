@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from irn.data.tables import ImageRecord
+from irn.data.tables import images_of_caches
 from irn.grid import cells
 from irn.io.cache import CacheReader, write_cache
 from irn.io.parallel import map_images
 from irn.io.progress import notice
-from irn.io.provenance import provenance
-from irn.io.shards import WHOLE, Shard
 from irn.ops.resize import field_of_size, resized, walk_of_size, working_size
 from irn.ops.walk import walk_instances
-from irn.settings import Settings
+from irn.records import WHOLE, ImageRecord, Shard
+from irn.settings.values import Settings
+from irn.workflow.provenance import provenance
 
 STENCIL = 40  # bytes of a pixel, with ten maps
 MANY_GROUPS = 12  # in an image on the mean, from which on something is said
@@ -40,13 +40,16 @@ def random_walk(
     """
     made_by = provenance("random_walk", settings, split=split)
     cam_reader, field_reader = CacheReader(cams, "cam"), CacheReader(fields, "field")
-    records = cam_reader.images(manifest, split, shard)
+    records = images_of_caches(cam_reader, manifest, split, shard)
     for reader in (cam_reader, field_reader):
         reader.require(record.image_id for record in records)
     walk = partial(_walk, cams=cam_reader, fields=field_reader, settings=settings)
     walked = map_images(walk, records, workers, partial(_bytes, max_side=settings.dataset.max_side))
     # Brought to the size of the image here, so that no large map waits to be written or travels between processes.
-    made = (walk_of_size(arrays, cells(record.height), cells(record.width)) for arrays, record in zip(walked, records, strict=True))
+    made = (
+        walk_of_size(arrays, cells(record.height), cells(record.width))
+        for arrays, record in zip(walked, records, strict=True)
+    )
     _say(write_cache(out, "walk", made_by, records, made, _groups))
 
 
@@ -74,7 +77,9 @@ def _say(groups: Sequence[int]) -> None:
         return
     print(f"groups: {np.mean(groups):.1f} an image")
     if np.mean(groups) > MANY_GROUPS:
-        notice("displacement falls into many small groups; train IRNet longer (irn.epochs) or with smaller batches (irn.batch_size)")
+        notice(
+            "displacement falls into many small groups; train IRNet longer (irn.epochs) or with smaller batches (irn.batch_size)"
+        )
     if len(groups) > 1 and max(groups) == 1:
         notice(
             "no image has more than one group, so boundaries alone tell instances apart; look at the displacement: lower"

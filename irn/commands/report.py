@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from irn.data.tables import ImageRecord, read_classes, read_manifest
+from irn.data.tables import read_classes, read_manifest
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
@@ -13,13 +13,20 @@ from irn.io.parallel import map_images
 from irn.ops.image_scores import best_overlaps, flat_maps, image_iou
 from irn.ops.shares import label_shares
 from irn.pictures.tiles import spread
+from irn.records import ImageRecord
 from irn.report.images import Facts, Sources, draw, ordered
 from irn.report.page import Shown, render
 from irn.report.run_folder import RunFolder
 from irn.report.warnings import warnings_of
-from irn.settings import Settings
+from irn.settings.values import Settings
 
-CACHES = {"cam": "make_cams", "ir_label": "make_ir_labels", "field": "infer_fields", "walk": "random_walk", "label": "make_labels"}
+CACHES = {
+    "cam": "make_cams",
+    "ir_label": "make_ir_labels",
+    "field": "infer_fields",
+    "walk": "random_walk",
+    "label": "make_labels",
+}
 
 
 def report(run: Path, out: Path, settings: Settings, workers: int | None = None) -> None:
@@ -37,10 +44,14 @@ def report(run: Path, out: Path, settings: Settings, workers: int | None = None)
     folder = RunFolder(run)
     manifest, labels = folder.file("build_manifest", "manifest.csv"), folder.file("build_manifest", "labels.csv")
     if not manifest or not labels:
-        raise IrnError(f"{run}: no manifest and labels in build_manifest/; expected a run that has listed its images; run snakemake first")
+        raise IrnError(
+            f"{run}: no manifest and labels in build_manifest/; expected a run that has listed its images; run snakemake first"
+        )
     records, classes = read_manifest(manifest), read_classes(labels)
     caches = {
-        kind: CacheReader(files, kind, classes=len(classes.names)) for kind, stage in CACHES.items() if (files := folder.caches(stage))
+        kind: CacheReader(files, kind, classes=len(classes.names))
+        for kind, stage in CACHES.items()
+        if (files := folder.caches(stage))
     }
     sources = Sources(caches, classes, labels, folder.settings.walk.centroid_length)
     held = [record for record in records if all(record.image_id in cache for cache in caches.values())]
@@ -76,6 +87,18 @@ def _look_at(sources: Sources, record: ImageRecord) -> Facts:
             iou = image_iou(truth[0], label["semantic"], len(sources.classes.names))
             if sources.truths[record.split][1] is not None:
                 _, objects, labels = truth
-                overlaps = best_overlaps(label["instance_class"], label["instance_score"], label["instance_map"], objects, labels).tolist()
+                overlaps = best_overlaps(
+                    label["instance_class"], label["instance_score"], label["instance_map"], objects, labels
+                ).tolist()
     present = sources.classes.of(image_id, sources.labels)
-    return Facts(image_id, record.split, present, flat, unsure, foreground, pieces, None if iou is None or np.isnan(iou) else iou, overlaps)
+    return Facts(
+        image_id,
+        record.split,
+        present,
+        flat,
+        unsure,
+        foreground,
+        pieces,
+        None if iou is None or np.isnan(iou) else iou,
+        overlaps,
+    )

@@ -5,16 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from irn.data.tables import ImageClasses, ImageRecord, images_of, read_classes, read_manifest
+from irn.data.images import read_record
+from irn.data.tables import ImageClasses, images_of, read_classes, read_manifest
 from irn.errors import IrnError
 from irn.grid import MAX_CLASSES, UNSURE
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
-from irn.io.images import read_record
 from irn.io.progress import progress
 from irn.pictures.panels import draw_panel
 from irn.pictures.tiles import ARRAYS, Scene, spread
-from irn.settings import Settings
+from irn.records import ImageRecord
+from irn.settings.values import Settings
 
 
 def show(
@@ -52,7 +53,11 @@ def show(
     count = len(table.names) if table else MAX_CLASSES
     caches = {kind: CacheReader(files, kind, classes=count) for kind, files in paths.items() if files}
     records = images_of(manifest, split)
-    chosen = _named(records, images, manifest, split) if images else _spread(records, caches, table, settings.show.images, manifest)
+    chosen = (
+        _named(records, images, manifest, split)
+        if images
+        else _spread(records, caches, table, settings.show.images, manifest)
+    )
     _keep_images(chosen, manifest, out)
     for cache in caches.values():
         cache.require(record.image_id for record in chosen)
@@ -66,10 +71,14 @@ def show(
     for scene in progress(scenes(), len(chosen), "show"):
         panel = draw_panel(scene)
         with whole_file(out / f"{scene.record.image_id}.png") as partial:
-            panel.save(partial, format="PNG", compress_level=2)  # 6, the default, takes three times as long for 10 % of the bytes
+            panel.save(
+                partial, format="PNG", compress_level=2
+            )  # 6, the default, takes three times as long for 10 % of the bytes
 
 
-def _named(records: Sequence[ImageRecord], images: Sequence[str], manifest: Path, split: str | None) -> list[ImageRecord]:
+def _named(
+    records: Sequence[ImageRecord], images: Sequence[str], manifest: Path, split: str | None
+) -> list[ImageRecord]:
     """The images of these ids, each once."""
     known = {record.image_id: record for record in records}
     for image_id in images:
@@ -80,13 +89,19 @@ def _named(records: Sequence[ImageRecord], images: Sequence[str], manifest: Path
 
 
 def _spread(
-    records: Sequence[ImageRecord], caches: dict[str, CacheReader], table: ImageClasses | None, count: int, manifest: Path
+    records: Sequence[ImageRecord],
+    caches: dict[str, CacheReader],
+    table: ImageClasses | None,
+    count: int,
+    manifest: Path,
 ) -> list[ImageRecord]:
     """`count` images, evenly spaced among those that all caches hold, those with a class where there are any."""
     held = [record for record in records if all(record.image_id in cache for cache in caches.values())]
     if not held:
         files = ", ".join(str(path) for cache in caches.values() for path in cache.paths)
-        raise IrnError(f"{files}: no image of {manifest} is in all of these caches; give caches that were made from this manifest")
+        raise IrnError(
+            f"{files}: no image of {manifest} is in all of these caches; give caches that were made from this manifest"
+        )
     held = [record for record in held if table is None or table.present.get(record.image_id)] or held
     return [held[place] for place in spread(len(held), count)]
 
@@ -98,11 +113,17 @@ def _keep_images(chosen: Sequence[ImageRecord], manifest: Path, out: Path) -> No
     sources = {record.path.resolve() for record in read_manifest(manifest)} if older else set()
     for record in older:
         if (out / f"{record.image_id}.png").resolve() in sources:
-            raise IrnError(f"--out {out}: the panel of image {record.image_id!r} would replace that image; give another folder")
+            raise IrnError(
+                f"--out {out}: the panel of image {record.image_id!r} would replace that image; give another folder"
+            )
 
 
 def _read_scene(
-    record: ImageRecord, caches: dict[str, CacheReader], table: ImageClasses | None, labels: Path | None, centroid_length: float
+    record: ImageRecord,
+    caches: dict[str, CacheReader],
+    table: ImageClasses | None,
+    labels: Path | None,
+    centroid_length: float,
 ) -> Scene:
     pixels = read_record(record)
     arrays = {kind: cache.image(record, ARRAYS[kind]) for kind, cache in caches.items()}

@@ -4,8 +4,8 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from irn.config import as_text, read_config
-from irn.store import Recipe, Run, differences, locked, made, nearest, splits_of
+from irn.settings.config import as_text, read_config
+from irn.workflow.store import Recipe, Run, differences, locked, made, nearest, splits_of
 
 WIDTH = 100
 
@@ -24,7 +24,11 @@ def status(configfile: Sequence[Path] = (), config: Sequence[str] = ()) -> None:
         state = "done" if all(exist) else f"{there} of {len(exist)}" if there else "to do"
         print(f"{recipe.stage.name:{column}}{state:9}{'' if there else _what_is_new(recipe)}".rstrip())
         given = [f"{key} {as_text(given)}" for key, given in recipe.record.get("settings", {}).items()]
-        given += [f"splits {'+'.join(splits_of(recipe.settings))}", f"shards {recipe.settings.shards}"] if recipe.stage.per_image else []
+        given += (
+            [f"splits {'+'.join(splits_of(recipe.settings))}", f"shards {recipe.settings.shards}"]
+            if recipe.stage.per_image
+            else []
+        )
         for text in (str(recipe.folder), ", ".join([f"code {recipe.record.get('code', '-')}", *given])):
             print(textwrap.indent(textwrap.fill(text, WIDTH), "    "))
     if locked():

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from irn.data.tables import ImageRecord
+from irn.data.tables import images_of_caches
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
@@ -15,6 +15,7 @@ from irn.io.parallel import map_images
 from irn.io.progress import progress
 from irn.ops.labels import class_walks
 from irn.ops.separation import THRESHOLDS, score_histogram, separation
+from irn.records import ImageRecord
 
 
 def suggest_thresholds(
@@ -40,7 +41,7 @@ def suggest_thresholds(
         raise IrnError("suggest-thresholds: nothing to look at; give CAM caches (--cams) or walk caches (--walks)")
     kinds = {"evaluate.cam_threshold": (cams, "cam"), "labels.semantic_threshold": (walks, "walk")}
     readers = {key: CacheReader(paths, kind) for key, (paths, kind) in kinds.items() if paths}
-    records = next(iter(readers.values())).images(manifest, split)
+    records = images_of_caches(next(iter(readers.values())), manifest, split)
     for reader in readers.values():
         reader.require(record.image_id for record in records)
     tables, lines = [], []
@@ -53,7 +54,9 @@ def suggest_thresholds(
         pooled, of_images = separation(histograms.sum(0)), separation(histograms).mean(0)
         best = int(pooled.argmax())
         given = {"key": key, "threshold": THRESHOLDS, "separation": pooled, "separation_of_images": of_images}
-        tables.append(pd.DataFrame(given).assign(suggested=np.arange(len(THRESHOLDS)) == best).astype({"suggested": int}))
+        tables.append(
+            pd.DataFrame(given).assign(suggested=np.arange(len(THRESHOLDS)) == best).astype({"suggested": int})
+        )
         lines.append(
             f"{key}: {THRESHOLDS[best]:.2f} separates best, {pooled[best]:.3f} of the variance (of single images {of_images[best]:.3f})"
         )

@@ -8,11 +8,11 @@ import numpy as np
 from irn.data.tables import images_of, read_classes
 from irn.errors import IrnError
 from irn.io.progress import notice
-from irn.io.provenance import provenance
 from irn.networks.classifier import Classifier
-from irn.settings import Settings
+from irn.settings.values import Settings
 from irn.training.classifier import CLASSIFIER, classifier_view
 from irn.training.finetune import Start, train_and_save
+from irn.workflow.provenance import provenance
 
 
 def train_cam(
@@ -31,7 +31,9 @@ def train_cam(
     made_by = provenance("train_cam", settings, split=split, from_scratch=from_scratch)
     own = settings.cam
     if from_scratch and backbone_weights is not None:
-        raise IrnError(f"--from-scratch: random weights are no start from --backbone-weights {backbone_weights}; leave one of the two out")
+        raise IrnError(
+            f"--from-scratch: random weights are no start from --backbone-weights {backbone_weights}; leave one of the two out"
+        )
     records = images_of(manifest, split)
     table = read_classes(labels)
     targets = np.zeros((len(records), len(table.names)), np.float32)
@@ -39,8 +41,17 @@ def train_cam(
         row[table.of(record.image_id, labels)] = 1
     unseen = [name for index, name in enumerate(table.names) if not targets[:, index].any()]
     if unseen:
-        notice(f"no image to learn from has {', '.join(unseen)}; maps of such classes mean nothing: add images, or take them out")
-    view = partial(classifier_view, records=records, targets=targets, long_side=own.long_side, crop_size=own.crop_size, seed=settings.seed)
+        notice(
+            f"no image to learn from has {', '.join(unseen)}; maps of such classes mean nothing: add images, or take them out"
+        )
+    view = partial(
+        classifier_view,
+        records=records,
+        targets=targets,
+        long_side=own.long_side,
+        crop_size=own.crop_size,
+        seed=settings.seed,
+    )
     train_and_save(
         "cam", lambda: Classifier(settings.backbone, len(table.names), from_scratch), view, CLASSIFIER,
         [record.image_id for record in records], own, settings, Start(backbone_weights, from_scratch, metrics, device, workers),

@@ -5,12 +5,12 @@ from functools import partial
 from pathlib import Path
 
 from irn.data.tables import images_of, read_classes
-from irn.data.targets import open_targets, repeated
-from irn.io.provenance import provenance
 from irn.networks.deeplab import DeepLab
-from irn.settings import Settings
+from irn.settings.values import Settings
 from irn.training.deeplab import DEEPLAB, semantic_view
 from irn.training.finetune import Start, train_and_save
+from irn.training.targets import open_targets, repeated
+from irn.workflow.provenance import provenance
 
 
 def train_deeplab(

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import torch
 
+from irn.data.images import read_record
 from irn.data.tables import images_of
+from irn.inference.fields import mean_displacement
 from irn.io.cache import CacheReader
 from irn.io.checkpoint import Checkpoint
 from irn.io.devices import autocast, choose_device, loading_workers
-from irn.io.imagenet import start_backbone
-from irn.io.images import read_record
 from irn.io.processes import join, rank
 from irn.io.progress import progress
-from irn.io.provenance import provenance
-from irn.io.weights import save_weights
+from irn.networks.imagenet import start_backbone
 from irn.networks.irnet import IRNet
-from irn.ops.fields import mean_displacement
 from irn.ops.resize import bounded
-from irn.settings import Settings
+from irn.settings.values import Settings
 from irn.training.irnet import irnet_objective, pair_view
 from irn.training.loop import Means, train
+from irn.weights.files import save_weights
+from irn.workflow.provenance import provenance
 
 
 def train_irn(
@@ -49,7 +49,13 @@ def train_irn(
     model.to(chosen)
     max_side = settings.dataset.max_side
     view = partial(
-        pair_view, records=records, ir_labels=cache, scale=own.scale, crop_size=own.crop_size, seed=settings.seed, max_side=max_side
+        pair_view,
+        records=records,
+        ir_labels=cache,
+        scale=own.scale,
+        crop_size=own.crop_size,
+        seed=settings.seed,
+        max_side=max_side,
     )
     means = Means(chosen, settings.precision, loading_workers(workers, chosen), metrics)
     checkpoint = Checkpoint(out, made_by, [manifest, *ir_labels, backbone_weights])

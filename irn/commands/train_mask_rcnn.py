@@ -5,12 +5,12 @@ from functools import partial
 from pathlib import Path
 
 from irn.data.tables import images_of, read_classes
-from irn.data.targets import LargeInstances, open_targets, repeated
-from irn.io.provenance import provenance
 from irn.networks.mask_rcnn import MaskRcnn
-from irn.settings import Settings
+from irn.settings.values import Settings
 from irn.training.finetune import Start, train_and_save
 from irn.training.mask_rcnn import MASK_RCNN, instance_view
+from irn.training.targets import LargeInstances, open_targets, repeated
+from irn.workflow.provenance import provenance
 
 
 def train_mask_rcnn(

@@ -29,7 +29,9 @@ def mask_folders(dataset: Any, root: Path) -> tuple[Path | None, Path | None]:
     found = []
     for given, name in ((dataset.class_masks, own.CLASS_MASKS), (dataset.object_masks, own.OBJECT_MASKS)):
         folder = Path(given) if given else root / name
-        there = given or dataset.kind == "demo" or (folder.is_dir() and (dataset.kind != "coco" or own.has_masks(folder)))
+        there = (
+            given or dataset.kind == "demo" or (folder.is_dir() and (dataset.kind != "coco" or own.has_masks(folder)))
+        )
         found.append(folder if there else None)
     return found[0], found[1]
 

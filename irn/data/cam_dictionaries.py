@@ -42,7 +42,9 @@ def read_dictionary(path: Path, names: Collection[str]) -> dict[str, Any]:
         ) from None
     # A damaged pickle can raise anything.
     except Exception as error:
-        raise IrnError(f"{path}: not a readable dictionary of numpy.save ({' '.join(str(error).split())}); write it again") from None
+        raise IrnError(
+            f"{path}: not a readable dictionary of numpy.save ({' '.join(str(error).split())}); write it again"
+        ) from None
 
 
 def write_dictionary(path: Path, classes: np.ndarray, cam: np.ndarray, high_res: np.ndarray) -> None:
@@ -50,7 +52,11 @@ def write_dictionary(path: Path, classes: np.ndarray, cam: np.ndarray, high_res:
     import torch
 
     # The release calls cam.cuda().
-    maps = {"keys": classes.astype(np.int64), "cam": torch.tensor(cam, dtype=torch.float32), "high_res": high_res.astype(np.float32)}
+    maps = {
+        "keys": classes.astype(np.int64),
+        "cam": torch.tensor(cam, dtype=torch.float32),
+        "high_res": high_res.astype(np.float32),
+    }
     # As numpy.save has it, but by the module's name that every version of NumPy knows; it stands at the beginning, once.
     content = pickle.dumps(np.array(maps, object), protocol=3).replace(b"numpy._core.", b"numpy.core.", 1)
     with whole_file(path) as partial, open(partial, "wb") as file:

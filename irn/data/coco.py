@@ -40,7 +40,9 @@ def listed(root: Path, splits: Sequence[str] | None, findings: Findings) -> list
     return list(images.values())
 
 
-def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings) -> tuple[list[Listed], ImageClasses]:
+def read(
+    root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings
+) -> tuple[list[Listed], ImageClasses]:
     """The images of the splits' instances files, in the files' order, and their classes.
 
     splits: names of instances files, such as `train2014`, or without their year, where there is one year alone; None means
@@ -58,7 +60,9 @@ def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None, find
     for split, path in _split_files(root / ANNOTATIONS, splits).items():
         file = InstancesFile(path)
         if classes.names and classes.names != file.names:
-            raise IrnError(f"{path}: its categories are not those of the split before it; expected the same names in the same order of ids")
+            raise IrnError(
+                f"{path}: its categories are not those of the split before it; expected the same names in the same order of ids"
+            )
         found = _place(root, file, findings)
         boxes = int((~file.outlined).sum())
         if boxes:
@@ -70,7 +74,9 @@ def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None, find
         fresh = {image_id: image for image_id, image in found.items() if image_id not in images}
         if found and not fresh and not clashes:
             raise all_taken(path, split)
-        images |= {image_id: Listed(image.stem, image, split, file.images[image_id].size) for image_id, image in fresh.items()}
+        images |= {
+            image_id: Listed(image.stem, image, split, file.images[image_id].size) for image_id, image in fresh.items()
+        }
         classes = ImageClasses(file.names, classes.present | {image_id: file.classes(image_id) for image_id in fresh})
     if labels_csv is not None:
         categories = classes.names
@@ -87,13 +93,19 @@ def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None, find
 def _split_files(folder: Path, splits: Sequence[str] | None) -> dict[str, Path]:
     """The instances file of each split asked for, by the split's name."""
     if not folder.is_dir():
-        raise IrnError(f"{folder}: no such folder; expected the root of a COCO layout, with instances files in annotations/")
+        raise IrnError(
+            f"{folder}: no such folder; expected the root of a COCO layout, with instances files in annotations/"
+        )
     if not splits:
         splits = [name for name in ("train", "val") if with_year(folder, name)]
         if not splits:
             known = ", ".join(sorted(map(name_of, folder.glob("instances_*.json"))))
             files = ", ".join(sorted(path.name for path in folder.glob("*.json"))) or "no JSON file"
-            have, remedy = (f"those of {known}", "name the splits to use") if known else (files, "name files instances_<split>.json")
+            have, remedy = (
+                (f"those of {known}", "name the splits to use")
+                if known
+                else (files, "name files instances_<split>.json")
+            )
             raise IrnError(f"{folder}: neither instances_train*.json nor instances_val*.json (has {have}); {remedy}")
     return {name: instances_file(folder, name) for name in splits}
 
@@ -105,7 +117,9 @@ def _place(root: Path, file: InstancesFile, findings: Findings) -> dict[str, Pat
     names = {image_id: picture.file_name for image_id, picture in file.images.items()}
     for name in names.values():
         if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise IrnError(f"{file.path}: image {name!r} lies outside of the data set; expected a path below its folder of images")
+            raise IrnError(
+                f"{file.path}: image {name!r} lies outside of the data set; expected a path below its folder of images"
+            )
     first = next(iter(names.values()))
     own = name_of(file.path)
     folders = [root / own, root / IMAGES / own, root / IMAGES, root]
@@ -113,9 +127,13 @@ def _place(root: Path, file: InstancesFile, findings: Findings) -> dict[str, Pat
     if folder is None:
         folder = next((folder for folder in folders[:-1] if folder.is_dir()), None)
     if folder is None:
-        raise IrnError(f"{root}: no folder of images; expected {own}/ or images/{own}/ with the images that {file.path.name} names")
+        raise IrnError(
+            f"{root}: no folder of images; expected {own}/ or images/{own}/ with the images that {file.path.name} names"
+        )
     found = {image_id: folder / name for image_id, name in names.items() if (folder / name).is_file()}
     for image_id, name in names.items():
         if image_id not in found:
-            findings.problem(folder, f"no image {name!r}, which {file.path.name} names", "add the file or take the image out there")
+            findings.problem(
+                folder, f"no image {name!r}, which {file.path.name} names", "add the file or take the image out there"
+            )
     return found

@@ -53,7 +53,11 @@ class Findings:
         except IrnError as error:
             self.mistake(error)
         except OSError as error:
-            self.problem(error.filename, f"cannot be read ({error.strerror})", "give yourself the right to read it, or fix the path")
+            self.problem(
+                error.filename,
+                f"cannot be read ({error.strerror})",
+                "give yourself the right to read it, or fix the path",
+            )
 
     def check(self) -> None:
         """Raise IrnError with the first problem, and how many more there are."""

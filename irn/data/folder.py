@@ -28,7 +28,9 @@ def listed(root: Path, splits: Sequence[str] | None, findings: Findings) -> list
     return known_splits(_all_images(root, findings), splits, root)
 
 
-def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings) -> tuple[list[Listed], ImageClasses]:
+def read(
+    root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings
+) -> tuple[list[Listed], ImageClasses]:
     """The images as in `listed`, and their classes.
 
     labels_csv: a table with `image_id` and a 0/1 column for each class, to use instead of `labels.csv`.
@@ -52,16 +54,22 @@ def _all_images(root: Path, findings: Findings) -> list[Listed]:
     images = [Listed(name, path, "train") for name, path in paths.items()]
     within = sum("/" in name for name in paths)
     if within:
-        findings.notes.append(f"{folder}: {within} of {len(paths)} images lie in folders within; the folder is part of their names")
+        findings.notes.append(
+            f"{folder}: {within} of {len(paths)} images lie in folders within; the folder is part of their names"
+        )
     if not (root / SPLITS).is_file():
         return images
     split_of = read_splits(root / SPLITS, images, findings)
     return [replace(image, split=split_of[image.image_id]) for image in images if image.image_id in split_of]
 
 
-def _folders_as_classes(root: Path, images: Sequence[Listed], chosen: Sequence[Listed], findings: Findings) -> ImageClasses:
+def _folders_as_classes(
+    root: Path, images: Sequence[Listed], chosen: Sequence[Listed], findings: Findings
+) -> ImageClasses:
     """The first folder of each image's name as its class."""
     names = sorted({image.name.split("/")[0] for image in images})
     check_class_names(root / IMAGES, names)
-    findings.notes.append(f"{root / IMAGES}: no {LABELS}, so each folder is the class of the images in it: {', '.join(names)}")
+    findings.notes.append(
+        f"{root / IMAGES}: no {LABELS}, so each folder is the class of the images in it: {', '.join(names)}"
+    )
     return ImageClasses(names, {image.image_id: [names.index(image.name.split("/")[0])] for image in chosen})

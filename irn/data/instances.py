@@ -66,7 +66,11 @@ class InstancesFile:
         """The class index of each category id."""
         numbers = _numbers(self.path, "category", found)
         for category in found:
-            if not isinstance(category["id"], int) or not isinstance(category.get("name"), str) or not is_text(category["name"]):
+            if (
+                not isinstance(category["id"], int)
+                or not isinstance(category.get("name"), str)
+                or not is_text(category["name"])
+            ):
                 raise IrnError(f"{self.path}: category {category} lacks a whole number as id or a name; expected both")
         ordered = sorted(numbers)
         self.names = [found[numbers[number]]["name"] for number in ordered]
@@ -99,7 +103,11 @@ class InstancesFile:
         alike = any(str(number) == str(unknown).removesuffix(".0") for number in positions)
         raise IrnError(
             f"{self.path}: an annotation is of {kind} {unknown!r}, which is not among the {len(positions)} {PLURALS[kind]}; "
-            + (f"write the {kind} ids in the same way there, as whole numbers" if alike else f"add the {kind} or take its annotations out")
+            + (
+                f"write the {kind} ids in the same way there, as whole numbers"
+                if alike
+                else f"add the {kind} or take its annotations out"
+            )
         )
 
     def classes(self, image_id: str) -> list[int]:
@@ -135,7 +143,9 @@ class InstancesFile:
                 try:
                     annotation = json.loads(text)
                 except ValueError as error:
-                    raise IrnError(f"{self.path}: an annotation of image {image_id!r} cannot be read ({error}); fix it") from None
+                    raise IrnError(
+                        f"{self.path}: an annotation of image {image_id!r} cannot be read ({error}); fix it"
+                    ) from None
                 try:
                     mask[:] = decoded(annotation.get("segmentation"), height, width)
                 except ValueError as error:
@@ -173,7 +183,9 @@ def with_year(folder: Path, split: str) -> list[Path]:
     exact = folder / f"instances_{split}.json"
     if exact.is_file():
         return [exact]
-    return sorted(path for path in folder.glob("instances_*.json") if re.fullmatch(rf"{re.escape(split)}\d+", name_of(path)))
+    return sorted(
+        path for path in folder.glob("instances_*.json") if re.fullmatch(rf"{re.escape(split)}\d+", name_of(path))
+    )
 
 
 def name_of(path: Path) -> str:
@@ -197,7 +209,9 @@ def names_at_a_glance(path: Path) -> list[str]:
         with _mapped(path) as content:
             names = [json.loads(name) for name in _NAME.findall(content)]
     except (OSError, ValueError) as error:
-        raise IrnError(f"{path}: not a readable JSON file ({error}); expected an instances file of COCO, whole") from None
+        raise IrnError(
+            f"{path}: not a readable JSON file ({error}); expected an instances file of COCO, whole"
+        ) from None
     return [name.replace("\\", "/") for name in names if name.lower().endswith(IMAGE_SUFFIXES) and is_text(name)]
 
 
@@ -252,7 +266,9 @@ def _scan(path: Path) -> tuple[dict[str, Any], list[tuple[Any, Any, Any, bool, i
         raise
     # Python reads neither numbers of thousands of digits nor lists within thousands of lists.
     except (ValueError, RecursionError) as error:
-        raise IrnError(f"{path}: not a readable JSON file ({error}); expected an instances file of COCO, whole") from None
+        raise IrnError(
+            f"{path}: not a readable JSON file ({error}); expected an instances file of COCO, whole"
+        ) from None
     missing = [part for part in PARTS if part not in found]
     if missing:
         raise IrnError(f"{path}: no {missing[0]!r} in it; expected an instances file of COCO, with {', '.join(PARTS)}")
@@ -282,16 +298,26 @@ def _after(text: str, at: int, sign: str, last: str = "") -> int:
 
 def _annotated(path: Path, item: Any) -> tuple[Any, Any, Any, bool]:
     """Image id, category id and crowd of an annotation, and whether it has an outline."""
-    if not isinstance(item, dict) or not all(isinstance(item.get(key), int | str) for key in ("image_id", "category_id")):
-        held = "captions" if isinstance(item, dict) and "caption" in item else "annotations without image_id or category_id"
+    if not isinstance(item, dict) or not all(
+        isinstance(item.get(key), int | str) for key in ("image_id", "category_id")
+    ):
+        held = (
+            "captions"
+            if isinstance(item, dict) and "caption" in item
+            else "annotations without image_id or category_id"
+        )
         raise IrnError(f"{path}: holds {held}; expected an instances file of COCO, such as instances_train2014.json")
     return item["image_id"], item["category_id"], item.get("iscrowd", 0), bool(item.get("segmentation"))
 
 
 def _numbers(path: Path, kind: str, found: Any) -> dict[Any, int]:
     """The row of each id in a list of images or categories."""
-    if not isinstance(found, list) or not all(isinstance(item, dict) and isinstance(item.get("id"), int | str) for item in found):
-        raise IrnError(f"{path}: its {PLURALS[kind]} are not a list of objects with an id; expected an instances file of COCO")
+    if not isinstance(found, list) or not all(
+        isinstance(item, dict) and isinstance(item.get("id"), int | str) for item in found
+    ):
+        raise IrnError(
+            f"{path}: its {PLURALS[kind]} are not a list of objects with an id; expected an instances file of COCO"
+        )
     counts = Counter(item["id"] for item in found)
     number, count = counts.most_common(1)[0] if counts else (None, 1)
     if count > 1:

@@ -93,7 +93,9 @@ def find_images(folder: Path, findings: Findings, below: bool = False) -> dict[s
             else:
                 others[suffix or name] += 1
     if astray:
-        findings.notices.append(f"{folder}: {len(astray)} links that lead to no file, or pipes, not read ({some(astray)})")
+        findings.notices.append(
+            f"{folder}: {len(astray)} links that lead to no file, or pipes, not read ({some(astray)})"
+        )
     if others:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
         findings.notices.append(f"{folder}: {kinds}: not read, since images end in {', '.join(IMAGE_SUFFIXES)}")
@@ -109,7 +111,9 @@ def folders_within(folder: Path, onerror: Callable[[OSError], None] | None = Non
     for place, folders, files in os.walk(folder, onerror=onerror, followlinks=True):
         around = {real[path] for path in (Path(place), *Path(place).parents) if path in real}
         real |= {path: path.resolve() for path in (Path(place, name) for name in folders)}
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and real[Path(place, name)] not in around)
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and real[Path(place, name)] not in around
+        )
         yield Path(place), files
 
 
@@ -137,4 +141,6 @@ def known_splits(images: Sequence[Listed], splits: Collection[str] | None, root:
 
 def all_taken(path: Path, split: str) -> IrnError:
     """The mistake of a split, listed in a file, that is left without images, since each belongs to the first split that has it."""
-    return IrnError(f"{path}: every image of split {split!r} is also in a split named before it; name it first, or leave it out")
+    return IrnError(
+        f"{path}: every image of split {split!r} is also in a split named before it; name it first, or leave it out"
+    )

@@ -9,10 +9,10 @@ from PIL import Image
 
 from irn.data.instances import InstancesFile, boxes_at_a_glance, instances_file, names_at_a_glance
 from irn.data.listing import Listed, names_of, safe_id
-from irn.data.tables import ImageRecord
 from irn.errors import IrnError
 from irn.grid import UNSURE
 from irn.ops.metrics import object_classes
+from irn.records import ImageRecord
 
 
 class MaskFolder:
@@ -83,7 +83,9 @@ class InstanceMasks:
         for record in records:
             picture = self.file.images.get(record.image_id)
             if picture is None:
-                raise IrnError(f"{self.path}: no image {record.image_id!r} in it; give the file of split {record.split!r}")
+                raise IrnError(
+                    f"{self.path}: no image {record.image_id!r} in it; give the file of split {record.split!r}"
+                )
             if picture.size not in (None, (record.height, record.width)):
                 raise IrnError(
                     f"{self.path}: image {record.image_id!r} is {picture.size[0]} x {picture.size[1]} pixels, the manifest says "
@@ -160,14 +162,23 @@ def lacking(path: Path, images: Sequence[Listed]) -> list[str]:
     Raises IrnError for a folder of instances files without that of an image's split, and for boxes without a segmentation.
     """
     if not path.is_file() and not is_of_instances(path):
-        return [i.name for i in images if not any(os.path.isfile(f"{path}/{name}.png") for name in names_of(i.image_id, i.path))]
-    files = {split: path if path.is_file() else instances_file(path, split) for split in dict.fromkeys(image.split for image in images)}
+        return [
+            i.name
+            for i in images
+            if not any(os.path.isfile(f"{path}/{name}.png") for name in names_of(i.image_id, i.path))
+        ]
+    files = {
+        split: path if path.is_file() else instances_file(path, split)
+        for split in dict.fromkeys(image.split for image in images)
+    }
     held = {file: {safe_id(Path(name).stem) for name in names_at_a_glance(file)} for file in set(files.values())}
     for file in held:
         boxes, count = boxes_at_a_glance(file)
         if boxes:
             remedy = "give them one, take them out, or set dataset.eval_split to a split in which all have one"
-            raise IrnError(f"{file}: {boxes} of {count} annotations have no segmentation, and boxes cannot be scored; {remedy}")
+            raise IrnError(
+                f"{file}: {boxes} of {count} annotations have no segmentation, and boxes cannot be scored; {remedy}"
+            )
     return [image.name for image in images if image.image_id not in held[files[image.split]]]
 
 
@@ -192,7 +203,9 @@ def read_index_png(path: Path, height: int, width: int) -> np.ndarray:
     try:
         with Image.open(path) as picture:
             if picture.format == "JPEG":
-                raise IrnError(f"{path}: the mask is a JPEG, which changes the numbers that it holds; save them as an index PNG")
+                raise IrnError(
+                    f"{path}: the mask is a JPEG, which changes the numbers that it holds; save them as an index PNG"
+                )
             # Pillow reads one-bit grey as truth values, which leaves open whether white is index 1 or 255.
             if picture.mode not in ("P", "L", "I", "I;16"):
                 raise IrnError(
@@ -211,4 +224,6 @@ def read_index_png(path: Path, height: int, width: int) -> np.ndarray:
 
 
 def _missing(path: Path) -> IrnError:
-    return IrnError(f"{path}: no such mask; add it, take the image out of the manifest or choose a split that has masks")
+    return IrnError(
+        f"{path}: no such mask; add it, take the image out of the manifest or choose a split that has masks"
+    )

@@ -37,10 +37,15 @@ class ThresholdScore(NamedTuple):
     mean: float
 
 
-def score_rows(stage: str, split: str, metric: str, names: Sequence[str], values: np.ndarray, images: int) -> list[Score]:
+def score_rows(
+    stage: str, split: str, metric: str, names: Sequence[str], values: np.ndarray, images: int
+) -> list[Score]:
     """The rows of one metric: the mean, then every class of `names` by its value in `values` (L,)."""
     mean = Score(stage, split, "mIoU" if metric == "IoU" else metric, MEAN, mean_of_defined(values), images)
-    return [mean, *(Score(stage, split, metric, name, float(value), images) for name, value in zip(names, values, strict=True))]
+    return [
+        mean,
+        *(Score(stage, split, metric, name, float(value), images) for name, value in zip(names, values, strict=True)),
+    ]
 
 
 def write_scores(path: Path, scores: Sequence[Score]) -> None:

@@ -15,7 +15,9 @@ def decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
     """
     if isinstance(segmentation, dict) and {"counts", "size"} <= segmentation.keys():
         if segmentation["size"] != [height, width]:
-            raise ValueError(f"has a mask of {segmentation['size']} pixels, its image has {[height, width]}; give its own mask")
+            raise ValueError(
+                f"has a mask of {segmentation['size']} pixels, its image has {[height, width]}; give its own mask"
+            )
         runs = segmentation["counts"]
         try:
             lengths = _lengths(runs) if isinstance(runs, str) else np.array(runs, np.int64)
@@ -25,7 +27,9 @@ def decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
             raise ValueError(f"has run lengths that do not sum to its {height * width} pixels; give it again")
         return _filled(lengths, height, width)
     if not isinstance(segmentation, list) or not segmentation:
-        raise ValueError("has no segmentation, and a box cannot be scored; add it, or make labels without scores (--until make_labels)")
+        raise ValueError(
+            "has no segmentation, and a box cannot be scored; add it, or make labels without scores (--until make_labels)"
+        )
     from pycocotools import mask as drawing
 
     try:

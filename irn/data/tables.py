@@ -10,28 +10,14 @@ from typing import Any
 
 from irn.errors import IrnError
 from irn.grid import MAX_CLASSES
+from irn.io.cache import CacheReader
 from irn.io.files import whole_file
-from irn.io.shards import WHOLE, Shard, rows_of
+from irn.records import WHOLE, ImageRecord, Shard, rows_of
 
 MANIFEST_COLUMNS = ["image_id", "path", "height", "width", "split"]
 RANGE_COLUMNS = ["low", "high"]  # only of data sets with `dataset.value_range`
 IMAGE_ID = re.compile(r"[A-Za-z0-9_.-]+")
 RESERVED_CLASSES = ("__background__", "mean")  # scores.csv has rows of these names beside those of the classes
-
-
-@dataclass(frozen=True)
-class ImageRecord:
-    """One row of the manifest; `path` is absolute, `height` and `width` are pixels of the original image.
-
-    `value_range` is that of `read_image`, and None where there is none.
-    """
-
-    image_id: str
-    path: Path
-    height: int
-    width: int
-    split: str
-    value_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +32,9 @@ class ImageClasses:
         try:
             return self.present[image_id]
         except KeyError:
-            raise IrnError(f"{table}: no row for image {image_id!r}; add one, or take the image out of the manifest") from None
+            raise IrnError(
+                f"{table}: no row for image {image_id!r}; add one, or take the image out of the manifest"
+            ) from None
 
 
 def read_manifest(path: Path, split: str | None = None) -> list[ImageRecord]:
@@ -59,20 +47,30 @@ def read_manifest(path: Path, split: str | None = None) -> list[ImageRecord]:
     header, rows = _read_table(path)
     missing = [name for name in MANIFEST_COLUMNS if name not in header]
     if missing:
-        raise IrnError(f"{path}: column {missing[0]!r} is missing; a manifest has the columns {','.join(MANIFEST_COLUMNS)}")
+        raise IrnError(
+            f"{path}: column {missing[0]!r} is missing; a manifest has the columns {','.join(MANIFEST_COLUMNS)}"
+        )
     columns = [[row[header.index(name)] for row in rows] for name in MANIFEST_COLUMNS]
     _check_ids(path, columns[0])
     records = []
-    for image_id, image_path, height, width, image_split, own in zip(*columns, _ranges(path, header, rows), strict=True):
+    for image_id, image_path, height, width, image_split, own in zip(
+        *columns, _ranges(path, header, rows), strict=True
+    ):
         if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-            raise IrnError(f"{path}: image {image_id!r} has size {height!r} x {width!r}; expected whole numbers of pixels above 0")
+            raise IrnError(
+                f"{path}: image {image_id!r} has size {height!r} x {width!r}; expected whole numbers of pixels above 0"
+            )
         # An absolute path stays what it is when joined.
-        records.append(ImageRecord(image_id, path.parent.absolute() / image_path, int(height), int(width), image_split, own))
+        records.append(
+            ImageRecord(image_id, path.parent.absolute() / image_path, int(height), int(width), image_split, own)
+        )
     if split is not None:
         names = {record.split for record in records}
         unknown = sorted(set(split.split("+")) - names)
         if unknown:
-            raise IrnError(f"{path}: no image has split {unknown[0]!r}; the splits in it: {', '.join(sorted(names)) or 'none'}")
+            raise IrnError(
+                f"{path}: no image has split {unknown[0]!r}; the splits in it: {', '.join(sorted(names)) or 'none'}"
+            )
         return [record for record in records if record.split in split.split("+")]
     if not records:
         raise IrnError(f"{path}: the manifest lists no image; expected one row for each image")
@@ -86,7 +84,9 @@ def _ranges(path: Path, header: list[str], rows: list[list[str]]) -> list[tuple[
     try:
         found = [(float(row[low_column]), float(row[high_column])) for row in rows]
     except ValueError as error:
-        raise IrnError(f"{path}: columns low and high: {error}; expected the range of values that images are read with") from None
+        raise IrnError(
+            f"{path}: columns low and high: {error}; expected the range of values that images are read with"
+        ) from None
     if not all(low < high for low, high in found):
         raise IrnError(f"{path}: columns low and high: expected numbers, low below high; build the manifest again")
     return list(found)
@@ -95,6 +95,23 @@ def _ranges(path: Path, header: list[str], rows: list[list[str]]) -> list[tuple[
 def images_of(manifest: Path, split: str | None = None, shard: Shard = WHOLE) -> list[ImageRecord]:
     """The images that a job works on: one shard of the manifest's, all of them or those of some splits (see `read_manifest`)."""
     return rows_of(shard, read_manifest(manifest, split))
+
+
+def images_of_caches(
+    caches: CacheReader, manifest: Path | None, split: str | None, shard: Shard = WHOLE
+) -> list[ImageRecord]:
+    """As `images_of`, or, without a manifest, the images of the first cache file, which have no path.
+
+    Raises IrnError for a split without a manifest.
+    """
+    if manifest is not None:
+        return images_of(manifest, split, shard)
+    if split is not None:
+        raise IrnError(f"--split {split}: caches know of no splits; give the manifest too, with --manifest")
+    return [
+        ImageRecord(image_id, Path(), *caches.size(image_id), "")
+        for image_id in rows_of(shard, caches.ids_of_first_file)
+    ]
 
 
 def images_by_split(manifest: Path, split: str | None = None) -> dict[str, list[ImageRecord]]:
@@ -122,7 +139,9 @@ def read_classes(path: Path) -> ImageClasses:
     path = Path(path)
     header, rows = _read_table(path)
     if len(header) < 2 or header[0] != "image_id":
-        raise IrnError(f"{path}: expected the header 'image_id' and then one column for each class, found {','.join(header)!r}")
+        raise IrnError(
+            f"{path}: expected the header 'image_id' and then one column for each class, found {','.join(header)!r}"
+        )
     names = header[1:]
     check_class_names(path, names)
     _check_ids(path, [row[0] for row in rows])
@@ -131,7 +150,9 @@ def read_classes(path: Path) -> ImageClasses:
         present[image_id] = [index for index, cell in enumerate(cells) if cell == "1"]
         if len(present[image_id]) + cells.count("0") < len(cells):
             column, cell = next((column, cell) for column, cell in enumerate(cells) if cell not in ("0", "1"))
-            raise IrnError(f"{path}: image {image_id!r}, class {names[column]!r} has {cell!r}; expected 0 (absent) or 1 (present)")
+            raise IrnError(
+                f"{path}: image {image_id!r}, class {names[column]!r} has {cell!r}; expected 0 (absent) or 1 (present)"
+            )
     return ImageClasses(names, present)
 
 
@@ -140,14 +161,18 @@ def write_classes(path: Path, classes: ImageClasses) -> None:
     check_class_names(path, classes.names)
     columns = range(len(classes.names))
     with whole_file(path) as partial:
-        rows = ((image_id, *(int(column in present) for column in columns)) for image_id, present in classes.present.items())
+        rows = (
+            (image_id, *(int(column in present) for column in columns)) for image_id, present in classes.present.items()
+        )
         write_table(partial, ["image_id", *classes.names], rows)
 
 
 def check_class_names(path: Path, names: Sequence[str]) -> None:
     """Raise IrnError, naming `path`, for more than 254 classes, or a name that repeats, is empty or means something else."""
     if len(names) > MAX_CLASSES:
-        raise IrnError(f"{path}: {len(names)} classes; label maps hold at most {MAX_CLASSES}: split the data set or merge classes")
+        raise IrnError(
+            f"{path}: {len(names)} classes; label maps hold at most {MAX_CLASSES}: split the data set or merge classes"
+        )
     seen = set()
     for name in names:
         if not name or name != name.strip():

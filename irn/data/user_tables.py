@@ -28,14 +28,18 @@ def read_labels(path: Path, images: Sequence[Listed], findings: Findings, every_
     Raises IrnError for a file that is no table; adds a problem for each row, image or cell with a mistake.
     """
     if not path.is_file():
-        raise IrnError(f"{path}: no such table of labels; expected a CSV with the header 'image_id' and a 0/1 column for each class")
+        raise IrnError(
+            f"{path}: no such table of labels; expected a CSV with the header 'image_id' and a 0/1 column for each class"
+        )
     table = _read_table(path, findings)
     names, cells = table.columns, table.cells
     if not names:
         raise IrnError(f"{path}: one column, 'image_id'; expected 'image_id' and then a 0/1 column for each class")
     if len(names) == 1 and names[0].lower() in NAME_COLUMNS:
         each = [sorted({part.strip() for part in re.split(r"[|,;]", row[0])} - {""}) for row in cells]
-        findings.notes.append(f"{path}: class names in the column {names[0]!r}, several in a cell joined by '|', ',' or ';'")
+        findings.notes.append(
+            f"{path}: class names in the column {names[0]!r}, several in a cell joined by '|', ',' or ';'"
+        )
         names = sorted({name for row in each for name in row})
         for one, other in same_but_for_case(names):
             remedy = "write one of them everywhere, or give each class a column of 0 and 1 if both are meant"
@@ -46,14 +50,19 @@ def read_labels(path: Path, images: Sequence[Listed], findings: Findings, every_
     index = {name: number for number, name in enumerate(names)}
     rows = match_rows(path, table.ids, images, findings, every_row)
     _each_has_row(path, images, rows, "row", findings)
-    return ImageClasses(names, {i.image_id: sorted(index[name] for name in each[rows[i.image_id]]) for i in images if i.image_id in rows})
+    return ImageClasses(
+        names,
+        {i.image_id: sorted(index[name] for name in each[rows[i.image_id]]) for i in images if i.image_id in rows},
+    )
 
 
 def read_splits(path: Path, images: Sequence[Listed], findings: Findings) -> dict[str, str]:
     """The split of each image by a user's table of the columns `image_id` and `split`."""
     table = _read_table(path, findings)
     if table.columns != ["split"]:
-        raise IrnError(f"{path}: expected the header 'image_id,split', found {','.join(['image_id', *table.columns])!r}; fix the header")
+        raise IrnError(
+            f"{path}: expected the header 'image_id,split', found {','.join(['image_id', *table.columns])!r}; fix the header"
+        )
     rows = match_rows(path, table.ids, images, findings)
     splits = [row[0].strip() for row in table.cells]
     found = {image_id: splits[row] for image_id, row in rows.items() if splits[row]}
@@ -81,7 +90,9 @@ def _read_table(path: Path, findings: Findings) -> _Table:
         raise IrnError(f"{path}: not a readable CSV table ({error}); expected rows as long as the header") from None
     header = [name.strip() for name in first]
     if header[0].lower() not in ID_COLUMNS:
-        raise IrnError(f"{path}: expected the header 'image_id' and then one column for each class, found {','.join(header)!r}")
+        raise IrnError(
+            f"{path}: expected the header 'image_id' and then one column for each class, found {','.join(header)!r}"
+        )
     repeated = [name for name in header if header.count(name) > 1]
     if repeated:
         raise IrnError(f"{path}: column {repeated[0]!r} stands there twice; every name must be unique")
@@ -106,7 +117,9 @@ def _without_empty(path: Path, rows: list[list[str]], findings: Findings) -> lis
     return kept
 
 
-def match_rows(path: Path, rows: Sequence[str], images: Sequence[Listed], findings: Findings, every_row: bool = True) -> dict[str, int]:
+def match_rows(
+    path: Path, rows: Sequence[str], images: Sequence[Listed], findings: Findings, every_row: bool = True
+) -> dict[str, int]:
     """The row of each image, which may call it by its id, its name, or its file's name, with or without folders and extension.
 
     Adds a problem for a second row of an image and, with `every_row`, for one of no image or of several.
@@ -122,15 +135,21 @@ def match_rows(path: Path, rows: Sequence[str], images: Sequence[Listed], findin
             found[candidates[0]] = number
             in_other_words += name != candidates[0]
         elif len(candidates) == 1:
-            findings.problem(path, f"image id {row!r} stands in more than one row", "every image has one row: remove the others")
+            findings.problem(
+                path, f"image id {row!r} stands in more than one row", "every image has one row: remove the others"
+            )
         elif candidates:
             findings.problem(path, f"row {row!r} could be any of {len(candidates)} images", "write the folder too")
         elif every_row:
             findings.problem(
-                path, f"no image for the row {row!r}{_zeros(name, called[0])}", "fix the name, add the image or remove the row"
+                path,
+                f"no image for the row {row!r}{_zeros(name, called[0])}",
+                "fix the name, add the image or remove the row",
             )
     if in_other_words:
-        findings.notes.append(f"{path}: {in_other_words} of {len(rows)} rows name the file (extension or folder), not the id")
+        findings.notes.append(
+            f"{path}: {in_other_words} of {len(rows)} rows name the file (extension or folder), not the id"
+        )
     return found
 
 
@@ -170,7 +189,9 @@ def _present(path: Path, row_id: str, names: Sequence[str], cells: Sequence[str]
         if word in PRESENT:
             present.append(name)
         elif word not in ABSENT:
-            findings.problem(path, f"image {row_id!r}, class {name!r} has {cell!r}", "expected 0 (absent) or 1 (present)")
+            findings.problem(
+                path, f"image {row_id!r}, class {name!r} has {cell!r}", "expected 0 (absent) or 1 (present)"
+            )
     return present
 
 

@@ -44,7 +44,9 @@ def listed(root: Path, splits: Sequence[str] | None, findings: Findings) -> list
     """
     folder = root / IMAGES
     if not folder.is_dir():
-        raise IrnError(f"{folder}: no such folder; expected the root of a VOC layout, such as VOCdevkit/VOC2012, with JPEGImages/ in it")
+        raise IrnError(
+            f"{folder}: no such folder; expected the root of a VOC layout, such as VOCdevkit/VOC2012, with JPEGImages/ in it"
+        )
     there = find_images(folder, findings)
     split_of: dict[str, str] = {}
     for split, path in _split_lists(root, splits).items():
@@ -53,14 +55,20 @@ def listed(root: Path, splits: Sequence[str] | None, findings: Findings) -> list
             raise all_taken(path, split)
         for name in names:
             if name not in there:
-                findings.problem(folder, f"no image {name!r}, which {path.name} lists", "add the file or take the line out of the list")
+                findings.problem(
+                    folder,
+                    f"no image {name!r}, which {path.name} lists",
+                    "add the file or take the line out of the list",
+                )
             # train_aug holds all of train, and VOC's own scores are over train alone.
             split_of.setdefault(name, split)
     paths = one_each({name: there[name] for name in split_of if name in there}, findings)
     return [Listed(name, path, split_of[name]) for name, path in paths.items()]
 
 
-def read(root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings) -> tuple[list[Listed], ImageClasses]:
+def read(
+    root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings
+) -> tuple[list[Listed], ImageClasses]:
     """The images as in `listed`, and their classes.
 
     labels_csv: a table with `image_id` and a 0/1 column for each class, to use instead of the annotations; rows beyond the
@@ -94,7 +102,9 @@ def _split_lists(root: Path, splits: Sequence[str] | None) -> dict[str, Path]:
         is_path = "/" in name or name.endswith(".txt")
         path = Path(name) if is_path else folder / f"{name}.txt"
         if not path.is_file():
-            raise IrnError(f"{path}: no such list of images; name one in {folder} ({_or_none(known)}), or give a list's path")
+            raise IrnError(
+                f"{path}: no such list of images; name one in {folder} ({_or_none(known)}), or give a list's path"
+            )
         if path.stem in lists:
             raise IrnError(f"{path}: split {path.stem!r} is asked for twice; give each split once")
         lists[path.stem] = path
@@ -144,7 +154,9 @@ def _read_annotations(root: Path, images: Sequence[Listed], findings: Findings) 
         names = _read_names(list_file)
         for name in sorted(first.keys() - set(names)):
             like = _like(name, names)
-            findings.problem(first[name], f"class {name!r} is not in {list_file}{like}", "add it there or fix the annotation")
+            findings.problem(
+                first[name], f"class {name!r} is not in {list_file}{like}", "add it there or fix the annotation"
+            )
     elif first.keys() <= set(VOC_CLASSES):
         names = list(VOC_CLASSES)
     else:
@@ -152,7 +164,9 @@ def _read_annotations(root: Path, images: Sequence[Listed], findings: Findings) 
         _check_odd(first, findings)
     check_class_names(folder, names)
     index_of = {name: index for index, name in enumerate(names)}
-    return ImageClasses(names, {i: sorted(index_of[name] for name in present if name in index_of) for i, present in found.items()})
+    return ImageClasses(
+        names, {i: sorted(index_of[name] for name in present if name in index_of) for i, present in found.items()}
+    )
 
 
 def _check_odd(first: Mapping[str, Path], findings: Findings) -> None:
@@ -217,7 +231,9 @@ def _read_names(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise IrnError(f"{path}: not a text file ({error}); expected one class name per line") from None
     if not names:
-        raise IrnError(f"{path}: no class in it; write one class name per line, or remove the file to use the names in the annotations")
+        raise IrnError(
+            f"{path}: no class in it; write one class name per line, or remove the file to use the names in the annotations"
+        )
     check_class_names(path, names)
     return names
 
@@ -233,7 +249,9 @@ def make_folders(root: Path) -> None:
         (root / folder).mkdir(parents=True)
 
 
-def write_image(root: Path, image_id: str, pixels: np.ndarray, objects: np.ndarray, classes: Sequence[int], names: Sequence[str]) -> None:
+def write_image(
+    root: Path, image_id: str, pixels: np.ndarray, objects: np.ndarray, classes: Sequence[int], names: Sequence[str]
+) -> None:
     """Write an image's picture, its two masks and its annotation.
 
     pixels: (H, W, 3) uint8. objects: (H, W) uint8, object numbers from 1, 0 elsewhere. classes: the class index of each object.

@@ -16,13 +16,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from irn.data.tables import ImageRecord, images_of
 from irn.errors import IrnError
 from irn.grid import FORMAT_VERSION, MAX_CLASSES
 from irn.io.cache_format import FORMATS, ArraySpec, check_arrays, check_values
 from irn.io.files import dictionaries_of_maps, whole_file
 from irn.io.progress import progress
-from irn.io.shards import WHOLE, Shard, rows_of
+from irn.records import ImageRecord
 
 STRUCTURE = 2**18  # bytes of a file's structure that are kept in memory
 # What h5py raises where bytes are wrong: KeyError for a name whose header it cannot read, UnicodeDecodeError for text that is none.
@@ -45,13 +44,17 @@ class CacheWriter:
         self._disk = self._stack.enter_context(_Disk(partial, "w+"))
         self._stack.callback(self._disk.check)
         # The newest layout has checksums on its own structures too, the old one has none.
-        self._file = _forgetful(self._stack.enter_context(h5py.File(self._disk, "w", libver="latest", track_order=True)))
+        self._file = _forgetful(
+            self._stack.enter_context(h5py.File(self._disk, "w", libver="latest", track_order=True))
+        )
         self._file.attrs["format_version"] = FORMAT_VERSION
         self._file.attrs["stage"] = self.provenance["stage"]
         self._file.attrs["provenance"] = json.dumps(self.provenance, sort_keys=True)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stack.__exit__(kind, error, trace)
 
     def write(self, image_id: str, height: int, width: int, arrays: dict[str, np.ndarray]) -> None:
@@ -76,7 +79,9 @@ def write_cache(
     """Write a cache of some images with what is made of each, in their order, and show the progress; give look(arrays) of each."""
     seen = []
     with CacheWriter(path, kind, provenance) as cache:
-        for record, arrays in zip(records, progress(made, len(records), provenance["stage"].replace("_", " ")), strict=True):
+        for record, arrays in zip(
+            records, progress(made, len(records), provenance["stage"].replace("_", " ")), strict=True
+        ):
             cache.write(record.image_id, record.height, record.width, arrays)
             seen.append(look(arrays))
     return seen
@@ -130,7 +135,9 @@ class CacheReader:
                 raise _damaged(path, error) from None
             for image_id in ids:
                 if image_id in self._where:
-                    raise IrnError(f"{path}: image {image_id!r} is also in {self._where[image_id]}; give each image in one cache file only")
+                    raise IrnError(
+                        f"{path}: image {image_id!r} is also in {self._where[image_id]}; give each image in one cache file only"
+                    )
                 self._where[image_id] = path
 
     def __getstate__(self) -> dict[str, Any]:
@@ -141,14 +148,10 @@ class CacheReader:
         """Image ids, file after file, in the order in which they were written."""
         return list(self._where)
 
-    def images(self, manifest: Path | None, split: str | None, shard: Shard = WHOLE) -> list[ImageRecord]:
-        """Images of a manifest, or, without one, of the first file, which have no path; IrnError for a split without a manifest."""
-        if manifest is not None:
-            return images_of(manifest, split, shard)
-        if split is not None:
-            raise IrnError(f"--split {split}: caches know of no splits; give the manifest too, with --manifest")
-        ids = [image_id for image_id, path in self._where.items() if path == self.paths[0]]
-        return [ImageRecord(image_id, Path(), *self.size(image_id), "") for image_id in rows_of(shard, ids)]
+    @property
+    def ids_of_first_file(self) -> list[str]:
+        """Those of the first file alone."""
+        return [image_id for image_id, path in self._where.items() if path == self.paths[0]]
 
     def names(self, image_id: str) -> list[str]:
         """The names of an image's arrays."""
@@ -180,7 +183,11 @@ class CacheReader:
             raise _damaged(self._where[image_id], f"image {image_id!r}: {error}") from None
         for side in sides:
             # Some programs know no whole numbers, or none but arrays of them.
-            if side.size != 1 or side.dtype.kind not in "uif" or not (0 < side.item() < 2**31 and side.item() == int(side.item())):
+            if (
+                side.size != 1
+                or side.dtype.kind not in "uif"
+                or not (0 < side.item() < 2**31 and side.item() == int(side.item()))
+            ):
                 raise IrnError(
                     f"{self._where[image_id]}: image {image_id!r} has a side of {side}; expected a whole number of pixels above 0"
                 )
@@ -215,10 +222,14 @@ class CacheReader:
         except DAMAGE as error:
             raise _damaged(path, f"image {image_id!r}: {error}") from None
         with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
-            arrays = {name: a.astype(np.float32, copy=False) if a.dtype.kind == "f" else a for name, a in arrays.items()}
+            arrays = {
+                name: a.astype(np.float32, copy=False) if a.dtype.kind == "f" else a for name, a in arrays.items()
+            }
         for name, array in arrays.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise IrnError(f"{where}, array {name!r} holds numbers that are not finite; look for the mistake in the stage that made it")
+                raise IrnError(
+                    f"{where}, array {name!r} holds numbers that are not finite; look for the mistake in the stage that made it"
+                )
         check_values(where, arrays, self.classes)
         return arrays
 
@@ -266,7 +277,9 @@ def _store(group: h5py.Group, name: str, spec: ArraySpec, array: np.ndarray) -> 
         return
     # A chunk is one map: that is what is read at a time.
     chunks = (1, *array.shape[1:]) if array.ndim == 3 else array.shape
-    group.create_dataset(name, data=array, chunks=chunks, compression="gzip", compression_opts=5, shuffle=True, fletcher32=True)
+    group.create_dataset(
+        name, data=array, chunks=chunks, compression="gzip", compression_opts=5, shuffle=True, fletcher32=True
+    )
 
 
 def _rounded(array: np.ndarray, error: float) -> np.ndarray:
@@ -289,7 +302,9 @@ def _open(path: Path) -> h5py.File:
     if not np.array_equal(version, FORMAT_VERSION):
         file.close()
         found = "none" if version is None else str(version)
-        raise IrnError(f"{path}: cache format_version is {found}, expected {FORMAT_VERSION}; make it again with this version")
+        raise IrnError(
+            f"{path}: cache format_version is {found}, expected {FORMAT_VERSION}; make it again with this version"
+        )
     return file
 
 
@@ -317,7 +332,9 @@ def _inside(path: Path, group: h5py.Group, name: str) -> Any:
     """A member of a group; IrnError where its content lies in another file, which a cache from elsewhere could name at will."""
     item = None if isinstance(group.get(name, getlink=True), h5py.ExternalLink) else group[name]
     if item is None or (isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)):
-        raise IrnError(f"{path}: {group.name.rstrip('/')}/{name} lies in another file; write the numbers themselves into the cache")
+        raise IrnError(
+            f"{path}: {group.name.rstrip('/')}/{name} lies in another file; write the numbers themselves into the cache"
+        )
     return item
 
 
@@ -325,4 +342,6 @@ def _damaged(path: Path, reason: object) -> IrnError:
     if isinstance(reason, OSError) and not os.access(path, os.R_OK):
         return IrnError(f"{path}: may not be read; ask its owner for the right to read it, or give a file of your own")
     why = " ".join(str(reason).split())
-    return IrnError(f"{path}: the cache is damaged ({why}) or its disk cannot be read; copy it again, or move it away and make it again")
+    return IrnError(
+        f"{path}: the cache is damaged ({why}) or its disk cannot be read; copy it again, or move it away and make it again"
+    )

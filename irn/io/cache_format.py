@@ -63,7 +63,9 @@ def check_arrays(
             raise IrnError(f"{where}: array {name!r} is missing; give a cache of the right kind, or {remedy}")
         array = arrays[name]
         expected = tuple(dim if isinstance(dim, int) else sizes.get(dim, dim) for dim in spec.dims)
-        same = array.ndim == len(expected) and all(isinstance(e, str) or e == n for e, n in zip(expected, array.shape, strict=True))
+        same = array.ndim == len(expected) and all(
+            isinstance(e, str) or e == n for e, n in zip(expected, array.shape, strict=True)
+        )
         if not same:
             wanted = str(expected).replace("'", "")
             raise IrnError(f"{where}: array {name!r} has shape {array.shape}, expected {wanted}; {remedy}")
@@ -73,7 +75,9 @@ def check_arrays(
         sizes.update({dim: n for dim, n in zip(spec.dims, array.shape, strict=True) if isinstance(dim, str)})
 
 
-def check_maps(where: str, maps: Mapping[str, np.ndarray], present: Sequence[int], names: Sequence[str], labels: Path) -> None:
+def check_maps(
+    where: str, maps: Mapping[str, np.ndarray], present: Sequence[int], names: Sequence[str], labels: Path
+) -> None:
     """Raise IrnError, naming `where`, unless the classes of maps are among those `present` by the table `labels`, once each, in [0, 1]."""
     classes = maps["classes"].tolist()
     wrong = [index for index in classes if index not in present]
@@ -97,7 +101,9 @@ def check_maps(where: str, maps: Mapping[str, np.ndarray], present: Sequence[int
 
 def check_values(where: str, arrays: Mapping[str, np.ndarray], classes: int) -> None:
     """Raise IrnError, naming `where`, for classes, labels or pieces that do not exist: a map of bytes would turn them into others."""
-    highest = dict.fromkeys(("classes", "walk_class", "instance_class"), classes - 1) | dict.fromkeys(("semantic", "label"), classes)
+    highest = dict.fromkeys(("classes", "walk_class", "instance_class"), classes - 1) | dict.fromkeys(
+        ("semantic", "label"), classes
+    )
     if "instance_class" in arrays:
         highest["instance_map"] = len(arrays["instance_class"])
     for name in arrays.keys() & highest.keys():

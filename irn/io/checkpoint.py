@@ -13,7 +13,7 @@ import torch
 from irn.errors import IrnError
 from irn.io.files import whole_file
 from irn.io.processes import rank
-from irn.io.weights import load_file, save_file
+from irn.io.tensors import load_file, save_file
 
 REPORT_EVERY = 10  # steps
 
@@ -42,7 +42,10 @@ class Checkpoint:
 
     def save(self, epochs: int, parts: dict[str, Stateful]) -> None:
         """Write the state of all parts after so many epochs."""
-        save_file(self.path, {"made_by": self.made_by, "epochs": epochs} | {name: part.state_dict() for name, part in parts.items()})
+        save_file(
+            self.path,
+            {"made_by": self.made_by, "epochs": epochs} | {name: part.state_dict() for name, part in parts.items()},
+        )
 
     def restore(self, parts: dict[str, Stateful]) -> int:
         """Put all parts back as they were, and say after how many epochs; 0 where there is nothing that holds."""
@@ -63,7 +66,9 @@ class Checkpoint:
 class Report:
     """Mean losses of every few steps, as JSON lines."""
 
-    def __init__(self, steps: int, schedule: dict[str, Any], device: torch.device, images_of: Callable[[int], list[str]]) -> None:
+    def __init__(
+        self, steps: int, schedule: dict[str, Any], device: torch.device, images_of: Callable[[int], list[str]]
+    ) -> None:
         self.steps, self.schedule, self.device, self.images_of = steps, schedule, device, images_of
         self.lines: list[dict[str, Any]] = [{"event": "start", "steps": steps, **schedule}]
         self.recent: list[dict[str, torch.Tensor]] = []
@@ -92,12 +97,18 @@ class Report:
 
     def state_dict(self) -> dict[str, Any]:
         """The lines so far, and the losses of steps since."""
-        return {"lines": self.lines, "recent": [{name: float(value) for name, value in losses.items()} for losses in self.recent]}
+        return {
+            "lines": self.lines,
+            "recent": [{name: float(value) for name, value in losses.items()} for losses in self.recent],
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
         self.lines = state_dict["lines"]
-        self.recent = [{name: torch.tensor(value, device=self.device) for name, value in one.items()} for one in state_dict["recent"]]
+        self.recent = [
+            {name: torch.tensor(value, device=self.device) for name, value in one.items()}
+            for one in state_dict["recent"]
+        ]
 
     def write(self, path: Path) -> None:
         """Write all lines so far."""

@@ -45,7 +45,9 @@ def hand_out_gpus(processes: int, device: str) -> None:
         return
     visible = torch.cuda.device_count()
     if visible < processes:
-        raise IrnError(f"--processes {processes}: {visible} GPUs are visible to torch; ask for at most that, in the workflow by gpus")
+        raise IrnError(
+            f"--processes {processes}: {visible} GPUs are visible to torch; ask for at most that, in the workflow by gpus"
+        )
     # A scheduler that hands out GPUs says so in this variable.
     if "CUDA_VISIBLE_DEVICES" not in os.environ:
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, claim_gpus(visible, processes)))
@@ -75,7 +77,10 @@ def claim_gpus(count: int, wanted: int = 1, folder: Path | None = None) -> list[
             lock.release()
         if not waiting:
             some = "one" if wanted == 1 else str(wanted)
-            print(f"waiting for {some} of {count} GPUs, {'all' if not locks else 'too many'} taken by other jobs", file=sys.stderr)
+            print(
+                f"waiting for {some} of {count} GPUs, {'all' if not locks else 'too many'} taken by other jobs",
+                file=sys.stderr,
+            )
             waiting = True
         time.sleep(1)
 

@@ -34,7 +34,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """As `whole_file`, of a folder that does not exist yet or is empty; IrnError for one that holds something."""
     path = Path(path).absolute()
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise IrnError(f"{path}: exists already and is not an empty folder; expected a new folder; name another or remove this one")
+        raise IrnError(
+            f"{path}: exists already and is not an empty folder; expected a new folder; name another or remove this one"
+        )
     partial = path.with_name(path.name + ".partial")
     missing = [folder for folder in path.parents if not folder.exists()]
     shutil.rmtree(partial, ignore_errors=True)

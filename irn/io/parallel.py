@@ -33,7 +33,10 @@ def default_workers(items: int) -> int:
 
 
 def map_images(
-    function: Callable[[Any], Result], records: Sequence[Any], workers: int | None, need: Callable[[Any], float] | None = None
+    function: Callable[[Any], Result],
+    records: Sequence[Any],
+    workers: int | None,
+    need: Callable[[Any], float] | None = None,
 ) -> Iterator[Result]:
     """Give function(record) for each image in order, computed by `workers` processes, or by the default number.
 
@@ -57,7 +60,9 @@ def _that_fit(workers: int, need: float) -> int:
     return fitting
 
 
-def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int, name: Callable[[Item], str]) -> Iterator[Result]:
+def map_in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int, name: Callable[[Item], str]
+) -> Iterator[Result]:
     """Give function(item) for each item in order, computed by `workers` processes, or in this one where `workers` is below 2.
 
     `function` and its results travel between processes. `name` says what an item is. Raises what `function` raises, and

@@ -91,7 +91,11 @@ def start(processes: int, arguments: Sequence[str]) -> None:
         run.run(run.parse_args(["--standalone", "--nproc-per-node", str(processes), "-m", "irn", *arguments]))
     except ChildFailedError as error:
         number, failure = error.get_first_failure()
-        said = failure.message if isinstance(failure.message, str) else str(failure.message["message"]).removeprefix("IrnError: ")
+        said = (
+            failure.message
+            if isinstance(failure.message, str)
+            else str(failure.message["message"]).removeprefix("IrnError: ")
+        )
         if failure.exitcode != 2:
             said = f"process {number} of {processes} ended with code {failure.exitcode}; its last words are above"
         raise IrnError(said) from None

@@ -31,7 +31,11 @@ def _in_lines(items: Iterable[T], total: int, what: str, unit: str, done: int) -
         if count and now - said >= EVERY:
             rate = count / (now - start)
             left = (total - done - count) / rate / 60
-            print(f"{what}: {done + count} of {total} {unit}s, {rate:.2g} a second, {left:.0f} min left", file=sys.stderr, flush=True)
+            print(
+                f"{what}: {done + count} of {total} {unit}s, {rate:.2g} a second, {left:.0f} min left",
+                file=sys.stderr,
+                flush=True,
+            )
             said = now
         yield item
 

@@ -49,8 +49,14 @@ class FineTuned(Trainable):
         """What learns: the backbone at `learning_rate`, all else at `head_factor` times that."""
         own = {id(parameter) for parameter in self.backbone.parameters()}
         return [
-            {"params": [parameter for parameter in self.backbone.parameters() if parameter.requires_grad], "lr": learning_rate},
-            {"params": [parameter for parameter in self.parameters() if id(parameter) not in own], "lr": head_factor * learning_rate},
+            {
+                "params": [parameter for parameter in self.backbone.parameters() if parameter.requires_grad],
+                "lr": learning_rate,
+            },
+            {
+                "params": [parameter for parameter in self.parameters() if id(parameter) not in own],
+                "lr": head_factor * learning_rate,
+            },
         ]
 
 
@@ -68,7 +74,13 @@ class Backbone(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, name: str, last_stride: int, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD) -> None:
+    def __init__(
+        self,
+        name: str,
+        last_stride: int,
+        mean: tuple[float, ...] = IMAGENET_MEAN,
+        std: tuple[float, ...] = IMAGENET_STD,
+    ) -> None:
         super().__init__()
         self.name, self.last_stride = name, last_stride
         self.register_buffer("mean", torch.tensor(mean), persistent=False)

@@ -22,7 +22,11 @@ def _fold_batch_norm(module: nn.Module) -> None:
     """Scale and shift the weights of each convolution by the batch norm that follows it, which then has nothing left to do."""
     children = list(module.named_children())
     for (name, convolution), (norm_name, norm) in pairwise(children):
-        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and convolution.out_channels == norm.num_features:
+        if (
+            isinstance(convolution, nn.Conv2d)
+            and isinstance(norm, nn.BatchNorm2d)
+            and convolution.out_channels == norm.num_features
+        ):
             setattr(module, name, fuse_conv_bn_eval(convolution, norm))
             # timm's batch norms hold the rectifier too.
             rest = [part for name, part in norm.named_children() if name in ("drop", "act")]

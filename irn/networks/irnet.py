@@ -60,11 +60,15 @@ class BoundaryHead(nn.Module):
 
     def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
-        self.levels = nn.ModuleList(Level(inputs, 32, 4, scale) for inputs, scale in zip(channels, (1, 1, 2, 4, 4), strict=True))
+        self.levels = nn.ModuleList(
+            Level(inputs, 32, 4, scale) for inputs, scale in zip(channels, (1, 1, 2, 4, 4), strict=True)
+        )
         self.output = nn.Conv2d(160, 1, 1)
 
     def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:
-        return self.output(torch.cat([level(x, like=levels[1]) for level, x in zip(self.levels, levels, strict=True)], 1))
+        return self.output(
+            torch.cat([level(x, like=levels[1]) for level, x in zip(self.levels, levels, strict=True)], 1)
+        )
 
 
 class DisplacementHead(nn.Module):

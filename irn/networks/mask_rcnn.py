@@ -31,7 +31,15 @@ class MaskRcnn(FineTuned):
     the heads; `regions` are those of an image that the heads learn from in a step.
     """
 
-    def __init__(self, backbone: str, classes: int, side: int, channels: int = 256, regions: int = 512, from_scratch: bool = False) -> None:
+    def __init__(
+        self,
+        backbone: str,
+        classes: int,
+        side: int,
+        channels: int = 256,
+        regions: int = 512,
+        from_scratch: bool = False,
+    ) -> None:
         super().__init__()
         self.network = MaskRCNN(
             _Pyramid(backbone, channels), None, min_size=side, max_size=side, image_mean=[0.0] * 3, image_std=[1.0] * 3,
@@ -50,7 +58,9 @@ class MaskRcnn(FineTuned):
         """What the pyramid stands on."""
         return cast(_Pyramid, self.network.backbone).body
 
-    def forward(self, x: torch.Tensor, targets: list[dict[str, torch.Tensor]] | None = None, seeds: Sequence[int] = ()) -> Any:
+    def forward(
+        self, x: torch.Tensor, targets: list[dict[str, torch.Tensor]] | None = None, seeds: Sequence[int] = ()
+    ) -> Any:
         """(B, 3, H, W) normalised images to their instances, or, with `targets` in training, to the losses by name and `counts`.
 
         targets: of each image `boxes` (N, 4) float32 x0, y0, x1, y1 in pixels, `labels` (N,) int64 1 + class index, and
@@ -100,7 +110,9 @@ class OwnSampler:
                 (positive,), (negative,) = self.sampler([image])
             positives.append(positive)
             negatives.append(negative)
-        self.positive, negative = (torch.stack([mask.sum() for mask in masks]).sum() for masks in (positives, negatives))
+        self.positive, negative = (
+            torch.stack([mask.sum() for mask in masks]).sum() for masks in (positives, negatives)
+        )
         self.drawn = self.positive + negative
         return positives, negatives
 

@@ -33,7 +33,10 @@ class ResNet(Backbone):
         self.layer2: nn.Sequential = resnet.layer2
         self.layer3: nn.Sequential = resnet.layer3
         self.layer4: nn.Sequential = resnet.layer4
-        self.channels = (64, *(_output_channels(layer) for layer in (self.layer1, self.layer2, self.layer3, self.layer4)))
+        self.channels = (
+            64,
+            *(_output_channels(layer) for layer in (self.layer1, self.layer2, self.layer3, self.layer4)),
+        )
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         level1 = self.maxpool(self.relu(self.bn1(self.conv1(x))))

@@ -74,18 +74,24 @@ def _network(name: str, last_stride: int) -> Any:
     if name not in known:
         near = [longer for longer in known if longer.startswith(name)][:3] or difflib.get_close_matches(name, known, 3)
         hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() lists all"
-        raise IrnError(f"backbone {name!r} is neither a torchvision ResNet nor a network of timm {timm.__version__}; {hint}")
+        raise IrnError(
+            f"backbone {name!r} is neither a torchvision ResNet nor a network of timm {timm.__version__}; {hint}"
+        )
     for way in WAYS:
         told = {key: last_stride if key == "output_stride" else given for key, given in way.items()}
         try:
-            return timm.create_model(name, pretrained=False, **({} if "features_only" in way else {"num_classes": 0}), **told)
+            return timm.create_model(
+                name, pretrained=False, **({} if "features_only" in way else {"num_classes": 0}), **told
+            )
         except (TypeError, RuntimeError, AttributeError, NotImplementedError, AssertionError):
             continue
     raise _unfit(name)
 
 
 def _unfit(name: str) -> IrnError:
-    return IrnError(f"backbone {name!r} cannot give features at stride 16; take another one, such as resnet50 or tf_efficientnet_lite0")
+    return IrnError(
+        f"backbone {name!r} cannot give features at stride 16; take another one, such as resnet50 or tf_efficientnet_lite0"
+    )
 
 
 def _chosen(name: str, strides: Sequence[int], last_stride: int) -> list[int]:
@@ -96,7 +102,9 @@ def _chosen(name: str, strides: Sequence[int], last_stride: int) -> list[int]:
     late = [index for index, stride in enumerate(strides[:-1]) if stride == 16]
     if sorted(strides) != list(strides) or not {4, 8} <= set(strides) or not late or strides[-1] != last_stride:
         given = ", ".join(map(str, strides))
-        raise IrnError(f"backbone {name!r} gives features at strides {given}; expected 4, 8, 16 and {last_stride} among them")
+        raise IrnError(
+            f"backbone {name!r} gives features at strides {given}; expected 4, 8, 16 and {last_stride} among them"
+        )
     second = strides.index(4)
     return [max(0, second - 1), second, strides.index(8), late[-1], len(strides) - 1]
 

@@ -41,7 +41,9 @@ VARIANTS = (
 Maps = dict[str, np.ndarray]
 
 
-def semantic_variants(pixels: np.ndarray, cams: Maps, walks: Maps, max_side: int | None = None) -> Iterator[list[np.ndarray]]:
+def semantic_variants(
+    pixels: np.ndarray, cams: Maps, walks: Maps, max_side: int | None = None
+) -> Iterator[list[np.ndarray]]:
     """The semantic labels of each of `VARIANTS` that makes such, in their order: (H, W) uint8 for each of `THRESHOLDS`.
 
     Parameters

@@ -35,12 +35,22 @@ def coco_average_precision(images: Iterable[CocoImage], class_count: int) -> np.
         ids.append({"id": image_id, "height": image.size[0], "width": image.size[1]})
         for index, crowd, runs in image.objects:
             area = float(run_lengths.area(runs))
-            row = {"id": len(objects) + 1, "image_id": image_id, "category_id": index + 1, "iscrowd": int(crowd), "area": area}
+            row = {
+                "id": len(objects) + 1,
+                "image_id": image_id,
+                "category_id": index + 1,
+                "iscrowd": int(crowd),
+                "area": area,
+            }
             objects.append(row | {"segmentation": runs, "bbox": run_lengths.toBbox(runs).tolist()})
         for index, score, runs in image.predictions:
             found.append({"image_id": image_id, "category_id": index + 1, "score": score, "segmentation": runs})
     truth = COCO()
-    truth.dataset = {"images": ids, "annotations": objects, "categories": [{"id": index + 1} for index in range(class_count)]}
+    truth.dataset = {
+        "images": ids,
+        "annotations": objects,
+        "categories": [{"id": index + 1} for index in range(class_count)],
+    }
     with redirect_stdout(io.StringIO()):
         truth.createIndex()
         # pycocotools takes no empty list of results.

@@ -36,7 +36,9 @@ def ir_label(
     """
     if len(classes) == 0:
         return np.zeros(pixels.shape[:2], np.uint8)
-    guesses = [argmax_with_background(high_res, threshold) for threshold in (foreground_threshold, background_threshold)]
+    guesses = [
+        argmax_with_background(high_res, threshold) for threshold in (foreground_threshold, background_threshold)
+    ]
     foreground, background = refine(pixels, guesses, 1 + len(classes), crf)
     label = np.concatenate([[0], np.asarray(classes, np.int64) + 1]).astype(np.uint8)[foreground]
     label[(foreground == 0) & (background != 0)] = UNSURE
@@ -74,6 +76,8 @@ def _refine_by_pydensecrf(pixels: np.ndarray, guesses: list[np.ndarray], labels:
     field.addPairwiseBilateral(sxy=alike.position, srgb=alike.colour, rgbim=pixels, compat=alike.weight)
     refined = []
     for guess in guesses:
-        field.setUnaryEnergy(np.ascontiguousarray(unary_from_labels(guess, labels, gt_prob=CERTAINTY, zero_unsure=False)))
+        field.setUnaryEnergy(
+            np.ascontiguousarray(unary_from_labels(guess, labels, gt_prob=CERTAINTY, zero_unsure=False))
+        )
         refined.append(np.array(field.inference(STEPS)).argmax(0).reshape(height, width))
     return refined

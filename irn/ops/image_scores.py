@@ -16,7 +16,9 @@ def image_iou(truth: np.ndarray, predicted: np.ndarray, class_count: int) -> flo
     return mean_of_defined(class_iou(confusion_matrix(truth, predicted, class_count)))
 
 
-def best_overlaps(classes: np.ndarray, scores: np.ndarray, instance_map: np.ndarray, objects: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def best_overlaps(
+    classes: np.ndarray, scores: np.ndarray, instance_map: np.ndarray, objects: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
     """How well each object of an image was found: its largest mask IoU with a piece of its class and a score above 0.
 
     Parameters

@@ -69,7 +69,9 @@ def _bilinear(field: np.ndarray, top: int, bottom: int, left: int, right: int, d
     return (1 - down) * above + down * below
 
 
-def instance_scores(cam: np.ndarray, classes: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def instance_scores(
+    cam: np.ndarray, classes: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cut each class map to each group of cells: where the walks start.
 
     cam: (K, h, w) float32. classes: (K,). groups: (h, w) int from 0. Returns scores (M, h, w) float32, and (M,) uint16

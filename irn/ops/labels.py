@@ -10,7 +10,12 @@ SMALLEST_PIECE = 0.01  # share of the image
 
 
 def synthesise_labels(
-    walk: np.ndarray, walk_class: np.ndarray, height: int, width: int, semantic_threshold: float, instance_threshold: float
+    walk: np.ndarray,
+    walk_class: np.ndarray,
+    height: int,
+    width: int,
+    semantic_threshold: float,
+    instance_threshold: float,
 ) -> dict[str, np.ndarray]:
     """Turn the instance-wise walk of one image into its label maps.
 
@@ -70,7 +75,9 @@ def semantic_label(leading: np.ndarray, score: np.ndarray, classes: np.ndarray, 
     return np.concatenate([[0], classes + 1]).astype(np.uint8)[np.where(score > threshold, leading, 0)]
 
 
-def instance_label(leading: np.ndarray, score: np.ndarray, map_class: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
+def instance_label(
+    leading: np.ndarray, score: np.ndarray, map_class: np.ndarray, threshold: float
+) -> dict[str, np.ndarray]:
     """Leading maps of (M,) classes to the instances of a label cache.
 
     They are 4-connected pieces of the pixels above the threshold; those strictly under 1 % of the image get score 0.
@@ -93,7 +100,9 @@ def instance_label(leading: np.ndarray, score: np.ndarray, map_class: np.ndarray
         rows_class += [int(map_class[index])] * count
         rows_score += np.where(area < SMALLEST_PIECE * winner.size, 0.0, highest)[1:].tolist()
     if len(rows_class) > np.iinfo(np.uint16).max:
-        raise IrnError(f"{len(rows_class)} pieces of instances in one image, the label cache holds 65535; raise the instance threshold")
+        raise IrnError(
+            f"{len(rows_class)} pieces of instances in one image, the label cache holds 65535; raise the instance threshold"
+        )
     return {
         "instance_map": instance_map.astype(np.uint16),
         "instance_class": np.array(rows_class, np.uint16),

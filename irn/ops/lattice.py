@@ -199,7 +199,9 @@ def _doubled(keys: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 @compiled(fast=True)
-def _find_chains(keys: np.ndarray, numbers: np.ndarray, count: int, steps: tuple[int, ...], first: int) -> tuple[np.ndarray, np.ndarray]:
+def _find_chains(
+    keys: np.ndarray, numbers: np.ndarray, count: int, steps: tuple[int, ...], first: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Follow neighbours along each axis: the members of all chains, axis after axis, and how many each axis has."""
     key_of = np.empty(count, np.int64)
     for slot in range(len(keys)):

@@ -47,7 +47,9 @@ def pair_losses(
     rank[order] = torch.arange(len(order), dtype=torch.int32, device=order.device)
     largest = path_maxima(rank.reshape(label.shape), radius)
     times = order.new_zeros(KINDS * len(order))
-    for some_largest, some_kinds in zip(largest.split(PLANES), kinds.reshape(-1, *label.shape).split(PLANES), strict=True):
+    for some_largest, some_kinds in zip(
+        largest.split(PLANES), kinds.reshape(-1, *label.shape).split(PLANES), strict=True
+    ):
         numbers = torch.add(some_largest, _sources(some_kinds, radius), alpha=len(order))
         times += torch.bincount(numbers.reshape(-1), minlength=len(times))
     times = times.reshape(KINDS, -1)

@@ -26,7 +26,12 @@ WIDTHS = (2, 4, 8)  # of rows of values
 
 
 def mean_field(
-    pixels: np.ndarray, guesses: Sequence[np.ndarray], labels: int, certainty: float, kernels: Sequence[Kernel], steps: int
+    pixels: np.ndarray,
+    guesses: Sequence[np.ndarray],
+    labels: int,
+    certainty: float,
+    kernels: Sequence[Kernel],
+    steps: int,
 ) -> list[np.ndarray]:
     """The likeliest label of each pixel after some steps of mean field, for several guesses on the same image.
 
@@ -61,7 +66,18 @@ def mean_field(
     result = np.empty_like(guessed)
     for step in range(steps + 1):
         given = (filtered, gathered, _numbers(gathered), scores)
-        _update(lattice.vertices, lattice.weights, row_sums, guessed, bonus, *given, values, result, step == 0, step == steps)
+        _update(
+            lattice.vertices,
+            lattice.weights,
+            row_sums,
+            guessed,
+            bonus,
+            *given,
+            values,
+            result,
+            step == 0,
+            step == steps,
+        )
         if step < steps:
             for rows in values:
                 _blur(rows, lattice.chains)
@@ -306,7 +322,8 @@ def _address(context: Any, builder: Any, signature: Any, values: Any) -> Any:
     array, index = signature.args[:2]
     vector = context.get_value_type(_row_type(array)).as_pointer()
     data = builder.bitcast(
-        context.make_array(array)(context, builder, values[0]).data, ir.ArrayType(ir.FloatType(), _row_type(array).width).as_pointer()
+        context.make_array(array)(context, builder, values[0]).data,
+        ir.ArrayType(ir.FloatType(), _row_type(array).width).as_pointer(),
     )
     return builder.bitcast(builder.gep(data, [context.cast(builder, values[1], index, types.uintp)]), vector)
 

@@ -87,7 +87,9 @@ class CamSweep:
                 leading[better] = number + 1
                 highest = np.maximum(highest, values)
             index += leading * shape[2]
-            index += np.searchsorted(np.asarray(self.thresholds, cam.dtype), highest.ravel(), side="left").reshape(truth.shape)
+            index += np.searchsorted(np.asarray(self.thresholds, cam.dtype), highest.ravel(), side="left").reshape(
+                truth.shape
+            )
         self._counts += np.bincount(index.ravel(), minlength=self._counts.size).reshape(shape)
 
     def merge(self, other: "CamSweep") -> None:
@@ -192,7 +194,9 @@ class InstanceScores:
         """
         self._add(classes, scores, pairwise_iou(instance_map, len(classes), objects), labels)
 
-    def add_masks(self, classes: np.ndarray, scores: np.ndarray, masks: np.ndarray, objects: np.ndarray, labels: np.ndarray) -> None:
+    def add_masks(
+        self, classes: np.ndarray, scores: np.ndarray, masks: np.ndarray, objects: np.ndarray, labels: np.ndarray
+    ) -> None:
         """The same for predictions that may overlap: `masks` (N, H, W) bool."""
         self._add(classes, scores, mask_iou(masks, objects), labels)
 
@@ -207,7 +211,9 @@ class InstanceScores:
 
     def merge(self, other: "InstanceScores") -> None:
         """Add the images of another, as if they had been added here next."""
-        self._predictions += [(index, score, overlap, self._objects_before + best) for index, score, overlap, best in other._predictions]
+        self._predictions += [
+            (index, score, overlap, self._objects_before + best) for index, score, overlap, best in other._predictions
+        ]
         self._objects += other._objects
         self._objects_before += other._objects_before
 
@@ -219,7 +225,10 @@ class InstanceScores:
         order = np.argsort(-scores, kind="stable")
         for index in np.flatnonzero(self._objects):
             rows = order[classes[order] == index]
-            result[index] = [_area(_matches(overlaps[rows], objects[rows], threshold), self._objects[index]) for threshold in thresholds]
+            result[index] = [
+                _area(_matches(overlaps[rows], objects[rows], threshold), self._objects[index])
+                for threshold in thresholds
+            ]
         return result
 
 

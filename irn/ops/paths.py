@@ -14,7 +14,10 @@ def pair_offsets(radius: int) -> tuple[tuple[int, int], ...]:
     dy^2 + dx^2 < radius^2 with dy >= 0, and dx > 0 in the row itself; ordered by dy, then dx.
     """
     return tuple(
-        (dy, dx) for dy in range(radius) for dx in range(-radius + 1, radius) if dy * dy + dx * dx < radius * radius and (dy > 0 or dx > 0)
+        (dy, dx)
+        for dy in range(radius)
+        for dx in range(-radius + 1, radius)
+        if dy * dy + dx * dx < radius * radius and (dy > 0 or dx > 0)
     )
 
 

@@ -44,7 +44,9 @@ def resized(maps: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def nearest(maps: np.ndarray, height: int, width: int) -> np.ndarray:
     """(..., H, W) to (..., height, width), each value the one at its centre: what was made larger is the same when made as small again."""
-    rows, columns = ((2 * np.arange(n) + 1) * own // (2 * n) for n, own in zip((height, width), maps.shape[-2:], strict=True))
+    rows, columns = (
+        (2 * np.arange(n) + 1) * own // (2 * n) for n, own in zip((height, width), maps.shape[-2:], strict=True)
+    )
     return maps[..., rows[:, None], columns]
 
 

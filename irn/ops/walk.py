@@ -177,7 +177,11 @@ def _multiply(
             shift = shifts[k]
             to, fro = affinity[k, start:end], affinity[k, start - shift : end - shift]
             for m in range(len(current)):
-                row, after, before = sums[m], current[m, start + shift : end + shift], current[m, start - shift : end - shift]
+                row, after, before = (
+                    sums[m],
+                    current[m, start + shift : end + shift],
+                    current[m, start - shift : end - shift],
+                )
                 for i in range(len(own)):
                     row[i] += to[i] * after[i] + fro[i] * before[i]
         for m in range(len(current)):

@@ -5,7 +5,9 @@ from colorsys import hsv_to_rgb
 import numpy as np
 
 # Black, violet, red, orange, pale yellow, each brighter than the one before, so that it also reads in print.
-HEAT_COLOURS = np.array([(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)], float)
+HEAT_COLOURS = np.array(
+    [(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)], float
+)
 GOLDEN_RATIO = 0.618034
 
 
@@ -22,7 +24,10 @@ def voc_palette(count: int = 256) -> np.ndarray:
 def distinct_colours(count: int) -> np.ndarray:
     """Bright colours of which neighbours in the list differ much, (count, 3) uint8."""
     # Steps of the golden ratio never return to a hue; two brightnesses part those that come near.
-    colours = [hsv_to_rgb((0.57 + GOLDEN_RATIO * i) % 1, 0.85 - 0.25 * (i // 5 % 2), 1 - 0.15 * (i // 3 % 2)) for i in range(count)]
+    colours = [
+        hsv_to_rgb((0.57 + GOLDEN_RATIO * i) % 1, 0.85 - 0.25 * (i // 5 % 2), 1 - 0.15 * (i // 3 % 2))
+        for i in range(count)
+    ]
     return np.round(255 * np.array(colours).reshape(count, 3)).astype(np.uint8)
 
 

@@ -19,14 +19,23 @@ def draw_panel(scene: Scene) -> Image.Image:
     columns = -(-len(tiles) // rows)
     height, width = tiles[0].pixels.shape[:2]
     column = max(width, LEAST_COLUMN)
-    size = (2 * MARGIN + columns * (column + GAP) - GAP, TITLE_HEIGHT + rows * (CAPTION_HEIGHT + height + GAP) - GAP + MARGIN)
+    size = (
+        2 * MARGIN + columns * (column + GAP) - GAP,
+        TITLE_HEIGHT + rows * (CAPTION_HEIGHT + height + GAP) - GAP + MARGIN,
+    )
     panel = Image.new("RGB", size, WHITE)
     draw = ImageDraw.Draw(panel)
     _draw_title(draw, scene, size[0] - MARGIN)
     for number, tile in enumerate(tiles):
         x = MARGIN + number % columns * (column + GAP)
         y = TITLE_HEIGHT + number // columns * (CAPTION_HEIGHT + height + GAP)
-        draw.text((x, y + CAPTION_HEIGHT - 5), shortened(tile.caption, CAPTION_SIZE, column), INK, font(CAPTION_SIZE), anchor="ls")
+        draw.text(
+            (x, y + CAPTION_HEIGHT - 5),
+            shortened(tile.caption, CAPTION_SIZE, column),
+            INK,
+            font(CAPTION_SIZE),
+            anchor="ls",
+        )
         # A frame, for a displacement field is as white as the paper where nothing moves.
         draw.rectangle((x - 1, y + CAPTION_HEIGHT - 1, x + width, y + CAPTION_HEIGHT + height), outline=FRAME)
         panel.paste(Image.fromarray(tile.pixels), (x, y + CAPTION_HEIGHT))

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from irn.data.tables import ImageRecord
 from irn.grid import STRIDE, UNSURE
 from irn.ops.resize import rescale
 from irn.pictures import colours
+from irn.pictures.colours import voc_palette
 from irn.pictures.text import GREY, INK, WHITE, font
+from irn.records import ImageRecord
 
 LEAST_HEIGHT, MOST_HEIGHT, MOST_WIDTH = 192, 320, 560  # pixels of a tile
 MOST_CAM_TILES = 3
@@ -98,7 +99,13 @@ def _cam_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
 
 def _ir_label_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
     label = _nearest(scene.arrays["ir_label"]["label"], image)
-    return [Tile("ir_label", "IR label (striped: unsure)" if (label == UNSURE).any() else "IR label", _with_unsure(image, label))]
+    return [
+        Tile(
+            "ir_label",
+            "IR label (striped: unsure)" if (label == UNSURE).any() else "IR label",
+            _with_unsure(image, label),
+        )
+    ]
 
 
 def _with_unsure(image: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -106,7 +113,7 @@ def _with_unsure(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     unsure = label == UNSURE
     sure = np.where(unsure, 0, label)
     pixels = np.where((sure > 0)[..., None], image, colours.dimmed(image, 0.3))
-    pixels = colours.overlay(pixels, sure, colours.voc_palette(), 0.7)
+    pixels = colours.overlay(pixels, sure, voc_palette(), 0.7)
     pixels = colours.painted(pixels, unsure, GREY, 0.35)
     return colours.painted(pixels, unsure & colours.stripes(*unsure.shape), WHITE, 0.6)
 
@@ -133,12 +140,18 @@ def _walk_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
         return [Tile("groups", f"groups: {len(found)}", pixels)]
     length = np.hypot(*scene.arrays["field"]["displacement"])
     centroids = _nearest((length < scene.centroid_length).astype(int), image, scene.record)
-    return [Tile("groups", f"groups: {len(found)} (black: centroids)", colours.painted(pixels, colours.outlines(centroids), INK))]
+    return [
+        Tile(
+            "groups",
+            f"groups: {len(found)} (black: centroids)",
+            colours.painted(pixels, colours.outlines(centroids), INK),
+        )
+    ]
 
 
 def _label_tiles(scene: Scene, image: np.ndarray) -> list[Tile]:
     semantic = _nearest(scene.arrays["label"]["semantic"], image)
-    pixels = colours.overlay(colours.dimmed(image, 0.85), semantic, colours.voc_palette(), 0.7)
+    pixels = colours.overlay(colours.dimmed(image, 0.85), semantic, voc_palette(), 0.7)
     pixels = colours.painted(pixels, colours.outlines(semantic), WHITE, 0.8)
     return [_instance_tile(scene, image), Tile("semantic", "semantic label", pixels)]
 
@@ -164,7 +177,11 @@ def _instance_tile(scene: Scene, image: np.ndarray) -> Tile:
     dropped = np.where(shown > 0, 0, pieces)
     pixels = colours.painted(_coloured(image, shown, number.max()), colours.outlines(dropped), GREY)
     pixels = colours.painted(pixels, colours.outlines(shown), WHITE)
-    texts = [(scene.name(int(index)), f"{score:.2f}") for index, score in zip(arrays["instance_class"], scores, strict=True) if score > 0]
+    texts = [
+        (scene.name(int(index)), f"{score:.2f}")
+        for index, score in zip(arrays["instance_class"], scores, strict=True)
+        if score > 0
+    ]
     note = " (grey: too small)" if dropped.any() else ""
     return Tile("instances", f"instances: {len(texts)}{note}", _with_names(pixels, shown, texts))
 
@@ -178,7 +195,9 @@ def _coloured(image: np.ndarray, regions: np.ndarray, count: int) -> np.ndarray:
 def _nearest(values: np.ndarray, image: np.ndarray, record: ImageRecord | None = None) -> np.ndarray:
     """Bring a map (..., H, W) to the size of a tile; with `record` it has cells of stride 4, some of them partly beyond the image."""
     extent = (record.height / STRIDE, record.width / STRIDE) if record else values.shape[-2:]
-    rows, columns = (((np.arange(n) + 0.5) * size / n).astype(int) for n, size in zip(image.shape, extent, strict=False))
+    rows, columns = (
+        ((np.arange(n) + 0.5) * size / n).astype(int) for n, size in zip(image.shape, extent, strict=False)
+    )
     return values[..., rows[:, None], columns]
 
 
@@ -188,7 +207,9 @@ def _with_wheel(flow: np.ndarray) -> np.ndarray:
     diameter = max(min(44, height // 3, width // 3), 1)
     side = min(diameter + 12, height, width)
     corners = [(x, y) for y in (height - side, 0) for x in (width - side, 0)]
-    x, y = max(corners, key=lambda corner: flow[corner[1] : corner[1] + side, corner[0] : corner[0] + side].min(axis=-1).mean())
+    x, y = max(
+        corners, key=lambda corner: flow[corner[1] : corner[1] + side, corner[0] : corner[0] + side].min(axis=-1).mean()
+    )
     x, y = x + (side - diameter) // 2, y + (side - diameter) // 2
     panel = Image.fromarray(flow)
     ImageDraw.Draw(panel).ellipse((x - 3, y - 3, x + diameter + 2, y + diameter + 2), fill=WHITE, outline=GREY)
@@ -214,7 +235,9 @@ def _with_arrows(picture: np.ndarray, displacement: np.ndarray) -> np.ndarray:
             start, end = np.array((x, y)) - reach, np.array((x, y)) + reach
             side = reach[::-1] * (-1, 1)
             draw.line((*start, *end), fill=INK)
-            draw.polygon([tuple(end), tuple(end - 0.6 * reach + 0.3 * side), tuple(end - 0.6 * reach - 0.3 * side)], fill=INK)
+            draw.polygon(
+                [tuple(end), tuple(end - 0.6 * reach + 0.3 * side), tuple(end - 0.6 * reach - 0.3 * side)], fill=INK
+            )
     return np.asarray(panel)
 
 
@@ -227,7 +250,13 @@ def _with_names(pixels: np.ndarray, pieces: np.ndarray, texts: Sequence[tuple[st
             box = draw.multiline_textbbox((0, 0), words, font(NAME_SIZE), anchor="mm", align="center", spacing=2)
             spot = _spot(pieces == number, round(box[2] - box[0]) + 4, round(box[3] - box[1]) + 4)
             if spot:
-                style: dict[str, Any] = {"anchor": "mm", "align": "center", "spacing": 2, "stroke_width": 1, "stroke_fill": INK}
+                style: dict[str, Any] = {
+                    "anchor": "mm",
+                    "align": "center",
+                    "spacing": 2,
+                    "stroke_width": 1,
+                    "stroke_fill": INK,
+                }
                 draw.multiline_text(spot, words, WHITE, font(NAME_SIZE), **style)
                 break
     return np.asarray(picture)

@@ -22,7 +22,14 @@ _INK = "currentColor"
 
 
 def _finished(chart: Any, description: str, height: int) -> Spec:
-    axis = {"labelColor": _INK, "titleColor": _INK, "domainColor": _INK, "tickColor": _INK, "gridColor": _INK, "gridOpacity": 0.15}
+    axis = {
+        "labelColor": _INK,
+        "titleColor": _INK,
+        "domainColor": _INK,
+        "tickColor": _INK,
+        "gridColor": _INK,
+        "gridOpacity": 0.15,
+    }
     return (
         chart.properties(width="container", height=height, description=description, background="transparent")
         # As the page has it: Vega makes room for names by their font.
@@ -49,7 +56,9 @@ def score_bars(scores: pd.DataFrame, metric: str) -> Spec:
     )
     bars = base.mark_bar().encode(
         x=alt.X("value:Q", title=metric, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5)),
-        color=alt.Color("stage:N", sort=stages, title=None, scale=alt.Scale(domain=stages, range=[colours[name] for name in stages])),
+        color=alt.Color(
+            "stage:N", sort=stages, title=None, scale=alt.Scale(domain=stages, range=[colours[name] for name in stages])
+        ),
         tooltip=["class:N", "stage:N", alt.Tooltip("value:Q", format=".3f")],
     )
     chart: Any = bars
@@ -57,7 +66,9 @@ def score_bars(scores: pd.DataFrame, metric: str) -> Spec:
         rows["low"], rows["high"] = rows["value"] - rows["std"], rows["value"] + rows["std"]
         chart = alt.layer(bars, base.mark_rule(color=_INK).encode(x="low:Q", x2="high:Q"))
     means = scores[(scores["metric"] == ("mIoU" if metric == "IoU" else metric)) & (scores["class"] == MEAN)]
-    words = ", ".join(f"{STAGES[row.stage][0]} {row.value:.3f}" for row in means.itertuples() if not math.isnan(row.value))
+    words = ", ".join(
+        f"{STAGES[row.stage][0]} {row.value:.3f}" for row in means.itertuples() if not math.isnan(row.value)
+    )
     return _finished(chart, f"{metric} of each class. Means: {words}.", len(names) * max(22, 10 * len(stages)))
 
 
@@ -96,10 +107,16 @@ def _curve(rows: pd.DataFrame, name: str, batch: int, stage: str, still: float |
     x = alt.X("images seen:Q", title="images seen", axis=alt.Axis(tickCount=4))
     y = alt.Y("loss:Q", title=None, scale=alt.Scale(domainMin=0), axis=alt.Axis(tickCount=4))
     told = [alt.Tooltip("images seen:Q"), alt.Tooltip("loss:Q", format=".4f")]
-    layers = [alt.Chart(seen).mark_line(color=STAGES["semantic"][1], point=len(seen) < 3).encode(x=x, y=y, tooltip=told)]
+    layers = [
+        alt.Chart(seen).mark_line(color=STAGES["semantic"][1], point=len(seen) < 3).encode(x=x, y=y, tooltip=told)
+    ]
     words = f"{name.replace('_', ' ')} over images seen, at the end {rows[name].iloc[-1]:.4g}"
     if len(points):
-        layers.append(alt.Chart(points).mark_point(color=_INK, shape="diamond", filled=True, size=80).encode(x=x, y=y, tooltip=told))
+        layers.append(
+            alt.Chart(points)
+            .mark_point(color=_INK, shape="diamond", filled=True, size=80)
+            .encode(x=x, y=y, tooltip=told)
+        )
         words += f"; published log: {', '.join(f'{level:g} after step {step}' for step, level in levels)}"
     if still and name == "foreground_displacement":
         layers.append(alt.Chart(pd.DataFrame({"loss": [still]})).mark_rule(color=_INK, strokeDash=[4, 4]).encode(y=y))
@@ -115,14 +132,21 @@ def published(stage: str, name: str, images: int) -> list[tuple[int, float]]:
 def sweep_chart(sweep: pd.DataFrame, keys: Sequence[str], metric: str, best: str) -> Spec:
     """Scores of a sweep: a heat map of its first two keys, at the best of the others, or dots over one; `best` marks the chosen one."""
     rows = sweep.loc[sweep.groupby(list(keys[:2]), sort=False)[metric].idxmax().dropna()]
-    rows = pd.DataFrame({f"key {n}": rows[key].astype(str) for n, key in enumerate(keys[:2])} | {"score": rows[metric], "best": rows[best]})
-    told = [alt.Tooltip(f"key {n}:N", title=key) for n, key in enumerate(keys[:2])] + [alt.Tooltip("score:Q", format=".4f")]
+    rows = pd.DataFrame(
+        {f"key {n}": rows[key].astype(str) for n, key in enumerate(keys[:2])}
+        | {"score": rows[metric], "best": rows[best]}
+    )
+    told = [alt.Tooltip(f"key {n}:N", title=key) for n, key in enumerate(keys[:2])] + [
+        alt.Tooltip("score:Q", format=".4f")
+    ]
     x = alt.X("key 0:N", sort=None, title=keys[0], axis=alt.Axis(labelAngle=0))
     chosen = rows[rows["best"]]
     words = f"{metric} over {' and '.join(keys[:2])}, the best {rows['score'].max():.4f}"
     if len(keys) == 1:
         y = alt.Y("score:Q", title=metric, scale=alt.Scale(zero=False))
-        dots = alt.Chart(rows).mark_point(filled=True, size=70, color=STAGES["semantic"][1]).encode(x=x, y=y, tooltip=told)
+        dots = (
+            alt.Chart(rows).mark_point(filled=True, size=70, color=STAGES["semantic"][1]).encode(x=x, y=y, tooltip=told)
+        )
         ring = alt.Chart(chosen).mark_point(size=260, color=_INK, strokeWidth=2).encode(x=x, y=y)
         return _finished(alt.layer(dots, ring), f"{words}.", 220)
     y = alt.Y("key 1:N", sort=None, title=keys[1])

@@ -11,12 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from irn.data.images import read_record
 from irn.data.masks import Truth, open_truths
-from irn.data.tables import ImageClasses, ImageRecord
+from irn.data.tables import ImageClasses
 from irn.io.cache import CacheReader
-from irn.io.images import read_record
 from irn.io.parallel import map_images
 from irn.pictures.tiles import ARRAYS, Scene, tiles_of
+from irn.records import ImageRecord
 
 QUALITY = 78  # of WebP
 FOUND = 0.5  # overlap from which on an object counts as found
@@ -51,7 +52,9 @@ class Sources:
     centroid_length: float
     truths: dict[str, tuple[Truth, Truth | None]] = field(default_factory=dict)
 
-    def open_truth(self, masks: tuple[Path | None, Path | None], records: Sequence[ImageRecord], splits: Sequence[str]) -> None:
+    def open_truth(
+        self, masks: tuple[Path | None, Path | None], records: Sequence[ImageRecord], splits: Sequence[str]
+    ) -> None:
         """Open the ground truth of some splits."""
         for split in splits:
             own = [record for record in records if record.split == split]
@@ -105,8 +108,12 @@ def _draw(sources: Sources, record: ImageRecord) -> list[Picture]:
     truth = sources.truth(record)
     present = sources.classes.of(record.image_id, sources.labels)
     pixels = read_record(record)
-    scene = Scene(record, pixels, arrays, present, sources.classes.names, sources.centroid_length, truth[:2] if truth else None)
-    return [Picture(t.kind, t.caption, _encoded(t.pixels), t.pixels.shape[1], t.pixels.shape[0]) for t in tiles_of(scene)]
+    scene = Scene(
+        record, pixels, arrays, present, sources.classes.names, sources.centroid_length, truth[:2] if truth else None
+    )
+    return [
+        Picture(t.kind, t.caption, _encoded(t.pixels), t.pixels.shape[1], t.pixels.shape[0]) for t in tiles_of(scene)
+    ]
 
 
 def _encoded(pixels: np.ndarray) -> str:

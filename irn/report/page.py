@@ -12,9 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from irn import __version__
 from irn.data.score_table import MEAN
-from irn.data.tables import ImageClasses, ImageRecord
+from irn.data.tables import ImageClasses
 from irn.ops.levels import PUBLISHED, PUBLISHED_BATCH, still_displacement
 from irn.pictures.colours import voc_palette
+from irn.records import ImageRecord
 from irn.report import charts, tables
 from irn.report.captions import KINDS
 from irn.report.images import FOUND, Facts, Order, Picture
@@ -63,14 +64,22 @@ def render(
     import vl_convert  # 80 MB, only for this
 
     environment = Environment(
-        loader=PackageLoader("irn.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("irn.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     scores = run.table("scores.csv")
     means = tables.one_run(scores) if scores is not None else None
     sections = [("Scores", score_charts(run, means)), ("Training", training_charts(run))]
-    numbered = [(title, [(f"chart-{title.lower()}-{n}", chart) for n, chart in enumerate(own)]) for title, own in sections]
+    numbered = [
+        (title, [(f"chart-{title.lower()}-{n}", chart) for n, chart in enumerate(own)]) for title, own in sections
+    ]
     sweep = sweep_part(run)
-    specs = {name: chart.spec for _, own in numbered for name, chart in own} | ({"chart-sweep": sweep["spec"]} if sweep["spec"] else {})
+    specs = {name: chart.spec for _, own in numbered for name, chart in own} | (
+        {"chart-sweep": sweep["spec"]} if sweep["spec"] else {}
+    )
     named = badges([one.rank for one in shown], len(order.images))
     chosen = sorted({index for one in shown for index in one.facts.present})
     return environment.get_template("report.html.j2").render(
@@ -78,7 +87,11 @@ def render(
         version=__version__,
         today=date.today().isoformat(),
         # What would end the element that it stands in.
-        library=re.sub("</(?=script)", r"<\/", vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"), flags=re.I) if specs else "",
+        library=re.sub(
+            "</(?=script)", r"<\/", vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"), flags=re.I
+        )
+        if specs
+        else "",
         specs=specs,
         sections=dict(numbered),
         settings=tables.settings_rows(run),
@@ -133,7 +146,9 @@ def training_charts(run: RunFolder) -> list[Chart]:
             if any(PUBLISHED_BATCH * step <= _seen(lines) for step, _ in PUBLISHED.get(stage, {}).get(name, ())):
                 notes.append("Diamonds: the published log.")
             if still and name == "foreground_displacement":
-                notes.append(f"Dashed: a field of zeros, about {still:.1f} cells; a loss that stays there has learned no instances.")
+                notes.append(
+                    f"Dashed: a field of zeros, about {still:.1f} cells; a loss that stays there has learned no instances."
+                )
             found.append(Chart(f"{stage}: {name.replace('_', ' ')}", " ".join(notes), spec))
     return found
 
@@ -164,7 +179,9 @@ def sweep_part(run: RunFolder) -> dict[str, Any]:
         return {"table": None, "spec": None, "metric": "", "keys": []}
     # The first score that the settings change.
     changed = {name for name in scores if table[name].max() > table[name].min()}
-    scores.sort(key=lambda name: (name not in changed, not name.startswith("semantic."), not name.startswith("instance.")))
+    scores.sort(
+        key=lambda name: (name not in changed, not name.startswith("semantic."), not name.startswith("instance."))
+    )
     metric = scores[0]
     table = table.assign(chosen=table.index == table[metric].fillna(-1).argmax())
     spec = charts.sweep_chart(table, keys, metric, "chosen") if table[metric].notna().any() else None
@@ -189,7 +206,9 @@ def card(one: Shown, badge: str, classes: ImageClasses) -> Card:
     if facts.foreground is not None:
         lines.append(f"foreground {facts.foreground:.0%}")
     colours = voc_palette()
-    named = [(index, classes.names[index], "#{:02x}{:02x}{:02x}".format(*colours[index + 1])) for index in facts.present]
+    named = [
+        (index, classes.names[index], "#{:02x}{:02x}{:02x}".format(*colours[index + 1])) for index in facts.present
+    ]
     words = ", ".join(name for _, name, _ in named) or "no class"
     pictures = [(picture, f"{picture.caption}, of image {facts.image_id} with {words}") for picture in one.pictures]
     kinds = [picture.kind for picture in one.pictures]
@@ -199,7 +218,9 @@ def card(one: Shown, badge: str, classes: ImageClasses) -> Card:
 
 def badges(ranks: Sequence[int], count: int) -> dict[int, str]:
     """What to call some of the ranks among `count` images: the one nearest to the middle, the best and the worst."""
-    return {min(ranks, key=lambda rank: abs(rank - (count + 1) / 2)): "median", count: "worst", 1: "best"} if ranks else {}
+    return (
+        {min(ranks, key=lambda rank: abs(rank - (count + 1) / 2)): "median", count: "worst", 1: "best"} if ranks else {}
+    )
 
 
 def _svg(run: RunFolder) -> str:

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from irn.config import settings_of_options, table
 from irn.data import mask_folders
 from irn.errors import IrnError
 from irn.io.cache import provenance_of
 from irn.io.progress import NOTICE, notices_in
-from irn.settings import Settings
-from irn.stages import BY_NAME
+from irn.settings.config import settings_of_options, table
+from irn.settings.values import Settings
+from irn.workflow.stages import BY_NAME
 
 
 class StageFolder(NamedTuple):
@@ -66,7 +66,9 @@ class RunFolder:
             self.configurations: list[dict[str, Any]] = listed["configurations"]
             named = self.configurations[0]["stages"]
         except (OSError, ValueError, KeyError, IndexError):
-            raise IrnError(f"{folder}: no run.json that a run wrote; expected results/<run>, which snakemake makes") from None
+            raise IrnError(
+                f"{folder}: no run.json that a run wrote; expected results/<run>, which snakemake makes"
+            ) from None
         # Paths in it are those of the folder that the workflow ran in.
         self.project = self.folder.parents[1]
         self.stages = {name: self._stage(name, self.project / path) for name, path in named.items() if name in BY_NAME}
@@ -77,7 +79,9 @@ class RunFolder:
         if BY_NAME[name].per_image:
             links = sorted((self.folder / name).glob("*.h5"), key=lambda path: int(re.split(r"\D", path.name)[0]))
             return StageFolder(name, folder, record, [path.resolve() for path in links if path.exists()])
-        return StageFolder(name, folder, record, [path for file in BY_NAME[name].makes.split() if (path := folder / file).exists()])
+        return StageFolder(
+            name, folder, record, [path for file in BY_NAME[name].makes.split() if (path := folder / file).exists()]
+        )
 
     def file(self, stage: str, name: str) -> Path | None:
         """A file in the folder of a stage, if both are there."""
@@ -117,6 +121,10 @@ class RunFolder:
         if "evaluate" not in self.stages:
             return None, None
         dataset = self.settings.dataset
-        root = self.stages["make_demo_data"].folder / "data" if "make_demo_data" in self.stages else self.project / str(dataset.root)
+        root = (
+            self.stages["make_demo_data"].folder / "data"
+            if "make_demo_data" in self.stages
+            else self.project / str(dataset.root)
+        )
         classes, objects = mask_folders(dataset, root)
         return (self.project / classes if classes else None), (self.project / objects if objects else None)

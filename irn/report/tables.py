@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from irn.config import as_text, table
 from irn.data.score_table import AP_METRICS, MEAN
-from irn.data.tables import ImageClasses, ImageRecord
+from irn.data.tables import ImageClasses
+from irn.records import ImageRecord
 from irn.report.charts import STAGES
 from irn.report.images import Facts
 from irn.report.run_folder import RunFolder
-from irn.stages import BY_NAME
+from irn.settings.config import as_text, table
+from irn.workflow.stages import BY_NAME
 
 
 class StageRow(NamedTuple):
@@ -47,7 +48,15 @@ def stage_rows(run: RunFolder) -> list[StageRow]:
         shown = "" if pd.isna(memory) else f"{memory:,.0f} MB"
         time = _duration(seconds) if costs[name] else "not made" if not stage.files else ""
         rows.append(
-            StageRow(name, BY_NAME[name].help, stage.folder.name, stage.record.get("code", ""), time, shown, 100 * seconds / longest)
+            StageRow(
+                name,
+                BY_NAME[name].help,
+                stage.folder.name,
+                stage.record.get("code", ""),
+                time,
+                shown,
+                100 * seconds / longest,
+            )
         )
     return rows
 
@@ -105,7 +114,10 @@ def counts(records: Sequence[ImageRecord], classes: ImageClasses, facts: Sequenc
     known = [one for one in facts if one.overlaps is not None]
     if known:
         rows += [
-            ("objects in ground truth", f"{sum(len(one.overlaps or ()) for one in known):,}, found {sum(one.found for one in known):,}")
+            (
+                "objects in ground truth",
+                f"{sum(len(one.overlaps or ()) for one in known):,}, found {sum(one.found for one in known):,}",
+            )
         ]
     return rows
 
@@ -123,7 +135,9 @@ def one_run(scores: pd.DataFrame) -> pd.DataFrame:
     """The rows of a run's scores: of several seeds the means, with a column `std`."""
     if "seed" not in scores:
         return scores
-    means, spread = (scores[scores["seed"] == name].drop(columns="seed").reset_index(drop=True) for name in ("mean", "std"))
+    means, spread = (
+        scores[scores["seed"] == name].drop(columns="seed").reset_index(drop=True) for name in ("mean", "std")
+    )
     return means.assign(std=spread["value"])
 
 

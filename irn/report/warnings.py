@@ -35,7 +35,11 @@ def _of_classes(run: RunFolder, classes: ImageClasses, facts: Sequence[Facts]) -
     never = [name for name, count in zip(classes.names, counts, strict=True) if rows and count == 0]
     always = [name for name, count in zip(classes.names, counts, strict=True) if rows and count == len(rows)]
     return [
-        *_one("Classes in no training image", "Nothing can be learned of them; take them out of the labels, or add images.", never),
+        *_one(
+            "Classes in no training image",
+            "Nothing can be learned of them; take them out of the labels, or add images.",
+            never,
+        ),
         *_one(
             "Classes in every training image",
             "The classifier cannot tell them from what is always there, so their CAMs may lie anywhere; add images without them.",

@@ -6,13 +6,18 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from irn.data.tables import ImageRecord
+from irn.records import ImageRecord
 from irn.training.parts import Forward, Losses, Objective, Whole
 from irn.training.views import Batch, Place, Sample, sized_view
 
 
 def classifier_view(
-    place: Place, records: Sequence[ImageRecord], targets: np.ndarray, long_side: tuple[int, int], crop_size: int, seed: int
+    place: Place,
+    records: Sequence[ImageRecord],
+    targets: np.ndarray,
+    long_side: tuple[int, int],
+    crop_size: int,
+    seed: int,
 ) -> Sample:
     """What the classifier sees: a crop (S, S, 3) uint8, the box that the image fills in it, and its row of `targets`."""
     crop, box, _ = sized_view(place, records[place.image], None, long_side, crop_size, seed)

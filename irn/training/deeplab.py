@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from irn.data.tables import ImageRecord
 from irn.grid import UNSURE
+from irn.records import ImageRecord
 from irn.training.parts import Forward, Losses, Objective, Whole
 from irn.training.views import Batch, Place, Sample, draw_seed, sized_view
 

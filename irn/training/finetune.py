@@ -8,15 +8,15 @@ import torch
 
 from irn.io.checkpoint import Checkpoint
 from irn.io.devices import choose_device, loading_workers
-from irn.io.imagenet import start_backbone
 from irn.io.processes import join, rank
 from irn.io.progress import notice
-from irn.io.weights import save_weights
 from irn.networks.backbones import FineTuned
-from irn.settings import FinalNetwork, Settings, Training
+from irn.networks.imagenet import start_backbone
+from irn.settings.values import FinalNetwork, Settings, Training
 from irn.training.loop import Means, train
 from irn.training.parts import Objective
 from irn.training.views import Place, Sample
+from irn.weights.files import save_weights
 
 
 class Start(NamedTuple):
@@ -66,4 +66,6 @@ def train_and_save(
 def _say_short(kind: str, own: Training, steps: int) -> None:
     """Say so where the learning rate has hardly been at its height."""
     if isinstance(own, FinalNetwork) and steps < 2 * own.warmup:
-        notice(f"{steps} steps, and the learning rate rises for {own.warmup}: the network has hardly learned; raise {kind}.epochs")
+        notice(
+            f"{steps} steps, and the learning rate rises for {own.warmup}: the network has hardly learned; raise {kind}.epochs"
+        )

@@ -5,12 +5,12 @@ from functools import partial
 
 import numpy as np
 
-from irn.data.tables import ImageRecord
+from irn.data.images import read_record
 from irn.grid import STRIDE
 from irn.io.cache import CacheReader
-from irn.io.images import read_record
 from irn.ops.losses import pair_counts, pair_losses, total_loss
 from irn.ops.resize import bounded, rescale
+from irn.records import ImageRecord
 from irn.training.parts import Forward, Losses, Objective, Whole
 from irn.training.views import Batch, Place, Sample, random_view
 
@@ -33,7 +33,11 @@ def pair_view(
     crop, box, label_crop = random_view(rng, pixels, label, rng.uniform(*scale), crop_size)
     assert label_crop is not None
     # The nearest pixel when the label map is rescaled by a quarter.
-    return {"pixels": crop, "box": box, "label": np.ascontiguousarray(label_crop[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE])}
+    return {
+        "pixels": crop,
+        "box": box,
+        "label": np.ascontiguousarray(label_crop[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]),
+    }
 
 
 def irnet_losses(batch: Batch, forward: Forward, whole: Whole, radius: int) -> Losses:

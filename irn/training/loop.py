@@ -16,7 +16,7 @@ from irn.io.parallel import map_in_order
 from irn.io.processes import count, leave, rank
 from irn.io.progress import progress
 from irn.networks.backbones import Trainable
-from irn.settings import FinalNetwork, Settings, Training
+from irn.settings.values import FinalNetwork, Settings, Training
 from irn.training.parts import Objective, backward, over_processes, own_parts, stacked
 from irn.training.views import Place, Sample
 
@@ -61,24 +61,32 @@ def train(
     """
     steps_per_epoch = len(names) // own.batch_size
     if steps_per_epoch == 0:
-        raise IrnError(f"--batch-size {own.batch_size}: only {len(names)} images to train on; use a batch size of at most that")
+        raise IrnError(
+            f"--batch-size {own.batch_size}: only {len(names)} images to train on; use a batch size of at most that"
+        )
     if not own.can_split(count(), settings.accumulate):
         parts = "1 part" if settings.accumulate == 1 else f"{settings.accumulate} parts (--accumulate)"
-        raise IrnError(f"--batch-size {own.batch_size}: too few images for {parts} in {count()} processes; raise it, or take fewer of them")
+        raise IrnError(
+            f"--batch-size {own.batch_size}: too few images for {parts} in {count()} processes; raise it, or take fewer of them"
+        )
     head_epochs, epochs = own.passes
     steps = epochs * steps_per_epoch
     groups = model.parameter_groups(own.learning_rate, own.head_factor)
     final = own if isinstance(own, FinalNetwork) else None
     sgd = final or settings
     optimiser = make_optimiser(groups, settings.optimiser, sgd.momentum, sgd.weight_decay)
-    decay = torch.optim.lr_scheduler.LambdaLR(optimiser, partial(_rate, steps=steps, warmup=final.warmup if final else 0))
+    decay = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, partial(_rate, steps=steps, warmup=final.warmup if final else 0)
+    )
     schedule = (
         own.model_dump(include=set(Training.model_fields))
         | {"epochs": epochs}
         | sgd.model_dump(include={"momentum", "weight_decay"})
         | {"seed": settings.seed}
     )
-    report = Report(steps, schedule, means.device, partial(_batch_names, names=names, size=own.batch_size, seed=settings.seed))
+    report = Report(
+        steps, schedule, means.device, partial(_batch_names, names=names, size=own.batch_size, seed=settings.seed)
+    )
     # Convolutions on CPUs are about a fifth faster in this layout.
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network = over_processes(model)
@@ -112,7 +120,9 @@ def train(
         report.write(means.metrics)
 
 
-def make_optimiser(groups: list[dict[str, Any]], name: str, momentum: float, weight_decay: float) -> torch.optim.Optimizer:
+def make_optimiser(
+    groups: list[dict[str, Any]], name: str, momentum: float, weight_decay: float
+) -> torch.optim.Optimizer:
     """SGD, or AdamW, whose weight decay is not on norms and biases: parameters of one dimension."""
     if name == "sgd":
         return torch.optim.SGD(groups, momentum=momentum, weight_decay=weight_decay)
@@ -136,9 +146,14 @@ def _batches(
 ) -> Iterator[list[list[Sample]]]:
     """This process's parts of each batch; epochs from `first` on, each in an order of its own, without the last partial batch."""
     whole = len(names) // own.batch_size * own.batch_size
-    orders = ([Place(epoch, int(index)) for index in _order(settings.seed, epoch, len(names))] for epoch in range(first, own.passes[1]))
+    orders = (
+        [Place(epoch, int(index)) for index in _order(settings.seed, epoch, len(names))]
+        for epoch in range(first, own.passes[1])
+    )
     batches = (
-        own_parts(order[at : at + own.batch_size], settings.accumulate) for order in orders for at in range(0, whole, own.batch_size)
+        own_parts(order[at : at + own.batch_size], settings.accumulate)
+        for order in orders
+        for at in range(0, whole, own.batch_size)
     )
     told, shapes = tee(batches)
     places = (place for parts in told for part in parts for place in part)

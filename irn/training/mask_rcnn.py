@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torchvision.ops import masks_to_boxes
 
-from irn.data.tables import ImageRecord
 from irn.grid import UNSURE
 from irn.networks.backbones import Trainable
 from irn.networks.mask_rcnn import MaskRcnn
+from irn.records import ImageRecord
 from irn.training.parts import Forward, Losses, Objective, Whole
 from irn.training.views import Batch, Place, Sample, draw_seed, sized_view
 
@@ -75,5 +75,9 @@ def _target(instance_map: torch.Tensor, labels: torch.Tensor) -> dict[str, torch
     boxes = masks_to_boxes(masks) if len(found) else torch.zeros(0, 4, device=masks.device)
     # Its last pixel belongs to an instance.
     boxes[:, 2:] += 1
-    large = (boxes[:, 2:] - boxes[:, :2]).amin(1) >= SMALLEST_SIDE if len(found) else torch.zeros(0, dtype=torch.bool, device=masks.device)
+    large = (
+        (boxes[:, 2:] - boxes[:, :2]).amin(1) >= SMALLEST_SIDE
+        if len(found)
+        else torch.zeros(0, dtype=torch.bool, device=masks.device)
+    )
     return {"boxes": boxes[large], "labels": labels[found[large]], "masks": masks[large].to(torch.uint8)}

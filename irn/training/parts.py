@@ -61,7 +61,12 @@ def over_processes(model: Trainable) -> nn.Module:
 
 
 def backward(
-    parts: Sequence[Batch], model: Trainable, network: nn.Module, objective: Objective, device: torch.device, precision: str
+    parts: Sequence[Batch],
+    model: Trainable,
+    network: nn.Module,
+    objective: Objective,
+    device: torch.device,
+    precision: str,
 ) -> Losses:
     """Add the gradients of a batch, of which this process has these parts, and return the losses of the whole batch.
 

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from irn.data.tables import ImageRecord
+from irn.data.images import read_record
 from irn.grid import UNSURE
-from irn.io.images import read_record
 from irn.networks.backbones import Backbone
 from irn.ops.resize import rescale
+from irn.records import ImageRecord
 
 Sample = dict[str, np.ndarray]
 Batch = dict[str, torch.Tensor]

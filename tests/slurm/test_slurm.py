@@ -15,7 +15,7 @@ import torch
 import yaml
 from helpers import FINAL, ROOT, SMALL, read_all
 
-from irn.stages import STAGES
+from irn.workflow.stages import STAGES
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 CLUSTER = Path(__file__).with_name("cluster")
@@ -39,7 +39,9 @@ rule time:
 """
 
 pytestmark = [
-    pytest.mark.skipif(bool(ABSENT), reason=f"no {', '.join(ABSENT)} here; install Debian's slurm-wlm and munge to test on SLURM"),
+    pytest.mark.skipif(
+        bool(ABSENT), reason=f"no {', '.join(ABSENT)} here; install Debian's slurm-wlm and munge to test on SLURM"
+    ),
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a SLURM to test on"),
 ]
 Job = dict[str, str]
@@ -62,17 +64,29 @@ class Cluster:
         # As the profile's first comment says. The cluster has no accounts; gpu is asked for while the networks stay on the CPU.
         text = re.sub(r"^#(?=\S|  )", "", text, flags=re.M)
         text = re.sub(r"^ *slurm_account: .*\n", "", text, flags=re.M)
-        text = text.replace("gpu_model: a100", "gpu_model: standin\n    gpu: 1").replace("max-threads: 16", "max-threads: 2")
+        text = text.replace("gpu_model: a100", "gpu_model: standin\n    gpu: 1").replace(
+            "max-threads: 16", "max-threads: 2"
+        )
         (self.profile / "config.yaml").write_text(text)
 
     def run(self, *command: object, seconds: float = 60) -> str:
         """What a command of SLURM prints."""
         words = [str(word) for word in command]
-        return subprocess.run(words, env=self.environment, capture_output=True, text=True, check=True, timeout=seconds).stdout
+        return subprocess.run(
+            words, env=self.environment, capture_output=True, text=True, check=True, timeout=seconds
+        ).stdout
 
     def command(self, snakefile: Path, folder: Path, *arguments: str, profile: Path | None = None) -> list[str]:
         """The command of Snakemake in a folder."""
-        command = [SNAKEMAKE, "--snakefile", snakefile, "--directory", folder, "--workflow-profile", profile or self.profile]
+        command = [
+            SNAKEMAKE,
+            "--snakefile",
+            snakefile,
+            "--directory",
+            folder,
+            "--workflow-profile",
+            profile or self.profile,
+        ]
         # squeue, since the cluster keeps no accounts for sacct; the seconds are what a job takes at least.
         command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "8", *arguments]
         return [str(word) for word in command]
@@ -161,7 +175,9 @@ def within(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     command = cluster.command(ROOT / "Snakefile", folder, *arguments, profile=profile)
     head = ["--partition", "main", "--cpus-per-task", 1, "--mem", "2000", "--time", 30, "--chdir", ROOT]
     head += ["--output", folder / "snakemake.txt", "--wrap", shlex.join(command)]
-    process = subprocess.Popen([str(word) for word in ("sbatch", "--wait", *head)], env=cluster.environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [str(word) for word in ("sbatch", "--wait", *head)], env=cluster.environment, stdout=subprocess.DEVNULL
+    )
     yield from until_the_end(folder, process)
 
 
@@ -232,10 +248,19 @@ def test_a_job_over_its_memory_or_time_is_tried_again_with_more(cluster: Cluster
     assert times == [("TIMEOUT", "00:01:00"), ("COMPLETED", "00:02:00")]
 
 
-def test_a_training_that_is_stopped_or_requeued_loses_at_most_an_epoch(cluster: Cluster, on_slurm: tuple[Path, list[Job]]) -> None:
+def test_a_training_that_is_stopped_or_requeued_loses_at_most_an_epoch(
+    cluster: Cluster, on_slurm: tuple[Path, list[Job]]
+) -> None:
     folder, before = on_slurm
     process = cluster.start(
-        ROOT / "Snakefile", folder, "--configfile", str(folder / "small.yaml"), "--config", "cam={epochs: 20}", "--until", "train_cam"
+        ROOT / "Snakefile",
+        folder,
+        "--configfile",
+        str(folder / "small.yaml"),
+        "--config",
+        "cam={epochs: 20}",
+        "--until",
+        "train_cam",
     )
 
     def epochs() -> int:
@@ -274,10 +299,19 @@ def test_a_training_that_is_stopped_or_requeued_loses_at_most_an_epoch(cluster: 
     assert tried == [("CANCELLED", "1", "16000M", "04:00:00"), ("COMPLETED", "0", "32000M", "08:00:00")]
 
 
-def test_a_limit_under_which_an_array_would_wait_for_ever_is_refused(cluster: Cluster, on_slurm: tuple[Path, list[Job]]) -> None:
+def test_a_limit_under_which_an_array_would_wait_for_ever_is_refused(
+    cluster: Cluster, on_slurm: tuple[Path, list[Job]]
+) -> None:
     folder = on_slurm[0]
     process = cluster.start(
-        ROOT / "Snakefile", folder, "--configfile", str(folder / "small.yaml"), "--config", "shards=3", "--resources", "gpu=1"
+        ROOT / "Snakefile",
+        folder,
+        "--configfile",
+        str(folder / "small.yaml"),
+        "--config",
+        "shards=3",
+        "--resources",
+        "gpu=1",
     )
     assert process.wait(60) == 2
     said = (folder / "snakemake.txt").read_text()

@@ -28,13 +28,23 @@ def _body(rng: Generator, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, tup
     half, thick = rng.uniform(0.27, 0.36), rng.uniform(0.15, 0.22)
     body = _ellipse(x, y, 0, 0, half, thick)
     for side in (-1, 1):
-        body = _join(body, _ellipse(x, y, side * rng.uniform(0.4, 0.6) * half, rng.uniform(-0.03, 0.03), 0.9 * thick, thick), 0.05)
+        body = _join(
+            body,
+            _ellipse(x, y, side * rng.uniform(0.4, 0.6) * half, rng.uniform(-0.03, 0.03), 0.9 * thick, thick),
+            0.05,
+        )
     for hip in (-0.6, 0.6):
         start = (hip * half, -0.7 * thick)
-        body = _join(body, limb(x, y, start, (start[0] + rng.uniform(-0.08, 0.08), -thick - rng.uniform(0, 0.06)), 0.08, 0.06), 0.04)
+        body = _join(
+            body,
+            limb(x, y, start, (start[0] + rng.uniform(-0.08, 0.08), -thick - rng.uniform(0, 0.06)), 0.08, 0.06),
+            0.04,
+        )
     rise, tail = rng.uniform(-0.5, 1), rng.uniform(0.05, 0.12)
     rump = (-0.9 * half, 0.2 * thick)
-    body = _join(body, limb(x, y, rump, (rump[0] - tail * np.cos(rise), rump[1] + tail * np.sin(rise)), 0.06, 0.05), 0.04)
+    body = _join(
+        body, limb(x, y, rump, (rump[0] - tail * np.cos(rise), rump[1] + tail * np.sin(rise)), 0.06, 0.05), 0.04
+    )
     lift, neck = rng.uniform(-0.1, 0.9), rng.uniform(0.1, 0.16)
     shoulder = (0.8 * half, 0.2 * thick)
     head = (shoulder[0] + neck * np.cos(lift), shoulder[1] + neck * np.sin(lift))
@@ -47,10 +57,14 @@ def _head(species: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nd
         shape = _join(limb(x, y, (-0.3, 0.1), (1.1, -0.35), 0.85, 0.4), _ellipse(x, y, -0.6, 0.85, 0.28, 0.28), 0.2)
         return shape, abs(abs(0.95 * y + 0.31 * x) - 0.4) - 0.2
     if species == 1:  # hare: two long ears, the lower half light
-        ears = np.minimum(limb(x, y, (-0.3, 0.5), (-0.9, 1.7), 0.22, 0.2), limb(x, y, (0.15, 0.5), (0.1, 1.9), 0.22, 0.2))
+        ears = np.minimum(
+            limb(x, y, (-0.3, 0.5), (-0.9, 1.7), 0.22, 0.2), limb(x, y, (0.15, 0.5), (0.1, 1.9), 0.22, 0.2)
+        )
         return _join(_ellipse(x, y, 0, 0, 0.95, 0.8), ears, 0.1), -0.1 - y
     if species == 2:  # lynx: pointed ears and whiskers, bars across
-        tips = np.minimum(limb(abs(x), y, (0.5, 0.4), (0.85, 1.4), 0.45, 0.02), limb(abs(x), y, (0, -0.1), (1.35, -0.6), 0.6, 0.02))
+        tips = np.minimum(
+            limb(abs(x), y, (0.5, 0.4), (0.85, 1.4), 0.45, 0.02), limb(abs(x), y, (0, -0.1), (1.35, -0.6), 0.6, 0.02)
+        )
         return _join(_ellipse(x, y, 0, 0, 0.9, 0.85), tips, 0.1), abs(abs(x) - 0.5) - 0.22
     if species == 3:  # panda: a light disc with round dark ears and eye patches
         face, ears = _ellipse(x, y, 0, 0, 0.95, 0.9), _ellipse(abs(x), y, 0.75, 0.75, 0.4, 0.4)
@@ -78,12 +92,16 @@ def draw_animal(rng: Generator, species: int, fur: np.ndarray, length: float) ->
     head, marks = head * radius, marks * radius
     # Mostly of the fur's colour: on a photograph too the strongest edges lie on outlines and not inside of an animal.
     dark = fur * rng.uniform(0.5, 0.8) + 0.03 * hair[..., None]
-    light = fur + 0.75 * (colour(HUES[species] + rng.normal(0, 0.02), rng.uniform(0.35, 0.75), rng.uniform(0.75, 1)) - fur)
+    light = fur + 0.75 * (
+        colour(HUES[species] + rng.normal(0, 0.02), rng.uniform(0.35, 0.75), rng.uniform(0.75, 1)) - fur
+    )
     face = dark + np.clip(0.5 + marks * length, 0, 1)[..., None] * (light - dark)
     face += 0.02 * texture(rng, x.shape, 0.02 * length)[..., None]
     coat *= (1 - 0.15 * np.exp(-((np.maximum(head, 0) / 0.04) ** 2)))[..., None]  # the head's shadow on the body
     rgb = coat + (face - coat) * np.clip(0.5 - head * length, 0, 1)[..., None]
-    rgb *= (0.7 + 0.3 * np.clip(-np.where(head < 0, head, body) / 0.06, 0, 1) ** 0.7)[..., None]  # darker towards the rims
+    rgb *= (0.7 + 0.3 * np.clip(-np.where(head < 0, head, body) / 0.06, 0, 1) ** 0.7)[
+        ..., None
+    ]  # darker towards the rims
     rgb *= (1 + rng.uniform(0.1, 0.5) * y)[..., None]  # light from above
     alpha = np.clip(0.5 - np.minimum(body, head) * length, 0, 1)
     return Sprite(species, fur, np.clip(rgb, 0, 1), alpha, head < 0, length)
@@ -117,7 +135,9 @@ def _ellipse(x: np.ndarray, y: np.ndarray, cx: float, cy: float, rx: float, ry: 
     return (np.hypot((x - cx) / rx, (y - cy) / ry) - 1) * min(rx, ry)
 
 
-def limb(x: np.ndarray, y: np.ndarray, start: tuple[float, float], end: tuple[float, float], r0: float, r1: float) -> np.ndarray:
+def limb(
+    x: np.ndarray, y: np.ndarray, start: tuple[float, float], end: tuple[float, float], r0: float, r1: float
+) -> np.ndarray:
     """Distance to a stroke between two points (x, y) whose radius goes from `r0` to `r1`, negative inside."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     along = np.clip(((x - start[0]) * dx + (y - start[1]) * dy) / (dx * dx + dy * dy), 0, 1)
@@ -143,5 +163,9 @@ def pattern(rng: Generator, x: np.ndarray, y: np.ndarray, unit: float) -> np.nda
         return np.tanh(lumps)
     if kind == 1:
         angle, waves = rng.uniform(0, np.pi), rng.uniform(2, 6)
-        return np.sin(2 * np.pi * waves * (x * np.cos(angle) + y * np.sin(angle)) + rng.uniform(0.3, 1.2) * lumps + rng.uniform(0, 6))
+        return np.sin(
+            2 * np.pi * waves * (x * np.cos(angle) + y * np.sin(angle))
+            + rng.uniform(0.3, 1.2) * lumps
+            + rng.uniform(0, 6)
+        )
     return np.tanh(4 * (lumps - rng.uniform(0, 0.8)))

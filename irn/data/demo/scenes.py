@@ -40,7 +40,10 @@ class Scene:
         seen = self.objects * ~mask
         for number, other in enumerate(self.sprites, 1):
             mine = seen == number
-            if mine.sum() < VISIBLE * (other.alpha > 0.5).sum() or (mine & self.heads).sum() < VISIBLE * other.head.sum():
+            if (
+                mine.sum() < VISIBLE * (other.alpha > 0.5).sum()
+                or (mine & self.heads).sum() < VISIBLE * other.head.sum()
+            ):
                 return False
         return True
 
@@ -112,7 +115,10 @@ def _draw_ground(rng: Generator, height: int, width: int) -> np.ndarray:
     y, x = np.mgrid[:height, :width] / size
     first, second = _stuff_colour(rng), _stuff_colour(rng)
     slope = rng.uniform(0, 2 * np.pi)
-    ramp = np.tanh(rng.choice((2, 40)) * ((x - rng.uniform(0.3, 0.7)) * np.cos(slope) + (y - rng.uniform(0.3, 0.7)) * np.sin(slope)))
+    ramp = np.tanh(
+        rng.choice((2, 40))
+        * ((x - rng.uniform(0.3, 0.7)) * np.cos(slope) + (y - rng.uniform(0.3, 0.7)) * np.sin(slope))
+    )
     blend = 0.5 + rng.uniform(0, 0.4) * ramp + rng.uniform(0.05, 0.3) * pattern(rng, x, y, size)
     rgb = first + np.clip(blend, 0, 1)[..., None] * (second - first)
     rgb += 0.06 * rng.random() * texture(rng, y.shape, 0.006 * size)[..., None]
@@ -124,7 +130,12 @@ def _draw_ground(rng: Generator, height: int, width: int) -> np.ndarray:
 def _add_clutter(rng: Generator, rgb: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     """Draw one stone, stick or leaf with its shadow into `rgb`; `x`, `y` in units of the image's long side."""
     size = max(x.shape)
-    cx, cy, angle, length = rng.random() * x[0, -1], rng.random() * y[-1, 0], rng.uniform(0, 2 * np.pi), 0.4 * rng.uniform(0.2, 1) ** 2
+    cx, cy, angle, length = (
+        rng.random() * x[0, -1],
+        rng.random() * y[-1, 0],
+        rng.uniform(0, 2 * np.pi),
+        0.4 * rng.uniform(0.2, 1) ** 2,
+    )
     thick, taper = 0.1 * rng.uniform(0.3, 1) ** 2, rng.uniform(0.2, 1)
     end = (cx + length * np.cos(angle), cy + length * np.sin(angle))
     # Beyond three hundredths of the image from it its shadow cannot be seen.
@@ -143,4 +154,6 @@ def _add_clutter(rng: Generator, rgb: np.ndarray, x: np.ndarray, y: np.ndarray) 
 
 def _stuff_colour(rng: Generator) -> np.ndarray:
     """A colour of ground and clutter: of any hue, and often one that fur has too."""
-    return fur_colour(rng) if rng.random() < 0.25 else colour(rng.random(), rng.uniform(0.05, 0.5), rng.uniform(0.25, 0.9))
+    return (
+        fur_colour(rng) if rng.random() < 0.25 else colour(rng.random(), rng.uniform(0.05, 0.5), rng.uniform(0.25, 0.9))
+    )

@@ -13,13 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from irn.config import Variation, as_text, of_stage, variations
 from irn.data import check_scored, check_splits, glanced_at, kind, mask_folders, of_splits
 from irn.errors import IrnError
-from irn.fingerprint import code_fingerprint
 from irn.io.files import whole_file
-from irn.settings import GROUND_TRUTH, SCORED, Settings, value
-from irn.stages import GATHER_SCORES, REPORT, STAGES, Stage
+from irn.settings.config import Variation, as_text, of_stage, variations
+from irn.settings.values import GROUND_TRUTH, SCORED, Settings, value
+from irn.workflow.fingerprint import code_fingerprint
+from irn.workflow.stages import GATHER_SCORES, REPORT, STAGES, Stage
 
 RESULTS = Path("results")
 STORE = RESULTS / "store"
@@ -121,7 +121,10 @@ class Run:
         self.asked: set[str] = set()  # stages that are made by name, and were asked for
         self.gathering = None
         if len(self.each) > 1 and "evaluate" in self.each[0]:
-            scored = [{**_listed(number, variation), "scores": one["evaluate"].files()[0]} for number, (variation, one) in self._numbered()]
+            scored = [
+                {**_listed(number, variation), "scores": one["evaluate"].files()[0]}
+                for number, (variation, one) in self._numbered()
+            ]
             reads = {one["evaluate"].key: one["evaluate"] for one in self.each}
             self.gathering = _recipe(GATHER_SCORES, settings, reads, configurations=scored)
             self.recipes[self.gathering.key] = self.gathering
@@ -131,7 +134,9 @@ class Run:
     def _report(self) -> Recipe:
         """The report, of all that the run makes; its key is that of all that it shows."""
         own, *others = ({name: recipe for name, recipe in one.items() if not recipe.stage.by_name} for one in self.each)
-        reads = own | {f"{name} of configuration {number}": one[name] for number, one in enumerate(others, 1) for name in one}
+        reads = own | {
+            f"{name} of configuration {number}": one[name] for number, one in enumerate(others, 1) for name in one
+        }
         if self.gathering:
             reads[GATHER_SCORES.name] = self.gathering
         return _recipe(REPORT, self.settings, reads, code=code_fingerprint(REPORT.command))
@@ -157,7 +162,11 @@ class Run:
     @property
     def reported(self) -> list[str]:
         """All of that except the report, which comes last."""
-        recipes = [recipe for recipe in self.recipes.values() if not recipe.stage.by_name and recipe.stage not in (GATHER_SCORES, REPORT)]
+        recipes = [
+            recipe
+            for recipe in self.recipes.values()
+            if not recipe.stage.by_name and recipe.stage not in (GATHER_SCORES, REPORT)
+        ]
         return list(dict.fromkeys([*self.tables, *(file for recipe in recipes for file in recipe.files())]))
 
     def show(self) -> None:
@@ -179,7 +188,11 @@ class Run:
                 else:
                     links[top / name] = recipe.folder
         for path in sorted(self.folder.rglob("*"), reverse=True):
-            if path.is_symlink() and path not in links and STORE.absolute() in (path.parent / os.readlink(path)).resolve().parents:
+            if (
+                path.is_symlink()
+                and path not in links
+                and STORE.absolute() in (path.parent / os.readlink(path)).resolve().parents
+            ):
                 path.unlink()
             elif path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
                 path.rmdir()
@@ -191,7 +204,9 @@ class Run:
                 for n, (v, one) in self._numbered()
             ]
             folders = [str(Path(file).parent) for file in alone]
-            partial.write_text(json.dumps({"configurations": each, "tables": folders}, indent=1) + "\n", encoding="utf-8")
+            partial.write_text(
+                json.dumps({"configurations": each, "tables": folders}, indent=1) + "\n", encoding="utf-8"
+            )
 
     def _is_shown(self, recipe: Recipe) -> bool:
         stage = recipe.stage
@@ -215,7 +230,10 @@ def glance_at_data(run: Run) -> None:
             continue
         if stage in ("train_cam", "train_irn"):
             section = stage.removeprefix("train_")
-            size, count = value(recipe.settings, f"{section}.batch_size"), len(of_splits(seen[dataset], dataset.train_split))
+            size, count = (
+                value(recipe.settings, f"{section}.batch_size"),
+                len(of_splits(seen[dataset], dataset.train_split)),
+            )
             if count < size:
                 raise IrnError(
                     f"config: {section}.batch_size is {size}, but dataset.train_split {dataset.train_split!r} has {count} images;"
@@ -265,7 +283,11 @@ def _outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]]:
 def made(stage: str) -> dict[Path, dict[str, Any]]:
     """The folders of a stage in which something was made, with what the name of each stands for."""
     # A benchmark is written when a job has succeeded.
-    folders = [path for path in sorted((STORE / stage).glob("*")) if any(path.rglob("*benchmark.tsv")) and (path / "key.json").exists()]
+    folders = [
+        path
+        for path in sorted((STORE / stage).glob("*"))
+        if any(path.rglob("*benchmark.tsv")) and (path / "key.json").exists()
+    ]
     return {folder: json.loads((folder / "key.json").read_text(encoding="utf-8")) for folder in folders}
 
 
@@ -277,12 +299,18 @@ def nearest(record: dict[str, Any], others: Iterable[dict[str, Any]]) -> dict[st
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """In what two records of one stage differ, in words: settings, code, files, and stages that it reads from."""
     parts = {part: (before.get(part, {}), after.get(part, {})) for part in ("settings", "files", "reads")}
-    changed = {part: [name for name in {**new, **old} if old.get(name) != new.get(name)] for part, (old, new) in parts.items()}
+    changed = {
+        part: [name for name in {**new, **old} if old.get(name) != new.get(name)] for part, (old, new) in parts.items()
+    }
     old, new = parts["settings"]
     found = [f"{name} {as_text(old.get(name))} -> {as_text(new.get(name))}" for name in changed["settings"]]
     if (before.get("code"), before.get("version")) != (after.get("code"), after.get("version")):
         found.append("code edited")
-    return [*found, *(f"{name} changed" for name in changed["files"]), *(f"reads another {stage}" for stage in changed["reads"])]
+    return [
+        *found,
+        *(f"{name} changed" for name in changed["files"]),
+        *(f"reads another {stage}" for stage in changed["reads"]),
+    ]
 
 
 def locked() -> bool:

@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError, core_schema
 
 from irn.grid import STEP
@@ -51,7 +59,9 @@ Side = Annotated[int, Field(ge=STEP, multiple_of=STEP), Expected("a multiple of 
 Share = Annotated[float, Field(ge=0, le=1), Expected("a number from 0 to 1")]
 Positive = Annotated[float, Field(gt=0), Expected("a number above 0")]
 NotNegative = Annotated[float, Field(ge=0), Expected("a number of at least 0")]
-Scales = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1), Expected("a list of numbers above 0")]
+Scales = Annotated[
+    tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1), Expected("a list of numbers above 0")
+]
 Sides = Annotated[
     tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]],
     BeforeValidator(_ascending),
@@ -66,7 +76,9 @@ ValueRange = Annotated[
     Annotated[tuple[float, float], BeforeValidator(_ascending), AfterValidator(_apart)] | None,
     Expected("a list of two numbers, the smaller first, or null"),
 ]
-LargestSide = Annotated[Annotated[int, Field(ge=4 * STEP, multiple_of=STEP)] | None, Expected("a multiple of 16 of at least 64, or null")]
+LargestSide = Annotated[
+    Annotated[int, Field(ge=4 * STEP, multiple_of=STEP)] | None, Expected("a multiple of 16 of at least 64, or null")
+]
 Name = Annotated[
     str,
     Field(pattern=r"^(?!store$)[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}$"),
@@ -75,7 +87,9 @@ Name = Annotated[
 Network = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$"), Expected("a name of letters, digits, '_' and '.'")]
 # Splits name folders in the store.
 _SPLIT = r"[^\s+/{}.][^+/{}\n]*"
-Splits = Annotated[str, Field(pattern=rf"^{_SPLIT}(\+{_SPLIT})*$"), Expected("the name of a split, or several joined by '+'")]
+Splits = Annotated[
+    str, Field(pattern=rf"^{_SPLIT}(\+{_SPLIT})*$"), Expected("the name of a split, or several joined by '+'")
+]
 NonEmpty = Annotated[str, Field(min_length=1)]
 Path = Annotated[NonEmpty | None, Expected("a path, or null")]
 Names = Annotated[Annotated[tuple[NonEmpty, ...], Field(min_length=1)] | None, Expected("a list of names, or null")]
@@ -84,7 +98,8 @@ Seeds = Annotated[
     Expected("a list of whole numbers from 0 to 4294967295, or null"),
 ]
 Sweep = Annotated[
-    dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] | None, Expected("a mapping from keys to lists of values, or null")
+    dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] | None,
+    Expected("a mapping from keys to lists of values, or null"),
 ]
 
 
@@ -104,8 +119,14 @@ class Section(BaseModel):
         if not isinstance(values, dict):
             return values
         numbers = {name for name, field in cls.model_fields.items() if field.annotation in (int, float)}
-        read = {key: None if value in ("null", "None", "") else value for key, value in values.items() if not isinstance(value, bool)}
-        return read | {key: str(value) if key in numbers else value for key, value in values.items() if isinstance(value, bool)}
+        read = {
+            key: None if value in ("null", "None", "") else value
+            for key, value in values.items()
+            if not isinstance(value, bool)
+        }
+        return read | {
+            key: str(value) if key in numbers else value for key, value in values.items() if isinstance(value, bool)
+        }
 
 
 # Of a setting that says which stages there are, and is given to none.
@@ -133,4 +154,6 @@ def setting(default: Any, meaning: str, stages: tuple[str, ...] = (), flag: str 
 
 def together(section: Section, name: str, words: str, right: Any) -> PydanticCustomError:
     """The mistake of a setting that does not fit another one of its section, for which `right` is the nearest value."""
-    return PydanticCustomError("together", "{expected}", {"name": name, "given": getattr(section, name), "expected": words, "right": right})
+    return PydanticCustomError(
+        "together", "{expected}", {"name": name, "given": getattr(section, name), "expected": words, "right": right}
+    )

@@ -11,10 +11,10 @@ from PIL import Image
 
 from irn.data.masks import read_index_png
 from irn.data.segmentations import decoded, encoded
-from irn.data.tables import ImageRecord
 from irn.data.voc import write_index_png
 from irn.errors import IrnError
 from irn.pictures.colours import distinct_colours, outlines, overlay, painted
+from irn.records import ImageRecord
 
 RESULTS, CLASSES, OBJECTS, OVERLAYS = "predictions.json", "SegmentationClass", "SegmentationObject", "overlays"
 GUESSES = "guessed_labels.csv"

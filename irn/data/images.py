@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from irn.data.tables import ImageRecord
 from irn.errors import IrnError
+from irn.records import ImageRecord
 
 ORIENTATION = 0x0112  # EXIF's tag; 1 is upright
 Range = tuple[float, float]
@@ -50,7 +50,9 @@ def is_colour(picture: Image.Image) -> bool:
     return not picture.has_transparency_data or picture.convert("RGBA").getchannel("A").getextrema()[0] == 255
 
 
-def read_image(path: Path, height: int | None = None, width: int | None = None, value_range: Range | None = None) -> np.ndarray:
+def read_image(
+    path: Path, height: int | None = None, width: int | None = None, value_range: Range | None = None
+) -> np.ndarray:
     """Read an image as RGB, turned as its EXIF orientation says.
 
     Parameters
@@ -108,12 +110,16 @@ def _decode(path: Path, value_range: Range | None) -> tuple[np.ndarray, Look]:
         raise IrnError(f"{path}: no such image; fix the path in the manifest or build the manifest again") from None
     # Pillow says SyntaxError of a PNG that is damaged in the middle, and other errors of other damages.
     except Image.DecompressionBombError:
-        raise IrnError(f"{path}: an image of more than {MAX_PIXELS} pixels; make it smaller, or cut it into several") from None
+        raise IrnError(
+            f"{path}: an image of more than {MAX_PIXELS} pixels; make it smaller, or cut it into several"
+        ) from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError) as error:
         if isinstance(error, IrnError):
             raise
         reason = "the file is empty" if path.is_file() and not path.stat().st_size else " ".join(str(error).split())
-        raise IrnError(f"{path}: not a readable image ({reason}); replace the file or take it out of the data set") from None
+        raise IrnError(
+            f"{path}: not a readable image ({reason}); replace the file or take it out of the data set"
+        ) from None
     digest = hashlib.sha256(pixels.tobytes() + str(pixels.shape).encode()).hexdigest()
     return pixels, Look(pixels.shape[0], pixels.shape[1], mode, turned, frames, deep, beyond, digest)
 
@@ -121,7 +127,9 @@ def _decode(path: Path, value_range: Range | None) -> tuple[np.ndarray, Look]:
 def _in_range(path: Path, values: np.ndarray, value_range: Range) -> tuple[np.ndarray, bool]:
     """(H, W) numbers to (H, W, 3) uint8, and whether some lie beyond the range."""
     if not np.isfinite(values).all():
-        raise IrnError(f"{path}: holds numbers that are not finite; give them values, or take the image out of the data set")
+        raise IrnError(
+            f"{path}: holds numbers that are not finite; give them values, or take the image out of the data set"
+        )
     low, high = value_range
     share = (values.astype(np.float64) - low) / (high - low)
     grey = np.rint(255 * share.clip(0, 1)).astype(np.uint8)

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from irn.data.images import read_image
 from irn.errors import IrnError
+from irn.inference.predictions import Prediction, attended, instances, segments, walked
 from irn.io.devices import autocast
-from irn.io.images import read_image
-from irn.io.weights import Contents, load_classifier, load_deeplab, load_irnet, load_mask_rcnn
 from irn.networks.inference import for_inference
-from irn.ops.predictions import Prediction, attended, instances, segments, walked
 from irn.ops.resize import bounded, rescale
-from irn.settings import Settings
+from irn.settings.values import Settings
+from irn.weights.files import Contents, load_classifier, load_deeplab, load_irnet, load_mask_rcnn
 
 SHOWN = 0.5  # the least score of an instance that is drawn, where none is given
 
@@ -22,7 +22,12 @@ class Predictor:
     """A trained network on a device: `names` of its classes; `guesses`, whether a classifier guesses which an image has; call it."""
 
     def __init__(
-        self, names: list[str], find: Callable[[np.ndarray], Prediction], guesses: bool, device: torch.device, settings: Settings
+        self,
+        names: list[str],
+        find: Callable[[np.ndarray], Prediction],
+        guesses: bool,
+        device: torch.device,
+        settings: Settings,
     ) -> None:
         self.names, self.guesses = names, guesses
         self._find, self._device, self._settings = find, device, settings
@@ -47,7 +52,9 @@ def _enlarged(found: Prediction, height: int, width: int) -> Prediction:
     return found._replace(masks=np.array(masks, bool).reshape(-1, height, width), semantic=semantic)
 
 
-def open_predictor(read: Mapping[Path, Contents], settings: Settings, device: torch.device, shown: float = SHOWN) -> Predictor:
+def open_predictor(
+    read: Mapping[Path, Contents], settings: Settings, device: torch.device, shown: float = SHOWN
+) -> Predictor:
     """The network of some weights files: Mask R-CNN's, DeepLab's, a classifier's, or those of a classifier and of IRNet.
 
     read: what each file holds. shown: the least score of the instances that are in Mask R-CNN's semantic map.
@@ -59,7 +66,10 @@ def open_predictor(read: Mapping[Path, Contents], settings: Settings, device: to
     if set(kinds) == {"mask_rcnn"} and len(read) == 1:
         rcnn, contents = load_mask_rcnn(other, read[other])
         for_inference(rcnn, device)
-        names, find = contents["class_names"], lambda pixels: instances(rcnn, torch.from_numpy(pixels).to(device), shown)
+        names, find = (
+            contents["class_names"],
+            lambda pixels: instances(rcnn, torch.from_numpy(pixels).to(device), shown),
+        )
     elif set(kinds) == {"deeplab"} and len(read) == 1:
         deeplab, contents = load_deeplab(other, read[other])
         for_inference(deeplab, device)

@@ -7,20 +7,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from irn.config import settings_of_options
+from irn.data.images import read_image
 from irn.errors import IrnError
 from irn.grid import cells
+from irn.inference.cams import at_scale, class_attention_maps
+from irn.inference.fields import fields
+from irn.inference.predictions import labels_of
+from irn.inference.predictor import Predictor, open_predictor
 from irn.io.cache import CacheReader
 from irn.io.cache_format import FORMATS
 from irn.io.devices import autocast, choose_device
-from irn.io.images import read_image
-from irn.io.weights import load_classifier, load_file, load_irnet
+from irn.io.tensors import load_file
 from irn.networks.inference import for_inference
-from irn.networks.predictor import Predictor, open_predictor
-from irn.ops.cams import at_scale, class_attention_maps
-from irn.ops.fields import fields
-from irn.ops.predictions import labels_of
 from irn.ops.resize import bounded, field_of_size
+from irn.settings.config import settings_of_options
+from irn.weights.files import load_classifier, load_irnet
 
 
 def open_cache(path: str | Path, *more: str | Path) -> CacheReader:
@@ -129,8 +130,12 @@ def label_image(
     with torch.inference_mode(), autocast(chosen, settings.precision):
         scaled = [torch.from_numpy(at_scale(small, scale)).to(chosen) for scale in settings.cam.scales]
         cam = class_attention_maps(model, scaled, indices, height, width)[0]
-        boundary, displacement = fields(heads, torch.from_numpy(small).to(chosen), about["crop_size"], about["mean_displacement"])
-    field = field_of_size({"boundary": boundary.cpu().numpy(), "displacement": displacement.cpu().numpy()}, cells(height), cells(width))
+        boundary, displacement = fields(
+            heads, torch.from_numpy(small).to(chosen), about["crop_size"], about["mean_displacement"]
+        )
+    field = field_of_size(
+        {"boundary": boundary.cpu().numpy(), "displacement": displacement.cpu().numpy()}, cells(height), cells(width)
+    )
     maps = {"cam": cam.cpu().numpy(), **field}
     return maps | label_arrays(classes=indices, height=height, width=width, changes=changes, **maps)
 

@@ -9,16 +9,16 @@ from scipy import ndimage
 from torch.nn import functional
 
 from irn.grid import cells
+from irn.inference.cams import at_scale, class_attention_maps
+from irn.inference.fields import fields
 from irn.networks.classifier import Classifier
 from irn.networks.deeplab import DeepLab
 from irn.networks.irnet import IRNet
 from irn.networks.mask_rcnn import MaskRcnn
-from irn.ops.cams import at_scale, class_attention_maps
-from irn.ops.fields import fields
 from irn.ops.labels import synthesise_labels
 from irn.ops.resize import field_of_size, resized, walk_of_size, working_size
 from irn.ops.walk import walk_instances
-from irn.settings import Settings
+from irn.settings.values import Settings
 
 
 class Prediction(NamedTuple):
@@ -59,7 +59,9 @@ def segments(model: DeepLab, pixels: np.ndarray, scales: Sequence[float], device
         views = torch.stack([image, image.flip(-1)] if len(scales) > 1 else [image])
         probability = model(views).float().softmax(1)
         merged = probability[0] if len(scales) == 1 else (probability[0] + probability[1].flip(-1)) / 2
-        total = total + functional.interpolate(merged[None], (height, width), mode="bilinear", align_corners=False)[0] / len(scales)
+        total = total + functional.interpolate(merged[None], (height, width), mode="bilinear", align_corners=False)[
+            0
+        ] / len(scales)
     probability, semantic = (array.cpu().numpy() for array in total.max(0))
     return _pieces(semantic.astype(np.uint8), probability)
 
@@ -71,7 +73,9 @@ def attended(model: Classifier, pixels: np.ndarray, settings: Settings, device: 
     """
     probability, guessed = _guess(model, pixels, settings.predict.class_score, device)
     _, maps = _class_maps(model, pixels, guessed, settings, device)
-    background = torch.full_like(maps[:1] if len(maps) else maps.new_zeros(1, *pixels.shape[:2]), settings.evaluate.cam_threshold)
+    background = torch.full_like(
+        maps[:1] if len(maps) else maps.new_zeros(1, *pixels.shape[:2]), settings.evaluate.cam_threshold
+    )
     value, place = (array.cpu().numpy() for array in torch.cat([background, maps]).max(0))
     found = _pieces(np.concatenate([[0], np.flatnonzero(guessed) + 1]).astype(np.uint8)[place], value)
     return found._replace(guessed=guessed, probability=probability)
@@ -84,7 +88,9 @@ def walked(
     height, width = pixels.shape[:2]
     probability, guessed = _guess(model, pixels, settings.predict.class_score, device)
     cams, _ = _class_maps(model, pixels, guessed, settings, device)
-    boundary, displacement = fields(irnet, torch.from_numpy(pixels).to(device), about["crop_size"], about["mean_displacement"])
+    boundary, displacement = fields(
+        irnet, torch.from_numpy(pixels).to(device), about["crop_size"], about["mean_displacement"]
+    )
     maps = {"classes": np.flatnonzero(guessed), "cam": cams.cpu().numpy()}
     field = {"boundary": boundary.cpu().numpy(), "displacement": displacement.cpu().numpy()}
     labels = labels_of(maps, field, height, width, settings)
@@ -111,7 +117,10 @@ def labels_of(
     if size != (height, width):
         walks = walk_of_size(walks, cells(height), cells(width))
     thresholds = settings.labels.semantic_threshold, settings.labels.instance_threshold
-    return {**synthesise_labels(walks["walk"], walks["walk_class"], height, width, *thresholds), "groups": walks["groups"]}
+    return {
+        **synthesise_labels(walks["walk"], walks["walk_class"], height, width, *thresholds),
+        "groups": walks["groups"],
+    }
 
 
 def _guess(model: Classifier, pixels: np.ndarray, least: float, device: torch.device) -> tuple[np.ndarray, np.ndarray]:

@@ -7,15 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from irn.checks.masks import check_masks, check_outlines
 from irn.data import kind as reader_of
 from irn.data.findings import Findings, some
+from irn.data.images import Look, look
 from irn.data.listing import Listed
-from irn.data.mask_check import check_masks, check_outlines
-from irn.data.tables import ImageClasses, ImageRecord, same_but_for_case
+from irn.data.tables import ImageClasses, same_but_for_case
 from irn.errors import IrnError
-from irn.io.images import Look, look
 from irn.io.parallel import map_images
 from irn.io.progress import progress
+from irn.records import ImageRecord
 
 SMALL = 32  # pixels of a side, two cells of the classifier's maps
 
@@ -31,8 +32,13 @@ class DataSet:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many images of each class each split holds, the whole set first."""
-        splits = {"all": self.records} | {split: [r for r in self.records if r.split == split] for split in self.splits()}
-        held = {name: Counter(index for r in records for index in self.classes.present[r.image_id]) for name, records in splits.items()}
+        splits = {"all": self.records} | {
+            split: [r for r in self.records if r.split == split] for split in self.splits()
+        }
+        held = {
+            name: Counter(index for r in records for index in self.classes.present[r.image_id])
+            for name, records in splits.items()
+        }
         return {name: {split: held[split][index] for split in splits} for index, name in enumerate(self.classes.names)}
 
     def splits(self) -> dict[str, int]:
@@ -65,7 +71,9 @@ def check_data_set(
     classes = ImageClasses([], {})
     with findings.collected():
         if not root.is_dir():
-            remedy = "make it with irn make-demo-data, or fix the path" if kind == "demo" else "fix the path of the data set"
+            remedy = (
+                "make it with irn make-demo-data, or fix the path" if kind == "demo" else "fix the path of the data set"
+            )
             raise IrnError(f"{root}: no such folder; {remedy}")
         images, classes = reader.read(root, splits, labels_csv, findings)
     looks = map_images(partial(_look, value_range=value_range), images, workers)
@@ -94,7 +102,9 @@ def _look(image: Listed, value_range: tuple[float, float] | None) -> Look | IrnE
 # ---- images
 
 
-def _records(seen: dict[Listed, Look | IrnError], value_range: tuple[float, float] | None, findings: Findings) -> list[ImageRecord]:
+def _records(
+    seen: dict[Listed, Look | IrnError], value_range: tuple[float, float] | None, findings: Findings
+) -> list[ImageRecord]:
     """The manifest's rows of the images that can be read; problems of the others, and notices of what is odd about these."""
     records = []
     for image, found in seen.items():
@@ -118,13 +128,21 @@ def _note_kinds(looks: dict[Listed, Look], findings: Findings) -> None:
     turned = Counter(found.mode for found in looks.values() if found.mode != "RGB")
     if turned:
         modes = ", ".join(f"{count} {mode}" for mode, count in sorted(turned.items()))
-        findings.notes.append(f"{turned.total()} of {len(looks)} images are not RGB and are turned into it when they are read ({modes})")
+        findings.notes.append(
+            f"{turned.total()} of {len(looks)} images are not RGB and are turned into it when they are read ({modes})"
+        )
     odd: tuple[tuple[str, Callable[[Look], bool]], ...] = (
-        ("are turned as their EXIF orientation says; masks and boxes have to be of the turned image", lambda found: found.turned),
+        (
+            "are turned as their EXIF orientation says; masks and boxes have to be of the turned image",
+            lambda found: found.turned,
+        ),
         ("hold several pictures, of which the first is read", lambda found: found.frames > 1),
         ("have 16 bits for each colour, of which the upper 8 are read", lambda found: found.deep),
         ("have values beyond dataset.value_range, which become its ends", lambda found: found.beyond),
-        (f"have a side below {SMALL} pixels, where maps have a few cells only", lambda found: min(found.height, found.width) < SMALL),
+        (
+            f"have a side below {SMALL} pixels, where maps have a few cells only",
+            lambda found: min(found.height, found.width) < SMALL,
+        ),
     )
     for words, is_so in odd:
         chosen = [image.path.name for image, found in looks.items() if is_so(found)]
@@ -139,7 +157,9 @@ def _note_names(images: Sequence[Listed], findings: Findings) -> None:
     for same in ids.values():
         if len({image.image_id for image in same}) < len(same):
             findings.problem(
-                same[1].path, f"would have the same id as {same[0].path.name}, {same[1].image_id!r}", "rename one of the files"
+                same[1].path,
+                f"would have the same id as {same[0].path.name}, {same[1].image_id!r}",
+                "rename one of the files",
             )
         elif len(same) > 1:
             names = ", ".join(image.image_id for image in same)
@@ -158,8 +178,14 @@ def _note_twins(looks: dict[Listed, Look], findings: Findings) -> None:
         same[found.digest].append(image)
     for twins in same.values():
         if len(twins) > 1:
-            across = ", also in several splits, so scores are of images learned from" if len({image.split for image in twins}) > 1 else ""
-            findings.notices.append(f"the same picture {len(twins)} times{across} ({some([image.path.name for image in twins])})")
+            across = (
+                ", also in several splits, so scores are of images learned from"
+                if len({image.split for image in twins}) > 1
+                else ""
+            )
+            findings.notices.append(
+                f"the same picture {len(twins)} times{across} ({some([image.path.name for image in twins])})"
+            )
 
 
 # ---- classes
@@ -169,10 +195,15 @@ def _check_classes(data: DataSet, root: Path, labelled: bool) -> None:
     """A problem without any class in any image; notices of classes that teach nothing."""
     total, counts = len(data.records), {name: row["all"] for name, row in data.counts().items()}
     if total and not labelled:
-        data.findings.problem(root, "no image has a class, so there is nothing to learn", "give the labels, or fix their table")
+        data.findings.problem(
+            root, "no image has a class, so there is nothing to learn", "give the labels, or fix their table"
+        )
         return
     for number, words in (
-        (total, "on every image, so nothing tells it from the background and its maps carry no information; add images without it"),
+        (
+            total,
+            "on every image, so nothing tells it from the background and its maps carry no information; add images without it",
+        ),
         (0, "on no image, so nothing can be learned of it"),
     ):
         names = [name for name, count in counts.items() if count == number]
@@ -197,7 +228,12 @@ def _check_classes(data: DataSet, root: Path, labelled: bool) -> None:
 def _slips(counts: dict[str, int]) -> list[tuple[str, str]]:
     """Classes of an image or two whose name is that of a more frequent one with letters swapped, or with one letter more or less."""
     rare = [name for name, count in counts.items() if count <= 2]
-    return [(one, other) for one in rare for other, count in counts.items() if count > counts[one] and _spelt_alike(one, other)]
+    return [
+        (one, other)
+        for one in rare
+        for other, count in counts.items()
+        if count > counts[one] and _spelt_alike(one, other)
+    ]
 
 
 def _spelt_alike(one: str, other: str) -> bool:
@@ -206,7 +242,9 @@ def _spelt_alike(one: str, other: str) -> bool:
     # Names that differ by digits or blanks alone, such as grade 1 and grade 11, are meant.
     if "".join(filter(str.isalpha, one)) == "".join(filter(str.isalpha, other)):
         return False
-    return sorted(one) == sorted(other) or (len(longer) > 3 and any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer))))
+    return sorted(one) == sorted(other) or (
+        len(longer) > 3 and any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
+    )
 
 
 # ---- words
@@ -234,7 +272,10 @@ def as_lines(data: DataSet) -> list[str]:
     if data.records and data.classes.names:
         columns = ["all", *data.splits()]
         rows = [["class", *columns, "without"]]
-        rows += [[name, *(str(row[c]) for c in columns), str(len(data.records) - row["all"])] for name, row in data.counts().items()]
+        rows += [
+            [name, *(str(row[c]) for c in columns), str(len(data.records) - row["all"])]
+            for name, row in data.counts().items()
+        ]
         lines += _aligned(rows)
     lines += data.findings.notes
     if data.findings.problems:

@@ -5,7 +5,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 # What decides numbers. What reads, writes, checks and prints does not count; a stage's `version` covers the rest.
 COMPUTING = ("irn.grid", "irn.ops", "irn.networks", "irn.training", "irn.data.demo")
 
@@ -42,7 +42,10 @@ def _normalised(path: Path) -> tuple[str, tuple[str, ...]]:
             imported.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
         elif isinstance(node, ast.Import):
             imported.update(alias.name for alias in node.names if alias.name.startswith("irn"))
-        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:
+        elif (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
             node.body = node.body[1:] or [ast.Pass()]
     return hashlib.sha256(ast.unparse(_WithoutErrors().visit(tree)).encode()).hexdigest(), tuple(sorted(imported))
 

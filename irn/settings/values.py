@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from irn import setting_types as t
 from irn.data import KINDS
 from irn.grid import STRIDE, padded
-from irn.setting_types import Expected, Section, setting, together
+from irn.settings import types as t
+from irn.settings.types import Expected, Section, setting, together
 
 # Ends the names of stages that learn from it, and are otherwise like those without.
 GROUND_TRUTH = "_gt"
@@ -44,7 +44,9 @@ class Dataset(Section, stages=("build_manifest",)):
         flag="",
     )
     root: t.Path = setting(
-        None, "Folder of the data set: for VOC the one that holds `JPEGImages/`, for COCO `annotations/`; null for `demo`.", flag=""
+        None,
+        "Folder of the data set: for VOC the one that holds `JPEGImages/`, for COCO `annotations/`; null for `demo`.",
+        flag="",
     )
     splits: t.Names = setting(
         None,
@@ -66,7 +68,9 @@ class Dataset(Section, stages=("build_manifest",)):
         " the paper.",
         ("make_cams", "make_ir_labels", "train_irn", "infer_fields", "random_walk", *PREDICT, "ablation"),
     )
-    labels_csv: t.Path = setting(None, "Table of the classes in each image, instead of the data set's own; null for none.", flag="")
+    labels_csv: t.Path = setting(
+        None, "Table of the classes in each image, instead of the data set's own; null for none.", flag=""
+    )
     train_split: t.Splits = setting(
         "train",
         "Splits that both networks learn from, and whose labels are exported, joined by `+`. The paper's are `train+train_aug`, 10,582"
@@ -75,7 +79,10 @@ class Dataset(Section, stages=("build_manifest",)):
         flag="",
     )
     eval_split: t.Splits = setting(
-        "train", "Splits that are scored and drawn, joined by `+`. The paper's is `train`, 1,464 images.", (*SCORED, "show"), flag=""
+        "train",
+        "Splits that are scored and drawn, joined by `+`. The paper's is `train`, 1,464 images.",
+        (*SCORED, "show"),
+        flag="",
     )
     class_masks: t.Path = setting(
         None,
@@ -99,15 +106,20 @@ class Dataset(Section, stages=("build_manifest",)):
 class Training(Section):
     """What the trainings of both networks have in common."""
 
-    epochs: t.Count = setting(5, "Passes over the training images. The release's default for IRNet is 3, with batches of 32.")
+    epochs: t.Count = setting(
+        5, "Passes over the training images. The release's default for IRNet is 3, with batches of 32."
+    )
     batch_size: t.Count = setting(16, "Batch size, in images; at most as many as there are to train on.")
     learning_rate: t.Positive = setting(
-        0.1, "Learning rate of the backbone (classifier) or boundary head (IRNet) at the first step; it falls as (1 - step / steps)^0.9."
+        0.1,
+        "Learning rate of the backbone (classifier) or boundary head (IRNet) at the first step; it falls as (1 - step / steps)^0.9.",
     )
     head_factor: t.Positive = setting(
         10.0, "The learning rate of the classifier's last layer or of the displacement head, as a multiple of that."
     )
-    crop_size: t.Side = setting(512, "Side of the training crop in pixels, a multiple of 16. IRNet pads images to it at inference.")
+    crop_size: t.Side = setting(
+        512, "Side of the training crop in pixels, a multiple of 16. IRNet pads images to it at inference."
+    )
 
     @property
     def passes(self) -> tuple[int, int]:
@@ -127,10 +139,17 @@ class Cam(Training, stages=("train_cam",)):
         "Passes before these in which the last layer alone learns, at its learning rate. The paper has none. With few images some are"
         " needed: a backbone that learns under a random last layer forgets where in the image things are (Kumar et al., ICLR 2022).",
     )
-    long_side: t.Sides = setting((320, 640), "Range of the image's long side in training, in pixels, drawn anew each time.")
-    scales: t.Scales = setting((1.0, 0.5, 1.5, 2.0), "Scales of the image at which maps are made and summed.", ("make_cams", "predict"))
+    long_side: t.Sides = setting(
+        (320, 640), "Range of the image's long side in training, in pixels, drawn anew each time."
+    )
+    scales: t.Scales = setting(
+        (1.0, 0.5, 1.5, 2.0), "Scales of the image at which maps are made and summed.", ("make_cams", "predict")
+    )
     external: t.Names = setting(
-        None, "List of external CAM caches, which `make_cams` takes over instead of making its own; null for none.", ("make_cams",), flag=""
+        None,
+        "List of external CAM caches, which `make_cams` takes over instead of making its own; null for none.",
+        ("make_cams",),
+        flag="",
     )
 
     @property
@@ -146,7 +165,8 @@ class IrLabels(Section, stages=("make_ir_labels",)):
         0.30, "Score of background in the run that finds sure foreground, 0 to 1. Higher: less, but surer."
     )
     background_threshold: t.Share = setting(
-        0.05, "Score of background in the run that finds sure background, 0 to 1, at most the other. Lower: less, but surer."
+        0.05,
+        "Score of background in the run that finds sure background, 0 to 1, at most the other. Lower: less, but surer.",
     )
     crf: Annotated[str, t.Choice("numba", "pydensecrf")] = setting(
         "numba",
@@ -166,23 +186,30 @@ class Irn(Training, stages=("train_irn",)):
     """IRNet."""
 
     scale: t.Range = setting((0.5, 1.5), "Range of the image's scale in training, as a factor, drawn anew each time.")
-    radius: t.Radius = setting(10, "Pairs in the losses are nearer than this, in cells of 4 pixels. The crop must hold 2 radius - 1 cells.")
+    radius: t.Radius = setting(
+        10, "Pairs in the losses are nearer than this, in cells of 4 pixels. The crop must hold 2 radius - 1 cells."
+    )
     mean_split: Annotated[t.Splits | None, Expected("the name of a split, several joined by '+', or null")] = setting(
-        None, "Splits over which the mean displacement is taken; null for `dataset.train_split`. The paper's is `train`."
+        None,
+        "Splits over which the mean displacement is taken; null for `dataset.train_split`. The paper's is `train`.",
     )
 
     @model_validator(mode="after")
     def _pairs_fit(self) -> "Irn":
         if self.crop_size // STRIDE < 2 * self.radius - 1:
             least = padded(STRIDE * (2 * self.radius - 1))
-            raise together(self, "crop_size", f"at least {least} for pairs of radius {self.radius}, or a smaller radius", least)
+            raise together(
+                self, "crop_size", f"at least {least} for pairs of radius {self.radius}, or a smaller radius", least
+            )
         return self
 
 
 class Walk(Section, stages=("random_walk", "predict")):
     """The random walk."""
 
-    beta: t.NotNegative = setting(10.0, "Exponent of the affinities, 0 or more. Higher: boundaries are harder to cross.")
+    beta: t.NotNegative = setting(
+        10.0, "Exponent of the affinities, 0 or more. Higher: boundaries are harder to cross."
+    )
     steps: t.CountFromZero = setting(256, "Steps of the random walk. More: scores spread farther.")
     radius: t.Radius = setting(5, "A step leads to cells nearer than this, in cells of 4 pixels.")
     centroid_length: t.Positive = setting(
@@ -196,7 +223,9 @@ class Walk(Section, stages=("random_walk", "predict")):
 class Labels(Section, stages=("make_labels", "predict")):
     """Label synthesis."""
 
-    semantic_threshold: t.Share = setting(0.25, "Score of background in semantic labels, as a share of the highest score in the image.")
+    semantic_threshold: t.Share = setting(
+        0.25, "Score of background in semantic labels, as a share of the highest score in the image."
+    )
     instance_threshold: t.Share = setting(0.25, "The same in instance labels.")
 
 
@@ -225,13 +254,20 @@ class MaskRcnn(FinalNetwork, stages=("train_mask_rcnn",)):
 
     epochs: t.Count = setting(7, "Passes over the training images. 7 are 18,000 steps of 4 of VOC's 10,582.")
     batch_size: t.Count = setting(4, "Batch size, in images; at most as many as there are to train on.")
-    learning_rate: t.Positive = setting(0.01, "Learning rate of the backbone at its height; it falls as (1 - step / steps)^0.9.")
+    learning_rate: t.Positive = setting(
+        0.01, "Learning rate of the backbone at its height; it falls as (1 - step / steps)^0.9."
+    )
     head_factor: t.Positive = setting(1.0, "The learning rate of pyramid and heads, as a multiple of that.")
     crop_size: t.Side = setting(
-        688, "Side of the training crop in pixels, a multiple of 16, and the long side at which new images are looked at."
+        688,
+        "Side of the training crop in pixels, a multiple of 16, and the long side at which new images are looked at.",
     )
-    long_side: t.Sides = setting((688, 688), "Range of the image's long side in training, in pixels, drawn anew each time.")
-    channels: t.Count = setting(256, "Channels of the pyramid and the heads, 256 in the paper. 64 take a tenth of the time on a CPU.")
+    long_side: t.Sides = setting(
+        (688, 688), "Range of the image's long side in training, in pixels, drawn anew each time."
+    )
+    channels: t.Count = setting(
+        256, "Channels of the pyramid and the heads, 256 in the paper. 64 take a tenth of the time on a CPU."
+    )
     regions: t.Count = setting(512, "Regions of each image that the heads learn from in a step.")
     min_score: t.Share = setting(
         0.0, "Instances above this score are learned from. 0 leaves out those of score 0, as users of the release do."
@@ -250,11 +286,15 @@ class DeepLab(FinalNetwork, stages=("train_deeplab",)):
     batch_size: Annotated[int, Field(ge=2), Expected("a whole number of at least 2")] = setting(
         16, "Batch size, in images, at least 2; at most as many as there are to train on."
     )
-    learning_rate: t.Positive = setting(0.007, "Learning rate of the backbone at its height; it falls as (1 - step / steps)^0.9.")
+    learning_rate: t.Positive = setting(
+        0.007, "Learning rate of the backbone at its height; it falls as (1 - step / steps)^0.9."
+    )
     head_factor: t.Positive = setting(1.0, "The learning rate of the head, as a multiple of that.")
     warmup: t.CountFromZero = setting(0, "Steps in which the learning rate rises to its height. The paper has none.")
     crop_size: t.Side = setting(512, "Side of the training crop in pixels, a multiple of 16.")
-    long_side: t.Sides = setting((256, 1024), "Range of the image's long side in training, in pixels, drawn anew each time.")
+    long_side: t.Sides = setting(
+        (256, 1024), "Range of the image's long side in training, in pixels, drawn anew each time."
+    )
     scales: t.Scales = setting(
         (1.0,),
         "Scales of the image, each with its mirror image if there are several, over which predictions are averaged. The paper's are 0.5,"
@@ -272,14 +312,18 @@ class Evaluate(Section, stages=("evaluate",)):
     """Scores."""
 
     cam_threshold: t.Share = setting(
-        0.15, "Score of background in the CAMs' segmentation that is scored or predicted, 0 to 1.", ("evaluate", "predict")
+        0.15,
+        "Score of background in the CAMs' segmentation that is scored or predicted, 0 to 1.",
+        ("evaluate", "predict"),
     )
 
 
 class Predict(Section, stages=("predict",)):
     """Segmentation of new images by a classifier, alone or with IRNet."""
 
-    class_score: t.Share = setting(0.5, "Least probability by the classifier of a class that an image is taken to have, 0 to 1.")
+    class_score: t.Share = setting(
+        0.5, "Least probability by the classifier of a class that an image is taken to have, 0 to 1."
+    )
 
 
 class Show(Section, stages=("show",)):
@@ -297,10 +341,15 @@ class Report(Section, stages=("report",)):
 class Settings(Section):
     """The whole configuration."""
 
-    run: t.Name = setting("run", "Name of the run; results are seen in `results/<run>/`. Letters, digits, `_`, `.` and `-`; not `store`.")
-    seed: t.Seed = setting(0, "Seed of training: first values of what starts at random, order of images, crops. 0 or more.", TRAINED)
+    run: t.Name = setting(
+        "run", "Name of the run; results are seen in `results/<run>/`. Letters, digits, `_`, `.` and `-`; not `store`."
+    )
+    seed: t.Seed = setting(
+        0, "Seed of training: first values of what starts at random, order of images, crops. 0 or more.", TRAINED
+    )
     seeds: t.Seeds = setting(
-        None, "List of seeds: the run is made with each of them, and the scores have mean and spread. null for `seed` alone."
+        None,
+        "List of seeds: the run is made with each of them, and the scores have mean and spread. null for `seed` alone.",
     )
     sweep: t.Sweep = setting(
         None,
@@ -311,7 +360,9 @@ class Settings(Section):
         False,
         "Whether labels are scored with and without each part of the method too, in `results/<run>/ablation.csv` and `ablation.svg`.",
     )
-    shards: t.Count = setting(1, "Number of jobs that each per-image stage is split into. Each loads its network once, so tens at most.")
+    shards: t.Count = setting(
+        1, "Number of jobs that each per-image stage is split into. Each loads its network once, so tens at most."
+    )
     gpus: t.CountFromZero = setting(
         0,
         "Number of GPUs of a training, each of which computes its part of every batch; other GPU rules use one. 0 computes on the CPU.",

@@ -23,7 +23,9 @@ def padded_pair(backbone: Backbone, pixels: torch.Tensor, crop_size: int) -> tor
     return functional.pad(torch.stack([image, image.flip(-1)]), (0, right, 0, down))
 
 
-def fields(model: IRNet, pixels: torch.Tensor, crop_size: int, mean_displacement: tuple[float, float]) -> tuple[torch.Tensor, torch.Tensor]:
+def fields(
+    model: IRNet, pixels: torch.Tensor, crop_size: int, mean_displacement: tuple[float, float]
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Run IRNet on an image and its mirror.
 
     Parameters
@@ -47,13 +49,17 @@ def fields(model: IRNet, pixels: torch.Tensor, crop_size: int, mean_displacement
     return boundary, displacement[0, :, :h, :w].float() - mean
 
 
-def mean_displacement(model: IRNet, images: Iterable[np.ndarray], crop_size: int, device: torch.device) -> tuple[float, float]:
+def mean_displacement(
+    model: IRNet, images: Iterable[np.ndarray], crop_size: int, device: torch.device
+) -> tuple[float, float]:
     """Mean (dy, dx) in cells over images (H, W, 3) uint8, each cut or padded at its top left to the crop, over the whole padded map."""
     means = []
     for pixels in images:
         pixels = pixels[:crop_size, :crop_size]
         image = torch.zeros(1, 3, crop_size, crop_size, device=device)
-        image[0, :, : pixels.shape[0], : pixels.shape[1]] = model.backbone.normalise(torch.from_numpy(pixels).to(device))
+        image[0, :, : pixels.shape[0], : pixels.shape[1]] = model.backbone.normalise(
+            torch.from_numpy(pixels).to(device)
+        )
         means.append(model.displacement(model.backbone(image))[0].double().mean((1, 2)))
     dy, dx = (torch.stack(means).sum(0) / len(means)).tolist()
     return dy, dx

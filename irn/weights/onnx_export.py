@@ -15,9 +15,9 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from irn.errors import IrnError
 from irn.io.files import whole_file
-from irn.io.weights import Contents, load_deeplab, load_mask_rcnn
 from irn.networks.deeplab import DeepLab
 from irn.networks.mask_rcnn import MaskRcnn
+from irn.weights.files import Contents, load_deeplab, load_mask_rcnn
 
 OPSET = 18
 PADDED = 32  # torchvision pads images to multiples of so many pixels

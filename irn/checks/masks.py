@@ -10,11 +10,12 @@ import numpy as np
 from irn.data.findings import Findings, some
 from irn.data.instances import InstancesFile, instances_file, with_year
 from irn.data.masks import Truth, is_of_instances, open_truth
-from irn.data.tables import ImageClasses, ImageRecord
+from irn.data.tables import ImageClasses
 from irn.errors import IrnError
 from irn.grid import UNSURE
 from irn.io.parallel import map_images
 from irn.io.progress import progress
+from irn.records import ImageRecord
 
 
 class Held(NamedTuple):
@@ -24,7 +25,9 @@ class Held(NamedTuple):
     void: float
 
 
-def check_masks(records: Sequence[ImageRecord], classes: ImageClasses, place: Path, findings: Findings, workers: int | None) -> None:
+def check_masks(
+    records: Sequence[ImageRecord], classes: ImageClasses, place: Path, findings: Findings, workers: int | None
+) -> None:
     """Compare the classes in masks with those in the labels: a problem where most differ, a notice where some do.
 
     place: where the masks lie, as in `open_truth`.
@@ -54,7 +57,9 @@ def check_masks(records: Sequence[ImageRecord], classes: ImageClasses, place: Pa
     masks = {image_id: mask for image_id, mask in held.items() if isinstance(mask, Held)}
     if place.is_dir() and not held and not is_of_instances(place):
         files = [path.name for path in sorted(place.iterdir())]
-        findings.notices.append(f"{place}: no mask of any image; expected <image_id>.png (has {some(files) or 'no file'})")
+        findings.notices.append(
+            f"{place}: no mask of any image; expected <image_id>.png (has {some(files) or 'no file'})"
+        )
     if not masks:
         return
     findings.notes.append(f"{place}: masks of {len(held)} of {len(records)} images")
@@ -64,9 +69,19 @@ def check_masks(records: Sequence[ImageRecord], classes: ImageClasses, place: Pa
     holding = sum(bool(mask.classes) for mask in masks.values())
     if other:
         shifted = sum({index + 1 for index in mask.classes} <= present[i] for i, mask in masks.items() if mask.classes)
-        hint = "; classes may be counted from 0 there, where 0 is the background: add 1" if shifted > len(masks) - len(other) else ""
+        hint = (
+            "; classes may be counted from 0 there, where 0 is the background: add 1"
+            if shifted > len(masks) - len(other)
+            else ""
+        )
         said = f"in {len(other)} of {len(masks)} images the mask holds a class that the image's row in the labels lacks ({some(other)})"
-        _say(findings, place, len(other) > holding / 2, f"{said}{hint}", "0 is background, 1 + class index the classes, 255 void")
+        _say(
+            findings,
+            place,
+            len(other) > holding / 2,
+            f"{said}{hint}",
+            "0 is background, 1 + class index the classes, 255 void",
+        )
     void = [image_id for image_id, mask in masks.items() if mask.void > 0.5]
     if void:
         said = f"in {len(void)} of {len(masks)} images most of the mask is {UNSURE}, which is void and not scored ({some(void)})"
@@ -83,10 +98,14 @@ def check_outlines(records: Sequence[ImageRecord], folder: Path, findings: Findi
     for split in dict.fromkeys(record.split for record in records):
         file = InstancesFile(instances_file(folder, split))
         own = [record for record in records if record.split == split and file.outlines(record.image_id).all()]
-        found = progress(map_images(partial(_misdrawn, file), own, workers), len(own), f"check segmentations of {split}")
+        found = progress(
+            map_images(partial(_misdrawn, file), own, workers), len(own), f"check segmentations of {split}"
+        )
         wrong = [error for error in found if error is not None]
         if wrong:
-            findings.notices.append(f"{wrong[0]} ({len(wrong)} of {len(own)} images are so); split {split!r} cannot be scored")
+            findings.notices.append(
+                f"{wrong[0]} ({len(wrong)} of {len(own)} images are so); split {split!r} cannot be scored"
+            )
 
 
 def _misdrawn(file: InstancesFile, record: ImageRecord) -> IrnError | None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from irn.data.masks import open_truths, smaller_on_top
-from irn.data.tables import ImageClasses, ImageRecord
+from irn.data.tables import ImageClasses
 from irn.errors import IrnError
 from irn.grid import UNSURE
 from irn.io.cache import CacheReader
+from irn.records import ImageRecord
 
 
 class MadeLabels:
@@ -34,7 +35,9 @@ class MadeLabels:
 class TrueLabels:
     """Ground truth, as `open_truth` opens it. Of objects that overlap, the smaller one lies on top."""
 
-    def __init__(self, class_masks: Path, object_masks: Path | None, records: Sequence[ImageRecord], names: Sequence[str]) -> None:
+    def __init__(
+        self, class_masks: Path, object_masks: Path | None, records: Sequence[ImageRecord], names: Sequence[str]
+    ) -> None:
         splits: dict[str, list[ImageRecord]] = {}
         for record in records:
             splits.setdefault(record.split, []).append(record)
@@ -64,7 +67,9 @@ def open_targets(
 ) -> Targets:
     """Labels of caches, or ground truth where there are none; IrnError unless one of the two is given and has all images."""
     if bool(label_caches) == (class_masks is not None):
-        raise IrnError("labels to learn from: expected those of caches (--label-caches) or ground truth (--class-masks), one of the two")
+        raise IrnError(
+            "labels to learn from: expected those of caches (--label-caches) or ground truth (--class-masks), one of the two"
+        )
     if class_masks is not None:
         return TrueLabels(class_masks, object_masks, records, names)
     caches = CacheReader(label_caches, "label", classes=len(names))
@@ -95,7 +100,9 @@ def repeated(records: Sequence[ImageRecord], table: ImageClasses, path: Path, th
     Reference: Gupta, Dollár, Girshick, "LVIS", CVPR 2019, section B.1: repeat factor sampling.
     """
     present = [table.of(record.image_id, path) for record in records]
-    share = np.bincount([index for classes in present for index in classes], minlength=len(table.names)) / max(len(records), 1)
+    share = np.bincount([index for classes in present for index in classes], minlength=len(table.names)) / max(
+        len(records), 1
+    )
     found = []
     for record, classes in zip(records, present, strict=True):
         factor = max((math.sqrt(threshold / share[index]) for index in classes), default=1.0)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from irn.data import has_ground_truth
-from irn.options import Option, options
-from irn.settings import GROUND_TRUTH, Settings, value
+from irn.settings.values import GROUND_TRUTH, Settings, value
+from irn.workflow.options import Option, options
 
 # The networks at the end, and all that are trained of them, by ground truth too.
 NAMES = {"mask_rcnn": "Mask R-CNN", "deeplab": "DeepLab"}
@@ -19,7 +19,7 @@ PREDICTED = tuple(f"{name}{suffix}" for name in NAMES for suffix in ("", GROUND_
 
 @dataclass(frozen=True)
 class Command:
-    """A command, its help and its options other than settings (irn/options.py)."""
+    """A command, its help and its options other than settings (irn/workflow/options.py)."""
 
     name: str
     help: str
@@ -200,7 +200,11 @@ REPORT = Stage(
 )  # fmt: skip
 
 OTHERS = (
-    Command("check_data", "Say everything that is wrong with a data set, at once.", "kind root json? labels-csv? class-masks? workers?"),
+    Command(
+        "check_data",
+        "Say everything that is wrong with a data set, at once.",
+        "kind root json? labels-csv? class-masks? workers?",
+    ),
     Command("import_weights", "Import the published release's checkpoints.", "cam irn out-cam out-irn"),
     Command(
         "predict",
@@ -208,12 +212,22 @@ OTHERS = (
         "trained new-images? manifest? split? out-folder? onnx? least-score? device workers?",
     ),
     Command(
-        "import_cams", "Make a CAM cache from the .npy dictionaries of IRNet and its relatives.", "manifest labels npy out split? workers?"
+        "import_cams",
+        "Make a CAM cache from the .npy dictionaries of IRNet and its relatives.",
+        "manifest labels npy out split? workers?",
     ),
     Command("export_cams", "Write CAM caches as the .npy dictionaries of IRNet and its relatives.", "cams out-folder"),
-    Command("config", "Print every setting with its meaning, as YAML to edit and give back.", "configfile? json-schema"),
-    Command("status", "Say of every stage what there is, and what differs from what was made before.", "configfile? config?"),
-    Command("free_store", "List what no run and no given configuration refers to in the store, and remove it.", "configfile? delete"),
+    Command(
+        "config", "Print every setting with its meaning, as YAML to edit and give back.", "configfile? json-schema"
+    ),
+    Command(
+        "status", "Say of every stage what there is, and what differs from what was made before.", "configfile? config?"
+    ),
+    Command(
+        "free_store",
+        "List what no run and no given configuration refers to in the store, and remove it.",
+        "configfile? delete",
+    ),
 )
 
 # How `irn --help` lists the commands: in the order in which one comes to need them.

@@ -1,4 +1,4 @@
-"""Every option of a command that names files, images or means; options for settings are made from irn/settings.py."""
+"""Every option of a command that names files, images or means; options for settings are made from irn/settings/values.py."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ from pathlib import Path, PosixPath
 from typing import Any, NamedTuple
 
 from irn.data import KINDS
-from irn.io.shards import WHOLE, Shard
+from irn.records import WHOLE, Shard
 
 
 class FileToWrite(PosixPath):
@@ -72,7 +72,9 @@ def _caches(kind: str) -> dict[str, Any]:
 
 _OR_COCO = "in a folder; or an instances file of COCO, or a folder of them"
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "manifest": _read("M", "table of the images; for a command that can do without, those of its first cache if not given"),
+    "manifest": _read(
+        "M", "table of the images; for a command that can do without, those of its first cache if not given"
+    ),
     "labels": _read("L", "table of the classes in each image"),
     "weights": _read("W", "weights file of the network that computes, trained or imported"),
     "trained": {
@@ -89,15 +91,22 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "PATH",
         "help": "images to segment: files, and folders of them",
     },
-    "onnx": _written("FILE", "write the network as ONNX, Mask R-CNN or DeepLab; then --images and --out may be left out"),
+    "onnx": _written(
+        "FILE", "write the network as ONNX, Mask R-CNN or DeepLab; then --images and --out may be left out"
+    ),
     "least-score": {
         "flag": "score",
         "type": float,
         "metavar": "S",
         "help": "least score of an instance, 0 to 1; by default 0.05 in predictions.json and 0.5 in masks and overlays",
     },
-    "backbone-weights": _read("W", "where the backbone starts: a torchvision state dict or a classifier's file; ImageNet's if not given"),
-    "from-scratch": {"action": "store_true", "help": "start from random weights, not --backbone-weights, and train every layer"},
+    "backbone-weights": _read(
+        "W", "where the backbone starts: a torchvision state dict or a classifier's file; ImageNet's if not given"
+    ),
+    "from-scratch": {
+        "action": "store_true",
+        "help": "start from random weights, not --backbone-weights, and train every layer",
+    },
     "cams": _caches("CAM"),
     "ir-labels": _caches("IR label"),
     "fields": _caches("field"),
@@ -118,7 +127,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "thresholds-out": _written("CSV", "table to write of the mIoU of the CAMs at each threshold"),
     "sweep-out": _written("CSV", "table to write with a row for each combination of swept values"),
     "figure": _written("SVG", "picture to draw of the table"),
-    "npy": _read("DIR", "folder of <image_id>.npy, each a dictionary of numpy.save with keys and cam, high_res or attn_highres"),
+    "npy": _read(
+        "DIR", "folder of <image_id>.npy, each a dictionary of numpy.save with keys and cam, high_res or attn_highres"
+    ),
     "kind": {"choices": tuple(KINDS), "help": "layout of the data set"},
     "root": _read("DIR", "folder of the data set"),
     "json": _written("FILE", "where to write the same as JSON"),
@@ -127,7 +138,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "object-masks": _read("PATH", f"ground truth, <image_id>.png of object numbers, 255 void, {_OR_COCO}"),
     "run": _read("DIR", "folder of a run, such as results/demo"),
     "images": {"nargs": "+", "metavar": "ID", "help": "images to draw; some evenly spaced ones if not given"},
-    "configurations": _read("JSON", "a list: for each configuration its number, seed, swept values and table of scores"),
+    "configurations": _read(
+        "JSON", "a list: for each configuration its number, seed, swept values and table of scores"
+    ),
     "cam": _read("P", "the release's checkpoint of the CAM network"),
     "irn": _read("P", "the release's checkpoint of IRNet"),
     "split": {"metavar": "NAME", "help": "only images of this split, or of several joined by '+'"},
@@ -145,8 +158,16 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "N",
         "help": "processes that compute each batch together, each on a GPU of its own; torchrun starts them",
     },
-    "precision": {"choices": ("float32", "bf16"), "default": "float32", "help": "changes nothing here, where no network computes"},
-    "workers": {"type": count, "metavar": "N", "help": f"processes beside this one; by default what it can use of {os.cpu_count()} cores"},
+    "precision": {
+        "choices": ("float32", "bf16"),
+        "default": "float32",
+        "help": "changes nothing here, where no network computes",
+    },
+    "workers": {
+        "type": count,
+        "metavar": "N",
+        "help": f"processes beside this one; by default what it can use of {os.cpu_count()} cores",
+    },
     "configfile": {**_read("FILE", "YAML files of settings; the demonstration's if not given"), "nargs": "+"},
     "config": {"nargs": "+", "metavar": "KEY=VALUE", "help": "settings laid over them, as Snakemake takes them"},
     "json-schema": {"action": "store_true", "help": "print the JSON schema that editors use instead"},

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from irn.data import has_ground_truth, mask_folders
 from irn.errors import IrnError
 from irn.io.files import dictionaries_of_maps
-from irn.setting_types import Expected, Section
-from irn.settings import GROUND_TRUTH, Settings, value
+from irn.settings.types import Expected, Section
+from irn.settings.values import GROUND_TRUTH, Settings, value
 
-DEMONSTRATION = Path(__file__).parents[1] / "config.yaml"
+DEMONSTRATION = Path(__file__).parents[2] / "config.yaml"
 # What says where and how a run is made, not what.
 NOT_SWEPT = ("run", "seeds", "sweep", "ablation", "shards", "gpus")
 MOST_SWEPT = 10_000  # configurations of a run
@@ -38,7 +38,7 @@ class Setting(NamedTuple):
 
 @cache
 def table() -> dict[str, Setting]:
-    """Every setting by its key, with dots for nesting, in the order of irn/settings.py."""
+    """Every setting by its key, with dots for nesting, in the order of irn/settings/values.py."""
     return {row.key: row for row in _rows(Settings, "")}
 
 
@@ -56,7 +56,9 @@ def _rows(section: type[Section], prefix: str) -> Iterator[Setting]:
         flag = name if extra.flag is None else extra.flag
         words = next(part.words for part in field.metadata if isinstance(part, Expected))
         dashed = f"--{flag.replace('_', '-')}" if flag else ""
-        yield Setting(prefix + name, field.default, words, field.description or "", extra.stages or section.stages, dashed)
+        yield Setting(
+            prefix + name, field.default, words, field.description or "", extra.stages or section.stages, dashed
+        )
 
 
 # ---- reading and checking
@@ -137,8 +139,12 @@ def variations(settings: Settings) -> list[Variation]:
             raise IrnError(f"config: sweep names {key!r}, which cannot be swept; expected a key such as {such!r}")
     count = math.prod(map(len, swept.values())) * len(settings.seeds or (None,))
     if count > MOST_SWEPT:
-        raise IrnError(f"config: sweep and seeds ask for {count} configurations; expected at most {MOST_SWEPT}: give fewer values")
-    combinations = [dict(zip(swept, chosen, strict=True)) for chosen in itertools.product(*swept.values())] if swept else []
+        raise IrnError(
+            f"config: sweep and seeds ask for {count} configurations; expected at most {MOST_SWEPT}: give fewer values"
+        )
+    combinations = (
+        [dict(zip(swept, chosen, strict=True)) for chosen in itertools.product(*swept.values())] if swept else []
+    )
     found = []
     for chosen in [{}, *combinations]:
         for seed in settings.seeds or (None,):
@@ -249,9 +255,13 @@ def _check_together(settings: Settings) -> None:
             " set pretrained to imagenet or to the path of a state dict, such as pretrained: imagenet"
         )
     if pretrained not in (None, "imagenet") and not Path(pretrained).is_file():
-        raise IrnError(f"config: pretrained is {pretrained!r}, which is not a file; expected imagenet, null or the path of a state dict")
+        raise IrnError(
+            f"config: pretrained is {pretrained!r}, which is not a file; expected imagenet, null or the path of a state dict"
+        )
     for network in ("cam", "irn", "mask_rcnn", "deeplab"):
-        trained = external is None if network == "cam" else network == "irn" or value(settings, f"{network}.labels") != "none"
+        trained = (
+            external is None if network == "cam" else network == "irn" or value(settings, f"{network}.labels") != "none"
+        )
         own = value(settings, network)
         if trained and not own.can_split(max(settings.gpus, 1), settings.accumulate):
             raise IrnError(
@@ -262,7 +272,9 @@ def _check_together(settings: Settings) -> None:
         wanted, kind = value(settings, f"{network}.labels"), ("class", "object")[part]
         if wanted in ("ground_truth", "both") and mask_folders(dataset, Path(dataset.root or ""))[part] is None:
             where = f"config: {network}.labels is {wanted!r}"
-            raise IrnError(f"{where}, but there are no {kind} masks; set dataset.{kind}_masks to them, or {network}.labels to pseudo")
+            raise IrnError(
+                f"{where}, but there are no {kind} masks; set dataset.{kind}_masks to them, or {network}.labels to pseudo"
+            )
     if settings.ablation and not has_ground_truth(dataset):
         raise IrnError(
             "config: ablation is true, but there are no class masks to score against; set dataset.class_masks to them, or ablation to false"
@@ -339,7 +351,11 @@ def as_text(given: Any) -> str:
     """A value as YAML in one line."""
     import yaml
 
-    return yaml.safe_dump(_plain(given), default_flow_style=True, width=10_000, sort_keys=False).removesuffix("...\n").strip()
+    return (
+        yaml.safe_dump(_plain(given), default_flow_style=True, width=10_000, sort_keys=False)
+        .removesuffix("...\n")
+        .strip()
+    )
 
 
 def _plain(given: Any) -> Any:
@@ -359,9 +375,16 @@ def _lines(section: Section, prefix: str) -> Iterator[str]:
     for name in type(section).model_fields:
         given = getattr(section, name)
         if isinstance(given, Section):
-            yield from ("", f"{indent}# {' '.join((given.__doc__ or '').split())}", f"{indent}{name}:", *_lines(given, f"{prefix}{name}."))
+            yield from (
+                "",
+                f"{indent}# {' '.join((given.__doc__ or '').split())}",
+                f"{indent}{name}:",
+                *_lines(given, f"{prefix}{name}."),
+            )
             continue
         row = table()[prefix + name]
         paper = "" if given == row.default else f" Not set: {as_text(row.default)}."
-        yield from textwrap.wrap(f"{row.meaning}{paper}", 110, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+        yield from textwrap.wrap(
+            f"{row.meaning}{paper}", 110, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
+        )
         yield f"{indent}{name}: {as_text(given)}"

@@ -6,9 +6,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from irn.config import of_stage
-from irn.fingerprint import code_fingerprint
-from irn.settings import Settings, value
+from irn.settings.config import of_stage
+from irn.settings.values import Settings, value
+from irn.workflow.fingerprint import code_fingerprint
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "h5py", "numba", "pillow", "pydensecrf2")
 
@@ -28,7 +28,16 @@ def provenance(stage: str, settings: Settings | None = None, **more: Any) -> dic
 
 def git_commit() -> str | None:
     """The commit of the checkout that the package runs from, with `+` when files were edited; None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--dirty=+",
+        "--exclude=*",
+    ]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -1,0 +1,1 @@
+"""The method and the final networks on images, from trained weights."""

@@ -1,0 +1,1 @@
+"""The stages of the workflow, their options, and where in the store their files lie."""
