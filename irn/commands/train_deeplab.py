@@ -6,7 +6,8 @@ from pathlib import Path
 
 from irn.data.tables import images_of, read_classes
 from irn.networks.deeplab import DeepLab
-from irn.settings.values import Settings
+from irn.settings.final_networks import DeepLab as DeepLabSettings
+from irn.settings.values import Settings, value
 from irn.training.deeplab import DEEPLAB, semantic_view
 from irn.training.finetune import Start, train_and_save
 from irn.training.targets import open_targets, repeated
@@ -35,7 +36,7 @@ def train_deeplab(
     """
     taught_by = "labels" if label_caches else "ground truth"
     made_by = provenance("train_deeplab", settings, split=split, from_scratch=from_scratch, taught_by=taught_by)
-    own = settings.deeplab
+    own: DeepLabSettings = value(settings, "deeplab")
     table = read_classes(labels)
     records = images_of(manifest, split)
     targets = open_targets(label_caches, class_masks, None, records, table.names)

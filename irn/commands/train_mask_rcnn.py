@@ -6,7 +6,8 @@ from pathlib import Path
 
 from irn.data.tables import images_of, read_classes
 from irn.networks.mask_rcnn import MaskRcnn
-from irn.settings.values import Settings
+from irn.settings.final_networks import MaskRcnn as MaskRcnnSettings
+from irn.settings.values import Settings, value
 from irn.training.finetune import Start, train_and_save
 from irn.training.mask_rcnn import MASK_RCNN, instance_view
 from irn.training.targets import LargeInstances, open_targets, repeated
@@ -36,7 +37,7 @@ def train_mask_rcnn(
     """
     taught_by = "labels" if label_caches else "ground truth"
     made_by = provenance("train_mask_rcnn", settings, split=split, from_scratch=from_scratch, taught_by=taught_by)
-    own = settings.mask_rcnn
+    own: MaskRcnnSettings = value(settings, "mask_rcnn")
     table = read_classes(labels)
     records = images_of(manifest, split)
     targets = open_targets(label_caches, class_masks, object_masks, records, table.names, own.min_score)

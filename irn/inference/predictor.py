@@ -12,7 +12,7 @@ from irn.inference.predictions import Prediction, attended, instances, segments,
 from irn.io.devices import autocast
 from irn.networks.inference import for_inference
 from irn.ops.resize import bounded, rescale
-from irn.settings.values import Settings
+from irn.settings.values import Settings, value
 from irn.weights.files import Contents, load_classifier, load_deeplab, load_irnet, load_mask_rcnn
 
 SHOWN = 0.5  # the least score of an instance that is drawn, where none is given
@@ -73,7 +73,10 @@ def open_predictor(
     elif set(kinds) == {"deeplab"} and len(read) == 1:
         deeplab, contents = load_deeplab(other, read[other])
         for_inference(deeplab, device)
-        names, find = contents["class_names"], lambda pixels: segments(deeplab, pixels, settings.deeplab.scales, device)
+        names, find = (
+            contents["class_names"],
+            lambda pixels: segments(deeplab, pixels, value(settings, "deeplab").scales, device),
+        )
     elif cam and len(read) == len(kinds) and set(kinds) <= {"cam", "irn"}:
         classifier, contents = load_classifier(cam, read[cam])
         for_inference(classifier, device)

@@ -9,14 +9,16 @@ import pandas as pd
 
 from irn.data.score_table import BACKGROUND, MEAN
 from irn.ops.levels import PUBLISHED, PUBLISHED_BATCH
+from irn.settings.final_networks import TRAINED_NETWORKS
 
 Spec = dict[str, Any]
 # Stages in the order of the legend. The colours differ in brightness too, and keep apart for colour-blind readers.
 STAGES = {
     "cam": ("CAM", "#e69f00"), "semantic": ("semantic label", "#3a87c8"), "instance": ("instance label", "#3a87c8"),
-    "mask_rcnn": ("Mask R-CNN", "#b5521b"), "mask_rcnn_gt": ("Mask R-CNN (ground truth)", "#d99ac0"),
-    "deeplab": ("DeepLab", "#0b7d5c"), "deeplab_gt": ("DeepLab (ground truth)", "#d99ac0"),
 }  # fmt: skip
+for _name, _network in TRAINED_NETWORKS.items():
+    _taught = _name == _network.name
+    STAGES[_name] = (_network.title, _network.colour) if _taught else (f"{_network.title} (ground truth)", "#d99ac0")
 HEAT = "inferno"  # as in the pictures
 _INK = "currentColor"
 

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from irn.data import has_ground_truth, mask_folders
 from irn.errors import IrnError
 from irn.io.files import dictionaries_of_maps
+from irn.settings.final_networks import FINAL_NETWORKS, GROUND_TRUTH
 from irn.settings.types import Expected, Section
-from irn.settings.values import GROUND_TRUTH, Settings, value
+from irn.settings.values import Settings, value
 
 DEMONSTRATION = Path(__file__).parents[2] / "config.yaml"
 # What says where and how a run is made, not what.
@@ -258,7 +259,7 @@ def _check_together(settings: Settings) -> None:
         raise IrnError(
             f"config: pretrained is {pretrained!r}, which is not a file; expected imagenet, null or the path of a state dict"
         )
-    for network in ("cam", "irn", "mask_rcnn", "deeplab"):
+    for network in ("cam", "irn", *(row.name for row in FINAL_NETWORKS)):
         trained = (
             external is None if network == "cam" else network == "irn" or value(settings, f"{network}.labels") != "none"
         )
@@ -268,12 +269,14 @@ def _check_together(settings: Settings) -> None:
                 f"config: {network}.batch_size is {own.batch_size}, too few images for gpus: {settings.gpus} and accumulate:"
                 f" {settings.accumulate}; raise it, or lower these"
             )
-    for network, part in (("mask_rcnn", 1), ("deeplab", 0)):
-        wanted, kind = value(settings, f"{network}.labels"), ("class", "object")[part]
-        if wanted in ("ground_truth", "both") and mask_folders(dataset, Path(dataset.root or ""))[part] is None:
-            where = f"config: {network}.labels is {wanted!r}"
+    class_masks, object_masks = mask_folders(dataset, Path(dataset.root or ""))
+    for row in FINAL_NETWORKS:
+        labels = value(settings, f"{row.name}.labels")
+        kind, masks = ("object", object_masks) if row.learns == "objects" else ("class", class_masks)
+        if labels in ("ground_truth", "both") and masks is None:
+            where = f"config: {row.name}.labels is {labels!r}"
             raise IrnError(
-                f"{where}, but there are no {kind} masks; set dataset.{kind}_masks to them, or {network}.labels to pseudo"
+                f"{where}, but there are no {kind} masks; set dataset.{kind}_masks to them, or {row.name}.labels to pseudo"
             )
     if settings.ablation and not has_ground_truth(dataset):
         raise IrnError(

@@ -4,20 +4,20 @@ The command line's options, the checks of a configuration, the store's keys, the
 schema for editors and the table in docs/configuration.md are made from here.
 """
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from irn.data import KINDS
 from irn.grid import STRIDE, padded
 from irn.settings import types as t
+from irn.settings.final_networks import FINAL_NETWORKS
+from irn.settings.training import Training
 from irn.settings.types import Expected, Section, setting, together
 
-# Ends the names of stages that learn from it, and are otherwise like those without.
-GROUND_TRUTH = "_gt"
 PAPERS = ("train_cam", "train_irn")
-TRAINED = (*PAPERS, "train_mask_rcnn", "train_deeplab")
-PREDICT = ("predict", "predict_mask_rcnn", "predict_deeplab")
+TRAINED = (*PAPERS, *(f"train_{network.name}" for network in FINAL_NETWORKS))
+PREDICT = ("predict", *(f"predict_{network.name}" for network in FINAL_NETWORKS))
 SCORED = ("evaluate", "ablation")
 BY_NAME = ("suggest_thresholds", "export_coco", "export_voc")
 
@@ -101,34 +101,6 @@ class Dataset(Section, stages=("build_manifest",)):
         flag="",
     )
     demo: Demo = Demo()
-
-
-class Training(Section):
-    """What the trainings of both networks have in common."""
-
-    epochs: t.Count = setting(
-        5, "Passes over the training images. The release's default for IRNet is 3, with batches of 32."
-    )
-    batch_size: t.Count = setting(16, "Batch size, in images; at most as many as there are to train on.")
-    learning_rate: t.Positive = setting(
-        0.1,
-        "Learning rate of the backbone (classifier) or boundary head (IRNet) at the first step; it falls as (1 - step / steps)^0.9.",
-    )
-    head_factor: t.Positive = setting(
-        10.0, "The learning rate of the classifier's last layer or of the displacement head, as a multiple of that."
-    )
-    crop_size: t.Side = setting(
-        512, "Side of the training crop in pixels, a multiple of 16. IRNet pads images to it at inference."
-    )
-
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Passes in which the last layer alone learns, and all passes."""
-        return 0, self.epochs
-
-    def can_split(self, processes: int, accumulate: int, least: int = 1) -> bool:
-        """Whether a batch has `least` images for all processes in each of so many parts, one after the other."""
-        return self.batch_size // (processes * accumulate) * processes >= least
 
 
 class Cam(Training, stages=("train_cam",)):
@@ -229,85 +201,6 @@ class Labels(Section, stages=("make_labels", "predict")):
     instance_threshold: t.Share = setting(0.25, "The same in instance labels.")
 
 
-class FinalNetwork(Training):
-    """What the networks at the end have in common: they learn from the labels and segment new images."""
-
-    labels: Annotated[str, t.Choice("none", "pseudo", "ground_truth", "both")] = setting(
-        "none",
-        "What it learns from: `pseudo` (the labels that were made), `ground_truth` (class and object masks, to see what weak labels"
-        " cost), `both` (one network each), or `none` (it is not trained).",
-        t.NO_STAGE,
-        flag="",
-    )
-    momentum: t.Share = setting(0.9, "Momentum of SGD, 0 to 1.")
-    weight_decay: t.NotNegative = setting(1e-4, "Weight decay.")
-    warmup: t.CountFromZero = setting(500, "Steps in which the learning rate rises to its height. Detectron's are 500.")
-    repeat_threshold: t.Share = setting(
-        0.0,
-        "Images of a class that fewer than this share of the images have are seen sqrt(threshold / share) times in a pass, as in LVIS"
-        " (Gupta et al., CVPR 2019; 0.001 there); 0: each once.",
-    )
-
-
-class MaskRcnn(FinalNetwork, stages=("train_mask_rcnn",)):
-    """Mask R-CNN, which learns instances. Where nothing else is said, values are those of the method's author for VOC's photographs."""
-
-    epochs: t.Count = setting(7, "Passes over the training images. 7 are 18,000 steps of 4 of VOC's 10,582.")
-    batch_size: t.Count = setting(4, "Batch size, in images; at most as many as there are to train on.")
-    learning_rate: t.Positive = setting(
-        0.01, "Learning rate of the backbone at its height; it falls as (1 - step / steps)^0.9."
-    )
-    head_factor: t.Positive = setting(1.0, "The learning rate of pyramid and heads, as a multiple of that.")
-    crop_size: t.Side = setting(
-        688,
-        "Side of the training crop in pixels, a multiple of 16, and the long side at which new images are looked at.",
-    )
-    long_side: t.Sides = setting(
-        (688, 688), "Range of the image's long side in training, in pixels, drawn anew each time."
-    )
-    channels: t.Count = setting(
-        256, "Channels of the pyramid and the heads, 256 in the paper. 64 take a tenth of the time on a CPU."
-    )
-    regions: t.Count = setting(512, "Regions of each image that the heads learn from in a step.")
-    min_score: t.Share = setting(
-        0.0, "Instances above this score are learned from. 0 leaves out those of score 0, as users of the release do."
-    )
-    min_area: t.CountFromZero = setting(
-        0,
-        "Instances of at least so many pixels are learned from. As in the release, pieces under 1 % of the image have score 0, and are"
-        " out already.",
-    )
-
-
-class DeepLab(FinalNetwork, stages=("train_deeplab",)):
-    """DeepLabV3, which learns a class for each pixel. Values are its paper's for VOC (Chen et al., 2017), if nothing else is said."""
-
-    epochs: t.Count = setting(45, "Passes over the training images. 45 are 30,000 steps of 16 of VOC's 10,582.")
-    batch_size: Annotated[int, Field(ge=2), Expected("a whole number of at least 2")] = setting(
-        16, "Batch size, in images, at least 2; at most as many as there are to train on."
-    )
-    learning_rate: t.Positive = setting(
-        0.007, "Learning rate of the backbone at its height; it falls as (1 - step / steps)^0.9."
-    )
-    head_factor: t.Positive = setting(1.0, "The learning rate of the head, as a multiple of that.")
-    warmup: t.CountFromZero = setting(0, "Steps in which the learning rate rises to its height. The paper has none.")
-    crop_size: t.Side = setting(512, "Side of the training crop in pixels, a multiple of 16.")
-    long_side: t.Sides = setting(
-        (256, 1024), "Range of the image's long side in training, in pixels, drawn anew each time."
-    )
-    scales: t.Scales = setting(
-        (1.0,),
-        "Scales of the image, each with its mirror image if there are several, over which predictions are averaged. The paper's are 0.5,"
-        " 0.75, 1, 1.25, 1.5 and 1.75.",
-        ("predict", "predict_deeplab"),
-        flag="deeplab_scales",
-    )
-
-    def can_split(self, processes: int, accumulate: int, least: int = 2) -> bool:
-        """As of every training; its batch norm needs two images."""
-        return super().can_split(processes, accumulate, least)
-
-
 class Evaluate(Section, stages=("evaluate",)):
     """Scores."""
 
@@ -338,8 +231,8 @@ class Report(Section, stages=("report",)):
     images: t.Count = setting(36, "Number of images in its gallery. A picture of all stages takes about 0.2 MB.")
 
 
-class Settings(Section):
-    """The whole configuration."""
+class _Method(Section):
+    """What is the same whichever final networks there are."""
 
     run: t.Name = setting(
         "run", "Name of the run; results are seen in `results/<run>/`. Letters, digits, `_`, `.` and `-`; not `store`."
@@ -411,12 +304,34 @@ class Settings(Section):
     irn: Irn = Irn()
     walk: Walk = Walk()
     labels: Labels = Labels()
-    mask_rcnn: MaskRcnn = MaskRcnn()
-    deeplab: DeepLab = DeepLab()
+
+
+if TYPE_CHECKING:
+
+    class _FinalNetworks(Section):
+        pass
+
+else:
+    # A section for each of the final networks, of its name.
+    _FinalNetworks = create_model(
+        "_FinalNetworks",
+        __base__=Section,
+        **{network.name: (network.section, network.section()) for network in FINAL_NETWORKS},
+    )
+
+
+class _Outcome(Section):
+    """What becomes of labels and networks."""
+
     evaluate: Evaluate = Evaluate()
     predict: Predict = Predict()
     show: Show = Show()
     report: Report = Report()
+
+
+# Settings come in the order of the bases, from the last to the first.
+class Settings(_Outcome, _FinalNetworks, _Method):
+    """The whole configuration."""
 
     @property
     def unseen_split(self) -> str:

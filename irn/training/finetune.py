@@ -12,7 +12,9 @@ from irn.io.processes import join, rank
 from irn.io.progress import notice
 from irn.networks.backbones import FineTuned
 from irn.networks.imagenet import start_backbone
-from irn.settings.values import FinalNetwork, Settings, Training
+from irn.settings.final_networks import FinalTraining
+from irn.settings.training import Training
+from irn.settings.values import Settings
 from irn.training.loop import Means, train
 from irn.training.parts import Objective
 from irn.training.views import Place, Sample
@@ -65,7 +67,7 @@ def train_and_save(
 
 def _say_short(kind: str, own: Training, steps: int) -> None:
     """Say so where the learning rate has hardly been at its height."""
-    if isinstance(own, FinalNetwork) and steps < 2 * own.warmup:
+    if isinstance(own, FinalTraining) and steps < 2 * own.warmup:
         notice(
             f"{steps} steps, and the learning rate rises for {own.warmup}: the network has hardly learned; raise {kind}.epochs"
         )

@@ -16,7 +16,9 @@ from irn.io.parallel import map_in_order
 from irn.io.processes import count, leave, rank
 from irn.io.progress import progress
 from irn.networks.backbones import Trainable
-from irn.settings.values import FinalNetwork, Settings, Training
+from irn.settings.final_networks import FinalTraining
+from irn.settings.training import Training
+from irn.settings.values import Settings
 from irn.training.parts import Objective, backward, over_processes, own_parts, stacked
 from irn.training.views import Place, Sample
 
@@ -72,7 +74,7 @@ def train(
     head_epochs, epochs = own.passes
     steps = epochs * steps_per_epoch
     groups = model.parameter_groups(own.learning_rate, own.head_factor)
-    final = own if isinstance(own, FinalNetwork) else None
+    final = own if isinstance(own, FinalTraining) else None
     sgd = final or settings
     optimiser = make_optimiser(groups, settings.optimiser, sgd.momentum, sgd.weight_decay)
     decay = torch.optim.lr_scheduler.LambdaLR(

@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from irn.data import has_ground_truth
-from irn.settings.values import GROUND_TRUTH, Settings, value
+from irn.settings.final_networks import FINAL_NETWORKS, GROUND_TRUTH, TRAINED_NETWORKS
+from irn.settings.values import Settings, value
 from irn.workflow.options import Option, options
-
-# The networks at the end, and all that are trained of them, by ground truth too.
-NAMES = {"mask_rcnn": "Mask R-CNN", "deeplab": "DeepLab"}
-PREDICTED = tuple(f"{name}{suffix}" for name in NAMES for suffix in ("", GROUND_TRUTH))
 
 
 @dataclass(frozen=True)
@@ -77,19 +74,20 @@ class Stage(Command):
 
 
 def _final_networks() -> Iterator[Stage]:
-    """The networks at the end: trained on the labels or on ground truth, and what they predict of images that they have not seen."""
-    for network, masks in (("mask_rcnn", "class-masks? object-masks?"), ("deeplab", "class-masks?")):
+    """The final networks: trained on the labels or on ground truth, and what they predict of images that they have not seen."""
+    for network in FINAL_NETWORKS:
+        masks = "class-masks? object-masks?" if network.learns == "objects" else "class-masks?"
         for suffix, taught_by, reads in (("", "pseudo", "make_labels"), (GROUND_TRUTH, "ground_truth", "")):
-            when = partial(_learns, network=network, taught_by=taught_by)
-            name = f"train_{network}{suffix}"
+            when = partial(_learns, network=network.name, taught_by=taught_by)
+            name = f"train_{network.name}{suffix}"
             yield Stage(
-                name, f"Train {NAMES[network]} on the labels that were made, or on ground truth.",
+                name, f"Train {network.title} on the labels that were made, or on ground truth.",
                 f"manifest labels label-caches? {masks} out split? backbone-weights? from-scratch metrics? device processes workers?",
                 reads=f"build_manifest {reads} download_backbone", makes="weights.pt", images="dataset.train_split",
-                when=when, cores=16, memory=(16000, 0), minutes=480, gpu=True, runs=f"train_{network}",
+                when=when, cores=16, memory=(16000, 0), minutes=480, gpu=True, runs=f"train_{network.name}",
             )  # fmt: skip
             yield Stage(
-                f"predict_{network}{suffix}", "Segment new images.", "manifest", reads=f"build_manifest {name}", makes="predictions",
+                f"predict_{network.name}{suffix}", "Segment new images.", "manifest", reads=f"build_manifest {name}", makes="predictions",
                 images="unseen_split", when=when, cores=16, memory=(16000, 0), minutes=240, gpu=True, runs="predict",
             )  # fmt: skip
 
@@ -154,7 +152,7 @@ STAGES = (
         "evaluate", "Score CAMs and labels against ground truth.",
         "manifest labels cams? label-caches? mask-rcnn? mask-rcnn-gt? deeplab? deeplab-gt? class-masks object-masks? out thresholds-out?"
         " split? workers?",
-        reads=f"build_manifest make_cams make_labels {' '.join(f'predict_{name}' for name in PREDICTED)}",
+        reads=f"build_manifest make_cams make_labels {' '.join(f'predict_{name}' for name in TRAINED_NETWORKS)}",
         makes="scores.csv thresholds.csv", images="dataset.eval_split",
         when=lambda settings: has_ground_truth(settings.dataset), cores=16, memory=(1000, 300), minutes=60,
     ),
@@ -236,7 +234,9 @@ GROUPS = {
     "Class attention maps": "download_backbone import_weights train_cam make_cams import_cams export_cams",
     "Boundaries and displacement": "make_ir_labels train_irn infer_fields",
     "Labels": "random_walk make_labels export_coco export_voc",
-    "Networks that learn from the labels": "train_mask_rcnn train_deeplab predict",
+    "Networks that learn from the labels": " ".join(
+        [*(f"train_{network.name}" for network in FINAL_NETWORKS), "predict"]
+    ),
     "Scores and pictures": "evaluate ablation suggest_thresholds show gather_scores report",
     "Settings and runs": "config status free_store",
 }

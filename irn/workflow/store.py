@@ -17,7 +17,8 @@ from irn.data import check_scored, check_splits, glanced_at, kind, mask_folders,
 from irn.errors import IrnError
 from irn.io.files import whole_file
 from irn.settings.config import Variation, as_text, of_stage, variations
-from irn.settings.values import GROUND_TRUTH, SCORED, Settings, value
+from irn.settings.final_networks import GROUND_TRUTH
+from irn.settings.values import SCORED, Settings, value
 from irn.workflow.fingerprint import code_fingerprint
 from irn.workflow.stages import GATHER_SCORES, REPORT, STAGES, Stage
 

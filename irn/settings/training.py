@@ -1,0 +1,32 @@
+"""What all trainings have in common."""
+
+from irn.settings import types as t
+from irn.settings.types import Section, setting
+
+
+class Training(Section):
+    """What the trainings of both networks have in common."""
+
+    epochs: t.Count = setting(
+        5, "Passes over the training images. The release's default for IRNet is 3, with batches of 32."
+    )
+    batch_size: t.Count = setting(16, "Batch size, in images; at most as many as there are to train on.")
+    learning_rate: t.Positive = setting(
+        0.1,
+        "Learning rate of the backbone (classifier) or boundary head (IRNet) at the first step; it falls as (1 - step / steps)^0.9.",
+    )
+    head_factor: t.Positive = setting(
+        10.0, "The learning rate of the classifier's last layer or of the displacement head, as a multiple of that."
+    )
+    crop_size: t.Side = setting(
+        512, "Side of the training crop in pixels, a multiple of 16. IRNet pads images to it at inference."
+    )
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """Passes in which the last layer alone learns, and all passes."""
+        return 0, self.epochs
+
+    def can_split(self, processes: int, accumulate: int, least: int = 1) -> bool:
+        """Whether a batch has `least` images for all processes in each of so many parts, one after the other."""
+        return self.batch_size // (processes * accumulate) * processes >= least
