@@ -36,18 +36,20 @@ EDITS = {
         "A file in the store replaced or touched", note="a name says what a file holds; `--forcerun` makes it again"
     ),
     "forced": Rebuild("`--forcerun infer_fields`", ("infer_fields",)),
-    "computing": Rebuild(
-        "The code of a module that computes, such as `irn/ops/walk.py`",
+    "code": Rebuild(
+        "The code of a module that a stage's command imports, such as `irn/ops/walk.py`",
         ("random_walk",),
         note="the stages that import it",
     ),
-    "not computing": Rebuild(
-        "The code of a module that reads, writes, checks or prints: `irn/commands/`, `irn/io/`, `irn/data/`, `irn/cli.py`"
+    "carrying code": Rebuild(
+        "The code that transports, checks and controls: `irn/io/`, `irn/checks/`, `irn/settings/`, `irn/workflow/`, "
+        "`irn/weights/`, `irn/cli.py`"
     ),
-    "comments": Rebuild("A comment, a docstring, the layout or an error's text in any module"),
+    "format": Rebuild("The format of a cache, such as the number type of walks", ("random_walk",)),
+    "comments": Rebuild("A comment, a docstring, the layout, an error's text or a piece of advice in any module"),
     "rules": Rebuild(
         "The command of a rule in `rules/`",
-        note="raise the stage's `version` in `irn/workflow/stages.py` if it makes something else",
+        note="`--forcerun` if it makes something else",
     ),
     "libraries": Rebuild("A library upgraded", note="see below"),
     "resources": Rebuild(

@@ -17,7 +17,7 @@ def test_the_record_holds_the_settings_of_the_stage_and_no_others() -> None:
     walk = {"walk.beta": 5.0, "walk.steps": 256, "walk.radius": 5, "walk.centroid_length": 2.5}
     assert record["settings"] == {"dataset.max_side": None, **walk, "split": "train"}
     assert record["stage"] == "random_walk"
-    assert record["code"] == code_fingerprint("random_walk")
+    assert record["code"] == code_fingerprint("irn.commands.random_walk")
     assert record["versions"]["torch"]
 
 

@@ -370,12 +370,16 @@ CASES: list[tuple[str, str, Edit]] = [
     ("newer", "finished", lambda f: newer((f / "results/small/make_cams/0-of-1.h5").resolve())),
     ("newer", "finished", lambda f: newer(f / "results/small/train_cam/weights.pt")),
     ("forced", "finished", lambda f: options("--forcerun", "infer_fields")),
-    ("computing", "finished", lambda f: edited_source(("irn/ops/walk.py", "\nimport ", "\nNUMBER = 1\nimport "))),
+    ("code", "finished", lambda f: edited_source(("irn/ops/walk.py", "\nimport ", "\nNUMBER = 1\nimport "))),
     (
-        "not computing", "finished",
+        "carrying code", "finished",
         lambda f: edited_source(*((f"irn/{name}", "\nimport ", "\nNUMBER = 1\nimport ") for name in (
-            "commands/random_walk.py", "commands/evaluate.py", "io/cache.py", "io/parallel.py", "cli.py", "data/voc.py", "store.py",
+            "io/cache.py", "io/parallel.py", "checks/data_set.py", "settings/values.py", "workflow/store.py", "weights/files.py", "cli.py",
         ))),
+    ),
+    (
+        "format", "finished",
+        lambda f: edited_source(("irn/io/cache_format.py", '("M", "h", "w"), "f", "float32"', '("M", "h", "w"), "f", "float16"')),
     ),
     (
         "comments", "finished",

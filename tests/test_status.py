@@ -97,7 +97,7 @@ class TestStatus:
 
     def test_code(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr("irn.workflow.store.code_fingerprint", lambda stage: "0" * 12)
+            patch.setattr("irn.workflow.store.code_fingerprint", lambda *modules: "0" * 12)
             make()
         said = states(capsys)
         assert said["make_demo_data"] == "to do code edited"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from irn.checks.masks import check_masks, check_outlines
-from irn.data import kind as reader_of
 from irn.data.findings import Findings, some
 from irn.data.images import Look, look
+from irn.data.kinds import kind as reader_of
 from irn.data.listing import Listed
 from irn.data.tables import ImageClasses, same_but_for_case
 from irn.errors import IrnError

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from irn import data
 from irn.checks.data_set import as_lines, check_data_set
+from irn.data.kinds import KINDS
+from irn.data.kinds import kind as reader_of
 from irn.data.tables import write_classes, write_manifest
 from irn.errors import IrnError
 from irn.io.files import whole_file
@@ -26,7 +27,7 @@ def build_manifest(
 
     Parameters
     ----------
-    kind: the kind of data set, one of `irn.data.KINDS`; its module says what lies in the folder.
+    kind: the kind of data set, one of `irn.data.kinds.KINDS`; its module says what lies in the folder.
     root: the data set's folder.
     out_manifest, out_labels: the tables to write. Both hold the same images in the same order: that of the lists (VOC
         layout), of the instances files (COCO layout) or of the file names (folder).
@@ -41,11 +42,11 @@ def build_manifest(
     ------
     IrnError for any problem that `irn.checks.data_set` finds. Then nothing is written; where there are several, all are printed.
     """
-    if kind not in data.KINDS:
-        raise IrnError(f"data set kind {kind!r} is not known; expected one of {', '.join(data.KINDS)}")
+    if kind not in KINDS:
+        raise IrnError(f"data set kind {kind!r} is not known; expected one of {', '.join(KINDS)}")
     root, splits = Path(root).absolute(), settings.dataset.splits
     labels_csv = Path(labels_csv) if labels_csv is not None else None
-    inputs = [*data.kind(kind).watched(root), *map(Path, splits or ()), *([labels_csv] if labels_csv else [])]
+    inputs = [*reader_of(kind).watched(root), *map(Path, splits or ()), *([labels_csv] if labels_csv else [])]
     _check_outputs(Path(out_manifest), Path(out_labels), inputs)
     found = check_data_set(kind, root, splits, labels_csv, class_masks, workers, settings.dataset.value_range)
     if len(found.findings.problems) != 1:

@@ -21,6 +21,7 @@ from irn.grid import FORMAT_VERSION, MAX_CLASSES
 from irn.io.cache_format import FORMATS, ArraySpec, check_arrays, check_values
 from irn.io.files import dictionaries_of_maps, whole_file
 from irn.io.progress import progress
+from irn.ops.rounding import rounded
 from irn.records import ImageRecord
 
 STRUCTURE = 2**18  # bytes of a file's structure that are kept in memory
@@ -270,7 +271,7 @@ def provenance_of(path: Path) -> dict[str, Any]:
 
 def _store(group: h5py.Group, name: str, spec: ArraySpec, array: np.ndarray) -> None:
     if spec.error:
-        array = _rounded(np.asarray(array, np.float32), spec.error)
+        array = rounded(np.asarray(array, np.float32), spec.error)
     array = np.asarray(array).astype(spec.dtype)
     if array.size == 0:
         group.create_dataset(name, data=array)
@@ -280,12 +281,6 @@ def _store(group: h5py.Group, name: str, spec: ArraySpec, array: np.ndarray) -> 
     group.create_dataset(
         name, data=array, chunks=chunks, compression="gzip", compression_opts=5, shuffle=True, fletcher32=True
     )
-
-
-def _rounded(array: np.ndarray, error: float) -> np.ndarray:
-    """The nearest multiple of 2^-10 where that is within `error`, else of 2^-11, both of them exact in float16 for values in [0, 1]."""
-    coarse, fine = (np.round(array * steps) / np.float32(steps) for steps in (1024, 2048))
-    return np.where(np.abs(coarse - array) <= np.float32(error), coarse, fine)
 
 
 def _open(path: Path) -> h5py.File:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import h5py
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from irn.errors import IrnError
 from irn.grid import UNSURE, cells
+
+if TYPE_CHECKING:  # keys of stages hold the formats, and are computed without these
+    import h5py
+    import numpy as np
 
 
 class ArraySpec(NamedTuple):
@@ -51,7 +52,11 @@ FORMATS: dict[str, dict[str, ArraySpec]] = {
 
 
 def check_arrays(
-    where: str, formats: dict[str, ArraySpec], arrays: Mapping[str, np.ndarray | h5py.Dataset], height: int, width: int
+    where: str,
+    formats: dict[str, ArraySpec],
+    arrays: "Mapping[str, np.ndarray | h5py.Dataset]",
+    height: int,
+    width: int,
 ) -> None:
     """Raise IrnError, naming `where`, unless every array has the shape and number type of `formats` and they agree on K, M and N."""
     sizes: dict[str | int, int] = {"height": height, "width": width, "h": cells(height), "w": cells(width)}
@@ -76,7 +81,7 @@ def check_arrays(
 
 
 def check_maps(
-    where: str, maps: Mapping[str, np.ndarray], present: Sequence[int], names: Sequence[str], labels: Path
+    where: str, maps: "Mapping[str, np.ndarray]", present: Sequence[int], names: Sequence[str], labels: Path
 ) -> None:
     """Raise IrnError, naming `where`, unless the classes of maps are among those `present` by the table `labels`, once each, in [0, 1]."""
     classes = maps["classes"].tolist()
@@ -99,7 +104,7 @@ def check_maps(
             )
 
 
-def check_values(where: str, arrays: Mapping[str, np.ndarray], classes: int) -> None:
+def check_values(where: str, arrays: "Mapping[str, np.ndarray]", classes: int) -> None:
     """Raise IrnError, naming `where`, for classes, labels or pieces that do not exist: a map of bytes would turn them into others."""
     highest = dict.fromkeys(("classes", "walk_class", "instance_class"), classes - 1) | dict.fromkeys(
         ("semantic", "label"), classes

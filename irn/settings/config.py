@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from irn.data import has_ground_truth, mask_folders
+from irn.data.kinds import has_ground_truth, mask_folders
 from irn.errors import IrnError
 from irn.io.files import dictionaries_of_maps
 from irn.settings.final_networks import FINAL_NETWORKS, GROUND_TRUTH

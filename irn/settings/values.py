@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, create_model, model_validator
 
-from irn.data import KINDS
+from irn.data.kinds import KINDS
 from irn.grid import STRIDE, padded
 from irn.settings import types as t
 from irn.settings.final_networks import FINAL_NETWORKS

@@ -1,4 +1,4 @@
-"""Which code a key stands for: the modules that compute, as far as a stage's command imports them."""
+"""Which code a key stands for: all that a stage's command imports, near or far, except what cannot change what it makes."""
 
 import ast
 import hashlib
@@ -6,30 +6,53 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-# What decides numbers. What reads, writes, checks and prints does not count; a stage's `version` covers the rest.
-COMPUTING = ("irn.grid", "irn.ops", "irn.networks", "irn.training", "irn.data.demo")
+# Their own code only transports and reports; what they import counts.
+CARRYING = ("irn.errors", "irn.io")
+# What they decide is in a key by other means: settings by their values, weights by the stage that made them, the data
+# set by its files. What they import counts only where a stage's own code imports it too.
+CONTROLLING = ("irn.settings", "irn.workflow", "irn.weights", "irn.checks", "irn.cli")
+# Calls that only say something.
+SAYING = {"print", "notice", "note", "problem", "mistake"}
 
 
-def code_fingerprint(stage: str) -> str:
-    """Twelve hexadecimal digits over the computing modules that a stage's command imports, near or far.
+def code_fingerprint(*modules: str) -> str:
+    """Twelve hexadecimal digits over the code of some modules of this package and of all that they import.
 
-    Comments, docstrings, layout and errors that are raised do not count: they make no output stale.
+    Comments, docstrings, layout, errors that are raised and what is printed do not count: they make no output stale.
     """
+    digests = "\n".join(f"{name} {digest}" for name, digest in sorted(counted_modules(*modules).items()))
+    return hashlib.sha256(digests.encode()).hexdigest()[:12]
+
+
+def counted_modules(*modules: str) -> dict[str, str]:
+    """The modules that count, and the templates beside them, each with a digest of what counts in it."""
     seen: dict[str, str] = {}
-    for name in _normalised(PACKAGE / "commands" / f"{stage}.py")[1]:
-        _collect(name, seen)
-    return hashlib.sha256("\n".join(f"{name} {seen[name]}" for name in sorted(seen)).encode()).hexdigest()[:12]
+    visited: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        path = _file_of(module)
+        if module in visited or path is None or _is_in(module, CONTROLLING):
+            continue
+        visited.add(module)
+        digest, imported = _normalised(path)
+        waiting += imported
+        if not _is_in(module, CARRYING):
+            seen[module] = digest
+            for template in sorted(path.parent.glob("templates/*")):
+                seen[f"irn.{path.parent.name}/{template.name}"] = _digest(template.read_bytes())
+    return seen
 
 
-def _collect(module: str, seen: dict[str, str]) -> None:
-    if module in seen or not f"{module}.".startswith(tuple(f"{room}." for room in COMPUTING)):
-        return
+def _is_in(module: str, rooms: tuple[str, ...]) -> bool:
+    return f"{module}.".startswith(tuple(f"{room}." for room in rooms))
+
+
+def _file_of(module: str) -> Path | None:
+    """The source of a module; None for a name that an import takes out of a module."""
     path = PACKAGE.joinpath(*module.split(".")[1:])
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    if path.is_file():
-        seen[module], imported = _normalised(path)
-        for name in imported:
-            _collect(name, seen)
+    return path if path.is_file() else None
 
 
 @cache
@@ -38,24 +61,54 @@ def _normalised(path: Path) -> tuple[str, tuple[str, ...]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imported: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("irn"):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "irn":
             imported.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
         elif isinstance(node, ast.Import):
-            imported.update(alias.name for alias in node.names if alias.name.startswith("irn"))
+            imported.update(alias.name for alias in node.names if alias.name.split(".")[0] == "irn")
         elif (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
             and ast.get_docstring(node) is not None
         ):
             node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.unparse(_WithoutErrors().visit(tree)).encode()).hexdigest(), tuple(sorted(imported))
+    return _digest(ast.unparse(_WithoutWords().visit(tree)).encode()), tuple(sorted(imported))
 
 
-class _WithoutErrors(ast.NodeTransformer):
-    """Leaves out what is raised, and conditions that only raise."""
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class _WithoutWords(ast.NodeTransformer):
+    """Leaves out what is raised or said, and conditions and loops that do nothing else."""
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         return ast.Pass()
 
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if _name_of(node.func) == "IrnError":
+            node.args = []
+        return node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        self.generic_visit(node)
+        says = isinstance(node.value, ast.Call) and _name_of(node.value.func) in SAYING
+        return ast.Pass() if says else node
+
     def visit_If(self, node: ast.If) -> ast.AST:
         self.generic_visit(node)
-        return node if node.orelse or any(not isinstance(part, ast.Pass) for part in node.body) else ast.Pass()
+        return ast.Pass() if _is_empty(node) else node
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        self.generic_visit(node)
+        return ast.Pass() if _is_empty(node) else node
+
+
+def _name_of(function: ast.expr) -> str:
+    """The last part of the name of what is called."""
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _is_empty(node: ast.If | ast.For) -> bool:
+    return not node.orelse and all(isinstance(part, ast.Pass) for part in node.body)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path, PosixPath
 from typing import Any, NamedTuple
 
-from irn.data import KINDS
+from irn.data.kinds import KINDS
 from irn.records import WHOLE, Shard
 
 

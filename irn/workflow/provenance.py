@@ -19,7 +19,7 @@ def provenance(stage: str, settings: Settings | None = None, **more: Any) -> dic
     return {
         "stage": stage,
         "settings": given | more,
-        "code": code_fingerprint(stage),
+        "code": code_fingerprint(f"irn.commands.{stage}"),
         "git_commit": git_commit(),
         "python": platform.python_version(),
         "versions": {name: found for name in LIBRARIES if (found := _version(name))},

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from irn.data import has_ground_truth
+from irn.data.kinds import KINDS, has_ground_truth
 from irn.settings.final_networks import FINAL_NETWORKS, GROUND_TRUTH, TRAINED_NETWORKS
 from irn.settings.values import Settings, value
 from irn.workflow.options import Option, options
@@ -42,16 +42,16 @@ class Command:
 class Stage(Command):
     """A command that the workflow runs, and what it reads and makes.
 
-    A stage has files of its own in the store, or, when it makes a cache `per_image`, one for each split and shard. One that
-    reads such caches as a whole wants those of the splits that its setting `images` names. One `by_name` is made only when its
-    rule is asked for by name, of the run's own configuration. `memory` is MB for all its cores
-    together, and for each core. `version` is part of its key: raise it when an edit outside of the modules that compute
-    changes what it makes. A stage of another name than its command's says which it `runs`.
+    A stage has files of its own in the store, or, when it makes a `cache` of some kind (irn/io/cache_format.py), one for
+    each split and shard. One that reads such caches as a whole wants those of the splits that its setting `images` names.
+    One `by_name` is made only when its rule is asked for by name, of the run's own configuration. `memory` is MB for all
+    its cores together, and for each core. A stage of another name than its command's says which it `runs`. `loads` are
+    modules that its command imports by a name that depends on the settings, and whose code is part of its key.
     """
 
     reads: str = ""
     makes: str = ""
-    per_image: bool = False
+    cache: str = ""
     by_name: bool = False
     images: str = ""
     when: Callable[[Settings], bool] = lambda settings: True
@@ -59,8 +59,13 @@ class Stage(Command):
     memory: tuple[int, int] = (1000, 0)
     minutes: int = 20
     gpu: bool = False
-    version: int = 1
     runs: str = ""
+    loads: Callable[[Settings], tuple[str, ...]] = lambda settings: ()
+
+    @property
+    def per_image(self) -> bool:
+        """Whether it makes a cache for each split and shard."""
+        return bool(self.cache)
 
     @property
     def command(self) -> str:
@@ -96,6 +101,11 @@ def _learns(settings: Settings, network: str, taught_by: str) -> bool:
     return value(settings, f"{network}.labels") in (taught_by, "both")
 
 
+def _reader_of(settings: Settings) -> tuple[str, ...]:
+    """What reads the data set, and its images."""
+    return (f"irn.data.{KINDS[settings.dataset.kind]}", "irn.data.images")
+
+
 STAGES = (
     Stage(
         "make_demo_data", "Draw the demonstration data set.", "out-folder workers?",
@@ -105,7 +115,7 @@ STAGES = (
         "build_manifest", "List the images of a data set and the classes in each.",
         "kind root out-manifest out-labels labels-csv? class-masks? workers?",
         # An instances file of COCO has half a gigabyte. Each image is opened in full, in a process for each core.
-        reads="make_demo_data", makes="manifest.csv labels.csv", cores=4, memory=(2000, 500), version=2,
+        reads="make_demo_data", makes="manifest.csv labels.csv", cores=4, memory=(2000, 500), loads=_reader_of,
     ),
     Stage(
         "download_backbone", "Fetch a backbone's ImageNet weights.", "out",
@@ -120,12 +130,12 @@ STAGES = (
     Stage(
         "make_cams", "Make class attention maps, or take external ones over.",
         "manifest labels weights? external? out split? shard device workers?",
-        reads="build_manifest train_cam", per_image=True, cores=16, memory=(8000, 0), minutes=240, gpu=True,
+        reads="build_manifest train_cam", cache="cam", cores=16, memory=(8000, 0), minutes=240, gpu=True,
     ),
     Stage(
         "make_ir_labels", "Make inter-pixel relation labels by dense CRF.", "manifest cams out split? shard workers?",
         # A process has 180 MB, and a lattice of a 500 x 375 image 20 to 40 MB.
-        reads="build_manifest make_cams", per_image=True, cores=16, memory=(1000, 300), minutes=240,
+        reads="build_manifest make_cams", cache="ir_label", cores=16, memory=(1000, 300), minutes=240,
     ),
     Stage(
         "train_irn", "Train IRNet's boundary and displacement heads.",
@@ -135,17 +145,17 @@ STAGES = (
     ),
     Stage(
         "infer_fields", "Infer boundary maps and displacement fields.", "manifest weights out split? shard device workers?",
-        reads="build_manifest train_irn", per_image=True, cores=16, memory=(8000, 0), minutes=240, gpu=True,
+        reads="build_manifest train_irn", cache="field", cores=16, memory=(8000, 0), minutes=240, gpu=True,
     ),
     Stage(
         "random_walk", "Spread class attention maps over instances by random walk.",
         "manifest? cams fields out split? shard walk-device precision workers?",
         # A process for each core, and 6 MB for the walk of a 500 x 375 image.
-        reads="build_manifest make_cams infer_fields", per_image=True, cores=16, memory=(1000, 300), minutes=120,
+        reads="build_manifest make_cams infer_fields", cache="walk", cores=16, memory=(1000, 300), minutes=120,
     ),
     Stage(
         "make_labels", "Make semantic and instance labels from the walk.", "manifest? walks out split? shard workers?",
-        reads="build_manifest random_walk", per_image=True, cores=16, memory=(1000, 500), minutes=120,
+        reads="build_manifest random_walk", cache="label", cores=16, memory=(1000, 500), minutes=120,
     ),
     *_final_networks(),
     Stage(
@@ -189,7 +199,7 @@ STAGES = (
 # Of a whole run; they belong to none of its configurations.
 GATHER_SCORES = Stage(
     "gather_scores", "Put the scores of several seeds and settings into one table.", "configurations out sweep-out?",
-    reads="evaluate", makes="scores.csv sweep.csv", version=2,
+    reads="evaluate", makes="scores.csv sweep.csv",
 )  # fmt: skip
 REPORT = Stage(
     "report", "Make the report of a run, one HTML file.", "run out workers?",

@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from irn.data import check_scored, check_splits, glanced_at, kind, mask_folders, of_splits
+from irn.data.kinds import check_scored, check_splits, glanced_at, kind, mask_folders, of_splits
 from irn.errors import IrnError
+from irn.io.cache_format import FORMATS
 from irn.io.files import whole_file
 from irn.settings.config import Variation, as_text, of_stage, variations
 from irn.settings.final_networks import GROUND_TRUTH
@@ -72,7 +73,7 @@ def recipes(settings: Settings, looked_at: dict[Any, dict[str, Any]]) -> dict[st
             reads = {name: found[name] for name in stage.reads.split() if name in found}
             place = (stage.name, settings.dataset, settings.pretrained, settings.cam.external)
             if place not in looked_at:
-                looked_at[place] = {"code": code_fingerprint(stage.command), "files": dict(_outside(stage, settings))}
+                looked_at[place] = {"code": _code(stage, settings), "files": dict(_outside(stage, settings))}
             found[stage.name] = _recipe(stage, settings, reads, **looked_at[place])
     return found
 
@@ -80,8 +81,15 @@ def recipes(settings: Settings, looked_at: dict[Any, dict[str, Any]]) -> dict[st
 def _recipe(stage: Stage, settings: Settings, reads: dict[str, Recipe], **more: Any) -> Recipe:
     """A recipe whose key stands for the stage, its settings, the keys of what it reads, and `more`."""
     keys = {name: other.key for name, other in reads.items()}
-    given = {"stage": stage.name, "version": stage.version, "settings": _given(stage, settings), "reads": keys}
+    given = {"stage": stage.name, "settings": _given(stage, settings), "reads": keys}
+    if stage.cache:
+        given["format"] = {name: [list(spec.dims), *spec[1:]] for name, spec in FORMATS[stage.cache].items()}
     return Recipe(stage, settings, reads, given | more)
+
+
+def _code(stage: Stage, settings: Settings) -> str:
+    """The fingerprint of the code that makes a stage."""
+    return code_fingerprint(f"irn.commands.{stage.command}", *stage.loads(settings))
 
 
 def with_reads(recipe: Recipe) -> dict[str, Recipe]:
@@ -140,7 +148,7 @@ class Run:
         }
         if self.gathering:
             reads[GATHER_SCORES.name] = self.gathering
-        return _recipe(REPORT, self.settings, reads, code=code_fingerprint(REPORT.command))
+        return _recipe(REPORT, self.settings, reads, code=_code(REPORT, self.settings))
 
     @property
     def tables(self) -> list[str]:
@@ -305,8 +313,11 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     }
     old, new = parts["settings"]
     found = [f"{name} {as_text(old.get(name))} -> {as_text(new.get(name))}" for name in changed["settings"]]
-    if (before.get("code"), before.get("version")) != (after.get("code"), after.get("version")):
-        found.append("code edited")
+    found += [
+        words
+        for part, words in (("code", "code edited"), ("format", "another cache format"))
+        if before.get(part) != after.get(part)
+    ]
     return [
         *found,
         *(f"{name} changed" for name in changed["files"]),
