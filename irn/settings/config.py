@@ -19,7 +19,7 @@ from irn.settings.final_networks import FINAL_NETWORKS, GROUND_TRUTH
 from irn.settings.types import Expected, Section
 from irn.settings.values import Settings, value
 
-DEMONSTRATION = Path(__file__).parents[2] / "config.yaml"
+DEMONSTRATION = Path(__file__).with_name("demonstration.yaml")  # a link to config.yaml at the root
 # What says where and how a run is made, not what.
 NOT_SWEPT = ("run", "seeds", "sweep", "ablation", "shards", "gpus")
 MOST_SWEPT = 10_000  # configurations of a run

@@ -28,16 +28,11 @@ def provenance(stage: str, settings: Settings | None = None, **more: Any) -> dic
 
 def git_commit() -> str | None:
     """The commit of the checkout that the package runs from, with `+` when files were edited; None outside a checkout."""
-    command = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--abbrev=40",
-        "--dirty=+",
-        "--exclude=*",
-    ]
+    checkout = Path(__file__).parents[2]
+    # An installed package may lie within a repository of its user's.
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
