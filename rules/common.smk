@@ -8,6 +8,7 @@ sys.path.insert(0, workflow.basedir)
 from irn.settings.config import check_config, check_files, of_stage
 from irn.errors import IrnError
 from irn.io.progress import notices_in
+from irn.settings.final_networks import TRAINED_NETWORKS
 from irn.settings.values import value
 from irn.workflow.store import STORE, Run, glance_at_data, data_root, masks
 from irn.workflow.stages import BY_NAME, behind
@@ -138,12 +139,21 @@ def class_masks(wildcards):
     return optional("--class-masks", [classes])
 
 
-def predictions(wildcards, input):
-    """The options for the predictions of the networks at the end."""
-    networks = ("mask_rcnn", "mask_rcnn_gt", "deeplab", "deeplab_gt")
-    return " ".join(
-        optional(f"--{name.replace('_', '-')}", input[name]) for name in networks
-    )
+def predicted(wildcards):
+    """The predictions of all final networks."""
+    return [
+        folder
+        for name in TRAINED_NETWORKS
+        for folder in made(f"predict_{name}")(wildcards)
+    ]
+
+
+def predictions(wildcards):
+    """The option for the predictions of the final networks."""
+    reads = run.recipes[wildcards.key].reads
+    names = [name for name in TRAINED_NETWORKS if f"predict_{name}" in reads]
+    words = [f"{name}={reads[f'predict_{name}'].files()[0]}" for name in names]
+    return optional("--predictions", words)
 
 
 def all_scores(wildcards):

@@ -7,10 +7,7 @@ rule evaluate:
         labels=made("build_manifest", "labels.csv"),
         cams=made("make_cams"),
         label_caches=made("make_labels"),
-        mask_rcnn=made("predict_mask_rcnn"),
-        mask_rcnn_gt=made("predict_mask_rcnn_gt"),
-        deeplab=made("predict_deeplab"),
-        deeplab_gt=made("predict_deeplab_gt"),
+        predictions=predicted,
     output:
         scores=report(
             "results/store/evaluate/{key}/scores.csv",

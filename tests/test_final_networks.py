@@ -340,10 +340,9 @@ class TestPredict:
             data.masks / "SegmentationObject",
         ]
         given = [
-            "--mask-rcnn",
-            tmp_path / "mask-rcnn",
-            "--deeplab-gt",
-            tmp_path / "deeplab",
+            "--predictions",
+            f"mask_rcnn={tmp_path / 'mask-rcnn'}",
+            f"deeplab_gt={tmp_path / 'deeplab'}",
             "--out",
             tmp_path / "scores.csv",
         ]
@@ -360,6 +359,26 @@ class TestPredict:
         }  # fmt: skip
         assert means["mask_rcnn", "train", "AP50"] > 0.8
         assert means["deeplab_gt", "train", "mIoU"] > 0.6
+
+    @pytest.mark.parametrize(
+        ("predictions", "words"),
+        [
+            (["mask_rcnn=a", "mask_rcnn=b"], "--predictions: mask_rcnn is given twice; give one folder of it"),
+            (["yolo=a"], "'yolo=a' is not NAME=DIR with a NAME of mask_rcnn, mask_rcnn_gt, deeplab, deeplab_gt"),
+            (["deeplab"], "'deeplab' is not NAME=DIR"),
+        ],
+    )
+    def test_predictions_are_named(
+        self,
+        data: Data,
+        predictions: list[str],
+        words: str,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        command = ["evaluate", "--manifest", data.manifest, "--labels", data.labels, "--class-masks", data.masks]
+        command += ["--out", tmp_path / "scores.csv", "--predictions", *predictions]
+        assert words in refused(capsys, tmp_path, *command)
 
     def test_a_score_is_the_least_of_everything(self, data: Data, trained: dict[str, Path], tmp_path: Path) -> None:
         for name, options in (("default", []), ("none", ["--score", 1])):

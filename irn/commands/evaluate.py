@@ -30,6 +30,7 @@ from irn.io.progress import notice, progress
 from irn.ops.coco_ap import CocoImage, coco_average_precision, encoded
 from irn.ops.metrics import SWEEP_THRESHOLDS, CamSweep, InstanceScores, class_iou, confusion_matrix, mean_of_defined
 from irn.records import ImageRecord
+from irn.settings.final_networks import TRAINED_NETWORKS
 from irn.settings.values import Settings
 
 
@@ -91,13 +92,10 @@ def evaluate(
     settings: Settings,
     cams: Sequence[Path] = (),
     label_caches: Sequence[Path] = (),
+    predictions: Sequence[tuple[str, Path]] = (),
     object_masks: Path | None = None,
     split: str | None = None,
     thresholds_out: Path | None = None,
-    mask_rcnn: Path | None = None,
-    mask_rcnn_gt: Path | None = None,
-    deeplab: Path | None = None,
-    deeplab_gt: Path | None = None,
     workers: int | None = None,
 ) -> None:
     """Score caches and predictions against ground truth and write `scores.csv`.
@@ -108,18 +106,17 @@ def evaluate(
         instances file of COCO, or a folder of such files, named after the splits.
     split: the split to score, or several joined by `+`; by default every split of the manifest. A stage is scored on a split
         when its caches hold images of it, and then they must hold all of them.
-    mask_rcnn, deeplab, and with `_gt` those that learned from ground truth: folders of predictions, on splits of which they hold
-        images.
+    predictions: of final networks, each with the stage that its scores have, such as `mask_rcnn_gt`, and its folder; scored on
+        splits of which the folder holds images.
     thresholds_out: where the mean IoU of the CAMs at each threshold goes, if anywhere.
 
     Raises
     ------
-    IrnError for ground truth that is missing, of another size or kind or with classes beyond the labels table, and for a
-    cache that lacks images or holds none.
+    IrnError for ground truth that is missing, of another size or kind or with classes beyond the labels table, for a
+    cache that lacks images or holds none, and for predictions of one name that are given twice.
     """
-    given = {"mask_rcnn": mask_rcnn, "mask_rcnn_gt": mask_rcnn_gt, "deeplab": deeplab, "deeplab_gt": deeplab_gt}
-    predictions = {stage: Predictions(folder) for stage, folder in given.items() if folder is not None}
     _check_request(cams, label_caches, predictions, thresholds_out)
+    predicted = {stage: Predictions(folder) for stage, folder in predictions}
     cam_threshold = settings.evaluate.cam_threshold
     names = read_classes(labels).names
     splits = images_by_split(manifest, split)
@@ -134,7 +131,7 @@ def evaluate(
     for name, records in splits.items():
         # A split is wholly in a cache or not at all.
         held = [reader if records[0].image_id in reader else None for reader in readers]
-        networks = {stage: found for stage, found in predictions.items() if records[0].image_id in found}
+        networks = {stage: found for stage, found in predicted.items() if records[0].image_id in found}
         if not any(held) and not networks:
             continue
         truth = open_truths(class_masks, object_masks if held[1] or networks else None, records, names)
@@ -157,13 +154,17 @@ def evaluate(
 def _check_request(
     cams: Sequence[Path],
     label_caches: Sequence[Path],
-    predictions: Mapping[str, Predictions],
+    predictions: Sequence[tuple[str, Path]],
     thresholds_out: Path | None,
 ) -> None:
     if not cams and not label_caches and not predictions:
         raise IrnError(
-            "evaluate: nothing to score; give CAM caches (--cams), label caches (--label-caches) or predictions (--mask-rcnn)"
+            "evaluate: nothing to score; give CAM caches (--cams), label caches (--label-caches) or predictions (--predictions)"
         )
+    stages = [stage for stage, _ in predictions]
+    for stage in stages:
+        if stages.count(stage) > 1:
+            raise IrnError(f"--predictions: {stage} is given twice; give one folder of it")
     if thresholds_out and not cams:
         raise IrnError(
             f"{thresholds_out}: scores by threshold come from CAMs and none are given; add --cams or leave this file out"
@@ -203,7 +204,7 @@ def _empty_tally(sources: Sources) -> Tally:
 
 def _empty_network(stage: str, sources: Sources) -> NetworkTally:
     count = sources.class_count
-    if stage.startswith("deeplab"):
+    if TRAINED_NETWORKS[stage].learns == "classes":
         return NetworkTally(np.zeros((count + 1, count + 1), np.int64), None, [])
     return NetworkTally(None, InstanceScores(count) if sources.object_masks else None, [])
 

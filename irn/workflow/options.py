@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from irn.data.kinds import KINDS
 from irn.records import WHOLE, Shard
+from irn.settings.final_networks import TRAINED_NETWORKS
 
 
 class FileToWrite(PosixPath):
@@ -49,6 +50,15 @@ def processes(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def named_folder(text: str) -> tuple[str, Path]:
+    """Type of a folder NAME=DIR of a final network's predictions."""
+    name, _, folder = text.partition("=")
+    if not (folder and name in TRAINED_NETWORKS):
+        names = ", ".join(TRAINED_NETWORKS)
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DIR with a NAME of {names}, such as mask_rcnn=DIR")
+    return name, Path(folder)
 
 
 class Option(NamedTuple):
@@ -112,10 +122,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "fields": _caches("field"),
     "walks": _caches("walk"),
     "label-caches": _caches("label"),
-    "mask-rcnn": _read("DIR", "predictions of Mask R-CNN to score"),
-    "mask-rcnn-gt": _read("DIR", "the same of one that learned from ground truth"),
-    "deeplab": _read("DIR", "predictions of DeepLab to score"),
-    "deeplab-gt": _read("DIR", "the same of one that learned from ground truth"),
+    "predictions": {
+        "type": named_folder,
+        "nargs": "+",
+        "metavar": "NAME=DIR",
+        "help": f"predictions to score of final networks; NAME is one of {', '.join(TRAINED_NETWORKS)}",
+    },
     "external": {**_caches("external CAM"), "help": "external CAM caches to check and take over, instead of --weights"},
     "out": _written("FILE", "file to write"),
     "out-manifest": _written("M", "table of the images to write"),

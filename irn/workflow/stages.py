@@ -160,7 +160,7 @@ STAGES = (
     *_final_networks(),
     Stage(
         "evaluate", "Score CAMs and labels against ground truth.",
-        "manifest labels cams? label-caches? mask-rcnn? mask-rcnn-gt? deeplab? deeplab-gt? class-masks object-masks? out thresholds-out?"
+        "manifest labels cams? label-caches? predictions? class-masks object-masks? out thresholds-out?"
         " split? workers?",
         reads=f"build_manifest make_cams make_labels {' '.join(f'predict_{name}' for name in TRAINED_NETWORKS)}",
         makes="scores.csv thresholds.csv", images="dataset.eval_split",
