@@ -1,6 +1,6 @@
-"""Measure every case of the benchmark in one run, each beside its naive twin, and write the tables (make bench).
+"""Measure every case of the benchmark in one run, each beside its naive twin (make bench).
 
-benchmarks/bench.py                everything, into docs/benchmarks/ and docs/performance.md
+benchmarks/bench.py                everything, into docs/benchmarks/ and the table in docs/performance.md
 benchmarks/bench.py --only walk    one case, printed
 benchmarks/bench.py --quick        small inputs, once each: whether all runs and agrees, not how fast
 """
@@ -43,7 +43,7 @@ def main() -> int:
         "--out",
         type=Path,
         metavar="DIR",
-        help="folder of the table; docs/benchmarks and docs/performance.md by default",
+        help="folder of the results; docs/benchmarks by default, and the table in docs/performance.md",
     )
     parser.add_argument("--name", default=f"{available_cores()}_cores", help="of the files in that folder")
     options = parser.parse_args()
@@ -70,26 +70,24 @@ def main() -> int:
         except Disagreement as error:
             print(f"bench: {name}: the sides disagree: {error}", file=sys.stderr)
             return 1
-    text = markdown(report, options.name)
-    print(text)
+    print("\n".join([*findings(report), *sides(report), *growth(report), *made_on(report)]))
     if options.only is not None or (options.quick and options.out is None):
         return 0
     folder = options.out or RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{options.name}.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    (folder / f"{options.name}.md").write_text(text, encoding="utf-8")
     plot(report["scaling"], folder / f"{options.name}.png")
     if options.out is None:
-        write_docs(text)
+        write_docs(report)
     return 0
 
 
-def write_docs(text: str) -> None:
-    """Put the tables between the marks of docs/performance.md."""
+def write_docs(report: dict[str, Any]) -> None:
+    """Put the findings between the marks of docs/performance.md."""
     before, _, rest = DOCS.read_text(encoding="utf-8").partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
-    shown = text.replace("](", "](benchmarks/")
-    DOCS.write_text(f"{before}{MARKS[0]}\n#{shown}{MARKS[1]}{after}", encoding="utf-8")
+    shown = "\n".join([*findings(report), *made_on(report)])
+    DOCS.write_text(f"{before}{MARKS[0]}\n{shown}\n{MARKS[1]}{after}", encoding="utf-8")
 
 
 def measured(context: Any, name: str, quick: bool) -> dict[str, Any]:
@@ -222,45 +220,52 @@ def processor() -> str:
         return platform.machine()
 
 
-def markdown(report: dict[str, Any], name: str) -> str:
-    """The report as Markdown: findings, times, growth, machine."""
-    lines = ["# Measured", ""]
-    if report["quick"]:
-        lines += ["Small inputs, once each: this shows that all runs and agrees, not how fast it is.", ""]
-    cases = report["cases"].values()
-    if cases:
+def findings(report: dict[str, Any]) -> list[str]:
+    """What was measured, and how it compares with the twin: a line each."""
+    lines = ["Small inputs, once each: whether all runs and agrees, not how fast.", ""] if report["quick"] else []
+    rows = [finding for case in report["cases"].values() for finding in case["findings"]]
+    if rows:
         lines += ["| what | measured | compared with |", "|---|---|---|"]
-        lines += [
-            f"| {f['what']} | {f['measured']} | {f['compared_with']} |" for case in cases for f in case["findings"]
-        ]
-        lines += [
-            "",
-            "Every side, in seconds: the median of the repeats, the fastest and the slowest, the first call, and the peak memory",
-            "that the measured process added (not the processes that it starts).",
-            "",
-        ]
-        lines += ["| | median | spread | repeats | first | memory |", "|---|---|---|---|---|---|"]
-    for case in cases:
+        lines += [f"| {row['what']} | {row['measured']} | {row['compared_with']} |" for row in rows]
+    return lines
+
+
+def sides(report: dict[str, Any]) -> list[str]:
+    """Seconds and memory of every side of every case."""
+    if not report["cases"]:
+        return []
+    lines = [
+        "",
+        "Every side, in seconds: the median of the repeats, the fastest and the slowest, the first call, and the peak memory",
+        "that the measured process added (not the processes that it starts).",
+        "",
+        "| | median | spread | repeats | first | memory |",
+        "|---|---|---|---|---|---|",
+    ]
+    for case in report["cases"].values():
         lines.append(f"| **{case['title']}**: {case['agreement']} | | | | | |")
-        for side, m in case["sides"].items():
-            times = m["seconds"]
+        for side, measure in case["sides"].items():
+            times = measure["seconds"]
             spread = f"{min(times):.3g} to {max(times):.3g}" if len(times) > 1 else ""
-            lines.append(
-                f"| {side} | {median(times):.3g} | {spread} | {len(times)} | {m['first']:.3g} | {m['memory'] / 1e6:.0f} MB |"
-            )
-    if report["scaling"]:
-        lines += [
-            "",
-            f"![How cost grows]({name}.png)",
-            "",
-            "| what grows | from | to | time from | time to | as the power |",
-            "|---|---|---|---|---|---|",
-        ]
-        for what, series in report["scaling"].items():
-            x, y = series["x"], series["seconds"]
-            lines.append(f"| {what} | {x[0]:,} | {x[-1]:,} | {y[0]:.3g} s | {y[-1]:.3g} s | {series['power']:.2f} |")
-    lines += ["", *(f"- {key}: {value}" for key, value in report["made_on"].items()), ""]
-    return "\n".join(lines)
+            first, memory = f"{measure['first']:.3g}", f"{measure['memory'] / 1e6:.0f} MB"
+            lines.append(f"| {side} | {median(times):.3g} | {spread} | {len(times)} | {first} | {memory} |")
+    return lines
+
+
+def growth(report: dict[str, Any]) -> list[str]:
+    """How cost grows with size."""
+    if not report["scaling"]:
+        return []
+    lines = ["", "| what grows | from | to | time from | time to | as the power |", "|---|---|---|---|---|---|"]
+    for what, series in report["scaling"].items():
+        x, y = series["x"], series["seconds"]
+        lines.append(f"| {what} | {x[0]:,} | {x[-1]:,} | {y[0]:.3g} s | {y[-1]:.3g} s | {series['power']:.2f} |")
+    return lines
+
+
+def made_on(report: dict[str, Any]) -> list[str]:
+    """The machine and the versions."""
+    return ["", "Measured on: " + "; ".join(f"{name} {value}" for name, value in report["made_on"].items()) + ".", ""]
 
 
 if __name__ == "__main__":

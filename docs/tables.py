@@ -1,4 +1,4 @@
-"""Write the tables that the code decides into the pages, between their markers, and the JSON schema for editors: make tables."""
+"""Write the tables that the code determines into the pages, between their markers, and the editors' JSON schema: make tables."""
 
 import argparse
 import json
@@ -12,58 +12,104 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from rebuilds import EDITS, named  # noqa: E402
 
 from irn.cli import build_parser  # noqa: E402
-from irn.settings.config import as_text, read_config, table  # noqa: E402
+from irn.io.cache_format import FORMATS, ArraySpec  # noqa: E402
+from irn.settings.config import Setting, as_text, read_config, table  # noqa: E402
+from irn.settings.types import Section  # noqa: E402
 from irn.settings.values import Settings, value  # noqa: E402
 from irn.workflow.stages import COMMANDS, REPORT, STAGES, behind  # noqa: E402
 
 ALL = (*STAGES, REPORT)
-# Behind every edit that makes anything again.
-AT_THE_END = {"gather_scores", "report"}
-# What runs again after edits of keys that no stage gets, or that decide which files there are.
+# Behind every edit that makes anything run again.
+LAST = {"gather_scores", "report"}
+# What runs again after edits of keys that no stage uses, or that decide which files there are.
 FILES_ALONE = {
-    "run": "`report`, which has its name; the new folder shows what there is",
+    "run": "`report`, which shows its name; the new folder shows the existing results",
     "gpus": "nothing",
     "seeds": "for each new seed `train_cam` →",
-    "sweep": "for each combination the first stage that gets a swept key →",
-    "ablation": "`ablation` alone, once; nothing is trained or inferred",
+    "sweep": "for each combination the first stage that uses a swept key →",
+    "ablation": "only `ablation`, once; nothing is trained or inferred",
     "shards": "the per-image stages, which get new files; never training",
     "dataset.eval_split": "the per-image stages for splits without labels, `evaluate`, `show`; never training",
 }
+# How the kinds of caches are called in running text, where that is not their key.
+CACHES = {"cam": "CAM", "ir_label": "IR label"}
 
 
 def pages() -> dict[Path, str]:
     """The text that each file should have."""
-    found = {ROOT / "configs/schema.json": json.dumps(Settings.model_json_schema(), indent=1)}
+    texts = {ROOT / "configs/schema.json": json.dumps(Settings.model_json_schema(), indent=1)}
     tables = {
-        "docs/configuration.md": {"settings": _settings(), "edits": _edits(), "behind": _behind()},
-        "docs/caches.md": {"files": _files()},
+        "docs/configuration.md": {"settings": _settings()},
+        "docs/store.md": {"files": _files(), "edits": _edits(), "behind": _behind()},
+        "docs/formats.md": {"formats": _formats()},
         "docs/hpc.md": {"stages": _stages()},
         "docs/commands.md": {"commands": _commands()},
     }
     for name, parts in tables.items():
         text = (ROOT / name).read_text(encoding="utf-8")
         for marker, lines in parts.items():
-            pattern = rf"(<!-- {marker}: begin -->\n).*?(<!-- {marker}: end -->)"
-            text, count = re.subn(
-                pattern, lambda found, lines=lines: found[1] + "\n".join(lines) + "\n" + found[2], text, flags=re.S
-            )
-            assert count == 1, f"{name}: no place for {marker}"
-        found[ROOT / name] = text
-    return found
+            begin, end = f"<!-- {marker}: begin -->\n", f"<!-- {marker}: end -->"
+            before, _, rest = text.partition(begin)
+            assert end in rest, f"{name}: no place for {marker}"
+            text = "\n".join([before + begin + lines[0], *lines[1:], end + rest.partition(end)[2]])
+        texts[ROOT / name] = text
+    return texts
 
 
 def _settings() -> list[str]:
-    lines = ["| key | not set | demonstration | meaning | runs again |", "|---|---|---|---|---|"]
-    demonstration = read_config()
+    """A heading and a table for each section of the settings; those outside of any come first."""
+    sections: dict[str, list[Setting]] = {}
     for row in table().values():
-        first = [stage for stage in row.stages if not any(stage in behind(other) for other in row.stages)]
-        again = FILES_ALONE.get(row.key) or named(
-            tuple(first), {name for one in first for name in behind(one)} > AT_THE_END
-        )
-        own = value(demonstration, row.key)
-        shown = "" if own == row.default else f"`{as_text(own)}`"
-        lines.append(f"| `{row.key}` | `{as_text(row.default)}` | {shown} | {row.meaning} | {again} |")
+        sections.setdefault(row.key.rpartition(".")[0], []).append(row)
+    demonstration = read_config()
+    lines = []
+    for key, rows in sections.items():
+        lines += [f"### {key or 'Top level'}", "", *([_section(key).__doc__ or "", ""] if key else [])]
+        lines += ["| key | not set | demonstration | meaning | runs again |", "|---|---|---|---|---|"]
+        lines += [*(_setting(row, value(demonstration, row.key)) for row in rows), ""]
     return lines
+
+
+def _section(key: str) -> type[Section]:
+    section: type[Section] = Settings
+    for name in key.split("."):
+        section = section.model_fields[name].annotation
+    return section
+
+
+def _setting(row: Setting, in_demonstration: object) -> str:
+    shown = "" if in_demonstration == row.default else f"`{as_text(in_demonstration)}`"
+    return f"| `{row.key}` | `{as_text(row.default)}` | {shown} | {row.meaning} | {_runs_again(row)} |"
+
+
+def _runs_again(row: Setting) -> str:
+    if row.key in FILES_ALONE:
+        return FILES_ALONE[row.key]
+    section, _, name = row.key.rpartition(".")
+    if name == "labels":
+        return f"`train_{section}`, `train_{section}_gt` → where added; `evaluate` → where removed"
+    first = [stage for stage in row.stages if not any(stage in behind(other) for other in row.stages)]
+    followed = {name for stage in first for name in behind(stage)} > LAST
+    return named(tuple(first), followed)
+
+
+def _formats() -> list[str]:
+    rows = [
+        f"| {CACHES.get(kind, kind)} | `{name}` | {_shape(spec)} | {spec.dtype} | {_error(spec)} | {spec.meaning} |"
+        for kind, arrays in FORMATS.items()
+        for name, spec in arrays.items()
+    ]
+    return ["| cache | array | shape | written as | error | meaning |", "|---|---|---|---|---|---|", *rows]
+
+
+def _shape(spec: ArraySpec) -> str:
+    return f"({', '.join(map(str, spec.dims))}{',' if len(spec.dims) == 1 else ''})"
+
+
+def _error(spec: ArraySpec) -> str:
+    if "f" not in spec.kinds:
+        return ""
+    return f"{spec.error:.2g}" if spec.error else "exact"
 
 
 def _edits() -> list[str]:
@@ -77,13 +123,13 @@ def _behind() -> list[str]:
 
 
 def _files() -> list[str]:
-    made = {
-        stage.name: "`<split>/<I>-of-<N>.h5`"
-        if stage.per_image
-        else ", ".join(f"`{name}`" for name in stage.makes.split())
+    rows = [
+        f"| `{stage.name}` | "
+        + ("`<split>/<I>-of-<N>.h5`" if stage.per_image else ", ".join(f"`{name}`" for name in stage.makes.split()))
+        + " |"
         for stage in ALL
-    }
-    return ["| stage | its files |", "|---|---|", *(f"| `{name}` | {files} |" for name, files in made.items())]
+    ]
+    return ["| stage | its files |", "|---|---|", *rows]
 
 
 def _stages() -> list[str]:

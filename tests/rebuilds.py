@@ -1,4 +1,4 @@
-"""What runs again after an edit outside the configuration: the tests' expectations, and the table in docs/configuration.md."""
+"""What runs again after an edit outside the configuration: the tests' expectations, and the table in docs/store.md."""
 
 from typing import NamedTuple
 

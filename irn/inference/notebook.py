@@ -27,7 +27,7 @@ from irn.weights.files import load_classifier, load_irnet
 def open_cache(path: str | Path, *more: str | Path) -> CacheReader:
     """Open the files of one cache, whatever it holds.
 
-    `ids` of the result lists its images, and `read(image_id)` gives an image's arrays by name (docs/caches.md).
+    `ids` of the result lists its images, and `read(image_id)` gives an image's arrays by name (docs/formats.md).
     Raises IrnError for a file that is not a cache, and for one without an image.
 
     Examples

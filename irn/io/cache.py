@@ -1,4 +1,4 @@
-"""HDF5 caches: a writer and a reader of the format in irn/io/cache_format.py (docs/caches.md).
+"""HDF5 caches: a writer and a reader of the format in irn/io/cache_format.py (docs/formats.md).
 
 One file a shard, one group an image named by its id, with attributes `height` and `width` of the original image.
 Every array is compressed with gzip, shuffled and carries a Fletcher-32 checksum, all of which plain h5py reads.

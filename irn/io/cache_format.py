@@ -13,40 +13,62 @@ if TYPE_CHECKING:  # keys of stages hold the formats, and are computed without t
 
 
 class ArraySpec(NamedTuple):
-    """Dimensions by name, NumPy kinds that readers accept, number type written, and by how much rounding may change a value."""
+    """Dimensions by name, NumPy kinds that readers accept, number type written, largest error by rounding, and meaning."""
 
     dims: tuple[str | int, ...]
     kinds: str
     dtype: str
     error: float = 0.0
     required: bool = True
+    meaning: str = ""
 
 
 # Errors stay inside the tolerances of the published numbers. 2^-12 is half of the smallest step that values are rounded to.
 FORMATS: dict[str, dict[str, ArraySpec]] = {
     "cam": {
-        "classes": ArraySpec(("K",), "ui", "uint16"),
-        "cam": ArraySpec(("K", "h", "w"), "f", "float16", 4e-4),
-        "high_res": ArraySpec(("K", "height", "width"), "f", "float16", 4e-4),
+        "classes": ArraySpec(("K",), "ui", "uint16", meaning="Class indices of the maps."),
+        "cam": ArraySpec(
+            ("K", "h", "w"), "f", "float16", 4e-4, meaning="Class maps in [0, 1], each divided by its maximum + 1e-5."
+        ),
+        "high_res": ArraySpec(
+            ("K", "height", "width"), "f", "float16", 4e-4, meaning="The same at the size of the image."
+        ),
     },
-    "ir_label": {"label": ArraySpec(("height", "width"), "ui", "uint8")},
+    "ir_label": {
+        "label": ArraySpec(("height", "width"), "ui", "uint8", meaning="0 background, 1 + class index, 255 unsure.")
+    },
     "field": {
-        "boundary": ArraySpec(("h", "w"), "f", "float16", 2**-12),
+        "boundary": ArraySpec(("h", "w"), "f", "float16", 2**-12, meaning="Probability of a boundary, in [0, 1]."),
         # Exact: in a noisy field an error of 2^-20 cells leads one cell in fifty to another instance.
-        "displacement": ArraySpec((2, "h", "w"), "f", "float32"),
+        "displacement": ArraySpec(
+            (2, "h", "w"),
+            "f",
+            "float32",
+            meaning="(dy, dx) in cells towards the centre of the instance, less the mean displacement.",
+        ),
     },
     "walk": {
-        "walk": ArraySpec(("M", "h", "w"), "f", "float32"),
-        "walk_class": ArraySpec(("M",), "ui", "uint16"),
-        "walk_instance": ArraySpec(("M",), "ui", "uint32"),
+        "walk": ArraySpec(("M", "h", "w"), "f", "float32", meaning="Scores after the walk, before any scaling."),
+        "walk_class": ArraySpec(("M",), "ui", "uint16", meaning="Class index of each map."),
+        "walk_instance": ArraySpec(
+            ("M",), "ui", "uint32", meaning="Group of each map, from 0. Maps of several classes may share one."
+        ),
         # Noisy fields of large images have more groups than 16 bits can count.
-        "groups": ArraySpec(("h", "w"), "ui", "uint32", required=False),
+        "groups": ArraySpec(
+            ("h", "w"),
+            "ui",
+            "uint32",
+            required=False,
+            meaning="The group that each cell belongs to, from 0. May be missing.",
+        ),
     },
     "label": {
-        "semantic": ArraySpec(("height", "width"), "ui", "uint8"),
-        "instance_map": ArraySpec(("height", "width"), "ui", "uint16"),
-        "instance_class": ArraySpec(("N",), "ui", "uint16"),
-        "instance_score": ArraySpec(("N",), "f", "float32"),
+        "semantic": ArraySpec(("height", "width"), "ui", "uint8", meaning="0 background, 1 + class index. Never 255."),
+        "instance_map": ArraySpec(
+            ("height", "width"), "ui", "uint16", meaning="0 none; i is the piece in row i - 1 of the next two arrays."
+        ),
+        "instance_class": ArraySpec(("N",), "ui", "uint16", meaning="Class index of each piece."),
+        "instance_score": ArraySpec(("N",), "f", "float32", meaning="In [0, 1]; 0 for pieces under 1 % of the image."),
     },
 }
 

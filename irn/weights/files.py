@@ -1,4 +1,4 @@
-"""Weights files: one file holds all that its stage needs (docs/caches.md)."""
+"""Weights files: one file holds all that its stage needs (docs/weights.md)."""
 
 import json
 from collections.abc import Callable

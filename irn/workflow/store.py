@@ -1,4 +1,4 @@
-"""Where each stage's files lie: in folders named by all that they depend on, which runs share (docs/caches.md).
+"""Where each stage's files lie: in folders named by all that they depend on, which runs share (docs/store.md).
 
 The key of a stage is a digest of its settings, of the code that computes it and of the keys of the stages that it reads.
 So an edit gives a new folder to what depends on it and to nothing else, an edit that is taken back finds the old one, and
