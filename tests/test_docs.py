@@ -1,5 +1,6 @@
-"""Tables that the code decides are in the docs as it decides them; the commands in the docs are ones that work; the site builds."""
+"""Generated tables in the docs are up to date; commands, files and functions named there exist; the site builds."""
 
+import ast
 import json
 import os
 import re
@@ -40,10 +41,29 @@ def pages() -> dict[Path, str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["docs/configuration.md", "docs/caches.md", "docs/hpc.md", "docs/commands.md", "configs/schema.json"]
+    "name",
+    [
+        "docs/configuration.md",
+        "docs/store.md",
+        "docs/formats.md",
+        "docs/hpc.md",
+        "docs/commands.md",
+        "configs/schema.json",
+    ],
 )
 def test_the_pages_hold_what_the_code_says(pages: dict[Path, str], name: str) -> None:
     assert (ROOT / name).read_text(encoding="utf-8") == pages[ROOT / name], "bring it up to date with make tables"
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_files_and_functions_named_in_the_docs_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:irn|rules|tests|docs|benchmarks|configs|profiles|envs)/[\w./]+)`", text)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    for path, names in re.findall(r"`(irn/[\w/]+\.py)`: ((?:`[\w.]+`(?:, )?)+)", text):
+        nodes = ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        assert {part for name in re.findall(r"[\w.]+", names) for part in name.split(".")} <= defined, path
 
 
 @pytest.mark.parametrize("line", ALONE)

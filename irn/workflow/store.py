@@ -83,7 +83,8 @@ def _recipe(stage: Stage, settings: Settings, reads: dict[str, Recipe], **more: 
     keys = {name: other.key for name, other in reads.items()}
     given = {"stage": stage.name, "settings": _given(stage, settings), "reads": keys}
     if stage.cache:
-        given["format"] = {name: [list(spec.dims), *spec[1:]] for name, spec in FORMATS[stage.cache].items()}
+        # All but the meaning.
+        given["format"] = {name: [list(spec.dims), *spec[1:-1]] for name, spec in FORMATS[stage.cache].items()}
     return Recipe(stage, settings, reads, given | more)
 
 
