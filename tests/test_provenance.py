@@ -22,22 +22,13 @@ def test_the_record_holds_the_settings_of_the_stage_and_no_others() -> None:
 
 
 def test_the_commit_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(irn.workflow.provenance, "__file__", str(tmp_path / "provenance.py"))
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setattr(irn.workflow.provenance, "__file__", str(tmp_path / "irn/workflow/provenance.py"))
     assert git_commit() is None
 
     def git(*arguments: str) -> str:
-        identity = [
-            "-c",
-            "user.name=n",
-            "-c",
-            "user.email=e@example.org",
-            "-c",
-            "commit.gpgsign=false",
-            "-c",
-            "core.hooksPath=/dev/null",
-        ]
-        command = ["git", *identity, "-C", str(tmp_path), *arguments]
+        identity = ("user.name=n", "user.email=e@example.org", "commit.gpgsign=false", "core.hooksPath=/dev/null")
+        options = [word for setting in identity for word in ("-c", setting)]
+        command = ["git", *options, "-C", str(tmp_path), *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     git("init", "--quiet")
@@ -49,6 +40,9 @@ def test_the_commit_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert git_commit() == commit
     (tmp_path / "file").write_text("2", encoding="utf-8")
     assert git_commit() == f"{commit}+"
+    installed = tmp_path / ".venv/lib/site-packages/irn/workflow/provenance.py"
+    monkeypatch.setattr(irn.workflow.provenance, "__file__", str(installed))
+    assert git_commit() is None
 
 
 def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
