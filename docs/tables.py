@@ -13,9 +13,11 @@ from rebuilds import EDITS, named  # noqa: E402
 
 from irn.cli import build_parser  # noqa: E402
 from irn.io.cache_format import FORMATS, ArraySpec  # noqa: E402
-from irn.settings.config import Setting, as_text, read_config, table  # noqa: E402
+from irn.settings.reading import read_config  # noqa: E402
+from irn.settings.table import Setting, all_settings  # noqa: E402
 from irn.settings.types import Section  # noqa: E402
 from irn.settings.values import Settings, value  # noqa: E402
+from irn.settings.writing import as_text  # noqa: E402
 from irn.workflow.stages import COMMANDS, REPORT, STAGES, behind  # noqa: E402
 
 ALL = (*STAGES, REPORT)
@@ -59,7 +61,7 @@ def pages() -> dict[Path, str]:
 def _settings() -> list[str]:
     """A heading and a table for each section of the settings; those outside of any come first."""
     sections: dict[str, list[Setting]] = {}
-    for row in table().values():
+    for row in all_settings().values():
         sections.setdefault(row.key.rpartition(".")[0], []).append(row)
     demonstration = read_config()
     lines = []

@@ -15,7 +15,8 @@ import shtab
 from irn import __version__
 from irn.errors import IrnError
 from irn.io.memory import keep_freed_memory
-from irn.settings.config import Setting, of_stage, settings_of_options
+from irn.settings.checking import settings_of_options
+from irn.settings.table import Setting, of_stage
 from irn.workflow.options import FileToWrite, file_to_write
 from irn.workflow.stages import COMMANDS, Command, groups
 

@@ -5,7 +5,8 @@ from shlex import quote
 
 sys.path.insert(0, workflow.basedir)
 
-from irn.settings.config import check_config, check_files, of_stage
+from irn.settings.reading import check_config, check_files
+from irn.settings.table import of_stage
 from irn.errors import IrnError
 from irn.io.progress import notices_in
 from irn.settings.final_networks import TRAINED_NETWORKS

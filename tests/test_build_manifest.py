@@ -13,7 +13,7 @@ from irn.data.tables import ImageClasses, read_classes, read_manifest
 from irn.data.voc import VOC_CLASSES
 from irn.errors import IrnError
 from irn.records import ImageRecord
-from irn.settings.config import settings_of_options
+from irn.settings.checking import settings_of_options
 
 XML = "<annotation><filename>x</filename>{}</annotation>"
 OBJECT = "<object><name>{}</name><difficult>{}</difficult><part><name>head</name></part></object>"

@@ -23,7 +23,8 @@ from irn.cli import build_parser
 from irn.io.cache import CacheReader, CacheWriter
 from irn.networks.classifier import Classifier
 from irn.records import Shard
-from irn.settings.config import of_stage, settings_of_options
+from irn.settings.checking import settings_of_options
+from irn.settings.table import of_stage
 from irn.settings.values import value
 from irn.weights.files import save_weights
 from irn.workflow.stages import BY_NAME, STAGES

@@ -24,7 +24,7 @@ from irn.data.segmentations import decoded
 from irn.data.tables import read_classes, read_manifest
 from irn.io.cache import CacheWriter
 from irn.records import ImageRecord
-from irn.settings.config import read_config
+from irn.settings.reading import read_config
 from irn.workflow.store import Run
 
 # As COCO has them: with gaps, in any order, and one that no annotation is of.

@@ -11,9 +11,12 @@ from helpers import ROOT, refused, run
 from jsonschema import Draft202012Validator
 
 from irn.errors import IrnError
-from irn.settings.config import as_yaml, check_config, check_files, read_config, table, variations
+from irn.settings.reading import check_config, check_files, read_config
+from irn.settings.sweeps import variations
+from irn.settings.table import all_settings
 from irn.settings.types import NO_STAGE
 from irn.settings.values import Settings, value
+from irn.settings.writing import as_yaml
 from irn.workflow.stages import COMMANDS, STAGES
 
 PRESETS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -240,7 +243,7 @@ def test_a_sweep_has_every_combination_with_every_seed() -> None:
 
 def test_every_setting_belongs_to_a_stage_or_is_known_to_concern_none() -> None:
     names = {*(stage.name for stage in STAGES), "report", "predict", "check_data", *NO_STAGE}
-    for row in table().values():
+    for row in all_settings().values():
         assert set(row.stages) <= names
         assert bool(row.stages) is (row.key not in ("run", "seeds", "sweep", "ablation", "shards", "gpus")), row.key
 
@@ -248,7 +251,7 @@ def test_every_setting_belongs_to_a_stage_or_is_known_to_concern_none() -> None:
 def test_no_two_options_of_a_command_have_one_name() -> None:
     for command in COMMANDS.values():
         flags = [option.flag for option in command.options] + [
-            row.flag for row in table().values() if command.name in row.stages and row.flag
+            row.flag for row in all_settings().values() if command.name in row.stages and row.flag
         ]
         assert len(flags) == len(set(flags)), command.name
 
@@ -264,7 +267,7 @@ def test_irn_config_prints_every_setting_so_that_it_can_be_given_back(
     text = capsys.readouterr().out
     (tmp_path / "own.yaml").write_text(text)
     assert read_config([tmp_path / "own.yaml"]) == read_config([Path(path) for path in paths])
-    for row in table().values():
+    for row in all_settings().values():
         name = row.key.split(".")[-1]
         assert f"{name}: " in text
         assert " ".join(row.meaning.split()[:5]) in " ".join(text.replace("#", " ").split())
@@ -283,10 +286,10 @@ def test_what_irn_config_prints_says_what_a_setting_is_when_nobody_sets_it() -> 
         ("sweep: {walk.beta: [1], walk.beta: [2]}\n", "walk.beta", (1, 1)),
     ],
 )
-def test_a_key_that_stands_twice_is_refused(text: str, name: str, lines: tuple[int, int], tmp_path: Path) -> None:
-    """YAML takes the last, so the first half of a section would be lost without a word."""
+def test_a_key_that_appears_twice_is_refused(text: str, name: str, lines: tuple[int, int], tmp_path: Path) -> None:
+    """YAML takes the last, so the first half of a section would be silently lost."""
     (tmp_path / "own.yaml").write_text(text)
-    message = f"own.yaml: {name} stands in line {lines[0]} and again in line {lines[1]}"
+    message = f"own.yaml: {name} appears in line {lines[0]} and again in line {lines[1]}"
     with pytest.raises(IrnError, match=re.escape(message)):
         read_config([tmp_path / "own.yaml"])
     with pytest.raises(IrnError, match=re.escape(message)):

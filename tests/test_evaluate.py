@@ -16,7 +16,7 @@ from irn.grid import cells
 from irn.io.cache import CacheWriter
 from irn.ops.metrics import class_iou, confusion_matrix, mean_of_defined
 from irn.records import ImageRecord
-from irn.settings.config import settings_of_options
+from irn.settings.checking import settings_of_options
 
 NAMES = ["cat", "dog"]
 SIZE = (6, 10)

@@ -12,7 +12,7 @@ import pytest
 
 import irn.workflow.fingerprint
 from irn.data.kinds import KINDS
-from irn.settings.config import settings_of_options
+from irn.settings.checking import settings_of_options
 from irn.workflow.fingerprint import CARRYING, CONTROLLING, code_fingerprint, counted_modules
 from irn.workflow.stages import COMMANDS, GATHER_SCORES, REPORT, STAGES, Stage
 

@@ -25,7 +25,10 @@ from irn.data.listing import Listed
 from irn.data.tables import read_classes, read_manifest
 from irn.data.user_tables import read_labels, read_splits
 from irn.errors import IrnError
-from irn.settings.config import as_yaml, check_config, read_config, table, variations
+from irn.settings.reading import check_config, read_config
+from irn.settings.sweeps import variations
+from irn.settings.table import all_settings
+from irn.settings.writing import as_yaml
 
 MANY = int(os.environ.get("FUZZ", "0"))
 
@@ -300,7 +303,7 @@ def test_nesting_without_end(place: Path, content: bytes) -> None:
 # ---- configurations
 
 KEYS = st.sampled_from(
-    [*table(), *("walk", "dataset.demo", "betas", "walk.betas", "dataset.root.x", "cam.", ""), "sweep.walk.beta"]
+    [*all_settings(), *("walk", "dataset.demo", "betas", "walk.betas", "dataset.root.x", "cam.", ""), "sweep.walk.beta"]
 )
 ODD_VALUES = (
     LEAVES | st.lists(LEAVES, max_size=3) | st.dictionaries(TEXTS | st.integers() | st.none(), LEAVES, max_size=2)
@@ -315,8 +318,8 @@ def configurations(draw: st.DrawFn) -> dict[Any, Any]:
     """Some keys of the configuration with their own values, those of other keys, or any; sections may be something else."""
     config: dict[Any, Any] = {"dataset": {"kind": "demo"}} if draw(st.booleans()) else {}
     for key in draw(st.lists(KEYS, max_size=5)):
-        own = table()[key].default if key in table() else None
-        other = table()[draw(st.sampled_from(list(table())))].default
+        own = all_settings()[key].default if key in all_settings() else None
+        other = all_settings()[draw(st.sampled_from(list(all_settings())))].default
         value = draw(
             st.one_of(
                 st.just(own),
@@ -365,7 +368,7 @@ def test_files_of_settings(place: Path, capsys: pytest.CaptureFixture[str], cont
 
 @given(
     st.tuples(
-        st.sampled_from([*table(), "walk", "sweep"]),
+        st.sampled_from([*all_settings(), "walk", "sweep"]),
         TEXTS | st.sampled_from(["{beta: 5}", "{beta: '5'}", "[1", "{a: b: c}", "!!python/object:x {}"]),
     )
 )

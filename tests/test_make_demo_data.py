@@ -13,7 +13,7 @@ from scipy.ndimage import binary_dilation
 from irn.commands import make_demo_data as command
 from irn.data.demo.animals import CLASSES, draw_animal
 from irn.errors import IrnError
-from irn.settings.config import settings_of_options
+from irn.settings.checking import settings_of_options
 
 IMAGES, SIZE = 40, 96
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from irn.settings.config import settings_of_options
+from irn.settings.checking import settings_of_options
 from irn.settings.values import Settings
 from irn.training.loop import make_optimiser
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import irn.workflow.provenance
-from irn.settings.config import settings_of_options
+from irn.settings.checking import settings_of_options
 from irn.workflow.fingerprint import code_fingerprint
 from irn.workflow.provenance import git_commit, provenance
 

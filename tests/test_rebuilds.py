@@ -17,8 +17,10 @@ from helpers import ROOT, SMALL, rules_to_run
 from rebuilds import EDITS
 
 from irn.errors import IrnError
-from irn.settings.config import as_text, check_config, read_config, table
+from irn.settings.reading import check_config, read_config
+from irn.settings.table import all_settings
 from irn.settings.values import value
+from irn.settings.writing import as_text
 from irn.workflow.stages import STAGES, behind
 from irn.workflow.store import Recipe, Run
 
@@ -138,7 +140,7 @@ def another(key: str, current: Any, nested: dict[str, Any]) -> Any:
             [change(number) for number in numbers] for change in (lambda n: n + 1, lambda n: n + 16, lambda n: n / 2)
         ]
     else:
-        tries = [[name] for name in table()[key].expected.removeprefix("one of ").split(", ") if name != current]
+        tries = [[name] for name in all_settings()[key].expected.removeprefix("one of ").split(", ") if name != current]
         tries += [[512], [[0, 65535]]]
     for found in tries:
         config = yaml.safe_load(yaml.safe_dump(nested))
@@ -181,11 +183,11 @@ def expected_after(key: str, there: set[str]) -> set[str]:
         },
         "dataset.train_split": PER_IMAGE | with_behind({"train_cam"}, there),
     }
-    stages = {name for stage in table()[key].stages for name in (stage, f"{stage}_gt")}
+    stages = {name for stage in all_settings()[key].stages for name in (stage, f"{stage}_gt")}
     return special[key] if key in special else with_behind(stages & there, there)
 
 
-@pytest.mark.parametrize("key", table())
+@pytest.mark.parametrize("key", all_settings())
 def test_an_edit_of_a_key_makes_again_the_stages_that_get_it_and_those_behind(
     finished: Path, voc: Path, place: Path, key: str
 ) -> None:

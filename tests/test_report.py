@@ -25,7 +25,7 @@ from irn.ops.losses import pair_losses
 from irn.ops.metrics import object_classes
 from irn.ops.shares import label_shares
 from irn.pictures.tiles import spread
-from irn.settings.config import read_config
+from irn.settings.reading import read_config
 from irn.workflow.store import Run
 
 BROWSER = [shutil.which(name) for name in ("chromium", "chromedriver")]

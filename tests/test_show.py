@@ -18,7 +18,7 @@ from irn.io.cache import CacheWriter
 from irn.pictures.colours import distinct_colours, flow_colours, flow_wheel, heat, outlines, overlay, voc_palette
 from irn.pictures.tiles import Scene, tiles_of
 from irn.records import ImageRecord
-from irn.settings.config import settings_of_options
+from irn.settings.checking import settings_of_options
 
 NAMES = ["cat", "dog", "owl", "elk"]
 HEIGHT, WIDTH = 200, 240  # between the bounds of a tile's size, so a tile has the image's own pixels

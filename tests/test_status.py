@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from helpers import refused, run
 
-from irn.settings.config import read_config
+from irn.settings.reading import read_config
 from irn.workflow.store import Run
 
 
@@ -14,7 +14,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, in which a configuration of labels alone holds where none is given."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo.yaml").write_text("run: demo\ndataset: {kind: demo}\n", encoding="utf-8")
-    monkeypatch.setattr("irn.settings.config.DEMONSTRATION", tmp_path / "demo.yaml")
+    monkeypatch.setattr("irn.settings.reading.DEMONSTRATION", tmp_path / "demo.yaml")
     return tmp_path
 
 

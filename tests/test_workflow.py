@@ -13,7 +13,7 @@ import pytest
 import yaml
 from helpers import ROOT, SMALL, rules_to_run, snakemake
 
-from irn.settings.config import read_config
+from irn.settings.reading import read_config
 from irn.workflow.stages import BY_NAME, STAGES
 from irn.workflow.store import Run
 

@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from irn.settings.config import as_yaml, read_config
+from irn.settings.reading import read_config
 from irn.settings.values import Settings
+from irn.settings.writing import as_yaml
 
 
 def config(configfile: Sequence[Path] = (), json_schema: bool = False) -> None:

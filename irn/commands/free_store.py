@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from irn.errors import IrnError
-from irn.settings.config import read_config
+from irn.settings.reading import read_config
 from irn.workflow.store import RESULTS, STORE, Run, differences, locked, made, nearest
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from irn.data.score_table import MEAN
 from irn.errors import IrnError
 from irn.io.files import whole_file
-from irn.settings.config import as_text
+from irn.settings.writing import as_text
 
 ROW = ["stage", "split", "metric", "class"]
 

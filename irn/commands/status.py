@@ -4,7 +4,8 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from irn.settings.config import as_text, read_config
+from irn.settings.reading import read_config
+from irn.settings.writing import as_text
 from irn.workflow.store import Recipe, Run, differences, locked, made, nearest, splits_of
 
 WIDTH = 100

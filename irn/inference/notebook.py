@@ -20,7 +20,7 @@ from irn.io.devices import autocast, choose_device
 from irn.io.tensors import load_file
 from irn.networks.inference import for_inference
 from irn.ops.resize import bounded, field_of_size
-from irn.settings.config import settings_of_options
+from irn.settings.checking import settings_of_options
 from irn.weights.files import load_classifier, load_irnet
 
 

@@ -12,7 +12,8 @@ from irn.data.kinds import mask_folders
 from irn.errors import IrnError
 from irn.io.cache import provenance_of
 from irn.io.progress import NOTICE, notices_in
-from irn.settings.config import settings_of_options, table
+from irn.settings.checking import settings_of_options
+from irn.settings.table import all_settings
 from irn.settings.values import Settings
 from irn.workflow.stages import BY_NAME
 
@@ -108,7 +109,7 @@ class RunFolder:
         """The settings of all stages, by key."""
         found: dict[str, Any] = {}
         for stage in self.stages.values():
-            found |= {key: given for key, given in stage.record.get("settings", {}).items() if key in table()}
+            found |= {key: given for key, given in stage.record.get("settings", {}).items() if key in all_settings()}
         return found
 
     @cached_property

@@ -15,7 +15,8 @@ from irn.records import ImageRecord
 from irn.report.charts import STAGES
 from irn.report.images import Facts
 from irn.report.run_folder import RunFolder
-from irn.settings.config import as_text, table
+from irn.settings.table import all_settings
+from irn.settings.writing import as_text
 from irn.workflow.stages import BY_NAME
 
 
@@ -33,7 +34,7 @@ class StageRow(NamedTuple):
 
 def settings_rows(run: RunFolder) -> list[tuple[str, str, str, str]]:
     """Settings that differ from the paper's: key, value, the paper's value, meaning."""
-    rows = [(table()[key], given) for key, given in run.given.items()]
+    rows = [(all_settings()[key], given) for key, given in run.given.items()]
     differing = [(row, given) for row, given in rows if as_text(given) != as_text(row.default)]
     return [(row.key, as_text(given), as_text(row.default), row.meaning.replace("`", "")) for row, given in differing]
 

@@ -133,14 +133,14 @@ class Section(BaseModel):
 NO_STAGE = ("",)
 
 
-class Given(NamedTuple):
+class Wiring(NamedTuple):
     """The stages that get a setting, and its option where that is not its name."""
 
     stages: tuple[str, ...]
     flag: str | None
 
     def __call__(self, schema: dict[str, Any]) -> None:
-        """Nothing of it is for a JSON schema."""
+        """Add nothing to the JSON schema."""
 
 
 def setting(default: Any, meaning: str, stages: tuple[str, ...] = (), flag: str | None = None) -> Any:
@@ -149,11 +149,11 @@ def setting(default: Any, meaning: str, stages: tuple[str, ...] = (), flag: str 
     Its option is `flag`, by default its own name. With an empty `flag` there is none: it names or chooses files, which a
     rule gives to its command.
     """
-    return Field(default, description=meaning, json_schema_extra=Given(stages, flag))  # type: ignore[arg-type]
+    return Field(default, description=meaning, json_schema_extra=Wiring(stages, flag))  # type: ignore[arg-type]
 
 
 def together(section: Section, name: str, words: str, right: Any) -> PydanticCustomError:
     """The mistake of a setting that does not fit another one of its section, for which `right` is the nearest value."""
     return PydanticCustomError(
-        "together", "{expected}", {"name": name, "given": getattr(section, name), "expected": words, "right": right}
+        "together", "{expected}", {"name": name, "value": getattr(section, name), "expected": words, "right": right}
     )

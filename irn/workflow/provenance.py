@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from irn.settings.config import of_stage
+from irn.settings.table import of_stage
 from irn.settings.values import Settings, value
 from irn.workflow.fingerprint import code_fingerprint
 

@@ -17,9 +17,11 @@ from irn.data.kinds import check_scored, check_splits, glanced_at, kind, mask_fo
 from irn.errors import IrnError
 from irn.io.cache_format import FORMATS
 from irn.io.files import whole_file
-from irn.settings.config import Variation, as_text, of_stage, variations
 from irn.settings.final_networks import GROUND_TRUTH
+from irn.settings.sweeps import Variation, variations
+from irn.settings.table import of_stage
 from irn.settings.values import SCORED, Settings, value
+from irn.settings.writing import as_text
 from irn.workflow.fingerprint import code_fingerprint
 from irn.workflow.stages import GATHER_SCORES, REPORT, STAGES, Stage
 

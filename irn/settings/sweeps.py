@@ -1,0 +1,62 @@
+"""The configurations of a run: its own, and one for each combination of swept values, each with every seed."""
+
+import difflib
+import itertools
+import math
+from typing import Any, NamedTuple
+
+from irn.errors import IrnError
+from irn.settings.checking import validated
+from irn.settings.table import all_settings, set_value
+from irn.settings.together import check_together
+from irn.settings.values import Settings, value
+
+# They say where and how a run is made, not what it computes.
+NOT_SWEPT = ("run", "seeds", "sweep", "ablation", "shards", "gpus")
+MOST_CONFIGURATIONS = 10_000
+
+
+class Variation(NamedTuple):
+    """One configuration of a run: the values that `sweep` sets (none in the run's own), the seed, and all settings."""
+
+    values: dict[str, Any]
+    seed: int
+    settings: Settings
+
+
+def variations(settings: Settings) -> list[Variation]:
+    """The configuration itself, then every combination of `sweep`; each with every seed.
+
+    Raises IrnError for a key that cannot be swept, a value that is wrong, and too many configurations.
+    """
+    sweep = settings.sweep or {}
+    _check_keys(sweep)
+    seeds = settings.seeds or (None,)
+    count = math.prod(map(len, sweep.values())) * len(seeds)
+    if count > MOST_CONFIGURATIONS:
+        raise IrnError(
+            f"config: sweep and seeds ask for {count} configurations; expected at most {MOST_CONFIGURATIONS}:"
+            " give fewer values"
+        )
+    combinations = [dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())]
+    # Without a sweep, the one combination is that of nothing.
+    return [_variation(settings, values, seed) for values in [{}, *filter(None, combinations)] for seed in seeds]
+
+
+def _variation(settings: Settings, values: dict[str, Any], seed: int | None) -> Variation:
+    config = settings.model_dump(exclude={"sweep", "seeds"})
+    changes = values if seed is None else {**values, "seed": seed}
+    for key, changed in changes.items():
+        set_value(config, key, changed)
+    varied = validated(config, lambda key: f"config: {'sweep: ' if key in values else ''}{key}")
+    if values:
+        check_together(varied)
+    return Variation({key: value(varied, key) for key in values}, varied.seed, varied)
+
+
+def _check_keys(sweep: dict[str, Any]) -> None:
+    allowed = [key for key in all_settings() if key not in NOT_SWEPT]
+    for key in sweep:
+        if key not in allowed:
+            example = (difflib.get_close_matches(key, allowed, 1) or ["walk.beta"])[0]
+            raise IrnError(f"config: sweep names {key!r}, which cannot be swept; expected a key such as {example!r}")

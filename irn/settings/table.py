@@ -1,0 +1,57 @@
+"""The table of settings: a row for each, drawn from the sections of irn/settings/values.py."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+from irn.settings.final_networks import GROUND_TRUTH
+from irn.settings.types import Expected, Section
+from irn.settings.values import Settings
+
+
+class Setting(NamedTuple):
+    """One row of the table; `flag` is the option of the command line, empty if there is none."""
+
+    key: str
+    default: Any
+    expected: str
+    meaning: str
+    stages: tuple[str, ...]
+    flag: str
+
+
+@cache
+def all_settings() -> dict[str, Setting]:
+    """Every setting by its key, with dots for nesting, in the order of irn/settings/values.py."""
+    return {row.key: row for row in _rows(Settings, "")}
+
+
+def of_stage(stage: str) -> list[Setting]:
+    """The settings that a stage gets."""
+    return [row for row in all_settings().values() if stage.removesuffix(GROUND_TRUTH) in row.stages]
+
+
+def set_value(config: dict[str, Any], key: str, value: Any) -> None:
+    """Set a key, with dots for nesting, in a nested configuration; missing sections are added."""
+    *sections, name = key.split(".")
+    for section in sections:
+        config = config.setdefault(section, {})
+    config[name] = value
+
+
+def _rows(section: type[Section], prefix: str) -> Iterator[Setting]:
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from _rows(field.annotation, f"{prefix}{name}.")
+            continue
+        wiring: Any = field.json_schema_extra
+        expected = next(part.words for part in field.metadata if isinstance(part, Expected))
+        flag = name if wiring.flag is None else wiring.flag
+        yield Setting(
+            key=prefix + name,
+            default=field.default,
+            expected=expected,
+            meaning=field.description or "",
+            stages=wiring.stages or section.stages,
+            flag=f"--{flag.replace('_', '-')}" if flag else "",
+        )

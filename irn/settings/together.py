@@ -1,0 +1,122 @@
+"""Rules that concern several settings, or the files that they name, once each value is right by itself."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from irn.data.kinds import has_ground_truth, mask_folders
+from irn.errors import IrnError
+from irn.io.files import dictionaries_of_maps
+from irn.settings.final_networks import FINAL_NETWORKS
+from irn.settings.values import Settings, value
+
+Rule = Callable[[Settings], str | None]
+
+
+def check_together(settings: Settings) -> None:
+    """Raise IrnError for the first of the rules that the settings break."""
+    for rule in RULES:
+        if message := rule(settings):
+            raise IrnError(f"config: {message}")
+
+
+def _data_has_a_root(settings: Settings) -> str | None:
+    kind, root = settings.dataset.kind, settings.dataset.root
+    if kind != "demo" and root is None:
+        return (
+            f"dataset.root is null, but dataset.kind {kind!r} needs the folder of the data set;"
+            f" set it, such as dataset: {{kind: {kind}, root: path/of/the/data}}"
+        )
+    if kind == "demo" and root is not None:
+        return (
+            f"dataset.root is {root!r}, but the demonstration data is drawn in the store;"
+            " set it to null: dataset: {root: null}"
+        )
+    return None
+
+
+def _paths_of_data_exist(settings: Settings) -> str | None:
+    for name in ("root", "labels_csv", "class_masks", "object_masks"):
+        path = getattr(settings.dataset, name)
+        if path is not None and not Path(path).exists():
+            return (
+                f"dataset.{name} is {path!r}, which does not exist;"
+                f" fix the path, such as dataset: {{{name}: /path/of/it}}"
+            )
+    return None
+
+
+def _irnet_has_a_backbone(settings: Settings) -> str | None:
+    if settings.pretrained is None and settings.cam.external is not None:
+        return (
+            "pretrained is null, but with cam.external no classifier is trained that IRNet could start from;"
+            " set pretrained to imagenet or to the path of a state dict, such as pretrained: imagenet"
+        )
+    return None
+
+
+def _pretrained_is_a_file(settings: Settings) -> str | None:
+    pretrained = settings.pretrained
+    if pretrained not in (None, "imagenet") and not Path(pretrained).is_file():
+        return f"pretrained is {pretrained!r}, which is not a file; expected imagenet, null or the path of a state dict"
+    return None
+
+
+def _batches_can_be_split(settings: Settings) -> str | None:
+    trained = ["irn"] if settings.cam.external else ["cam", "irn"]
+    trained += [network.name for network in FINAL_NETWORKS if value(settings, f"{network.name}.labels") != "none"]
+    for name in trained:
+        section = value(settings, name)
+        if not section.can_split(max(settings.gpus, 1), settings.accumulate):
+            return (
+                f"{name}.batch_size is {section.batch_size}, too few images for gpus: {settings.gpus}"
+                f" and accumulate: {settings.accumulate}; raise it, or lower these"
+            )
+    return None
+
+
+def _final_networks_have_ground_truth(settings: Settings) -> str | None:
+    for network in FINAL_NETWORKS:
+        labels = value(settings, f"{network.name}.labels")
+        masks = {"classes": "class_masks", "objects": "object_masks"}[network.learns]
+        if labels in ("ground_truth", "both") and _folder_of(masks, settings) is None:
+            return (
+                f"{network.name}.labels is {labels!r}, but there are no {masks.replace('_', ' ')};"
+                f" set dataset.{masks} to them, or {network.name}.labels to pseudo"
+            )
+    return None
+
+
+def _folder_of(masks: str, settings: Settings) -> Path | None:
+    """Where the masks of a kind are, if there are any."""
+    class_masks, object_masks = mask_folders(settings.dataset, Path(settings.dataset.root or ""))
+    return class_masks if masks == "class_masks" else object_masks
+
+
+def _ablation_has_ground_truth(settings: Settings) -> str | None:
+    if settings.ablation and not has_ground_truth(settings.dataset):
+        return (
+            "ablation is true, but there are no class masks to score against;"
+            " set dataset.class_masks to them, or ablation to false"
+        )
+    return None
+
+
+def _external_cams_are_caches(settings: Settings) -> str | None:
+    for path in settings.cam.external or ():
+        if mistake := dictionaries_of_maps(Path(path)):
+            return f"cam.external names {mistake}"
+        if not Path(path).is_file():
+            return f"cam.external names {path!r}, which is not a file; fix the path of the CAM cache"
+    return None
+
+
+RULES: tuple[Rule, ...] = (
+    _data_has_a_root,
+    _paths_of_data_exist,
+    _irnet_has_a_backbone,
+    _pretrained_is_a_file,
+    _batches_can_be_split,
+    _final_networks_have_ground_truth,
+    _ablation_has_ground_truth,
+    _external_cams_are_caches,
+)
