@@ -1,13 +1,13 @@
 """Weakly supervised instance segmentation with inter-pixel relations (IRNet), one stage a command.
 
-For notebooks: `open_cache`, `open_network`, `label_image` and `label_arrays` (irn/inference/notebook.py).
+For notebooks: `open_cache`, `label_arrays`, `open_labeller` and `open_network` (irn/inference/notebook.py).
 """
 
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["label_arrays", "label_image", "open_cache", "open_network"]
+__all__ = ["label_arrays", "open_cache", "open_labeller", "open_network"]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,9 +23,9 @@ def computed(
     model: Classifier, pixels: np.ndarray, classes: list[int], scales: tuple[float, ...] = SCALES
 ) -> tuple[np.ndarray, np.ndarray]:
     with torch.inference_mode():
-        scaled = [torch.from_numpy(at_scale(pixels, scale)) for scale in scales]
-        cam, high_res = class_attention_maps(model, scaled, classes, *pixels.shape[:2])
-    return cam.numpy(), high_res.numpy()
+        maps = class_attention_maps(model, [at_scale(pixels, scale) for scale in scales], classes, *pixels.shape[:2])
+    assert maps["classes"].tolist() == classes
+    return maps["cam"], maps["high_res"]
 
 
 def slow_maps(

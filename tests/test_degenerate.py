@@ -16,6 +16,7 @@ from irn.ops.instances import instance_groups, instance_scores
 from irn.ops.labels import synthesise_labels
 from irn.ops.losses import pair_losses, total_loss
 from irn.ops.walk import walk_instances
+from irn.settings.values import Walk
 
 PIXELS = smooth_image(np.random.default_rng(0), 48, 64)
 CLASSES = np.array([1, 4])
@@ -27,7 +28,7 @@ def ir(value: float) -> np.ndarray:
 
 
 def labels(cam: np.ndarray, field: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    walked = walk_instances({"cam": cam, "classes": CLASSES}, field, 10, 256, 5)
+    walked = walk_instances({"cam": cam, "classes": CLASSES}, field, Walk())
     assert np.isfinite(walked["walk"]).all()
     return synthesise_labels(walked["walk"], walked["walk_class"], 48, 64, 0.25, 0.25)
 
@@ -38,8 +39,9 @@ class TestClassMapsOfZeros:
         model = Classifier("resnet18", 3).eval()
         torch.nn.init.constant_(model.classifier.weight, -1.0)
         with torch.inference_mode():
-            for maps in class_attention_maps(model, [torch.from_numpy(PIXELS)], [0, 2], 48, 64):
-                assert (maps == 0).all()
+            maps = class_attention_maps(model, [PIXELS], [0, 2], 48, 64)
+        for name in ("cam", "high_res"):
+            assert (maps[name] == 0).all()
 
     def test_the_ir_label_is_background(self) -> None:
         assert (ir(0) == 0).all()
@@ -70,7 +72,7 @@ class TestNoConfidentPixel:
 class TestNoCentroid:
     def test_all_cells_are_one_group_and_a_class_one_instance(self) -> None:
         displacement = np.full((2, 12, 16), 3, np.float32)
-        groups = instance_groups(displacement)
+        groups = instance_groups(displacement, Walk().centroid_length)
         assert groups.max() == 0
         cam = np.zeros((2, 12, 16), np.float32)
         cam[0, :, :8] = cam[1, :, 8:] = 1

@@ -21,8 +21,8 @@ def model() -> IRNet:
 
 def computed(model: IRNet, pixels: np.ndarray, mean: tuple[float, float] = (0.0, 0.0)) -> tuple[np.ndarray, np.ndarray]:
     with torch.inference_mode():
-        boundary, displacement = fields(model, torch.from_numpy(pixels), CROP, mean)
-    return boundary.numpy(), displacement.numpy()
+        field = fields(model, pixels, *pixels.shape[:2], CROP, mean)
+    return field["boundary"], field["displacement"]
 
 
 def padded_side(side: int) -> int:

@@ -485,8 +485,8 @@ class TestPredict:
         assert found.guessed is not None
         model, classes = load_classifier(network_case.cam_weights)[0], np.flatnonzero(found.guessed)
         with torch.inference_mode():
-            scaled = [torch.from_numpy(at_scale(pixels, scale)) for scale in (1.0, 0.5)]
-            maps = class_attention_maps(model, scaled, classes.tolist(), *SIZE)[1].numpy()
+            scaled = [at_scale(pixels, scale) for scale in (1.0, 0.5)]
+            maps = class_attention_maps(model, scaled, classes.tolist(), *SIZE)["high_res"]
         wanted = np.concatenate([[0], classes + 1])[np.concatenate([np.full((1, *SIZE), 0.15), maps]).argmax(0)]
         assert (found.semantic == wanted).mean() > 0.999
         for mask, index, score in zip(found.masks, found.classes, found.scores, strict=True):

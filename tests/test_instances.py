@@ -5,6 +5,7 @@ import pytest
 from twins import same_partition, slow_follow, slow_groups
 
 from irn.ops.instances import follow_displacement, instance_groups, instance_scores
+from irn.settings.values import Walk
 
 
 def towards(centroids: list[tuple[float, float]], h: int, w: int) -> tuple[np.ndarray, np.ndarray]:
@@ -18,6 +19,11 @@ def towards(centroids: list[tuple[float, float]], h: int, w: int) -> tuple[np.nd
 
 def noise(seed: int, h: int, w: int, size: float) -> np.ndarray:
     return (np.random.default_rng(seed).standard_normal((2, h, w)) * size).astype(np.float32)
+
+
+def groups_of(displacement: np.ndarray) -> np.ndarray:
+    """Its groups by the paper's length of a centroid, 2.5 cells."""
+    return instance_groups(displacement, Walk().centroid_length)
 
 
 FIELDS = {
@@ -49,7 +55,7 @@ def test_cells_end_where_the_twin_says(name: str) -> None:
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_groups_are_those_of_the_twin(name: str) -> None:
-    groups = instance_groups(FIELDS[name])
+    groups = groups_of(FIELDS[name])
     assert groups.dtype == np.int32
     assert groups.shape == FIELDS[name].shape[1:]
     assert same_partition(groups, slow_groups(FIELDS[name]))
@@ -63,13 +69,13 @@ def test_single_steps(steps: int) -> None:
 
 def test_two_centroids_are_two_instances() -> None:
     field, nearest = towards([(5.0, 4.0), (6.0, 17.0)], 12, 22)
-    groups = instance_groups(field)
+    groups = groups_of(field)
     assert groups.max() == 1
     assert same_partition(groups, nearest)
 
 
 def test_no_displacement_is_one_instance() -> None:
-    assert not instance_groups(FIELDS["zero"]).any()
+    assert not groups_of(FIELDS["zero"]).any()
 
 
 def test_cells_that_end_in_no_region_are_one_group() -> None:
@@ -77,7 +83,7 @@ def test_cells_that_end_in_no_region_are_one_group() -> None:
     field = np.zeros((2, 9, 20), np.float32)
     field[1, :, 8:] = 4
     field[0, :4, 8:], field[0, 4:, 8:] = -4, 4
-    groups = instance_groups(field)
+    groups = groups_of(field)
     assert same_partition(groups, (np.arange(20) >= 8) & np.ones((9, 1), bool))
 
 
@@ -85,7 +91,7 @@ def test_a_displacement_of_exactly_2_and_a_half_cells_is_none_of_a_region() -> N
     field = np.zeros((2, 1, 12), np.float32)
     field[1, 0, :4], field[1, 0, 8:] = -2.5, 2.5
     # The two ends would be regions of their own; so they are one group, that of the cells which end in no region.
-    assert same_partition(instance_groups(field), np.array([[1] * 4 + [0] * 4 + [1] * 4]))
+    assert same_partition(groups_of(field), np.array([[1] * 4 + [0] * 4 + [1] * 4]))
 
 
 def test_a_cycle_without_rest() -> None:
@@ -95,7 +101,7 @@ def test_a_cycle_without_rest() -> None:
     # After an even number of steps each cell is back where it began.
     np.testing.assert_array_equal(ends, np.indices((1, 6)))
     np.testing.assert_array_equal(follow_displacement(field, 299)[1], [[3, 4, 5, 0, 1, 2]])
-    assert not instance_groups(field).any()
+    assert not groups_of(field).any()
 
 
 def test_regions_are_connected_through_sides_and_not_through_corners() -> None:
@@ -103,7 +109,7 @@ def test_regions_are_connected_through_sides_and_not_through_corners() -> None:
     field[:, 0, 0] = field[:, 1, 1] = 0
     field[:, 2:, 2:] = 0
     field[:, 1, 0] = field[:, 0, 1] = (-3, 0)
-    groups = instance_groups(field)
+    groups = groups_of(field)
     assert len({groups[0, 0], groups[1, 1], groups[2, 2]}) == 3
     assert groups[2, 2] == groups[3, 3]
 
@@ -112,7 +118,7 @@ def test_the_argument_may_be_of_any_layout_and_stays_as_it_is() -> None:
     field = noise(5, 9, 8, 3)
     kept = field.copy()
     turned = np.asfortranarray(field)
-    np.testing.assert_array_equal(instance_groups(turned), instance_groups(field))
+    np.testing.assert_array_equal(groups_of(turned), groups_of(field))
     np.testing.assert_array_equal(field, kept)
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from golden_cases import GOLDEN, NetworkCase, instances_agree, share_equal
 from helpers import read_all, run, save_png, smooth_image
+from PIL import Image
 
 import irn
 from irn.errors import IrnError
@@ -25,14 +26,30 @@ LABEL = ("semantic", "instance_map", "instance_class", "instance_score")
 Arrays = dict[str, np.ndarray]
 
 
-@pytest.mark.parametrize("name", irn.__all__)
-def test_the_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def example_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the examples in docstrings name: caches, two photographs and small networks."""
+    folder = tmp_path_factory.mktemp("examples")
     for cache in ("cams.h5", "fields.h5", "labels.h5"):
-        shutil.copy(GOLDEN / cache, tmp_path)
-    monkeypatch.chdir(tmp_path)
+        shutil.copy(GOLDEN / cache, folder)
+    rng = np.random.default_rng(0)
+    for name in ("a.jpg", "b.jpg"):
+        Image.fromarray(smooth_image(rng, 48, 64)).save(folder / name)
+    torch.manual_seed(0)
+    save_weights(folder / "cam.pt", "cam", Classifier("resnet18", 2), {"stage": "test"}, ["cat", "dog"], 64)
+    irnet = IRNet("resnet18")
+    save_weights(folder / "irn.pt", "irn", irnet, {"stage": "test"}, crop_size=64, mean_displacement=(0.0, 0.0))
+    return folder
+
+
+@pytest.mark.parametrize("name", irn.__all__)
+def test_the_examples_run(name: str, example_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(example_files)
     said: list[str] = []
-    for example in doctest.DocTestFinder().find(getattr(irn, name), name, globs={"irn": irn}):
-        assert doctest.DocTestRunner().run(example, out=said.append).failed == 0, "".join(said)
+    (example,) = doctest.DocTestFinder().find(getattr(irn, name), name, globs={"irn": irn})
+    result = doctest.DocTestRunner().run(example, out=said.append)
+    assert result.failed == 0, "".join(said)
+    assert result.attempted > 1
 
 
 def test_the_package_has_nothing_else() -> None:
@@ -214,17 +231,22 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 def label_image(case: Case, **changed: Any) -> Arrays:
-    return irn.label_image(**({name: getattr(case, name) for name in Case._fields[:4]} | {"device": "cpu"} | changed))
+    """The labels of its image, from arguments of which some are changed."""
+    arguments = {name: getattr(case, name) for name in Case._fields[:4]} | {"device": "cpu"} | changed
+    image, classes = arguments.pop("image"), arguments.pop("classes")
+    return irn.open_labeller(**arguments)(image, classes)
 
 
-class TestLabelImage:
+class TestOpenLabeller:
     def test_golden_case(self, network_case: NetworkCase) -> None:
         network = np.load(GOLDEN / "network.npz")
         classes = network["keys"].tolist()
-        found = irn.label_image(
-            GOLDEN / "network_image.png", classes, network_case.cam_weights, network_case.irn_weights, device="cpu"
-        )
-        assert set(found) == {*LABEL, "groups", "cam", "boundary", "displacement"}
+        labeller = irn.open_labeller(network_case.cam_weights, network_case.irn_weights, device="cpu")
+        assert labeller.names is None
+        found = labeller(GOLDEN / "network_image.png", classes)
+        assert set(found) == {*LABEL, "groups", "classes", "cam", "high_res", "boundary", "displacement"}
+        assert found["classes"].tolist() == classes
+        np.testing.assert_allclose(found["high_res"], network["high_res"], rtol=0, atol=5e-4)
         # As through the commands, which fold batch norms in the same way.
         for name, tolerance in (("cam", 5e-4), ("boundary", 5e-4), ("displacement", 2e-3)):
             assert found[name].dtype == np.float32
@@ -267,6 +289,28 @@ class TestLabelImage:
         for name, array in label_image(case).items():
             np.testing.assert_array_equal(found[name], array)
 
+    def test_weights_are_read_once_for_all_images(self, case: Case, tmp_path: Path) -> None:
+        weights = [shutil.copy(path, tmp_path) for path in (case.classifier, case.irnet)]
+        labeller = irn.open_labeller(*weights, device="cpu")
+        for path in weights:
+            Path(path).unlink()
+        assert labeller.names == ["a", "b", "c", "d"]
+        first, other, again = (labeller(case.image, classes) for classes in ([1, 3], [0], [1, 3]))
+        for name, array in first.items():
+            np.testing.assert_array_equal(again[name], array)
+        assert other["classes"].tolist() == [0]
+        assert other["cam"].shape == (1, 14, 18)
+
+    def test_pixels_give_what_their_file_gives(self, case: Case) -> None:
+        found = label_image(case, image=np.array(Image.open(case.image)))
+        for name, array in label_image(case).items():
+            np.testing.assert_array_equal(found[name], array)
+
+    def test_a_class_that_is_given_twice_is_in_the_image_once(self, case: Case) -> None:
+        found = label_image(case, classes=[1, "d", "b"])
+        for name, array in label_image(case).items():
+            np.testing.assert_array_equal(found[name], array)
+
     def test_without_a_class(self, case: Case) -> None:
         found = label_image(case, classes=[])
         assert found["cam"].shape == (0, 14, 18)
@@ -278,6 +322,8 @@ class TestLabelImage:
         for changed, message in (
             ({"image": tmp_path / "none.png"}, r"none\.png: no such image"),
             ({"image": transparent}, r"transparent\.png: image mode is RGBA, expected 8-bit RGB"),
+            ({"image": np.zeros((5, 6), np.uint8)}, r"image: uint8 of shape \(5, 6\); expected uint8 of shape"),
+            ({"image": np.zeros((5, 6, 3))}, r"image: float64 of shape \(5, 6, 3\); expected uint8 of shape"),
             ({"irnet": case.classifier}, r"cam\.pt: weights of kind 'cam', expected 'irn'"),
             ({"classifier": tmp_path / "w.pt"}, r"w\.pt: no such weights file"),
             ({"classes": ["ant"]}, r"classes: 'ant', but .*cam\.pt knows 4 classes, counted from 0; a, b, c, d"),

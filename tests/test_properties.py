@@ -22,6 +22,7 @@ from irn.ops.labels import synthesise_labels
 from irn.ops.losses import pair_losses
 from irn.ops.paths import pair_offsets
 from irn.ops.walk import affinities, random_walk
+from irn.settings.values import Walk
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -45,7 +46,7 @@ class TestWalk:
         self, boundary: np.ndarray, beta: float, n: int, radius: int
     ) -> None:
         boundary = np.minimum(boundary, np.float32(0.9))
-        even = random_walk((1 / (1 - boundary))[None], boundary, beta, n, radius)
+        even = random_walk((1 / (1 - boundary))[None], boundary, Walk(beta=beta, steps=n, radius=radius))
         np.testing.assert_allclose(even, 1, rtol=0, atol=5e-4)
 
     @given(boundaries(), seeds, betas, steps, radii)
@@ -56,7 +57,10 @@ class TestWalk:
         weights = slow_affinities(boundary, beta, radius).sum(0).reshape(boundary.shape)
         before, after = (
             (weights * maps).sum((1, 2))
-            for maps in (scores * (1 - boundary), random_walk(scores, boundary, beta, n, radius))
+            for maps in (
+                scores * (1 - boundary),
+                random_walk(scores, boundary, Walk(beta=beta, steps=n, radius=radius)),
+            )
         )
         np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-5)
 
@@ -66,7 +70,7 @@ class TestWalk:
     ) -> None:
         scores = np.random.default_rng(seed).random((1, *boundary.shape), np.float32)
         start = scores * (1 - boundary)
-        found = random_walk(scores, boundary, beta, n, radius)
+        found = random_walk(scores, boundary, Walk(beta=beta, steps=n, radius=radius))
         assert start.min() - 5e-4 <= found.min()
         assert found.max() <= start.max() + 5e-4
 
@@ -89,8 +93,10 @@ class TestWalk:
         self, boundary: np.ndarray, seed: int, beta: float, n: int, radius: int
     ) -> None:
         scores = np.random.default_rng(seed).random((2, *boundary.shape), np.float32)
-        there = random_walk(scores, boundary, beta, n, radius)
-        back = random_walk(scores[..., ::-1].copy(), boundary[:, ::-1].copy(), beta, n, radius)[..., ::-1]
+        there = random_walk(scores, boundary, Walk(beta=beta, steps=n, radius=radius))
+        back = random_walk(scores[..., ::-1].copy(), boundary[:, ::-1].copy(), Walk(beta=beta, steps=n, radius=radius))[
+            ..., ::-1
+        ]
         np.testing.assert_allclose(back, there, rtol=0, atol=5e-4)
 
 
@@ -100,8 +106,8 @@ class TestBatches:
         self, boundary: np.ndarray, seed: int, beta: float, n: int, radius: int
     ) -> None:
         scores = np.random.default_rng(seed).random((3, *boundary.shape), np.float32)
-        together = random_walk(scores, boundary, beta, n, radius)
-        alone = [random_walk(one[None], boundary, beta, n, radius) for one in scores]
+        together = random_walk(scores, boundary, Walk(beta=beta, steps=n, radius=radius))
+        alone = [random_walk(one[None], boundary, Walk(beta=beta, steps=n, radius=radius)) for one in scores]
         np.testing.assert_allclose(together, np.concatenate(alone), rtol=0, atol=1e-6)
 
     @given(seeds)
@@ -192,8 +198,8 @@ class TestMaps:
 
         def maps(given: np.ndarray, classes: list[int]) -> np.ndarray:
             with torch.inference_mode():
-                scaled = [torch.from_numpy(np.ascontiguousarray(at_scale(given, scale))) for scale in (1.0, 0.5)]
-                return class_attention_maps(classifier, scaled, classes, 48, 64)[1].numpy()
+                scaled = [at_scale(given, scale) for scale in (1.0, 0.5)]
+                return class_attention_maps(classifier, scaled, classes, 48, 64)["high_res"]
 
         there = maps(pixels, [0, 2, 3])
         np.testing.assert_allclose(maps(pixels[:, ::-1].copy(), [0, 2, 3])[..., ::-1], there, rtol=0, atol=1e-4)
@@ -203,9 +209,11 @@ class TestMaps:
         """Where no padding stands at one side; the displacement is of the image alone, so it need not be."""
         torch.manual_seed(0)
         model = IRNet("resnet18").eval()
-        pixels = torch.from_numpy(smooth_image(np.random.default_rng(0), 48, 64))
+        pixels = smooth_image(np.random.default_rng(0), 48, 64)
         with torch.inference_mode():
-            there, back = (fields(model, image, 48, (0.0, 0.0))[0].numpy() for image in (pixels, pixels.flip(1)))
+            there, back = (
+                fields(model, image, 48, 64, 48, (0.0, 0.0))["boundary"] for image in (pixels, pixels[:, ::-1].copy())
+            )
         np.testing.assert_allclose(back[:, ::-1], there, rtol=0, atol=1e-5)
 
 

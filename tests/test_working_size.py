@@ -195,7 +195,7 @@ def test_a_notebook_gets_what_the_commands_get(
     assert (
         irn.open_network(*data.weights, device="cpu", changes={"predict.class_score": 0})(image).semantic != expected
     ).any()
-    labels = irn.label_image(image, [0, 1], *data.weights, device="cpu", changes=changes)
+    labels = irn.open_labeller(*data.weights, device="cpu", changes=changes)(image, [0, 1])
     cached = {kind: limited[kind]["large"] for kind in STAGES}
     np.testing.assert_allclose(labels["cam"], cached["cam"]["cam"], rtol=0, atol=0.01)
     np.testing.assert_array_equal(labels["groups"], cached["walk"]["groups"])

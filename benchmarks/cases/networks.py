@@ -100,7 +100,7 @@ def _step_judge(m: Measures) -> tuple[str, list[Finding]]:
 def _cam_sides(quick: bool, folder: Path) -> Sides:
     size = (48, 64) if quick else VOC
     drawn = scene(3, *size)
-    scaled = [torch.from_numpy(at_scale(drawn.pixels, scale)) for scale in Settings().cam.scales]
+    scaled = [at_scale(drawn.pixels, scale) for scale in Settings().cam.scales]
     torch.manual_seed(0)
     model = Classifier("resnet18" if quick else "resnet50", 20)
     calibrate(model, model.backbone.normalise(torch.from_numpy(drawn.pixels))[None])
@@ -108,7 +108,7 @@ def _cam_sides(quick: bool, folder: Path) -> Sides:
     def maps(model: Classifier, precision: str) -> Callable[[], np.ndarray]:
         def run() -> np.ndarray:
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-                return class_attention_maps(model, scaled, drawn.classes.tolist(), *size)[1].numpy()
+                return class_attention_maps(model, scaled, drawn.classes.tolist(), *size)["high_res"]
 
         return run
 

@@ -23,12 +23,13 @@ from irn.ops.crf import ir_label
 from irn.ops.instances import instance_scores
 from irn.ops.labels import synthesise_labels
 from irn.ops.walk import walk_instances
+from irn.settings.values import Walk
 
 BACKBONE = "tf_efficientnet_lite0"
 SCALES = (1.0, 0.5, 1.5)
 CROP = 512
 IR_THRESHOLDS, LABEL_THRESHOLDS = (0.30, 0.05), (0.25, 0.25)
-BETA, DOUBLINGS, RADIUS, CENTROID_LENGTH = 10.0, 8, 5, 2.5
+WALK, DOUBLINGS = Walk(), 8  # 2^8 steps are the paper's 256
 IMAGES = 10_582  # of VOC's training split with the further annotations of SBD
 STAGES = {"class attention maps": "cam", "IR labels": "ir_label", "fields": "field", "walk": "walk", "labels": "label"}
 WRITTEN = ", after the paper"
@@ -40,7 +41,7 @@ def _sides(quick: bool, folder: Path) -> Sides:
     size, scales, crop = ((48, 64), (1.0,), 64) if quick else (VOC, SCALES, CROP)
     drawn = scene(5, *size)
     pixels = torch.from_numpy(drawn.pixels)
-    scaled = [torch.from_numpy(at_scale(drawn.pixels, scale)) for scale in scales]
+    scaled = [at_scale(drawn.pixels, scale) for scale in scales]
     torch.manual_seed(0)
     classifier, irnet = Classifier(BACKBONE, 20).eval(), IRNet(BACKBONE).eval()
     for model in (classifier, irnet):
@@ -50,22 +51,20 @@ def _sides(quick: bool, folder: Path) -> Sides:
     )
     maps = {"classes": drawn.classes, "cam": drawn.cam}
     field = {"boundary": drawn.boundary, "displacement": drawn.displacement}
-    walks = walk_instances(maps, field, BETA, 2**DOUBLINGS, RADIUS, CENTROID_LENGTH)
+    walks = walk_instances(maps, field, WALK)
     scores, names, _ = instance_scores(drawn.cam, drawn.classes, walks["groups"])
 
     @torch.inference_mode()
     def make_maps() -> dict[str, np.ndarray]:
-        cam, high_res = class_attention_maps(quick_classifier, scaled, drawn.classes.tolist(), *size)
-        return {"classes": drawn.classes, "cam": cam.numpy(), "high_res": high_res.numpy()}
+        return class_attention_maps(quick_classifier, scaled, drawn.classes.tolist(), *size)
 
     @torch.inference_mode()
     def make_fields() -> dict[str, np.ndarray]:
-        boundary, displacement = fields(quick_irnet, pixels, crop, (0.0, 0.0))
-        return {"boundary": boundary.numpy(), "displacement": displacement.numpy()}
+        return fields(quick_irnet, drawn.pixels, *size, crop, (0.0, 0.0))
 
     def written_walk() -> dict[str, np.ndarray]:
         by_class, walked = (
-            naive.dense_walk(start, drawn.boundary, BETA, DOUBLINGS, RADIUS) for start in (drawn.cam, scores)
+            naive.dense_walk(start, drawn.boundary, WALK.beta, DOUBLINGS, WALK.radius) for start in (drawn.cam, scores)
         )
         return {"by_class": by_class, "walk": walked}
 
@@ -78,11 +77,13 @@ def _sides(quick: bool, folder: Path) -> Sides:
         "class attention maps": make_maps,
         "IR labels": lambda: {"label": ir_label(drawn.pixels, drawn.high_res, drawn.classes, *IR_THRESHOLDS)},
         "fields": make_fields,
-        "walk": partial(walk_instances, maps, field, BETA, 2**DOUBLINGS, RADIUS, CENTROID_LENGTH),
+        "walk": partial(walk_instances, maps, field, WALK),
         "labels": partial(synthesise_labels, walks["walk"], walks["walk_class"], *size, *LABEL_THRESHOLDS),
     }
     written: dict[str, Any] = {
-        "class attention maps": partial(naive.class_maps, classifier, scaled, drawn.classes, *size),
+        "class attention maps": partial(
+            naive.class_maps, classifier, list(map(torch.from_numpy, scaled)), drawn.classes, *size
+        ),
         "IR labels": lambda: {"label": naive.ir_label(drawn.pixels, drawn.high_res, drawn.classes, *IR_THRESHOLDS)},
         "fields": partial(naive.fields, irnet, pixels, crop),
         "walk": written_walk,

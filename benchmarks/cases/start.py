@@ -18,6 +18,7 @@ from irn.io.cache import CacheWriter
 from irn.ops.labels import synthesise_labels
 from irn.ops.walk import walk_instances
 from irn.records import ImageRecord
+from irn.settings.values import Walk
 
 SNAKEFILE = Path(__file__).parents[2] / "Snakefile"
 ALONE = "nothing to compare with"
@@ -63,7 +64,7 @@ def _write_data(folder: Path, size: tuple[int, int], count: int) -> dict[str, Pa
         for index in range(count):
             s, name = scene(index, *size), f"{index:02d}"
             field = {"boundary": s.boundary, "displacement": s.displacement}
-            walks = walk_instances({"classes": s.classes, "cam": s.cam}, field, 10.0, 256, 5)
+            walks = walk_instances({"classes": s.classes, "cam": s.cam}, field, Walk())
             label = synthesise_labels(walks["walk"], walks["walk_class"], *size, 0.25, 0.25)
             for cache, arrays in zip(caches.values(), (s.cams(), field, walks, label), strict=True):
                 cache.write(name, *size, arrays)

@@ -15,7 +15,7 @@ from irn.io.cache import CacheReader, CacheWriter
 from irn.ops.instances import instance_scores
 from irn.ops.labels import synthesise_labels
 from irn.ops.walk import random_walk
-from irn.settings.values import Settings
+from irn.settings.values import Settings, Walk
 
 BETA, DOUBLINGS, RADIUS = 10, 8, 5
 STEPS = 2**DOUBLINGS
@@ -31,7 +31,8 @@ def walk_inputs(size: tuple[int, int], classes: int = 2, objects: int = 5) -> tu
 
 def walk_of(drawn: Scene, scores: np.ndarray, radius: int = RADIUS) -> Callable[[], np.ndarray]:
     """What walks with the scores in a scene."""
-    return lambda: random_walk(scores, drawn.boundary, BETA, STEPS, radius)
+    settings = Walk(beta=BETA, steps=STEPS, radius=radius)
+    return lambda: random_walk(scores, drawn.boundary, settings)
 
 
 def _walk_sides(quick: bool, folder: Path) -> Sides:

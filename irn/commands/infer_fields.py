@@ -8,13 +8,12 @@ import torch
 
 from irn.data.images import read_record
 from irn.data.tables import images_of
-from irn.grid import cells
 from irn.inference.fields import fields
 from irn.io.cache import write_cache
 from irn.io.devices import autocast, choose_device, loading_workers
 from irn.io.parallel import map_images
 from irn.networks.inference import for_inference
-from irn.ops.resize import bounded, field_of_size
+from irn.ops.resize import bounded
 from irn.records import WHOLE, ImageRecord, Shard
 from irn.settings.values import Settings
 from irn.weights.files import load_irnet
@@ -35,22 +34,16 @@ def infer_fields(
     made_by = provenance("infer_fields", settings, split=split)
     records = images_of(manifest, split, shard)
     model, contents = load_irnet(weights)
-    chosen = choose_device(device)
-    for_inference(model, chosen)
-    loaded = map_images(partial(_pixels, max_side=settings.dataset.max_side), records, loading_workers(workers, chosen))
+    torch_device = choose_device(device)
+    for_inference(model, torch_device)
+    loaded = map_images(
+        partial(_load, max_side=settings.dataset.max_side), records, loading_workers(workers, torch_device)
+    )
     infer = partial(fields, model, crop_size=contents["crop_size"], mean_displacement=contents["mean_displacement"])
-    with torch.inference_mode(), autocast(chosen, settings.precision):
-        made = (infer(torch.from_numpy(pixels).to(chosen)) for pixels in loaded)
-        write_cache(
-            out, "field", made_by, records, (_arrays(*pair, record) for pair, record in zip(made, records, strict=True))
-        )
+    with torch.inference_mode(), autocast(torch_device, settings.precision):
+        inferred = (infer(pixels, record.height, record.width) for pixels, record in zip(loaded, records, strict=True))
+        write_cache(out, "field", made_by, records, inferred)
 
 
-def _arrays(boundary: torch.Tensor, displacement: torch.Tensor, record: ImageRecord) -> dict[str, np.ndarray]:
-    """The arrays of a field cache, in the cells of the image, from those of its working size."""
-    size = cells(record.height), cells(record.width)
-    return field_of_size({"boundary": boundary.cpu().numpy(), "displacement": displacement.cpu().numpy()}, *size)
-
-
-def _pixels(record: ImageRecord, max_side: int | None) -> np.ndarray:
+def _load(record: ImageRecord, max_side: int | None) -> np.ndarray:
     return bounded(read_record(record), max_side)

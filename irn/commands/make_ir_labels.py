@@ -8,11 +8,11 @@ import numpy as np
 
 from irn.data.images import read_record
 from irn.data.tables import images_of
+from irn.inference.ir_labels import ir_label_of
 from irn.io.cache import CacheReader, write_cache
 from irn.io.parallel import map_images
 from irn.io.progress import notice
-from irn.ops.crf import ir_label
-from irn.ops.resize import bounded, rescale, resized, working_size
+from irn.ops.resize import working_size
 from irn.ops.shares import Shares, label_shares
 from irn.records import WHOLE, ImageRecord, Shard
 from irn.settings.values import Settings
@@ -37,17 +37,12 @@ def make_ir_labels(
     reader = CacheReader(cams, "cam")
     reader.require(record.image_id for record in records)
     label = partial(_label, cams=reader, settings=settings)
-    made = map_images(label, records, workers, partial(_bytes, settings=settings))
-    _say(write_cache(out, "ir_label", made_by, records, made, _shares))
+    labels = map_images(label, records, workers, partial(_bytes, settings=settings))
+    _say(write_cache(out, "ir_label", made_by, records, labels, _shares))
 
 
 def _label(record: ImageRecord, cams: CacheReader, settings: Settings) -> dict[str, np.ndarray]:
-    own = settings.ir_labels
-    pixels = bounded(read_record(record), settings.dataset.max_side)
-    maps = cams.image(record, ["classes", "high_res"])
-    high_res = resized(maps["high_res"], *pixels.shape[:2])
-    label = ir_label(pixels, high_res, maps["classes"], own.foreground_threshold, own.background_threshold, own.crf)
-    return {"label": rescale(label, record.height, record.width, nearest=True)}
+    return ir_label_of(read_record(record), cams.image(record, ["classes", "high_res"]), settings)
 
 
 def _bytes(record: ImageRecord, settings: Settings) -> float:

@@ -8,12 +8,12 @@ import numpy as np
 
 from irn.data.tables import images_of_caches
 from irn.errors import IrnError
+from irn.inference.labels import labels_of
 from irn.io.cache import CacheReader, write_cache
 from irn.io.parallel import map_images
 from irn.io.progress import notice
-from irn.ops.labels import synthesise_labels
 from irn.records import WHOLE, ImageRecord, Shard
-from irn.settings.values import Labels, Settings
+from irn.settings.values import Settings
 from irn.workflow.provenance import provenance
 
 MANY_EMPTY = 0.2  # share of the images, from which on something is said
@@ -36,7 +36,7 @@ def make_labels(
     reader = CacheReader(walks, "walk")
     records = images_of_caches(reader, manifest, split, shard)
     reader.require(record.image_id for record in records)
-    label = partial(_label, walks=reader, settings=settings.labels)
+    label = partial(_label, walks=reader, settings=settings)
     shares = write_cache(out, "label", made_by, records, map_images(label, records, workers, _bytes), _foreground)
     # An image without a class is background alone by right.
     _say(
@@ -48,11 +48,10 @@ def make_labels(
     )
 
 
-def _label(record: ImageRecord, walks: CacheReader, settings: Labels) -> dict[str, np.ndarray]:
+def _label(record: ImageRecord, walks: CacheReader, settings: Settings) -> dict[str, np.ndarray]:
     maps = walks.image(record, ["walk", "walk_class"])
-    size, thresholds = (record.height, record.width), (settings.semantic_threshold, settings.instance_threshold)
     try:
-        return synthesise_labels(maps["walk"], maps["walk_class"], *size, *thresholds)
+        return labels_of(maps, record.height, record.width, settings)
     except IrnError as error:
         raise IrnError(f"image {record.image_id!r}: {error}") from None
 
@@ -74,5 +73,6 @@ def _say(shares: Sequence[float]) -> None:
     print(f"foreground: {np.mean(shares):.2f} of the pixels; {empty} of {len(shares)} images with a class have none")
     if empty > MANY_EMPTY * len(shares):
         notice(
-            f"{empty} of {len(shares)} images with a class are all background; look at their CAMs, or lower labels.semantic_threshold"
+            f"{empty} of {len(shares)} images with a class are all background; look at their CAMs, or lower"
+            " labels.semantic_threshold"
         )

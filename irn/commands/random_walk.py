@@ -8,11 +8,11 @@ import numpy as np
 
 from irn.data.tables import images_of_caches
 from irn.grid import cells
+from irn.inference.walk import walk_of
 from irn.io.cache import CacheReader, write_cache
 from irn.io.parallel import map_images
 from irn.io.progress import notice
-from irn.ops.resize import field_of_size, resized, walk_of_size, working_size
-from irn.ops.walk import walk_instances
+from irn.ops.resize import walk_of_size, working_size
 from irn.records import WHOLE, ImageRecord, Shard
 from irn.settings.values import Settings
 from irn.workflow.provenance import provenance
@@ -33,9 +33,9 @@ def random_walk(
     precision: str = "float32",
     workers: int | None = None,
 ) -> None:
-    """Write a walk cache of the images of a split of the manifest, or, without one, of the first CAM cache; say how many groups they have.
+    """Write a walk cache of the images of a split of the manifest, or, without one, of the first CAM cache.
 
-    `device` and `precision` change nothing: they are there as in the stages around it, but the walk needs neither GPU nor torch.
+    `device` and `precision` change nothing: the stages around it have them, but the walk needs neither GPU nor torch.
     Raises IrnError for an image that a cache lacks, and for a split without a manifest.
     """
     made_by = provenance("random_walk", settings, split=split)
@@ -46,19 +46,16 @@ def random_walk(
     walk = partial(_walk, cams=cam_reader, fields=field_reader, settings=settings)
     walked = map_images(walk, records, workers, partial(_bytes, max_side=settings.dataset.max_side))
     # Brought to the size of the image here, so that no large map waits to be written or travels between processes.
-    made = (
+    walks = (
         walk_of_size(arrays, cells(record.height), cells(record.width))
         for arrays, record in zip(walked, records, strict=True)
     )
-    _say(write_cache(out, "walk", made_by, records, made, _groups))
+    _say(write_cache(out, "walk", made_by, records, walks, _groups))
 
 
 def _walk(record: ImageRecord, cams: CacheReader, fields: CacheReader, settings: Settings) -> dict[str, np.ndarray]:
-    maps, field = cams.image(record, ["classes", "cam"]), fields.image(record)
-    h, w = map(cells, working_size(record.height, record.width, settings.dataset.max_side))
-    maps, field = maps | {"cam": resized(maps["cam"], h, w)}, field_of_size(field, h, w)
-    own = settings.walk
-    return walk_instances(maps, field, own.beta, own.steps, own.radius, own.centroid_length)
+    maps = cams.image(record, ["classes", "cam"])
+    return walk_of(maps, fields.image(record), record.height, record.width, settings)
 
 
 def _bytes(record: ImageRecord, max_side: int | None) -> float:
@@ -78,7 +75,8 @@ def _say(groups: Sequence[int]) -> None:
     print(f"groups: {np.mean(groups):.1f} an image")
     if np.mean(groups) > MANY_GROUPS:
         notice(
-            "displacement falls into many small groups; train IRNet longer (irn.epochs) or with smaller batches (irn.batch_size)"
+            "displacement falls into many small groups; train IRNet longer (irn.epochs) or with smaller batches"
+            " (irn.batch_size)"
         )
     if len(groups) > 1 and max(groups) == 1:
         notice(

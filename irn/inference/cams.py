@@ -8,9 +8,9 @@ from torch.nn import functional
 
 from irn.grid import cells, padded
 from irn.networks.classifier import Classifier
-from irn.ops.resize import rescale
-
-EPSILON = 1e-5
+from irn.ops.maps import divided_by_maximum
+from irn.ops.resize import bounded, rescale
+from irn.settings.values import Settings
 
 
 def at_scale(pixels: np.ndarray, scale: float) -> np.ndarray:
@@ -19,38 +19,43 @@ def at_scale(pixels: np.ndarray, scale: float) -> np.ndarray:
     return rescale(pixels, height, width)
 
 
+def scaled_images(pixels: np.ndarray, settings: Settings) -> list[np.ndarray]:
+    """(H, W, 3) uint8 in its working size at each of `cam.scales`."""
+    small = bounded(pixels, settings.dataset.max_side)
+    return [at_scale(small, scale) for scale in settings.cam.scales]
+
+
 def class_attention_maps(
-    model: Classifier, scaled: Sequence[torch.Tensor], classes: Sequence[int], height: int, width: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sum the rectified class maps over scales and mirrors, and divide each by its maximum.
+    model: Classifier, scaled: Sequence[np.ndarray], classes: Sequence[int], height: int, width: int
+) -> dict[str, np.ndarray]:
+    """Sum the rectified class maps over scales and mirrors, and divide each by its maximum + 1e-5.
 
     Parameters
     ----------
     model: the classifier, in evaluation mode.
-    scaled: one (H', W', 3) uint8 tensor a scale, from `at_scale`, on the device of the model.
+    scaled: the image at each scale, (H', W', 3) uint8, from `scaled_images`.
     classes: indices of the K classes present.
     height, width: of the image in pixels.
 
     Returns
     -------
-    `cam` (K, h, w) at stride 4 and `high_res` (K, height, width), float32 in [0, 1).
+    The arrays of a CAM cache: `classes` (K,) uint16, `cam` (K, h, w) at stride 4 and `high_res` (K, height, width),
+    both float32 in [0, 1).
     """
-    device = scaled[0].device
-    chosen = torch.as_tensor(classes, dtype=torch.int64, device=device)
+    device = model.classifier.weight.device
+    indices = torch.as_tensor(classes, dtype=torch.int64, device=device)
     small = (cells(height), cells(width))
     # The published maps were made at sizes that are multiples of the stride.
     large = (padded(height), padded(width))
-    cam, high_res = torch.zeros(len(classes), *small, device=device), torch.zeros(len(classes), *large, device=device)
-    if len(classes) == 0:
-        return cam, high_res[:, :height, :width]
-    for pixels in scaled:
-        image = model.backbone.normalise(pixels)
-        maps = model.class_maps(torch.stack([image, image.flip(-1)]), chosen).float()
+    cam, high_res = (torch.zeros(len(classes), *size, device=device) for size in (small, large))
+    for pixels in scaled if len(classes) else ():
+        image = model.backbone.normalise(torch.from_numpy(pixels).to(device))
+        maps = model.class_maps(torch.stack([image, image.flip(-1)]), indices).float()
         merged = (maps[0] + maps[1].flip(-1))[None]
         cam += functional.interpolate(merged, small, mode="bilinear", align_corners=False)[0]
         high_res += functional.interpolate(merged, large, mode="bilinear", align_corners=False)[0]
-    return _divided(cam), _divided(high_res[:, :height, :width])
-
-
-def _divided(maps: torch.Tensor) -> torch.Tensor:
-    return maps / (maps.amax((1, 2), keepdim=True) + EPSILON)
+    return {
+        "classes": np.array(classes, np.uint16),
+        "cam": divided_by_maximum(cam.cpu().numpy()),
+        "high_res": divided_by_maximum(high_res[:, :height, :width].cpu().numpy()),
+    }

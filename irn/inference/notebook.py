@@ -1,34 +1,42 @@
-"""The method for notebooks: read caches, label one image, and segment new ones."""
+"""The method for notebooks: read caches, label images whose classes are known, and segment new ones."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from irn.data.images import read_image
 from irn.errors import IrnError
-from irn.grid import cells
-from irn.inference.cams import at_scale, class_attention_maps
-from irn.inference.fields import fields
-from irn.inference.predictions import labels_of
+from irn.inference.image import label_maps
+from irn.inference.labeller import Labeller
 from irn.inference.predictor import Predictor, open_predictor
 from irn.io.cache import CacheReader
 from irn.io.cache_format import FORMATS
-from irn.io.devices import autocast, choose_device
+from irn.io.devices import choose_device
 from irn.io.tensors import load_file
-from irn.networks.inference import for_inference
-from irn.ops.resize import bounded, field_of_size
 from irn.settings.checking import settings_of_options
-from irn.weights.files import load_classifier, load_irnet
+from irn.settings.values import Settings
 
 
 def open_cache(path: str | Path, *more: str | Path) -> CacheReader:
     """Open the files of one cache, whatever it holds.
 
-    `ids` of the result lists its images, and `read(image_id)` gives an image's arrays by name (docs/formats.md).
-    Raises IrnError for a file that is not a cache, and for one without an image.
+    Parameters
+    ----------
+    path, *more : str or Path
+        The cache's files, one for each shard.
+
+    Returns
+    -------
+    CacheReader
+        `ids`, a list of str, names its images; `read(image_id)` gives a dictionary of an image's arrays by name (their
+        shapes and number types are in docs/formats.md), `read(image_id, names)` those of these names alone, and
+        `size(image_id)` the image's (height, width) in pixels.
+
+    Raises
+    ------
+    IrnError
+        For a file that is not a cache, and for one without an image.
 
     Examples
     --------
@@ -38,14 +46,15 @@ def open_cache(path: str | Path, *more: str | Path) -> CacheReader:
     >>> labels.read("one_class_touching")["semantic"].shape
     (120, 160)
     """
-    paths = [Path(one) for one in (path, *more)]
+    paths = [Path(name) for name in (path, *more)]
     reader = CacheReader(paths, "cam")  # of any kind, to look at the names
-    held = set(reader.names(reader.ids[0])) if reader.ids else set()
+    names = set(reader.names(reader.ids[0])) if reader.ids else set()
     for kind, arrays in FORMATS.items():
-        if {name for name, spec in arrays.items() if spec.required} <= held:
+        if {name for name, spec in arrays.items() if spec.required} <= names:
             return CacheReader(paths, kind)
     raise IrnError(
-        f"{', '.join(map(str, paths))}: no image with the arrays of a cache; expected a file that a stage of this workflow wrote"
+        f"{', '.join(map(str, paths))}: no image with the arrays of a cache; expected a file that a stage of this"
+        " workflow wrote"
     )
 
 
@@ -58,21 +67,34 @@ def label_arrays(
     width: int,
     changes: Mapping[str, Any] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Random walk and label synthesis of one image.
+    """Label one image from its class attention maps and fields: random walk and label synthesis.
 
     Parameters
     ----------
-    cam: (K, h, w) floats in [0, 1], the class maps in cells of 4 pixels.
-    classes: K zero-based class indices.
-    boundary: (h, w) probabilities.
-    displacement: (2, h, w), (dy, dx) in cells.
-    height, width: of the image in pixels.
-    changes: settings that differ from the paper's, by key, such as `{"walk.beta": 5}`.
+    cam : array (K, h, w) of floats in [0, 1]
+        A map for each class in the image, in cells of 4 pixels: h = ceil(height / 4), w = ceil(width / 4).
+    classes : sequence of K int
+        Their zero-based indices.
+    boundary : array (h, w) of floats in [0, 1]
+        Probability of a boundary.
+    displacement : array (2, h, w) of floats
+        (dy, dx) in cells, from each cell to the centre of its instance.
+    height, width : int
+        Of the image in pixels.
+    changes : mapping from str, optional
+        Settings that differ from the paper's, by key, such as `{"walk.beta": 5}`.
 
     Returns
     -------
-    The arrays of a label cache (`semantic`, `instance_map`, `instance_class`, `instance_score`), and `groups` (h, w), the
-    instance that each cell belongs to.
+    dict of str to array
+        The arrays of a label cache: `semantic` (height, width) uint8, 0 background, 1 + class index; `instance_map`
+        (height, width) uint16, 0 none, 1 + row of `instance_class` (N,) uint16 and `instance_score` (N,) float32 in
+        [0, 1]. And `groups` (h, w) int32, the instance that each cell belongs to.
+
+    Raises
+    ------
+    IrnError
+        For a key or a value in `changes` that is not a setting's.
 
     Examples
     --------
@@ -82,89 +104,95 @@ def label_arrays(
     >>> int((label["instance_score"] > 0).sum())
     3
     """
-    settings = settings_of_options(changes or {}, {}, "see irn config")
     maps = {"cam": np.asarray(cam, np.float32), "classes": np.asarray(classes)}
     field = {"boundary": np.asarray(boundary, np.float32), "displacement": np.asarray(displacement, np.float32)}
-    return labels_of(maps, field, height, width, settings)
+    return label_maps(maps, field, height, width, _settings(changes))
 
 
-def label_image(
-    image: str | Path,
-    classes: Sequence[int | str],
-    classifier: str | Path,
-    irnet: str | Path,
-    device: str = "auto",
-    changes: Mapping[str, Any] | None = None,
-) -> dict[str, np.ndarray]:
-    """Label one image from the weights of both networks.
+def open_labeller(
+    classifier: str | Path, irnet: str | Path, device: str = "auto", changes: Mapping[str, Any] | None = None
+) -> Labeller:
+    """Load a classifier and IRNet once, to label any number of images whose classes are known.
 
     Parameters
     ----------
-    image: an image file, RGB, grey or palette.
-    classes: names or zero-based indices of the classes that are in it.
-    classifier, irnet: weights files of `irn train-cam` and `irn train-irn`, or imported ones.
-    device: `auto`, `cpu` or `cuda`.
-    changes: as in `label_arrays`.
+    classifier, irnet : str or Path
+        Weights files of `irn train-cam` and `irn train-irn`, or imported ones.
+    device : {"auto", "cpu", "cuda"}
+        Where the networks compute; "auto" takes a GPU if there is one.
+    changes : mapping from str, optional
+        As in `label_arrays`, such as `{"cam.scales": [1.0, 0.5]}` or `{"dataset.max_side": 1024}`.
 
     Returns
     -------
-    As `label_arrays`, and `cam`, `boundary` and `displacement`, which it takes.
+    Labeller
+        Call it with an image and the classes that are in it. The image is a file, or an array (height, width, 3) uint8,
+        RGB; the classes are a sequence of names or zero-based indices, possibly empty. It gives a dictionary of what
+        `label_arrays` gives, and of what that takes: `classes` (K,) uint16, `cam` (K, h, w), `boundary` (h, w) and
+        `displacement` (2, h, w), float32 in cells of 4 pixels; and `high_res` (K, height, width) float32, the class maps
+        in pixels. `names` is the list of the classes' names, None for imported weights. A call raises IrnError for a
+        class that the classifier does not know, and for an image that cannot be read.
 
     Raises
     ------
-    IrnError for a class that the classifier does not know, and for files that cannot be read.
-    """
-    settings = settings_of_options(changes or {}, {}, "see irn config")
-    pixels, chosen = read_image(Path(image), value_range=settings.dataset.value_range), choose_device(device)
-    (model, read), (heads, about) = load_classifier(Path(classifier)), load_irnet(Path(irnet))
-    count, known = model.classifier.out_channels, {name: index for index, name in enumerate(read["class_names"] or [])}
-    indices = [known.get(one, -1) if isinstance(one, str) else int(one) for one in classes]
-    wrong = [one for one, index in zip(classes, indices, strict=True) if not 0 <= index < count]
-    if wrong:
-        names = f"; {', '.join(known)}" if known else ""
-        raise IrnError(f"classes: {wrong[0]!r}, but {classifier} knows {count} classes, counted from 0{names}")
-    for network in (model, heads):
-        for_inference(network, chosen)
-    height, width = pixels.shape[:2]
-    small = bounded(pixels, settings.dataset.max_side)
-    with torch.inference_mode(), autocast(chosen, settings.precision):
-        scaled = [torch.from_numpy(at_scale(small, scale)).to(chosen) for scale in settings.cam.scales]
-        cam = class_attention_maps(model, scaled, indices, height, width)[0]
-        boundary, displacement = fields(
-            heads, torch.from_numpy(small).to(chosen), about["crop_size"], about["mean_displacement"]
-        )
-    field = field_of_size(
-        {"boundary": boundary.cpu().numpy(), "displacement": displacement.cpu().numpy()}, cells(height), cells(width)
-    )
-    maps = {"cam": cam.cpu().numpy(), **field}
-    return maps | label_arrays(classes=indices, height=height, width=width, changes=changes, **maps)
-
-
-def open_network(*weights: str | Path, device: str = "auto", changes: Mapping[str, Any] | None = None) -> Predictor:
-    """Open a trained network to segment new images, as `irn predict` does.
-
-    Parameters
-    ----------
-    weights: a file of Mask R-CNN, of DeepLab or of a classifier, or those of a classifier and of IRNet.
-    device: `auto`, `cpu` or `cuda`.
-    changes: as in `label_arrays`, such as `{"predict.class_score": 0.3}` or `{"dataset.max_side": 1024}`.
-
-    Returns
-    -------
-    What takes an image file or (height, width, 3) uint8 pixels and gives `masks` (N, height, width) bool, `classes` (N,),
-    `scores` (N,), best first, and `semantic` (height, width); its `names` are those of the classes. Where the weights are a
-    classifier's, the classes of an image are guessed, and `guessed` (classes,) and `probability` (classes,) say which.
-
-    Raises
-    ------
-    IrnError for weights of other kinds, and for files that cannot be read.
+    IrnError
+        For files that are missing or of another kind, a key or a value in `changes` that is not a setting's, and "cuda"
+        without a GPU.
 
     Examples
     --------
-    >>> network = irn.open_network("cam.pt", device="cpu")  # doctest: +SKIP
-    >>> found = network("dog.jpg")  # doctest: +SKIP
-    >>> [network.names[index] for index in found.classes]  # doctest: +SKIP
-    ['dog']
+    >>> labeller = irn.open_labeller("cam.pt", "irn.pt", device="cpu", changes={"walk.beta": 5})
+    >>> labeller.names
+    ['cat', 'dog']
+    >>> for name in ("a.jpg", "b.jpg"):
+    ...     label = labeller(name, ["dog"])
+    ...     print(name, label["semantic"].shape, label["cam"].shape)
+    a.jpg (48, 64) (1, 12, 16)
+    b.jpg (48, 64) (1, 12, 16)
     """
-    settings = settings_of_options(changes or {}, {}, "see irn config")
-    return open_predictor({Path(path): load_file(Path(path)) for path in weights}, settings, choose_device(device))
+    return Labeller(Path(classifier), Path(irnet), _settings(changes), choose_device(device))
+
+
+def open_network(*weights: str | Path, device: str = "auto", changes: Mapping[str, Any] | None = None) -> Predictor:
+    """Load a trained network once, to segment any number of new images as `irn predict` does.
+
+    Parameters
+    ----------
+    *weights : str or Path
+        A file of Mask R-CNN, of DeepLab or of a classifier, or those of a classifier and of IRNet.
+    device : {"auto", "cpu", "cuda"}
+        Where the network computes; "auto" takes a GPU if there is one.
+    changes : mapping from str, optional
+        As in `label_arrays`, such as `{"predict.class_score": 0.3}` or `{"dataset.max_side": 1024}`.
+
+    Returns
+    -------
+    Predictor
+        Call it with an image file or an array (height, width, 3) uint8, RGB. It gives `masks` (N, height, width) bool,
+        which may overlap, `classes` (N,) zero-based indices and `scores` (N,) in [0, 1], best first, and `semantic`
+        (height, width) uint8, 0 background, 1 + class index. Where the weights are a classifier's, the classes of an
+        image are guessed: `guessed` (classes,) bool says which, and `probability` (classes,) in [0, 1] is the
+        classifier's; otherwise both are None. `names` is the list of the classes' names. A call raises IrnError for an
+        image that cannot be read.
+
+    Raises
+    ------
+    IrnError
+        For files that are missing or of another kind, a key or a value in `changes` that is not a setting's, and "cuda"
+        without a GPU.
+
+    Examples
+    --------
+    >>> network = irn.open_network("cam.pt", device="cpu", changes={"predict.class_score": 0})
+    >>> prediction = network("a.jpg")
+    >>> prediction.semantic.shape
+    (48, 64)
+    >>> [network.names[index] for index in prediction.guessed.nonzero()[0]]
+    ['cat', 'dog']
+    """
+    contents = {Path(path): load_file(Path(path)) for path in weights}
+    return open_predictor(contents, _settings(changes), choose_device(device))
+
+
+def _settings(changes: Mapping[str, Any] | None) -> Settings:
+    return settings_of_options(changes or {}, {}, "see irn config")

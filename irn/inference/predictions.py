@@ -1,23 +1,18 @@
 """What a trained network finds in a new image."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy import ndimage
 from torch.nn import functional
 
-from irn.grid import cells
-from irn.inference.cams import at_scale, class_attention_maps
-from irn.inference.fields import fields
+from irn.inference.cams import at_scale, class_attention_maps, scaled_images
+from irn.inference.image import Networks, label_pixels
 from irn.networks.classifier import Classifier
 from irn.networks.deeplab import DeepLab
-from irn.networks.irnet import IRNet
 from irn.networks.mask_rcnn import MaskRcnn
-from irn.ops.labels import synthesise_labels
-from irn.ops.resize import field_of_size, resized, walk_of_size, working_size
-from irn.ops.walk import walk_instances
 from irn.settings.values import Settings
 
 
@@ -66,34 +61,25 @@ def segments(model: DeepLab, pixels: np.ndarray, scales: Sequence[float], device
     return _pieces(semantic.astype(np.uint8), probability)
 
 
-def attended(model: Classifier, pixels: np.ndarray, settings: Settings, device: torch.device) -> Prediction:
-    """Segment (H, W, 3) uint8 by a classifier alone: the class map above `evaluate.cam_threshold` that is highest, of classes guessed.
+def attended(model: Classifier, pixels: np.ndarray, settings: Settings) -> Prediction:
+    """Segment (H, W, 3) uint8 by a classifier alone: each pixel has the highest class map of the classes guessed.
 
-    Its instances are the 4-connected pieces of each class, with the mean of the class map as score.
+    It has none where that is not above `evaluate.cam_threshold`. Instances are the 4-connected pieces of each class, with
+    the mean of the class map as score.
     """
-    probability, guessed = _guess(model, pixels, settings.predict.class_score, device)
-    _, maps = _class_maps(model, pixels, guessed, settings, device)
-    background = torch.full_like(
-        maps[:1] if len(maps) else maps.new_zeros(1, *pixels.shape[:2]), settings.evaluate.cam_threshold
-    )
-    value, place = (array.cpu().numpy() for array in torch.cat([background, maps]).max(0))
-    found = _pieces(np.concatenate([[0], np.flatnonzero(guessed) + 1]).astype(np.uint8)[place], value)
-    return found._replace(guessed=guessed, probability=probability)
+    probability, guessed = _guess(model, pixels, settings)
+    classes = np.flatnonzero(guessed)
+    maps = class_attention_maps(model, scaled_images(pixels, settings), classes.tolist(), *pixels.shape[:2])
+    background = np.full((1, *pixels.shape[:2]), settings.evaluate.cam_threshold, np.float32)
+    scores = np.concatenate([background, maps["high_res"]])
+    semantic = np.concatenate([[0], classes + 1]).astype(np.uint8)[scores.argmax(0)]
+    return _pieces(semantic, scores.max(0))._replace(guessed=guessed, probability=probability)
 
 
-def walked(
-    model: Classifier, irnet: IRNet, about: dict[str, Any], pixels: np.ndarray, settings: Settings, device: torch.device
-) -> Prediction:
-    """Segment (H, W, 3) uint8 by the method itself, of classes guessed; `about` is what IRNet's file says of it."""
-    height, width = pixels.shape[:2]
-    probability, guessed = _guess(model, pixels, settings.predict.class_score, device)
-    cams, _ = _class_maps(model, pixels, guessed, settings, device)
-    boundary, displacement = fields(
-        irnet, torch.from_numpy(pixels).to(device), about["crop_size"], about["mean_displacement"]
-    )
-    maps = {"classes": np.flatnonzero(guessed), "cam": cams.cpu().numpy()}
-    field = {"boundary": boundary.cpu().numpy(), "displacement": displacement.cpu().numpy()}
-    labels = labels_of(maps, field, height, width, settings)
+def walked(networks: Networks, pixels: np.ndarray, settings: Settings) -> Prediction:
+    """Segment (H, W, 3) uint8 by the method itself, of classes guessed; instances of score 0 are left out."""
+    probability, guessed = _guess(networks.classifier, pixels, settings)
+    labels = label_pixels(networks, pixels, np.flatnonzero(guessed).tolist(), settings)
     order = np.argsort(-labels["instance_score"], kind="stable")
     order = order[labels["instance_score"][order] > 0]
     masks = labels["instance_map"] == (order + 1)[:, None, None]
@@ -101,40 +87,11 @@ def walked(
     return Prediction(masks, classes, scores, labels["semantic"], guessed, probability)
 
 
-def labels_of(
-    maps: dict[str, np.ndarray], field: dict[str, np.ndarray], height: int, width: int, settings: Settings
-) -> dict[str, np.ndarray]:
-    """Walk and label synthesis of an image: `maps` and `field` as in `walk_instances`. Returns a label cache's arrays, and `groups`.
-
-    The walk is in the image's working size, as `irn random-walk` has it, and what is returned in its own.
-    """
-    size = working_size(height, width, settings.dataset.max_side)
-    if size != (height, width):
-        h, w = map(cells, size)
-        maps, field = maps | {"cam": resized(maps["cam"], h, w)}, field_of_size(field, h, w)
-    walk = settings.walk
-    walks = walk_instances(maps, field, walk.beta, walk.steps, walk.radius, walk.centroid_length)
-    if size != (height, width):
-        walks = walk_of_size(walks, cells(height), cells(width))
-    thresholds = settings.labels.semantic_threshold, settings.labels.instance_threshold
-    return {
-        **synthesise_labels(walks["walk"], walks["walk_class"], height, width, *thresholds),
-        "groups": walks["groups"],
-    }
-
-
-def _guess(model: Classifier, pixels: np.ndarray, least: float, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
-    """The probability of each class, and which have at least `least`."""
-    image = model.backbone.normalise(torch.from_numpy(pixels).to(device))
+def _guess(model: Classifier, pixels: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of each class, and which have at least `predict.class_score`."""
+    image = model.backbone.normalise(torch.from_numpy(pixels).to(model.classifier.weight.device))
     probability = model(image[None])[0].float().sigmoid().cpu().numpy()
-    return probability, probability >= least
-
-
-def _class_maps(
-    model: Classifier, pixels: np.ndarray, guessed: np.ndarray, settings: Settings, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    scaled = [torch.from_numpy(at_scale(pixels, scale)).to(device) for scale in settings.cam.scales]
-    return class_attention_maps(model, scaled, np.flatnonzero(guessed).tolist(), *pixels.shape[:2])
+    return probability, probability >= settings.predict.class_score
 
 
 def _pieces(semantic: np.ndarray, probability: np.ndarray) -> Prediction:

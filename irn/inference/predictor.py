@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from irn.data.images import read_image
 from irn.errors import IrnError
+from irn.inference.image import Networks, pixels_of
 from irn.inference.predictions import Prediction, attended, instances, segments, walked
 from irn.io.devices import autocast
 from irn.networks.inference import for_inference
@@ -33,14 +33,14 @@ class Predictor:
         self._find, self._device, self._settings = find, device, settings
 
     def __call__(self, image: str | Path | np.ndarray) -> Prediction:
-        """What it finds in an image file, or in (H, W, 3) uint8 pixels, in its size, worked on in the size that `dataset.max_side` allows.
+        """What it finds in an image file, or in (H, W, 3) uint8 pixels, in the image's size.
 
-        Raises IrnError for a file that is no image.
+        The image is worked on in the size that `dataset.max_side` allows. Raises IrnError as `pixels_of`.
         """
-        own = self._settings.dataset
-        pixels = image if isinstance(image, np.ndarray) else read_image(Path(image), value_range=own.value_range)
+        pixels = pixels_of(image, self._settings)
+        small = bounded(pixels, self._settings.dataset.max_side)
         with torch.inference_mode(), autocast(self._device, self._settings.precision):
-            return _enlarged(self._find(bounded(pixels, own.max_side)), *pixels.shape[:2])
+            return _enlarged(self._find(small), *pixels.shape[:2])
 
 
 def _enlarged(found: Prediction, height: int, width: int) -> Prediction:
@@ -81,11 +81,12 @@ def open_predictor(
         classifier, contents = load_classifier(cam, read[cam])
         for_inference(classifier, device)
         names = contents["class_names"] or [f"class {index}" for index in range(len(classifier.classifier.weight))]
-        find = lambda pixels: attended(classifier, pixels, settings, device)  # noqa: E731
+        find = lambda pixels: attended(classifier, pixels, settings)  # noqa: E731
         if irn:
             irnet, about = load_irnet(irn, read[irn])
             for_inference(irnet, device)
-            find = lambda pixels: walked(classifier, irnet, about, pixels, settings, device)  # noqa: E731
+            networks = Networks(classifier, irnet, about["crop_size"], about["mean_displacement"])
+            find = lambda pixels: walked(networks, pixels, settings)  # noqa: E731
     else:
         given = " and ".join(str(contents.get("kind")) for contents in read.values())
         raise IrnError(f"--weights: {given}; expected one file of mask_rcnn, deeplab or cam, or cam and irn together")

@@ -8,14 +8,13 @@ from scipy import ndimage
 from irn.ops.compiled import compiled
 
 REFINEMENT_STEPS = 300
-CENTROID_LENGTH = 2.5  # cells, in the paper
 
 
-def instance_groups(displacement: np.ndarray, centroid_length: float = CENTROID_LENGTH) -> np.ndarray:
+def instance_groups(displacement: np.ndarray, centroid_length: float) -> np.ndarray:
     """Group the cells of a map by the centroid that their displacement leads to.
 
-    Regions where the displacement is shorter than `centroid_length` cells are the centroids, each a 4-connected component. A cell
-    belongs to the region that it ends in; cells that end in no region form one more group.
+    Regions where the displacement is shorter than `centroid_length` cells are the centroids, each a 4-connected
+    component. A cell belongs to the region that it ends in; cells that end in no region form one more group.
 
     displacement: (2, h, w) float32, (dy, dx) in cells. Returns (h, w) int32 group numbers from 0 without gaps.
     """

@@ -1,45 +1,51 @@
 """Random walk with the affinities of a boundary map, without ever building its matrix."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
 from irn.ops.compiled import compiled
-from irn.ops.instances import CENTROID_LENGTH, instance_groups, instance_scores
+from irn.ops.instances import instance_groups, instance_scores
 from irn.ops.paths import fill_path_maxima, pair_offsets
 
-# Sum of the Chebyshev coefficients that may be left out; scores stand in float32, whose own error is about as large.
+# Sum of the Chebyshev coefficients that may be left out; scores are float32, whose own error is about as large.
 SERIES_TOLERANCE = 1e-6
 # float32 loses about 5e-7 of the maximum per step; longer walks use float64.
 FLOAT32_STEPS = 512
-# So many maps walk together, and cells at a time, that a core's own caches hold what is needed again.
+# Maps that walk together, and cells at a time: few enough that a core's own caches hold what is needed again.
 TOGETHER, BLOCK = 4, 512
 OUTSIDE = 2  # above every boundary
-# Affinities and scores that are smaller are dropped: they lead to subnormal numbers, which cost some processors a hundred cycles each.
+# Smaller affinities and scores are dropped: they lead to subnormal numbers, which cost some processors a hundred
+# cycles each.
 NOTHING = np.float32(1e-20)
 
 
-def walk_instances(
-    maps: dict[str, np.ndarray],
-    field: dict[str, np.ndarray],
-    beta: float,
-    steps: int,
-    radius: int,
-    centroid_length: float = CENTROID_LENGTH,
-) -> dict[str, np.ndarray]:
-    """Walk the class maps of an image, each cut to each instance, over their instances.
+class WalkSettings(Protocol):
+    """What a walk depends on beside its maps: the section `walk` of the settings (irn/settings/values.py)."""
 
-    maps: `cam` (K, h, w) float32 in [0, 1] and `classes` (K,). field: `boundary` (h, w) float32 in [0, 1] and `displacement`
-    (2, h, w) float32 in cells. `centroid_length` as in `instance_groups`, the others as in `random_walk`. Returns the arrays
-    of a walk cache: `walk` (M, h, w) float32, `walk_class` (M,), `walk_instance` (M,) and `groups` (h, w).
+    beta: float  # exponent of the affinities, 0 or more
+    steps: int  # 0 or more
+    radius: int  # in cells
+    centroid_length: float  # in cells, above 0
+
+
+def walk_instances(
+    maps: Mapping[str, np.ndarray], field: Mapping[str, np.ndarray], settings: WalkSettings
+) -> dict[str, np.ndarray]:
+    """Cut each class map of an image to each of its instances, and walk them all.
+
+    maps: `cam` (K, h, w) float32 in [0, 1] and `classes` (K,). field: `boundary` (h, w) float32 in [0, 1] and
+    `displacement` (2, h, w) float32 in cells. Returns the arrays of a walk cache: `walk` (M, h, w) float32,
+    `walk_class` (M,) uint16, `walk_instance` (M,) uint32 and `groups` (h, w) int32.
     """
-    groups = instance_groups(field["displacement"], centroid_length)
+    groups = instance_groups(field["displacement"], settings.centroid_length)
     scores, walk_class, walk_instance = instance_scores(maps["cam"], maps["classes"], groups)
-    walked = random_walk(scores, field["boundary"], beta, steps, radius)
+    walked = random_walk(scores, field["boundary"], settings)
     return {"walk": walked, "walk_class": walk_class, "walk_instance": walk_instance, "groups": groups}
 
 
-def random_walk(scores: np.ndarray, boundary: np.ndarray, beta: float, steps: int, radius: int) -> np.ndarray:
+def random_walk(scores: np.ndarray, boundary: np.ndarray, settings: WalkSettings) -> np.ndarray:
     """Spread scores over each image region: vec(scores * (1 - boundary)) times T to the power `steps`.
 
     T is A with each column divided by its sum. A has 1 on the diagonal and, for pixels nearer than `radius`,
@@ -49,9 +55,7 @@ def random_walk(scores: np.ndarray, boundary: np.ndarray, beta: float, steps: in
     ----------
     scores: (M, h, w) float32 in [0, 1]; what is spread so thin that less than 1e-20 is left is dropped.
     boundary: (h, w) float32 probabilities in [0, 1].
-    beta: exponent of the affinities.
-    steps: number of steps, 0 or more.
-    radius: in cells.
+    settings: `beta`, `steps` and `radius`.
 
     Returns
     -------
@@ -66,8 +70,9 @@ def random_walk(scores: np.ndarray, boundary: np.ndarray, beta: float, steps: in
     """
     if len(scores) == 0:
         return scores.copy()
+    radius, steps = settings.radius, settings.steps
     number = np.float32 if steps <= FLOAT32_STEPS else np.float64
-    affinity = affinities(np.asarray(boundary, number), beta, radius)
+    affinity = affinities(np.asarray(boundary, number), settings.beta, radius)
     height, width = affinity.shape[1:]
     shifts = np.array([dy * width + dx for dy, dx in pair_offsets(radius)], np.int64)
     lines = affinity.reshape(-1, height * width)
@@ -88,8 +93,8 @@ def random_walk(scores: np.ndarray, boundary: np.ndarray, beta: float, steps: in
 def affinities(boundary: np.ndarray, beta: float, radius: int) -> np.ndarray:
     """Affinity of each pixel with each partner of `pair_offsets`: 1 - the maximum boundary on the path, to the power `beta`.
 
-    boundary: (h, w) floats in [0, 1]. Returns (P, h + 2 edge, w + 2 edge) of the same type with edge = radius - 1, the map in the
-    middle; 0 where one of both lies outside the map, and for less than 1e-20.
+    boundary: (h, w) floats in [0, 1]. Returns (P, h + 2 edge, w + 2 edge) of the same type with edge = radius - 1, the
+    map in the middle; 0 where one of both lies outside the map, and for less than 1e-20.
     """
     edge = radius - 1
     padded = np.pad(boundary, edge, constant_values=OUTSIDE)
@@ -138,7 +143,7 @@ def _column_sums(affinity: np.ndarray, shifts: np.ndarray) -> np.ndarray:
 def _chebyshev_series(
     affinity: np.ndarray, shifts: np.ndarray, diagonal: np.ndarray, start: np.ndarray, coefficients: np.ndarray
 ) -> np.ndarray:
-    """The sum over k of c_k T_k(matrix) times each line of `start` (M, n), for a symmetric matrix with eigenvalues in [-1, 1].
+    """Sum over k of c_k T_k(matrix) times each line of `start` (M, n), for a symmetric matrix, eigenvalues in [-1, 1].
 
     The matrix has `diagonal` (n,), and `affinity` (P, n) of each pixel with the one that is a shift (P,) further on.
     """
@@ -163,33 +168,34 @@ def _multiply(
     factor: Any,
     coefficient: Any,
 ) -> None:
-    """Let `previous` be `factor` times the matrix times `current`, less what it was, and add `coefficient` times that to `total`."""
+    """Take one term of the series: `previous` becomes `factor` times the matrix times `current`, less what it was.
+
+    `coefficient` times that is added to `total`.
+    """
     margin = shifts.max() if len(shifts) else 0
     sums = np.empty((len(current), BLOCK), current.dtype)
     for start in range(margin, len(diagonal) - margin, BLOCK):
         end = min(start + BLOCK, len(diagonal) - margin)
-        own = diagonal[start:end]
+        on_diagonal = diagonal[start:end]
         for m in range(len(current)):
             row, here = sums[m], current[m, start:end]
-            for i in range(len(own)):
-                row[i] = own[i] * here[i]
+            for i in range(len(on_diagonal)):
+                row[i] = on_diagonal[i] * here[i]
         for k in range(len(shifts)):
             shift = shifts[k]
             to, fro = affinity[k, start:end], affinity[k, start - shift : end - shift]
             for m in range(len(current)):
-                row, after, before = (
-                    sums[m],
-                    current[m, start + shift : end + shift],
-                    current[m, start - shift : end - shift],
-                )
-                for i in range(len(own)):
+                row = sums[m]
+                after = current[m, start + shift : end + shift]
+                before = current[m, start - shift : end - shift]
+                for i in range(len(on_diagonal)):
                     row[i] += to[i] * after[i] + fro[i] * before[i]
         for m in range(len(current)):
             row, new, added = sums[m], previous[m, start:end], total[m, start:end]
-            for i in range(len(own)):
+            for i in range(len(on_diagonal)):
                 value = factor * row[i] - new[i]
                 new[i] = value if abs(value) > NOTHING else 0
-            # Every other one is 0.
+            # Every other coefficient is 0.
             if coefficient != 0:
-                for i in range(len(own)):
+                for i in range(len(on_diagonal)):
                     added[i] += coefficient * new[i]

@@ -1,0 +1,65 @@
+"""The whole method on one image: class attention maps, fields, random walk and labels, one after the other."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from irn.data.images import read_image
+from irn.errors import IrnError
+from irn.grid import cells
+from irn.inference.cams import class_attention_maps, scaled_images
+from irn.inference.fields import fields
+from irn.inference.labels import labels_of
+from irn.inference.walk import walk_of
+from irn.networks.classifier import Classifier
+from irn.networks.irnet import IRNet
+from irn.ops.resize import bounded, walk_of_size
+from irn.settings.values import Settings
+
+
+class Networks(NamedTuple):
+    """The two trained networks of the method, in evaluation mode and on one device; the last two as in `fields`."""
+
+    classifier: Classifier
+    irnet: IRNet
+    crop_size: int
+    mean_displacement: tuple[float, float]
+
+
+def pixels_of(image: str | Path | np.ndarray, settings: Settings) -> np.ndarray:
+    """(H, W, 3) uint8 pixels of an image file, or those given.
+
+    Raises IrnError for a file that is not an image, and for an array of another shape or number type.
+    """
+    if not isinstance(image, np.ndarray):
+        return read_image(Path(image), value_range=settings.dataset.value_range)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise IrnError(f"image: {image.dtype} of shape {image.shape}; expected uint8 of shape (height, width, 3), RGB")
+    return image
+
+
+def label_pixels(
+    networks: Networks, pixels: np.ndarray, classes: Sequence[int], settings: Settings
+) -> dict[str, np.ndarray]:
+    """Label an image (H, W, 3) uint8 of which the indices of the K classes are known.
+
+    Returns the arrays of its CAM, field and label caches, and `groups` (h, w), the instance of each cell.
+    """
+    height, width = pixels.shape[:2]
+    small = bounded(pixels, settings.dataset.max_side)
+    maps = class_attention_maps(networks.classifier, scaled_images(small, settings), classes, height, width)
+    field = fields(networks.irnet, small, height, width, networks.crop_size, networks.mean_displacement)
+    return {**maps, **field, **label_maps(maps, field, height, width, settings)}
+
+
+def label_maps(
+    maps: Mapping[str, np.ndarray], field: Mapping[str, np.ndarray], height: int, width: int, settings: Settings
+) -> dict[str, np.ndarray]:
+    """Label an image of `height` x `width` pixels from its maps and its field, as in `walk_of`.
+
+    Returns the arrays of its label cache, and `groups` (h, w), the instance of each cell.
+    """
+    walks = walk_of_size(walk_of(maps, field, height, width, settings), cells(height), cells(width))
+    return {**labels_of(walks, height, width, settings), "groups": walks["groups"]}
