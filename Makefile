@@ -1,7 +1,7 @@
 # make demo   the whole workflow on drawn images, up to the table of scores and the report
-# make demo-network  the same, and each network at its end learns from ground truth too
+# make demo-network  the same, with both final networks, each also trained on ground truth
 # make test   formatter, linter, type check and tests
-# make bench  measure the code beside naive twins
+# make bench  measure the code beside naive twins, into docs/performance.md
 # make docs   the pages in docs/ as a site, in results/site/
 # make env    the environment alone
 # make tables bring the tables in docs/ and the schema for editors up to date

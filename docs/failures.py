@@ -71,7 +71,7 @@ def main() -> None:
 def run(name: str, settings: dict[str, dict[str, Any]], tile: str = "") -> Path:
     """The folder of a run that is made as far as the tile needs."""
     until = {"cam": "make_cams", "ir_label": "make_ir_labels"}.get(tile, "make_labels")
-    given = [f"{section}={json.dumps(values)}" for section, values in settings.items()]
+    overrides = [f"{section}={json.dumps(values)}" for section, values in settings.items()]
     command = [
         str(Path(sys.executable).with_name("snakemake")),
         "--cores",
@@ -81,7 +81,7 @@ def run(name: str, settings: dict[str, dict[str, Any]], tile: str = "") -> Path:
         "--config",
         f"run={name}",
         "mask_rcnn={labels: none}",
-        *given,
+        *overrides,
     ]
     subprocess.run(command, cwd=ROOT, check=True)
     return ROOT / "results" / name
