@@ -375,7 +375,7 @@ CASES: list[tuple[str, str, Edit]] = [
     ("code", "finished", lambda f: edited_source(("irn/ops/walk.py", "\nimport ", "\nNUMBER = 1\nimport "))),
     (
         "carrying code", "finished",
-        lambda f: edited_source(*((f"irn/{name}", "\nimport ", "\nNUMBER = 1\nimport ") for name in (
+        lambda f: edited_source(*((f"irn/{name}", "\nfrom ", "\nNUMBER = 1\nfrom ") for name in (
             "io/cache.py", "io/parallel.py", "checks/data_set.py", "settings/values.py", "workflow/store.py", "weights/files.py", "cli.py",
         ))),
     ),
