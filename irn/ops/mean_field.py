@@ -1,4 +1,4 @@
-"""Inference in a fully connected conditional random field by mean field, with Gaussian kernels on permutohedral lattices.
+"""Mean field in a fully connected conditional random field, with Gaussian kernels on permutohedral lattices.
 
 References
 ----------
@@ -10,19 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import extending
-from numba.core import types
-from numba.extending import models, register_model
 
 from irn.ops.compiled import compiled
 from irn.ops.lattice import Kernel, Lattice, make_lattice
+from irn.ops.vectors import numbers_of, plus_scaled, put_row, row_at, zero_row, zero_rows
 
-# Without its type, which says that what it decorates is called with one argument more.
-intrinsic: Any = extending.intrinsic
-
-BLOCK = 512  # pixels, so many that their vertices, weights and scores stay in a core's own cache
+BLOCK = 512  # pixels: few enough that their vertices, weights and scores stay in a core's own cache
 WIDTHS = (2, 4, 8)  # of rows of values
+# CRC-32 of vectors.py: Numba keeps compiled code until this file changes, so an edit of the other has to change it.
+VECTORS = 2538454986
 
 
 def mean_field(
@@ -50,8 +46,8 @@ def mean_field(
 
     Notes
     -----
-    The probabilities of a pixel's labels sum to one. So what the kernels make of label 0 follows from the others and from
-    the kernels' row sums, and only `labels` - 1 columns are filtered for each guess, all guesses together.
+    The probabilities of a pixel's labels sum to one. So what the kernels make of label 0 follows from the other labels
+    and from the kernels' row sums, and only `labels` - 1 columns are filtered for each guess, all guesses together.
     """
     height, width = pixels.shape[:2]
     lattice = make_lattice(pixels, kernels)
@@ -59,30 +55,20 @@ def mean_field(
     guessed = np.stack([np.asarray(guess).astype(np.uint8).ravel() for guess in guesses])
     columns = len(guesses) * (labels - 1)
     lanes = next((lanes for lanes in WIDTHS if lanes >= columns), WIDTHS[-1])
-    values, filtered = (_rows((-(-columns // lanes), lattice.size), lanes) for _ in range(2))
-    gathered = _rows((len(values), BLOCK), lanes)
+    values, filtered = (zero_rows((-(-columns // lanes), lattice.size), lanes) for _ in range(2))
+    gathered = zero_rows((len(values), BLOCK), lanes)
     scores = np.empty((labels, BLOCK), np.float32)
     bonus = np.float32(math.log(certainty) - math.log((1 - certainty) / (labels - 1)))
     result = np.empty_like(guessed)
     for step in range(steps + 1):
-        given = (filtered, gathered, _numbers(gathered), scores)
-        _update(
-            lattice.vertices,
-            lattice.weights,
-            row_sums,
-            guessed,
-            bonus,
-            *given,
-            values,
-            result,
-            step == 0,
-            step == steps,
-        )
+        sources = (lattice.vertices, lattice.weights, row_sums, guessed, bonus, filtered)
+        buffers = (gathered, numbers_of(gathered), scores)
+        _update(*sources, *buffers, values, result, step == 0, step == steps)
         if step < steps:
             for rows in values:
                 _blur(rows, lattice.chains)
             values, filtered = filtered, values
-            _numbers(values)[:] = 0
+            numbers_of(values)[:] = 0
     return [label.reshape(height, width) for label in result]
 
 
@@ -102,9 +88,10 @@ def _update(
     first: bool,
     last: bool,
 ) -> None:
-    """Make probabilities of what was filtered, and splat them; the first time of the guesses alone, the last time labels instead.
+    """Make probabilities of what was filtered, and splat them.
 
-    All of it goes block by block of pixels: `gathered` has a block's rows, `numbers` is the same memory, `scores` a block's scores.
+    The first time they are those of the guesses alone, the last time they are labels instead. All of it goes block by
+    block of pixels: `gathered` has a block's rows, `numbers` is the same memory, `scores` a block's scores.
     """
     for start in range(0, len(vertices), BLOCK):
         end = min(start + BLOCK, len(vertices))
@@ -166,7 +153,7 @@ def _take_best(scores: np.ndarray, result: np.ndarray) -> None:
 
 @compiled(fast=True)
 def _softmax(scores: np.ndarray) -> None:
-    """exp(score) over its sum along the first axis, in place. The loops over pixels are the inner ones, which are vectorised."""
+    """exp(score) over its sum along the first axis, in place. Loops over pixels are inner ones, which are vectorised."""
     top, total = scores[0].copy(), np.zeros(scores.shape[1], np.float32)
     for label in range(1, len(scores)):
         row = scores[label]
@@ -198,9 +185,9 @@ def _exp(x: Any) -> Any:
 
 
 def _normalise(lattice: Lattice, kernels: Sequence[Kernel]) -> np.ndarray:
-    """Make each kernel K in the lattice weight D^-1/2 K D^-1/2, D being its row sums, and give the row sums (N,) of all together.
+    """Make each kernel K in the lattice weight D^-1/2 K D^-1/2, D being its row sums.
 
-    Splat and slice have the same weights, so both take the root.
+    Splat and slice have the same weights, so both take the root. Returns the row sums (N,) of all kernels together.
     """
     filtered = _filtered_ones(lattice)
     for kernel, part in zip(kernels, lattice.parts, strict=True):
@@ -210,10 +197,10 @@ def _normalise(lattice: Lattice, kernels: Sequence[Kernel]) -> np.ndarray:
 
 def _filtered_ones(lattice: Lattice) -> np.ndarray:
     """What the vertices (count,) have of an image of ones after splat and blur, float32."""
-    rows = _rows((lattice.size,), WIDTHS[0])
-    _splat_ones(lattice.vertices, lattice.weights, _numbers(rows))
+    rows = zero_rows((lattice.size,), WIDTHS[0])
+    _splat_ones(lattice.vertices, lattice.weights, numbers_of(rows))
     _blur(rows, lattice.chains)
-    return np.ascontiguousarray(_numbers(rows)[:, 0])
+    return np.ascontiguousarray(numbers_of(rows)[:, 0])
 
 
 @compiled(fast=True)
@@ -249,19 +236,19 @@ def _row_sums(vertices: np.ndarray, weights: np.ndarray, filtered: np.ndarray) -
 def _splat(vertices: np.ndarray, weights: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
     """Add the rows of n pixels to those of their vertices."""
     for i in range(len(vertices)):
-        row = _row(rows, i)
+        row = row_at(rows, i)
         for k in range(vertices.shape[1]):
-            _put(values, vertices[i, k], _plus(_row(values, vertices[i, k]), weights[i, k], row))
+            put_row(values, vertices[i, k], plus_scaled(row_at(values, vertices[i, k]), weights[i, k], row))
 
 
 @compiled(fast=True)
 def _slice(vertices: np.ndarray, weights: np.ndarray, values: np.ndarray, rows: np.ndarray) -> None:
     """Set the rows of n pixels to what they get of their vertices."""
     for i in range(len(vertices)):
-        row = _zeros(values)
+        row = zero_row(values)
         for k in range(vertices.shape[1]):
-            row = _plus(row, weights[i, k], _row(values, vertices[i, k]))
-        _put(rows, i, row)
+            row = plus_scaled(row, weights[i, k], row_at(values, vertices[i, k]))
+        put_row(rows, i, row)
 
 
 def _blur(values: np.ndarray, chains: Sequence[np.ndarray]) -> None:
@@ -272,101 +259,15 @@ def _blur(values: np.ndarray, chains: Sequence[np.ndarray]) -> None:
 
 @compiled(fast=True)
 def _blur_along(values: np.ndarray, chain: np.ndarray) -> None:
-    half, nothing = np.float32(0.5), _zeros(values)
+    half, nothing = np.float32(0.5), zero_row(values)
     i = 0
     while i < len(chain):
         place = np.uint32(~chain[i])
-        before, here = nothing, _row(values, place)
+        before, here = nothing, row_at(values, place)
         i += 1
         while i < len(chain) and chain[i] >= 0:
-            after = _row(values, np.uint32(chain[i]))
-            _put(values, place, _plus(_plus(here, half, before), half, after))
+            after = row_at(values, np.uint32(chain[i]))
+            put_row(values, place, plus_scaled(plus_scaled(here, half, before), half, after))
             place, before, here = np.uint32(chain[i]), here, after
             i += 1
-        _put(values, place, _plus(here, half, before))
-
-
-# Rows of float32 that are one value in compiled code, in a vector register. Numba does not vectorise loops as short as these.
-
-
-def _rows(shape: tuple[int, ...], width: int) -> np.ndarray:
-    """Zeros whose elements are rows; compiled code knows `width` by their type."""
-    return np.zeros(shape, [("row", np.float32, (width,))])
-
-
-def _numbers(rows: np.ndarray) -> np.ndarray:
-    """The same memory as numbers, (..., width) float32."""
-    return rows.view(np.float32).reshape(*rows.shape, -1)
-
-
-class _Row(types.Type):
-    """The type of a row."""
-
-    def __init__(self, width: int) -> None:
-        self.width = width
-        super().__init__(f"Row({width})")
-
-
-@register_model(_Row)
-class _RowModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, row: _Row) -> None:
-        super().__init__(manager, row, ir.VectorType(ir.FloatType(), row.width))
-
-
-def _row_type(array: Any) -> _Row:
-    return _Row(array.dtype.size // 4)
-
-
-def _address(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    """Of rows[index], these being the first two arguments."""
-    array, index = signature.args[:2]
-    vector = context.get_value_type(_row_type(array)).as_pointer()
-    data = builder.bitcast(
-        context.make_array(array)(context, builder, values[0]).data,
-        ir.ArrayType(ir.FloatType(), _row_type(array).width).as_pointer(),
-    )
-    return builder.bitcast(builder.gep(data, [context.cast(builder, values[1], index, types.uintp)]), vector)
-
-
-@intrinsic
-def _row(typing: Any, rows: Any, index: Any) -> Any:
-    """rows[index]"""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.load(_address(context, builder, signature, values), align=4)
-
-    return _row_type(rows)(rows, index), generate
-
-
-@intrinsic
-def _put(typing: Any, rows: Any, index: Any, row: Any) -> Any:
-    """rows[index] = row"""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        builder.store(values[2], _address(context, builder, signature, values), align=4)
-        return context.get_dummy_value()
-
-    return types.void(rows, index, row), generate
-
-
-@intrinsic
-def _zeros(typing: Any, rows: Any) -> Any:
-    """A row of zeros, as wide as those of `rows`."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return ir.Constant(context.get_value_type(signature.return_type), None)
-
-    return _row_type(rows)(rows), generate
-
-
-@intrinsic
-def _plus(typing: Any, row: Any, factor: Any, other: Any) -> Any:
-    """row + factor * other"""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        factors = ir.Constant(context.get_value_type(row), ir.Undefined)
-        for lane in range(row.width):
-            factors = builder.insert_element(factors, values[1], ir.Constant(ir.IntType(32), lane))
-        return builder.fadd(values[0], builder.fmul(factors, values[2], flags=["contract"]), flags=["contract"])
-
-    return row(row, types.float32, other), generate
+        put_row(values, place, plus_scaled(here, half, before))
