@@ -10,7 +10,7 @@ from PIL import Image
 from irn.commands import build_manifest as command
 from irn.data.images import read_image
 from irn.data.tables import ImageClasses, read_classes, read_manifest
-from irn.data.voc import VOC_CLASSES
+from irn.data.voc_annotations import VOC_CLASSES
 from irn.errors import IrnError
 from irn.records import ImageRecord
 from irn.settings.checking import settings_of_options
@@ -222,7 +222,7 @@ def test_voc_splits_that_share_an_image_or_a_name(voc: Path, tmp_path: Path) -> 
     ("text", "message"),
     [
         ("\n\n", "train.txt: the list names no image"),
-        ("b\nb\n", "train.txt: image id 'b' stands in more than one row"),
+        ("b\nb\n", "train.txt: image id 'b' appears in more than one row"),
         ("b\nd\ne\n", "JPEGImages: no image 'd', which train.txt lists; add the file or take the line out of the list"),
     ],
 )
@@ -264,7 +264,7 @@ def test_voc_annotations_with_mistakes(voc: Path, text: str, message: str) -> No
     [
         ("dog\naeroplane\n", "b.xml: class 'tvmonitor' is not in "),
         ("\n", "classes.txt: no class in it"),
-        ("dog\ncat\ndog\n", "classes.txt: class 'dog' stands there twice"),
+        ("dog\ncat\ndog\n", "classes.txt: class 'dog' appears twice"),
         ("\n".join(f"c{n}" for n in range(255)), "classes.txt: 255 classes; label maps hold at most 254"),
     ],
 )
@@ -314,7 +314,7 @@ def test_folder_split_that_no_image_has(folder: Path) -> None:
             "a,1,0\nb,1,1\nc.v2,0,0\nd,0,0\n",
             "labels.csv: no image for the row 'd'; fix the name, add the image or remove the row",
         ),
-        ("a,1,0\na.jpg,1,0\nb,1,1\nc.v2,0,0\n", "labels.csv: image id 'a.jpg' stands in more than one row"),
+        ("a,1,0\na.jpg,1,0\nb,1,1\nc.v2,0,0\n", "labels.csv: image id 'a.jpg' appears in more than one row"),
         ("a,1,0\nb,1,x\nc.v2,0,0\n", "labels.csv: image 'b', class 'cat' has 'x'"),
     ],
 )
@@ -330,7 +330,7 @@ def test_folder_labels_with_mistakes(folder: Path, rows: str, message: str) -> N
         ("image_id,split\na,train\nb,val\nc.v2,\n", "splits.csv: no split for image 'c.v2'"),
         ("image_id,split\na,train\nb, \nc.v2,val\n", "splits.csv: no split for image 'b'"),
         ("image_id,split\na,train\nb,val\nc.v2,val\nd,val\n", "for the row 'd'"),
-        ("image_id,split\na,train\na,val\n", "splits.csv: image id 'a' stands in more than one row"),
+        ("image_id,split\na,train\na,val\n", "splits.csv: image id 'a' appears in more than one row"),
         ("image_id,part\na,train\n", "splits.csv: expected the header 'image_id,split'"),
     ],
 )

@@ -326,8 +326,8 @@ def changed(**entries: Any) -> Callable[[Dictionary], Any]:
     ("change", "message"),
     [
         (lambda found: found["cam"], "holds an array of numbers, expected a dictionary with keys and maps"),
-        (lambda found: np.array(3, object), "holds no dictionary, expected one with keys and maps"),
-        (lambda found: np.array([found, found]), "holds no dictionary"),
+        (lambda found: np.array(3, object), "does not contain a dictionary; expected one with keys and maps"),
+        (lambda found: np.array([found, found]), "does not contain a dictionary"),
         (changed(keys=None), "no 'keys' in it"),
         (changed(cam=None, high_res=None), "no maps in it; expected 'cam', 'high_res' or 'attn_highres' beside 'keys'"),
         (changed(keys=np.array([1.0])), "'keys' is float64 of shape (1,); expected the class index of each map"),
@@ -341,7 +341,10 @@ def changed(**entries: Any) -> Callable[[Dictionary], Any]:
         ),
         (changed(keys=np.array([254])), "class index 254, but {folder}/labels.csv gives it 1 (class1)"),
         (changed(keys=np.array([-1])), "class index -1, but {folder}/labels.csv gives it 1 (class1)"),
-        (changed(keys=np.array([1, 1]), cam=np.ones((2, 4, 6)), high_res=None), "a class index stands twice in [1, 1]"),
+        (
+            changed(keys=np.array([1, 1]), cam=np.ones((2, 4, 6)), high_res=None),
+            "a class index appears twice in [1, 1]",
+        ),
         (changed(cam=np.ones((1, 16, 24))), "'cam' has shape (1, 16, 24), expected (1, 4, 6)"),
         (changed(cam=torch.ones(1, 6, 4)), "'cam' has shape (1, 6, 4), expected (1, 4, 6)"),
         (changed(high_res=np.ones((16, 24))), "'high_res' has shape (16, 24), expected (1, 16, 24)"),

@@ -12,9 +12,9 @@ from PIL import Image
 
 from irn.cli import main
 from irn.data.images import read_image, read_record
-from irn.data.listing import safe_id
+from irn.data.names import safe_id
 from irn.data.tables import read_classes, read_manifest
-from irn.data.voc import VOC_CLASSES
+from irn.data.voc_annotations import VOC_CLASSES
 from irn.records import ImageRecord
 
 Capture = pytest.CaptureFixture[str]
@@ -381,8 +381,7 @@ class TestNames:
     def test_leading_zeros_that_a_spreadsheet_took(self, tmp_path: Path, capsys: Capture) -> None:
         root = folder_set(tmp_path / "set", "image_id,dog\n000123,1\n7,0\n", "000123 007")
         assert (
-            "the row '7' (a spreadsheet may have taken the zeros of '007' away)"
-            in check(root, capsys)[2]["problems"][0]
+            "the row '7' (a spreadsheet may have removed the zeros of '007')" in check(root, capsys)[2]["problems"][0]
         )
 
     def test_folders_within(self, tmp_path: Path, capsys: Capture) -> None:
@@ -534,7 +533,7 @@ class TestTables:
 
     def test_a_row_twice(self, tmp_path: Path, capsys: Capture) -> None:
         root = folder_set(tmp_path / "set", "image_id,dog\na,1\na,0\nb,1\nc,0\n")
-        assert "image id 'a' stands in more than one row" in only(check(root, capsys)[2])
+        assert "image id 'a' appears in more than one row" in only(check(root, capsys)[2])
 
     def test_five_hundred_classes_are_refused(self, tmp_path: Path, capsys: Capture) -> None:
         names = [f"c{number}" for number in range(500)]

@@ -18,8 +18,9 @@ from pycocotools import mask as pycoco
 from irn.cli import main
 from irn.data.demo.animals import CLASSES
 from irn.data.demo.scenes import draw_scene
-from irn.data.instances import InstancesFile, names_at_a_glance
-from irn.data.masks import InstanceMasks
+from irn.data.instance_masks import InstanceMasks
+from irn.data.instances import InstancesFile
+from irn.data.instances_files import names_at_a_glance
 from irn.data.segmentations import decoded
 from irn.data.tables import read_classes, read_manifest
 from irn.io.cache import CacheWriter
@@ -402,7 +403,7 @@ def test_mistakes_about_ground_truth(scored: Scored, capsys: pytest.CaptureFixtu
     for file in coco.files.values():
         file["categories"] = [*file["categories"], {"id": 7, "name": "dodo"}]
     coco.add(9, "unicorn", polygons(np.ones((5, 5), bool)), category_id=7)
-    assert "category 'dodo', which is no class of the labels table" in scored.mistake(capsys, annotations)
+    assert "category 'dodo', which is not a class of the labels table" in scored.mistake(capsys, annotations)
     coco.train["annotations"].pop()
     coco.train["images"][1]["height"] += 1
     coco.write()
@@ -424,13 +425,13 @@ def test_mistakes_about_ground_truth(scored: Scored, capsys: pytest.CaptureFixtu
         (lambda c: c.train["annotations"][0].update(image_id=7), "an annotation is of image 7, which is not among the 3 images"),
         (lambda c: c.train["annotations"][0].update(category_id=7), "an annotation is of category 7, which is not among the 6 categories"),
         (lambda c: c.train["annotations"][0].pop("category_id"), "holds annotations without image_id or category_id"),
-        (lambda c: c.train["images"][0].update(id=9), "image id 9 stands there 2 times; every id must be unique"),
-        (lambda c: c.train["categories"][0].update(id=3), "category id 3 stands there 2 times"),
-        (lambda c: c.train["categories"][0].update(name=CLASSES[0]), f"class '{CLASSES[0]}' stands there twice"),
+        (lambda c: c.train["images"][0].update(id=9), "image id 9 appears 2 times; every id must be unique"),
+        (lambda c: c.train["categories"][0].update(id=3), "category id 3 appears 2 times"),
+        (lambda c: c.train["categories"][0].update(name=CLASSES[0]), f"class '{CLASSES[0]}' appears twice"),
         (lambda c: c.train["categories"][0].update(id="90"), "lacks a whole number as id or a name"),
         (lambda c: c.train["categories"][0].pop("name"), "lacks a whole number as id or a name"),
         (lambda c: c.train["images"][0].pop("file_name"), "image 581 has no file_name"),
-        (lambda c: c.train["images"][0].update(file_name="\ud800.jpg"), "image 581 has no file_name, or one that is no text"),
+        (lambda c: c.train["images"][0].update(file_name="\ud800.jpg"), "image 581 has no file_name, or one that is not text"),
         (lambda c: c.train["images"][0].update(file_name="my dog.jpg"), "no image 'my dog.jpg'"),
         (lambda c: c.train["images"][0].update(height=9), f"{BIG}.jpg: "),
         (lambda c: c.train["images"].append({"id": 1, "file_name": f"b/{NINE}.png"}), f"{NINE}.jpg and b/{NINE}.png would both be image"),
@@ -652,7 +653,7 @@ def test_instances_files_whose_categories_are_no_classes_are_refused(
     command = ["check-data", "--kind", "coco", "--root", coco.root, "--splits", "train", "--class-masks", file]
     assert main([str(word) for word in command]) == 2
     said = capsys.readouterr()
-    assert said.out.count("which is no class of the labels table") == 3
+    assert said.out.count("which is not a class of the labels table") == 3
     assert len(said.err.splitlines()) == 1
 
 

@@ -9,7 +9,7 @@ from helpers import refused
 from PIL import Image
 
 from irn.commands.evaluate import evaluate
-from irn.data.masks import read_index_png
+from irn.data.index_png import read_index_png
 from irn.data.tables import ImageClasses, write_classes, write_manifest
 from irn.errors import IrnError
 from irn.grid import cells

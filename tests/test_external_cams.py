@@ -157,7 +157,7 @@ def test_maps_come_from_weights_or_from_elsewhere(
         ),
         (replace("b/classes", np.array([-1])), "cams.h5: image 'b', array 'classes' holds -1, expected 0 to 253"),
         (replace("b/classes", np.array([254])), "cams.h5: image 'b', array 'classes' holds 254, expected 0 to 253"),
-        (replace("a/classes", np.array([2, 2])), "CAMs of image 'a': a class index stands twice in [2, 2]"),
+        (replace("a/classes", np.array([2, 2])), "CAMs of image 'a': a class index appears twice in [2, 2]"),
         (
             replace("b/cam", np.full((1, 4, 6), 7.5)),
             "CAMs of image 'b': cam goes from 7.5 to 7.5; expected values in [0, 1]",

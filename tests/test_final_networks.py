@@ -27,7 +27,6 @@ from irn.data.predictions import Predictions
 from irn.data.segmentations import decoded
 from irn.data.tables import ImageClasses, read_manifest
 from irn.inference.cams import at_scale, class_attention_maps
-from irn.inference.predictions import painted
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.checkpoint import Checkpoint
 from irn.networks.backbones import make_backbone
@@ -35,6 +34,7 @@ from irn.networks.deeplab import DeepLab
 from irn.networks.mask_rcnn import MaskRcnn
 from irn.ops.coco_ap import CocoImage, coco_average_precision, encoded
 from irn.ops.metrics import InstanceScores, mask_iou, pairwise_iou
+from irn.ops.stacking import first_on_top
 from irn.records import ImageRecord
 from irn.training.mask_rcnn import instance_view
 from irn.training.targets import LargeInstances, MadeLabels, TrueLabels, repeated
@@ -247,8 +247,8 @@ class TestWhatIsLearnedFrom:
         present = {f"{number}": [0] for number in range(15)} | {"rare": [0, 1], "none": []}
         records = [ImageRecord(image_id, Path(image_id), 1, 1, "train") for image_id in present]
         table = ImageClasses(["common", "rare"], present)
-        assert repeated(records, table, Path("l.csv"), 0) == records
-        found = [record.image_id for record in repeated(records, table, Path("l.csv"), 0.9)]
+        assert repeated(records, table, 0) == records
+        found = [record.image_id for record in repeated(records, table, 0.9)]
         # The class is in one of 17 images: sqrt(0.9 * 17) = 3.9.
         assert {image_id: found.count(image_id) for image_id in present} == dict.fromkeys(present, 1) | {"rare": 4}
 
@@ -418,7 +418,7 @@ class TestPredict:
         assert "a" not in predictions
         masks, classes, scores = predictions.instances(record)
         shown = scores >= 0.5
-        numbers = painted(masks, shown)
+        numbers = first_on_top(masks, shown)
         np.testing.assert_array_equal(predictions.semantic(record), np.concatenate([[0], classes + 1])[numbers])
         with Image.open(tmp_path / "out/SegmentationObject/f.png") as picture:
             np.testing.assert_array_equal(np.array(picture), numbers)

@@ -18,12 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from irn.cli import main
-from irn.data import coco, voc
+from irn.data.coco import LAYOUT
 from irn.data.findings import Findings
-from irn.data.instances import InstancesFile, boxes_alone, boxes_at_a_glance, names_at_a_glance
+from irn.data.instances import InstancesFile
+from irn.data.instances_files import boxes_alone, boxes_at_a_glance, names_at_a_glance
 from irn.data.listing import Listed
 from irn.data.tables import read_classes, read_manifest
 from irn.data.user_tables import read_labels, read_splits
+from irn.data.voc_annotations import object_names
 from irn.errors import IrnError
 from irn.settings.reading import check_config, read_config
 from irn.settings.sweeps import variations
@@ -205,7 +207,7 @@ ELSEWHERE = (
 def test_annotations(place: Path, content: bytes) -> None:
     path = place / "a.xml"
     path.write_bytes(content)
-    names = reads(lambda: voc._object_names(path))
+    names = reads(lambda: object_names(path))
     assert names is None or all(name and "root:" not in name for name in names)
 
 
@@ -271,12 +273,12 @@ def test_instances_files(place: Path, content: bytes) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     with Findings().collected():
-        coco.read(place, ["train"], None, Findings())
+        LAYOUT.read(place, ["train"], None, Findings())
     for glance in (
         names_at_a_glance,
         boxes_alone,
         boxes_at_a_glance,
-        lambda _: coco.listed(place, ["train"], Findings()),
+        lambda _: LAYOUT.listed(place, ["train"], Findings()),
     ):
         reads(lambda glance=glance: glance(path))  # type: ignore[misc]
     file = reads(lambda: InstancesFile(path))
@@ -294,7 +296,7 @@ def test_instances_files(place: Path, content: bytes) -> None:
     [b"[" * 200_000, b'{"images":' * 50_000, b'{"annotations":[' + b'{"a":' * 50_000, b'{"images":' + b"1" * 5000],
 )
 def test_nesting_without_end(place: Path, content: bytes) -> None:
-    for name, read in (("deep.json", InstancesFile), ("deep.xml", voc._object_names)):
+    for name, read in (("deep.json", InstancesFile), ("deep.xml", object_names)):
         path = place / name
         path.write_bytes(content if name == "deep.json" else b"<a>" * 100_000)
         assert reads(lambda read=read, path=path: read(path)) is None  # type: ignore[misc]

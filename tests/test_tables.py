@@ -53,7 +53,7 @@ def test_manifest_may_have_other_columns_and_order(tmp_path: Path) -> None:
     [
         ("image_id,path,height,split\na,a.jpg,3,train\n", "column 'width' is missing"),
         (HEADER, "lists no image"),
-        (HEADER + "a,a.jpg,3,5,train\na,b.jpg,3,5,train\n", "image id 'a' stands in more than one row"),
+        (HEADER + "a,a.jpg,3,5,train\na,b.jpg,3,5,train\n", "image id 'a' appears in more than one row"),
         (HEADER + "a b,a.jpg,3,5,train\n", "image id 'a b' is not allowed; use letters, digits"),
         (HEADER + "..,a.jpg,3,5,train\n", "image id '..' is not allowed"),
         (HEADER + "é,a.jpg,3,5,train\n", "image id 'é' is not allowed"),
@@ -63,7 +63,7 @@ def test_manifest_may_have_other_columns_and_order(tmp_path: Path) -> None:
         (HEADER + "a,a.jpg,3²,5,train\n", "image 'a' has size '3²' x '5'"),
         (HEADER + "a,a.jpg\n", "image 'a' has size '' x ''"),
         (HEADER + "a,a.jpg,3,5,train,more\n", "not a readable CSV table"),
-        ("image_id,path,path,height,width,split\na,a,a,3,5,train\n", "column 'path' stands twice"),
+        ("image_id,path,path,height,width,split\na,a,a,3,5,train\n", "column 'path' appears twice"),
         ("", "not a readable CSV table"),
     ],
 )
@@ -100,10 +100,10 @@ def test_labels_file_as_spreadsheets_write_it(tmp_path: Path) -> None:
 
 
 def test_labels_of_one_image(tmp_path: Path) -> None:
-    labels = ImageClasses(["cat", "dog"], {"a": [1]})
-    assert labels.of("a", tmp_path / "l.csv") == [1]
+    labels = ImageClasses(["cat", "dog"], {"a": [1]}, tmp_path / "l.csv")
+    assert labels.of("a") == [1]
     with pytest.raises(IrnError, match=r"l\.csv: no row for image 'b'"):
-        labels.of("b", tmp_path / "l.csv")
+        labels.of("b")
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,11 @@ def test_labels_of_one_image(tmp_path: Path) -> None:
         ("image_id,cat,dog\na,1,0\nb,1\n", "image 'b', class 'dog' has ''"),
         ("image_id,cat,dog\na,1,1.0\n", "image 'a', class 'dog' has '1.0'"),
         ("image_id,cat,dog\na,1,0,1\nb,1,0,1\n", "not a readable CSV table"),
-        ("image_id,cat,cat\na,1,0\n", "column 'cat' stands twice"),
+        ("image_id,cat,cat\na,1,0\n", "column 'cat' appears twice"),
         ("image_id,cat,\na,1,\n", "class name '' is empty"),
         ("image_id,cat, dog\na,1,0\n", "class name ' dog' is empty or has spaces around it"),
         ("image_id,__background__,dog\na,1,0\n", "no class can be named '__background__'"),
-        ("image_id,cat\na,1\na,0\n", "image id 'a' stands in more than one row"),
+        ("image_id,cat\na,1\na,0\n", "image id 'a' appears in more than one row"),
         ("image_id,cat\na/b,1\n", "image id 'a/b' is not allowed"),
         ("image_id," + ",".join(f"c{n}" for n in range(255)) + "\n", "255 classes; label maps hold at most 254"),
     ],

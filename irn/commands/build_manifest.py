@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from irn.checks.data_set import as_lines, check_data_set
-from irn.data.kinds import KINDS
-from irn.data.kinds import kind as reader_of
+from irn.checks.data_set import check_data_set
+from irn.checks.summary import as_lines
+from irn.data.kinds import kind as kind_named
 from irn.data.tables import write_classes, write_manifest
 from irn.errors import IrnError
 from irn.io.files import whole_file
@@ -27,7 +27,7 @@ def build_manifest(
 
     Parameters
     ----------
-    kind: the kind of data set, one of `irn.data.kinds.KINDS`; its module says what lies in the folder.
+    kind: the kind of data set, a key of `irn.data.kinds.KINDS`.
     root: the data set's folder.
     out_manifest, out_labels: the tables to write. Both hold the same images in the same order: that of the lists (VOC
         layout), of the instances files (COCO layout) or of the file names (folder).
@@ -42,22 +42,20 @@ def build_manifest(
     ------
     IrnError for any problem that `irn.checks.data_set` finds. Then nothing is written; where there are several, all are printed.
     """
-    if kind not in KINDS:
-        raise IrnError(f"data set kind {kind!r} is not known; expected one of {', '.join(KINDS)}")
     root, splits = Path(root).absolute(), settings.dataset.splits
     labels_csv = Path(labels_csv) if labels_csv is not None else None
-    inputs = [*reader_of(kind).watched(root), *map(Path, splits or ()), *([labels_csv] if labels_csv else [])]
+    inputs = [*kind_named(kind).layout.watched(root), *map(Path, splits or ()), *([labels_csv] if labels_csv else [])]
     _check_outputs(Path(out_manifest), Path(out_labels), inputs)
-    found = check_data_set(kind, root, splits, labels_csv, class_masks, workers, settings.dataset.value_range)
-    if len(found.findings.problems) != 1:
-        print("\n".join(as_lines(found)))
-    found.findings.check()
-    for line in found.findings.notices:
+    data = check_data_set(kind, root, splits, labels_csv, class_masks, workers, settings.dataset.value_range)
+    if len(data.findings.problems) != 1:
+        print("\n".join(as_lines(data)))
+    data.findings.check()
+    for line in data.findings.notices:
         notice(line)
     # Both tables appear only after both were written.
     with whole_file(out_manifest) as manifest_file, whole_file(out_labels) as labels_file:
-        write_manifest(manifest_file, found.records)
-        write_classes(labels_file, found.classes)
+        write_manifest(manifest_file, data.records)
+        write_classes(labels_file, data.classes)
 
 
 def _check_outputs(out_manifest: Path, out_labels: Path, inputs: Sequence[Path]) -> None:

@@ -3,7 +3,8 @@
 import json as jsons
 from pathlib import Path
 
-from irn.checks.data_set import as_json, as_lines, check_data_set
+from irn.checks.data_set import check_data_set
+from irn.checks.summary import as_json, as_lines
 from irn.io.files import whole_file
 from irn.io.progress import notice
 from irn.settings.values import Settings

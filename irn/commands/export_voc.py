@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from irn.data.index_png import write_index_png
 from irn.data.tables import images_of
-from irn.data.voc import CLASS_MASKS, OBJECT_MASKS, write_index_png
+from irn.data.voc import LAYOUT
 from irn.errors import IrnError
 from irn.grid import UNSURE
 from irn.io.cache import CacheReader
@@ -36,7 +37,7 @@ def export_voc(
     reader.require(
         (record.image_id for record in records), "make its labels, or name a split that has them with --split"
     )
-    with whole_folder(out / CLASS_MASKS) as classes, whole_folder(out / OBJECT_MASKS) as objects:
+    with whole_folder(out / LAYOUT.class_masks) as classes, whole_folder(out / LAYOUT.object_masks) as objects:
         written = map_images(partial(_write, reader=reader, classes=classes, objects=objects), records, workers)
         for _ in progress(written, len(records), "export voc"):
             pass

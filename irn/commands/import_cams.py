@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from irn.checks.maps import check_maps
 from irn.data.cam_dictionaries import read_dictionary
 from irn.data.tables import ImageClasses, images_of, read_classes
 from irn.errors import IrnError
 from irn.grid import cells
 from irn.io.cache import write_cache
-from irn.io.cache_format import check_maps
 from irn.io.parallel import map_images
 from irn.ops.maps import at_pixels, in_cells
 from irn.records import ImageRecord
@@ -43,7 +43,7 @@ def import_cams(
         raise IrnError(f"--npy {npy}: no such folder; expected one with <image_id>.npy for each image")
     table, records = read_classes(labels), images_of(manifest, split)
     noted: Counter[str] = Counter()
-    take = partial(_maps, folder=npy, table=table, labels=labels)
+    take = partial(_maps, folder=npy, table=table)
 
     def counted() -> Iterator[Maps]:
         for maps, notes in map_images(take, records, workers):
@@ -55,9 +55,9 @@ def import_cams(
         print(f"{note}: {count} of {len(records)} images")
 
 
-def _maps(record: ImageRecord, folder: Path, table: ImageClasses, labels: Path) -> tuple[Maps, list[str]]:
+def _maps(record: ImageRecord, folder: Path, table: ImageClasses) -> tuple[Maps, list[str]]:
     """The maps of one image, and what is to be said of them."""
-    present, path = table.of(record.image_id, labels), folder / f"{record.image_id}.npy"
+    present, path = table.of(record.image_id), folder / f"{record.image_id}.npy"
     if not present and not path.exists():
         return _no_maps(record), ["no class and no file"]
     found = read_dictionary(path, ("keys", "cam", *HIGH_RES))
@@ -71,7 +71,7 @@ def _maps(record: ImageRecord, folder: Path, table: ImageClasses, labels: Path) 
     for name in maps:
         _check(path, names[0] if name == "high_res" else name, maps[name], (classes.size, *sizes[name]))
     maps["classes"] = classes
-    check_maps(str(path), maps, present, table.names, labels)
+    check_maps(str(path), maps, record.image_id, table)
     if not classes.size:
         return _no_maps(record), []
     notes = [f"high_res taken from {name}" for name in names[:1] if name != "high_res"]

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from irn.checks.maps import check_maps
 from irn.data.images import read_record
 from irn.data.tables import ImageClasses, images_of, read_classes
 from irn.errors import IrnError
 from irn.inference.cams import class_attention_maps, scaled_images
 from irn.io.cache import CacheReader, write_cache
-from irn.io.cache_format import check_maps
 from irn.io.devices import autocast, choose_device, loading_workers
 from irn.io.parallel import map_images
 from irn.networks.inference import for_inference
@@ -48,11 +48,11 @@ def make_cams(
         )
     table = read_classes(labels)
     records = images_of(manifest, split, shard)
-    present = [table.of(record.image_id, labels) for record in records]
+    present = [table.of(record.image_id) for record in records]
     maps = (
-        _computed(records, present, table, labels, weights, settings, device, workers)
+        _computed(records, present, table, weights, settings, device, workers)
         if weights
-        else _checked(records, table, labels, external, workers)
+        else _checked(records, table, external, workers)
     )
     write_cache(out, "cam", made_by, records, maps)
 
@@ -64,14 +64,13 @@ def _computed(
     records: list[ImageRecord],
     present: list[list[int]],
     table: ImageClasses,
-    labels: Path,
     weights: Path,
     settings: Settings,
     device: str,
     workers: int | None,
 ) -> Iterator[Maps]:
     model, contents = load_classifier(weights)
-    _check_classes(weights, contents["class_names"], model.classifier.out_channels, labels, table.names)
+    _check_classes(weights, contents["class_names"], model.classifier.out_channels, table)
     torch_device = choose_device(device)
     for_inference(model, torch_device)
     loaded = map_images(partial(_load, settings=settings), records, loading_workers(workers, torch_device))
@@ -84,16 +83,16 @@ def _load(record: ImageRecord, settings: Settings) -> list[np.ndarray]:
     return scaled_images(read_record(record), settings)
 
 
-def _check_classes(weights: Path, trained: list[str] | None, outputs: int, labels: Path, wanted: list[str]) -> None:
+def _check_classes(weights: Path, trained: list[str] | None, outputs: int, table: ImageClasses) -> None:
     """Raise IrnError unless the classifier's classes are those of the labels; imported weights know only how many."""
-    if trained is not None and trained != wanted:
+    if trained is not None and trained != table.names:
         raise IrnError(
-            f"{weights}: trained on the classes {','.join(trained)}, but {labels} has {','.join(wanted)};"
+            f"{weights}: trained on the classes {','.join(trained)}, but {table.path} has {','.join(table.names)};"
             " train on these labels"
         )
-    if outputs != len(wanted):
+    if outputs != len(table.names):
         raise IrnError(
-            f"{weights}: a classifier of {outputs} classes, but {labels} has {len(wanted)};"
+            f"{weights}: a classifier of {outputs} classes, but {table.path} has {len(table.names)};"
             " give the labels it was trained on"
         )
 
@@ -102,16 +101,16 @@ def _check_classes(weights: Path, trained: list[str] | None, outputs: int, label
 
 
 def _checked(
-    records: list[ImageRecord], table: ImageClasses, labels: Path, external: Sequence[Path], workers: int | None
+    records: list[ImageRecord], table: ImageClasses, external: Sequence[Path], workers: int | None
 ) -> Iterator[Maps]:
     reader = CacheReader(external, "cam")
     remedy = "write it there too, or leave its split out of those that are used"
     reader.require((record.image_id for record in records), remedy)
-    return map_images(partial(_checked_maps, reader=reader, table=table, labels=labels), records, workers)
+    return map_images(partial(_checked_maps, reader=reader, table=table), records, workers)
 
 
-def _checked_maps(record: ImageRecord, reader: CacheReader, table: ImageClasses, labels: Path) -> Maps:
-    """The maps of one image, by `check_maps` fit for its row in `labels`."""
+def _checked_maps(record: ImageRecord, reader: CacheReader, table: ImageClasses) -> Maps:
+    """The maps of one image, by `check_maps` fit for its row in the table."""
     maps = reader.image(record)
-    check_maps(f"CAMs of image {record.image_id!r}", maps, table.of(record.image_id, labels), table.names, labels)
+    check_maps(f"CAMs of image {record.image_id!r}", maps, record.image_id, table)
     return maps

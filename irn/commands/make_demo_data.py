@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from irn.data.demo.animals import CLASSES
+from irn.data.demo.files import make_folders, write_image, write_lists
 from irn.data.demo.scenes import draw_scene
-from irn.data.voc import make_folders, write_image, write_lists
 from irn.io.files import whole_folder
 from irn.io.parallel import available_cores, map_in_order
 from irn.io.progress import progress

@@ -13,13 +13,13 @@ from irn.data.listing import IMAGE_SUFFIXES
 from irn.data.predictions import PICTURES, RESULTS, result, write_guesses, write_pictures
 from irn.data.tables import images_of
 from irn.errors import IrnError
-from irn.inference.predictions import painted
 from irn.inference.predictor import SHOWN, open_predictor
 from irn.io.devices import choose_device, loading_workers
 from irn.io.files import whole_folder
 from irn.io.parallel import map_images
 from irn.io.progress import notice, progress
 from irn.io.tensors import load_file
+from irn.ops.stacking import first_on_top
 from irn.records import ImageRecord
 from irn.settings.values import Settings
 from irn.weights.onnx_export import write_onnx
@@ -93,7 +93,7 @@ def predict(
             if found.guessed is not None:
                 guesses.append([record.image_id, *found.guessed.astype(int)])
             write_pictures(
-                unfinished, record.image_id, pixels, found.semantic, painted(found.masks, found.scores >= shown)
+                unfinished, record.image_id, pixels, found.semantic, first_on_top(found.masks, found.scores >= shown)
             )
         if predictor.guesses:
             write_guesses(unfinished, predictor.names, guesses)

@@ -53,7 +53,7 @@ def report(run: Path, out: Path, settings: Settings, workers: int | None = None)
         for kind, stage in CACHES.items()
         if (files := folder.caches(stage))
     }
-    sources = Sources(caches, classes, labels, folder.settings.walk.centroid_length)
+    sources = Sources(caches, classes, folder.settings.walk.centroid_length)
     held = [record for record in records if all(record.image_id in cache for cache in caches.values())]
     scored = folder.settings.dataset.eval_split.split("+")
     if "label" in caches:
@@ -84,13 +84,12 @@ def _look_at(sources: Sources, record: ImageRecord) -> Facts:
         label = caches["label"].image(record)
         foreground, pieces = label_shares(label["semantic"]).foreground, int((label["instance_score"] > 0).sum())
         if truth := sources.truth(record):
-            iou = image_iou(truth[0], label["semantic"], len(sources.classes.names))
-            if sources.truths[record.split][1] is not None:
-                _, objects, labels = truth
+            iou = image_iou(truth.class_mask, label["semantic"], len(sources.classes.names))
+            if truth.has_objects:
                 overlaps = best_overlaps(
-                    label["instance_class"], label["instance_score"], label["instance_map"], objects, labels
+                    label["instance_class"], label["instance_score"], label["instance_map"], *truth.objects
                 ).tolist()
-    present = sources.classes.of(image_id, sources.labels)
+    present = sources.classes.of(image_id)
     return Facts(
         image_id,
         record.split,

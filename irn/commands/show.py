@@ -63,7 +63,7 @@ def show(
         cache.require(record.image_id for record in chosen)
 
     def scenes() -> Iterator[Scene]:
-        return (_read_scene(record, caches, table, labels, settings.walk.centroid_length) for record in chosen)
+        return (_read_scene(record, caches, table, settings.walk.centroid_length) for record in chosen)
 
     # Read all twice rather than keep all: a mistake in the last image must leave no panel of the first.
     for _ in scenes():
@@ -122,12 +122,11 @@ def _read_scene(
     record: ImageRecord,
     caches: dict[str, CacheReader],
     table: ImageClasses | None,
-    labels: Path | None,
     centroid_length: float,
 ) -> Scene:
     pixels = read_record(record)
     arrays = {kind: cache.image(record, ARRAYS[kind]) for kind, cache in caches.items()}
-    present = table.of(record.image_id, labels) if table and labels else _classes_in(arrays)
+    present = table.of(record.image_id) if table else _classes_in(arrays)
     return Scene(record, pixels, arrays, present, table.names if table else None, centroid_length)
 
 

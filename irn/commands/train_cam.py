@@ -38,7 +38,7 @@ def train_cam(
     table = read_classes(labels)
     targets = np.zeros((len(records), len(table.names)), np.float32)
     for row, record in zip(targets, records, strict=True):
-        row[table.of(record.image_id, labels)] = 1
+        row[table.of(record.image_id)] = 1
     unseen = [name for index, name in enumerate(table.names) if not targets[:, index].any()]
     if unseen:
         notice(

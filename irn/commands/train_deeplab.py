@@ -40,7 +40,7 @@ def train_deeplab(
     table = read_classes(labels)
     records = images_of(manifest, split)
     targets = open_targets(label_caches, class_masks, None, records, table.names)
-    records = repeated(records, table, labels, own.repeat_threshold)
+    records = repeated(records, table, own.repeat_threshold)
     view = partial(
         semantic_view, records=records, semantic_of=targets.semantic,
         long_side=own.long_side, crop_size=own.crop_size, seed=settings.seed,

@@ -41,7 +41,7 @@ def train_mask_rcnn(
     table = read_classes(labels)
     records = images_of(manifest, split)
     targets = open_targets(label_caches, class_masks, object_masks, records, table.names, own.min_score)
-    records = repeated(records, table, labels, own.repeat_threshold)
+    records = repeated(records, table, own.repeat_threshold)
     view = partial(
         instance_view, records=records, instances_of=LargeInstances(targets, own.min_area),
         long_side=own.long_side, crop_size=own.crop_size, seed=settings.seed,

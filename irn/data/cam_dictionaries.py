@@ -1,7 +1,8 @@
-"""Class maps as IRNet and its relatives keep them: for each image a dictionary in a file of numpy.save, `<image_id>.npy`.
+"""Class maps as IRNet and its relatives store them: for each image a dictionary in a file of numpy.save.
 
-Such a file holds a pickle. numpy.load would run whatever code the pickle names; here it is read by an unpickler that knows
-nothing but plain containers, arrays of numbers and torch's tensors on a CPU or GPU, each made by functions of this module.
+Such a file holds a pickle. numpy.load would run whatever code the pickle names; here it is read by an unpickler that
+knows nothing but plain containers, arrays of numbers and torch's tensors on a CPU or GPU, each made by functions of
+this module.
 """
 
 import io
@@ -19,26 +20,26 @@ from irn.io.files import whole_file
 def read_dictionary(path: Path, names: Collection[str]) -> dict[str, Any]:
     """Read those of some entries of a dictionary that it has and that are not None; arrays and tensors as NumPy arrays.
 
-    Tensors of bfloat16 are read as float32. Raises IrnError for a file that is missing, not of numpy.save, damaged or without a
-    dictionary, and for one that names anything that arrays and plain containers are not made of.
+    Tensors of bfloat16 are read as float32. Raises IrnError for a file that is missing, not of numpy.save, damaged or
+    without a dictionary, and for one that names anything that arrays and plain containers do not need.
     """
     try:
         with open(path, "rb") as file:
             if not _header(file).hasobject:
                 raise IrnError(f"{path}: holds an array of numbers, expected a dictionary with keys and maps")
-            found = _Reader(file).load()
+            content = _Reader(file).load()
         # numpy.save wraps the dictionary in an array of one object.
-        held = found.objects() if isinstance(found, _Array) else [found]
-        if len(held) != 1 or not isinstance(held[0], dict):
-            raise IrnError(f"{path}: holds no dictionary, expected one with keys and maps")
-        return {name: _plain(held[0][name]) for name in names if held[0].get(name) is not None}
+        objects = content.objects() if isinstance(content, _Array) else [content]
+        if len(objects) != 1 or not isinstance(objects[0], dict):
+            raise IrnError(f"{path}: does not contain a dictionary; expected one with keys and maps")
+        return {name: _plain(objects[0][name]) for name in names if objects[0].get(name) is not None}
     except FileNotFoundError:
         raise IrnError(f"{path}: no such file; add it, or leave the image's split out with --split") from None
     except (OSError, IrnError):
         raise
     except _Refused as error:
         raise IrnError(
-            f"{path}: names {error}, which is nothing that arrays are made of, so it was not run; save a dictionary of NumPy arrays instead"
+            f"{path}: names {error}, which no array needs, so it was not run; save a dictionary of NumPy arrays instead"
         ) from None
     # A damaged pickle can raise anything.
     except Exception as error:
@@ -48,7 +49,10 @@ def read_dictionary(path: Path, names: Collection[str]) -> dict[str, Any]:
 
 
 def write_dictionary(path: Path, classes: np.ndarray, cam: np.ndarray, high_res: np.ndarray) -> None:
-    """Write a dictionary as the release's programs read it: `keys` (K,) int64, `cam` (K, h, w) a tensor, `high_res` an array, float32."""
+    """Write a dictionary as the release's programs read it.
+
+    It has `keys` (K,) int64, `cam` (K, h, w) as a float32 tensor, and `high_res` (K, H, W) as a float32 array.
+    """
     import torch
 
     # The release calls cam.cuda().
@@ -57,7 +61,7 @@ def write_dictionary(path: Path, classes: np.ndarray, cam: np.ndarray, high_res:
         "cam": torch.tensor(cam, dtype=torch.float32),
         "high_res": high_res.astype(np.float32),
     }
-    # As numpy.save has it, but by the module's name that every version of NumPy knows; it stands at the beginning, once.
+    # As numpy.save has it, but by the module's name that every version of NumPy knows; it is at the beginning, once.
     content = pickle.dumps(np.array(maps, object), protocol=3).replace(b"numpy._core.", b"numpy.core.", 1)
     with whole_file(path) as partial, open(partial, "wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": ()})
@@ -97,10 +101,10 @@ class _Type:
 
     def number(self) -> np.dtype:
         """The NumPy type; ValueError for anything but numbers."""
-        found = np.dtype(self.name)
-        if found.kind not in "fiub":
+        number_type = np.dtype(self.name)
+        if number_type.kind not in "fiub":
             raise ValueError(f"array of type {self.name!r}, expected numbers")
-        return found.newbyteorder(">") if self.swapped else found
+        return number_type.newbyteorder(">") if self.swapped else number_type
 
 
 class _Array:
@@ -112,7 +116,7 @@ class _Array:
     def objects(self) -> list[Any]:
         """What an array of objects holds."""
         if not (self.type.name in ("O", "O8") and isinstance(self.data, list)):
-            raise ValueError("no array of objects")
+            raise ValueError("not an array of objects")
         return self.data
 
     def numbers(self) -> np.ndarray:

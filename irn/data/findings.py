@@ -1,4 +1,4 @@
-"""What the readers and the check of a data set find: problems, all of them, and what is to be said without being one."""
+"""What the readers and the check of a data set find: all problems, and what a user should know besides."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +34,14 @@ class Findings:
     problems: list[Problem] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def notice(self, text: str) -> None:
+        """Add a notice."""
+        self.notices.append(text)
+
+    def note(self, text: str) -> None:
+        """Add a note."""
+        self.notes.append(text)
 
     def problem(self, file: object, problem: str, remedy: str) -> None:
         """Add a problem."""

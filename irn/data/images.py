@@ -19,15 +19,20 @@ MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 _EIGHT_BITS = "expected 8-bit RGB, grey or palette, no pixel transparent"
 _FLATTEN = "lay it over the background that it is meant for and save it as RGB"
 _ONE_RANGE = (
-    "say by dataset.value_range (--value-range) from which to which value to read it, such as 0 65535, or scale all images by one range,"
-    " 255 * (values - low) / (high - low), and save them as 8 bits (Pillow's convert would clip)"
+    "say by dataset.value_range (--value-range) from which to which value to read it, such as 0 65535, or scale all"
+    " images"
+    " by one range, 255 * (values - low) / (high - low), and save them as 8 bits (Pillow's convert would clip)"
 )
 _CONVERT = "convert the file to RGB first, for example with Pillow's convert('RGB')"
 
 
 class Look(NamedTuple):
-    """What an image is: sides in pixels as shown, Pillow's mode, whether EXIF turns it, how many pictures, deep colours, values beyond the
-    range that is given, and a digest.
+    """What an image is.
+
+    height, width: pixels, as shown. mode: Pillow's. turned: whether EXIF turns it. frames: how many pictures the file
+        holds.
+    deep: whether colours have 16 bits. beyond: whether values lie beyond the range that is given. digest: of the
+        pixels.
     """
 
     height: int
@@ -41,9 +46,10 @@ class Look(NamedTuple):
 
 
 def is_colour(picture: Image.Image) -> bool:
-    """Whether a picture is RGB or turns into it without a choice: grey or palette, and an alpha channel that is opaque everywhere.
+    """Whether a picture is RGB or becomes RGB without a choice: grey, palette, or an alpha channel opaque everywhere.
 
-    What lies behind transparent pixels, and how printing colours or 16 bits become RGB, is for the data's owner to decide.
+    What lies behind transparent pixels, and how printing colours or 16 bits become RGB, is for the data's owner to
+    decide.
     """
     if picture.mode not in ("L", "P", "LA", "PA", "RGBA"):
         return picture.mode == "RGB"
@@ -59,7 +65,7 @@ def read_image(
     ----------
     path: an image file of any kind that Pillow reads; of several pictures in it, the first.
     height, width: pixels that the manifest names; checked when given.
-    value_range: of one channel of 16 bits or more or of floats, the values that become 0 and 255; what lies beyond becomes these too.
+    value_range: of one channel of 16 bits or more or of floats, the values that become 0 and 255, as do those beyond.
 
     Returns
     -------
@@ -67,12 +73,14 @@ def read_image(
 
     Raises
     ------
-    IrnError for a file that is missing, no image, of another size than given, of more than `MAX_PIXELS`, or that `is_colour` refuses.
+    IrnError for a file that is missing, unreadable, of another size than given, of more than `MAX_PIXELS`, or that
+    `is_colour` refuses.
     """
     pixels, _ = _decode(path, value_range)
     if height is not None and pixels.shape[:2] != (height, width):
         raise IrnError(
-            f"{path}: {pixels.shape[0]} x {pixels.shape[1]} pixels, but the manifest says {height} x {width}; build the manifest again"
+            f"{path}: {pixels.shape[0]} x {pixels.shape[1]} pixels, but the manifest says {height} x {width}; build the"
+            " manifest again"
         )
     return pixels
 
@@ -108,7 +116,7 @@ def _decode(path: Path, value_range: Range | None) -> tuple[np.ndarray, Look]:
                     pixels, beyond = np.array(upright.convert("RGB")), False
     except FileNotFoundError:
         raise IrnError(f"{path}: no such image; fix the path in the manifest or build the manifest again") from None
-    # Pillow says SyntaxError of a PNG that is damaged in the middle, and other errors of other damages.
+    # Pillow raises SyntaxError for a PNG that is damaged in the middle, and other errors for other damages.
     except Image.DecompressionBombError:
         raise IrnError(
             f"{path}: an image of more than {MAX_PIXELS} pixels; make it smaller, or cut it into several"

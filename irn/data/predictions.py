@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from irn.data.masks import read_index_png
+from irn.data.index_png import read_index_png, write_index_png
 from irn.data.segmentations import decoded, encoded
-from irn.data.voc import write_index_png
 from irn.errors import IrnError
 from irn.pictures.colours import distinct_colours, outlines, overlay, painted
 from irn.records import ImageRecord
@@ -22,15 +21,15 @@ PICTURES = (CLASSES, OBJECTS, OVERLAYS)  # folders
 
 
 def result(image_id: str, category: int, name: str, score: float, mask: np.ndarray) -> dict[str, Any]:
-    """An entry of COCO's results: a mask (H, W) bool, true somewhere, as run lengths with its area and box, and its score."""
+    """An entry of COCO's results: a mask (H, W) bool, not empty, as run lengths with area and box, and its score."""
     return {"image_id": image_id, "category_id": category, "category": name, "score": float(score), **encoded(mask)}
 
 
 def write_pictures(folder: Path, image_id: str, pixels: np.ndarray, semantic: np.ndarray, objects: np.ndarray) -> None:
     """Write an image's index PNGs and its overlay.
 
-    pixels: (H, W, 3) uint8. semantic: (H, W) uint8, 0 background, 1 + class index. objects: (H, W) integers, 0 none; after 254 numbers
-    start again at 1, since 255 is void.
+    pixels: (H, W, 3) uint8. semantic: (H, W) uint8, 0 background, 1 + class index. objects: (H, W) integers, 0 none;
+    after 254 the numbers start again at 1, since 255 is void.
     """
     objects = np.where(objects > 0, (objects - 1) % 254 + 1, 0).astype(np.uint8)
     for name, mask in ((CLASSES, semantic), (OBJECTS, objects)):
@@ -41,36 +40,36 @@ def write_pictures(folder: Path, image_id: str, pixels: np.ndarray, semantic: np
 
 
 def write_guesses(folder: Path, names: Sequence[str], guesses: Sequence[Sequence[Any]]) -> None:
-    """Write the classes that images were taken to have, a row each of the image's id and a 0 or 1 for each class, as `labels.csv` is."""
+    """Write the classes that images were guessed to have, in the format of `labels.csv`."""
     with open(folder / GUESSES, "w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([["image_id", *names], *guesses])
 
 
 class Predictions:
-    """A folder of predictions, read; IrnError where it is none."""
+    """A folder of predictions; IrnError for a folder that `irn predict` did not write."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         path = folder / RESULTS
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            entries = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise IrnError(f"{path}: not readable ({error}); expected a folder that irn predict wrote") from None
         self.results: dict[str, list[dict[str, Any]]] = {}
-        for one in found:
-            self.results.setdefault(str(one["image_id"]), []).append(one)
+        for entry in entries:
+            self.results.setdefault(str(entry["image_id"]), []).append(entry)
 
     def __contains__(self, image_id: str) -> bool:
         return (self.folder / CLASSES / f"{image_id}.png").is_file()
 
     def instances(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(N, H, W) bool masks, (N,) class indices and (N,) scores of an image, in the file's order."""
-        found = self.results.get(record.image_id, [])
-        masks = [decoded(one["segmentation"], record.height, record.width) for one in found]
+        entries = self.results.get(record.image_id, [])
+        masks = [decoded(entry["segmentation"], record.height, record.width) for entry in entries]
         return (
             np.array(masks, bool).reshape(-1, record.height, record.width),
-            np.array([one["category_id"] - 1 for one in found], np.int64),
-            np.array([one["score"] for one in found], np.float64),
+            np.array([entry["category_id"] - 1 for entry in entries], np.int64),
+            np.array([entry["score"] for entry in entries], np.float64),
         )
 
     def semantic(self, record: ImageRecord) -> np.ndarray:

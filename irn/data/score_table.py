@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from irn.data.tables import RESERVED_CLASSES, write_table
+from irn.data.csv_table import write_table
+from irn.data.names import RESERVED_CLASSES
 from irn.ops.metrics import AP_THRESHOLDS, mean_of_defined
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Score(NamedTuple):
 
 
 class ThresholdScore(NamedTuple):
-    """One row of `thresholds.csv`: the mean IoU of the CAMs of a split at a background threshold, NaN where undefined."""
+    """One row of `thresholds.csv`: the mean IoU of a split's CAMs at a background threshold, NaN where undefined."""
 
     split: str
     threshold: float
@@ -75,7 +76,8 @@ def summary(scores: Sequence[Score], sweep: Sequence[ThresholdScore], cam_thresh
         curve = {row.threshold: row.mean for row in sweep if row.split == split}
         best = max(curve, key=lambda threshold: -1.0 if math.isnan(curve[threshold]) else curve[threshold])
         text.append(
-            f"{split}: best CAM threshold {best:g}, mIoU {_text(curve[best])} (at {cam_threshold:g}: {_text(curve[cam_threshold])})"
+            f"{split}: best CAM threshold {best:g}, mIoU {_text(curve[best])} (at {cam_threshold:g}:"
+            f" {_text(curve[cam_threshold])})"
         )
     return "\n".join(text)
 

@@ -1,10 +1,10 @@
-"""Masks as COCO's annotations hold them: polygons, or run lengths, as numbers or compressed to text."""
+"""Masks in COCO's annotations: polygons, or run lengths, as numbers or compressed to text."""
 
 from typing import Any
 
 import numpy as np
 
-# A coordinate beyond, or one that is no number, would have pycocotools ask for all memory.
+# A coordinate beyond, or one that is not a number, would have pycocotools ask for all memory.
 _FARTHEST = 1e6  # pixels
 
 
@@ -28,7 +28,8 @@ def decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
         return _filled(lengths, height, width)
     if not isinstance(segmentation, list) or not segmentation:
         raise ValueError(
-            "has no segmentation, and a box cannot be scored; add it, or make labels without scores (--until make_labels)"
+            "has no segmentation, and a box cannot be scored; add it, or make labels without scores (--until"
+            " make_labels)"
         )
     from pycocotools import mask as drawing
 
@@ -43,9 +44,10 @@ def decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
 
 
 def encoded(mask: np.ndarray) -> dict[str, Any]:
-    """(height, width) bool, true somewhere, as an annotation holds it: `segmentation` (compressed run lengths), `area` and `bbox`.
+    """The parts of an annotation for a mask, (height, width) bool and not empty.
 
-    The area is in pixels; the box is [x, y, width, height] of the pixels, so a mask of one pixel has a box of 1 x 1.
+    They are `segmentation` (compressed run lengths), `area` and `bbox`. The area is in pixels; the box is [x, y,
+    width, height] of the pixels, so a mask of one pixel has a box of 1 x 1.
     """
     from pycocotools import mask as drawing
 
@@ -60,7 +62,10 @@ def _filled(lengths: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _lengths(runs: str) -> np.ndarray:
-    """Run lengths from COCO's text: five bits a character, low ones first, and from the fourth run on differences to the last but one."""
+    """Run lengths from COCO's text, which has five bits a character, low ones first.
+
+    From the fourth run on it holds differences to the run before the last. Raises ValueError for any other text.
+    """
     codes = np.frombuffer(runs.encode("ascii"), np.uint8).astype(np.int64) - 48
     if codes.size == 0 or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
         raise ValueError

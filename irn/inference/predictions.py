@@ -13,6 +13,7 @@ from irn.inference.image import Networks, label_pixels
 from irn.networks.classifier import Classifier
 from irn.networks.deeplab import DeepLab
 from irn.networks.mask_rcnn import MaskRcnn
+from irn.ops.stacking import first_on_top
 from irn.settings.values import Settings
 
 
@@ -38,7 +39,7 @@ def instances(model: MaskRcnn, pixels: torch.Tensor, shown: float) -> Prediction
     masks = (found["masks"][:, 0] > 0.5).cpu().numpy()
     filled = masks.any((1, 2))
     classes, scores = found["labels"].cpu().numpy()[filled] - 1, found["scores"].float().cpu().numpy()[filled]
-    numbers = painted(masks[filled], scores >= shown)
+    numbers = first_on_top(masks[filled], scores >= shown)
     return Prediction(masks[filled], classes, scores, np.concatenate([[0], classes + 1]).astype(np.uint8)[numbers])
 
 
@@ -104,11 +105,3 @@ def _pieces(semantic: np.ndarray, probability: np.ndarray) -> Prediction:
     order = np.argsort(-np.array(scores), kind="stable")
     stacked = np.array(masks, bool).reshape(-1, *semantic.shape)
     return Prediction(stacked[order], np.array(classes, np.int64)[order], np.array(scores, np.float32)[order], semantic)
-
-
-def painted(masks: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """(H, W) integers, 0 none, i = mask i - 1: those that are `shown` (N,) one over the other, the first of (N, H, W) on top."""
-    numbers = np.zeros(masks.shape[1:], np.int64)
-    for row in np.flatnonzero(shown)[::-1]:
-        numbers[masks[row]] = row + 1
-    return numbers

@@ -1,7 +1,6 @@
 """What each kind of HDF5 cache holds for an image, and whether arrays fit that."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from irn.errors import IrnError
@@ -100,30 +99,6 @@ def check_arrays(
             wanted = "a float type" if "f" in spec.kinds else "an integer type"
             raise IrnError(f"{where}: array {name!r} has number type {array.dtype}, expected {wanted}; {remedy}")
         sizes.update({dim: n for dim, n in zip(spec.dims, array.shape, strict=True) if isinstance(dim, str)})
-
-
-def check_maps(
-    where: str, maps: "Mapping[str, np.ndarray]", present: Sequence[int], names: Sequence[str], labels: Path
-) -> None:
-    """Raise IrnError, naming `where`, unless the classes of maps are among those `present` by the table `labels`, once each, in [0, 1]."""
-    classes = maps["classes"].tolist()
-    wrong = [index for index in classes if index not in present]
-    if wrong:
-        named = f" ({names[wrong[0]]})" if 0 <= wrong[0] < len(names) else ""
-        given = ", ".join(f"{index} ({names[index]})" for index in present) or "none"
-        raise IrnError(
-            f"{where}: class index {wrong[0]}{named}, but {labels} gives it {given}; indices count from 0 in the order of its columns"
-        )
-    if len(set(classes)) < len(classes):
-        raise IrnError(f"{where}: a class index stands twice in {classes}; give each class one map")
-    for name, values in maps.items():
-        if name == "classes":
-            continue
-        if values.size and not (values.min() >= 0 and values.max() <= 1):
-            raise IrnError(
-                f"{where}: {name} goes from {values.min():.4g} to {values.max():.4g}; expected values in [0, 1],"
-                " each map divided by its maximum + 1e-5"
-            )
 
 
 def check_values(where: str, arrays: "Mapping[str, np.ndarray]", classes: int) -> None:

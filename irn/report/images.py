@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from irn.data.images import read_record
-from irn.data.masks import Truth, open_truths
+from irn.data.masks import open_truths
 from irn.data.tables import ImageClasses
+from irn.data.truth import ImageTruth, SplitTruth
 from irn.io.cache import CacheReader
 from irn.io.parallel import map_images
 from irn.pictures.tiles import ARRAYS, Scene, tiles_of
@@ -48,28 +49,21 @@ class Sources:
 
     caches: Mapping[str, CacheReader]
     classes: ImageClasses
-    labels: Path
     centroid_length: float
-    truths: dict[str, tuple[Truth, Truth | None]] = field(default_factory=dict)
+    truths: dict[str, SplitTruth] = field(default_factory=dict)
 
     def open_truth(
         self, masks: tuple[Path | None, Path | None], records: Sequence[ImageRecord], splits: Sequence[str]
     ) -> None:
         """Open the ground truth of some splits."""
         for split in splits:
-            own = [record for record in records if record.split == split]
-            if masks[0] and own:
-                self.truths[split] = open_truths(masks[0], masks[1], own, self.classes.names)
+            of_split = [record for record in records if record.split == split]
+            if masks[0] and of_split:
+                self.truths[split] = open_truths(masks[0], masks[1], of_split, self.classes.names)
 
-    def truth(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """(H, W) classes, (T, H, W) objects and (T,) their labels, if the image's split has ground truth."""
-        if record.split not in self.truths:
-            return None
-        classes, objects = self.truths[record.split]
-        mask = classes.class_mask(record)
-        if objects is None:
-            return mask, np.zeros((0, record.height, record.width), bool), np.zeros(0, np.int64)
-        return mask, *objects.objects(record, mask)
+    def truth(self, record: ImageRecord) -> ImageTruth | None:
+        """Ground truth of an image, if its split has some."""
+        return self.truths[record.split].of(record) if record.split in self.truths else None
 
 
 class Order(NamedTuple):
@@ -106,11 +100,10 @@ def draw(sources: Sources, records: Sequence[ImageRecord], workers: int | None) 
 def _draw(sources: Sources, record: ImageRecord) -> list[Picture]:
     arrays = {kind: cache.image(record, ARRAYS[kind]) for kind, cache in sources.caches.items()}
     truth = sources.truth(record)
-    present = sources.classes.of(record.image_id, sources.labels)
+    present = sources.classes.of(record.image_id)
     pixels = read_record(record)
-    scene = Scene(
-        record, pixels, arrays, present, sources.classes.names, sources.centroid_length, truth[:2] if truth else None
-    )
+    masks = (truth.class_mask, truth.objects[0]) if truth else None
+    scene = Scene(record, pixels, arrays, present, sources.classes.names, sources.centroid_length, masks)
     return [
         Picture(t.kind, t.caption, _encoded(t.pixels), t.pixels.shape[1], t.pixels.shape[0]) for t in tiles_of(scene)
     ]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from irn.data.kinds import mask_folders
+from irn.data.dataset import mask_folders
 from irn.errors import IrnError
 from irn.io.cache import provenance_of
 from irn.io.progress import NOTICE, notices_in

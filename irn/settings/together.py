@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from irn.data.kinds import has_ground_truth, mask_folders
+from irn.data.dataset import has_ground_truth, mask_folders
+from irn.data.kinds import KINDS
 from irn.errors import IrnError
 from irn.io.files import dictionaries_of_maps
 from irn.settings.final_networks import FINAL_NETWORKS
@@ -21,12 +22,13 @@ def check_together(settings: Settings) -> None:
 
 def _data_has_a_root(settings: Settings) -> str | None:
     kind, root = settings.dataset.kind, settings.dataset.root
-    if kind != "demo" and root is None:
+    is_drawn = KINDS[kind].is_drawn
+    if not is_drawn and root is None:
         return (
             f"dataset.root is null, but dataset.kind {kind!r} needs the folder of the data set;"
             f" set it, such as dataset: {{kind: {kind}, root: path/of/the/data}}"
         )
-    if kind == "demo" and root is not None:
+    if is_drawn and root is not None:
         return (
             f"dataset.root is {root!r}, but the demonstration data is drawn in the store;"
             " set it to null: dataset: {root: null}"

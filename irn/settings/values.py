@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, create_model, model_validator
 
-from irn.data.kinds import KINDS
+from irn.data.kinds import KINDS, in_words
 from irn.grid import STRIDE, padded
 from irn.settings import types as t
 from irn.settings.final_networks import FINAL_NETWORKS
@@ -39,8 +39,7 @@ class Dataset(Section, stages=("build_manifest",)):
 
     kind: Annotated[str, t.Choice(*KINDS)] = setting(
         "voc",
-        "Layout of the data: `demo` (drawn by the workflow), `voc` (a devkit in PASCAL VOC's layout), `coco` (images and"
-        " `annotations/instances_<split>.json`) or `folder` (`images/` and `labels.csv`).",
+        f"Layout of the data: {in_words()}.",
         flag="",
     )
     root: t.Path = setting(

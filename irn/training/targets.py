@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from irn.data.masks import open_truths, smaller_on_top
+from irn.data.masks import open_truths
 from irn.data.tables import ImageClasses
 from irn.errors import IrnError
 from irn.grid import UNSURE
 from irn.io.cache import CacheReader
+from irn.ops.stacking import smaller_on_top
 from irn.records import ImageRecord
 
 
@@ -41,16 +42,16 @@ class TrueLabels:
         splits: dict[str, list[ImageRecord]] = {}
         for record in records:
             splits.setdefault(record.split, []).append(record)
-        self.truths = {split: open_truths(class_masks, object_masks, own, names) for split, own in splits.items()}
+        places = class_masks, object_masks or class_masks
+        self.truths = {split: open_truths(*places, of_split, names) for split, of_split in splits.items()}
 
     def semantic(self, record: ImageRecord) -> np.ndarray:
         """(H, W) uint8, 0 background, 1 + class index, 255 void."""
-        return self.truths[record.split][0].class_mask(record).astype(np.uint8)
+        return self.truths[record.split].of(record).class_mask.astype(np.uint8)
 
     def instances(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
         """(H, W) integers, 0 none, i = instance i - 1; and (N,) class indices."""
-        classes, objects = self.truths[record.split]
-        masks, labels = (objects or classes).objects(record, classes.class_mask(record))
+        masks, labels = self.truths[record.split].of(record).objects
         return smaller_on_top(masks), labels - 1
 
 
@@ -94,12 +95,12 @@ class LargeInstances:
         return number[instance_map], classes[kept]
 
 
-def repeated(records: Sequence[ImageRecord], table: ImageClasses, path: Path, threshold: float) -> list[ImageRecord]:
+def repeated(records: Sequence[ImageRecord], table: ImageClasses, threshold: float) -> list[ImageRecord]:
     """The images, those of rare classes several times: sqrt(threshold / f) times, rounded, f being the rarest class's share of images.
 
     Reference: Gupta, Dollár, Girshick, "LVIS", CVPR 2019, section B.1: repeat factor sampling.
     """
-    present = [table.of(record.image_id, path) for record in records]
+    present = [table.of(record.image_id) for record in records]
     share = np.bincount([index for classes in present for index in classes], minlength=len(table.names)) / max(
         len(records), 1
     )

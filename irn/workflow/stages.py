@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from irn.data.kinds import KINDS, has_ground_truth
+from irn.data.dataset import has_ground_truth
+from irn.data.kinds import KINDS, truth_modules
 from irn.settings.final_networks import FINAL_NETWORKS, GROUND_TRUTH, TRAINED_NETWORKS
 from irn.settings.values import Settings, value
 from irn.workflow.options import Option, options
@@ -90,6 +91,7 @@ def _final_networks() -> Iterator[Stage]:
                 f"manifest labels label-caches? {masks} out split? backbone-weights? from-scratch metrics? device processes workers?",
                 reads=f"build_manifest {reads} download_backbone", makes="weights.pt", images="dataset.train_split",
                 when=when, cores=16, memory=(16000, 0), minutes=480, gpu=True, runs=f"train_{network.name}",
+                loads=_readers_of_truth,
             )  # fmt: skip
             yield Stage(
                 f"predict_{network.name}{suffix}", "Segment new images.", "manifest", reads=f"build_manifest {name}", makes="predictions",
@@ -103,13 +105,18 @@ def _learns(settings: Settings, network: str, taught_by: str) -> bool:
 
 def _reader_of(settings: Settings) -> tuple[str, ...]:
     """What reads the data set, and its images."""
-    return (f"irn.data.{KINDS[settings.dataset.kind]}", "irn.data.images")
+    return (KINDS[settings.dataset.kind].layout_module, "irn.data.images")
+
+
+def _readers_of_truth(settings: Settings) -> tuple[str, ...]:
+    """What may read ground truth."""
+    return truth_modules()
 
 
 STAGES = (
     Stage(
         "make_demo_data", "Draw the demonstration data set.", "out-folder workers?",
-        makes="data", when=lambda settings: settings.dataset.kind == "demo", cores=16, minutes=10,
+        makes="data", when=lambda settings: KINDS[settings.dataset.kind].is_drawn, cores=16, minutes=10,
     ),
     Stage(
         "build_manifest", "List the images of a data set and the classes in each.",
@@ -164,13 +171,13 @@ STAGES = (
         " split? workers?",
         reads=f"build_manifest make_cams make_labels {' '.join(f'predict_{name}' for name in TRAINED_NETWORKS)}",
         makes="scores.csv thresholds.csv", images="dataset.eval_split",
-        when=lambda settings: has_ground_truth(settings.dataset), cores=16, memory=(1000, 300), minutes=60,
+        when=lambda settings: has_ground_truth(settings.dataset), cores=16, memory=(1000, 300), minutes=60, loads=_readers_of_truth,
     ),
     Stage(
         "ablation", "Score labels with and without each part of the method.",
         "manifest labels cams walks class-masks object-masks? out figure? split? workers?",
         reads="build_manifest make_cams random_walk", makes="ablation.csv ablation.svg", images="dataset.eval_split",
-        when=lambda settings: settings.ablation, cores=16, memory=(4000, 500), minutes=120,
+        when=lambda settings: settings.ablation, cores=16, memory=(4000, 500), minutes=120, loads=_readers_of_truth,
     ),
     Stage(
         "show", "Draw what each stage made of an image, side by side.",
@@ -204,7 +211,7 @@ GATHER_SCORES = Stage(
 REPORT = Stage(
     "report", "Make the report of a run, one HTML file.", "run out workers?",
     reads=" ".join(stage.name for stage in (*STAGES, GATHER_SCORES) if not stage.by_name), makes="report.html",
-    cores=16, memory=(2000, 300), minutes=60,
+    cores=16, memory=(2000, 300), minutes=60, loads=_readers_of_truth,
 )  # fmt: skip
 
 OTHERS = (

@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from irn.data.kinds import check_scored, check_splits, glanced_at, kind, mask_folders, of_splits
+from irn.data.dataset import check_scored, check_splits, glanced_at, mask_folders, of_splits
+from irn.data.kinds import KINDS
 from irn.errors import IrnError
 from irn.io.cache_format import FORMATS
 from irn.io.files import whole_file
@@ -276,8 +277,9 @@ def _given(stage: Stage, settings: Settings) -> dict[str, Any]:
 def _outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]]:
     """What the stage reads from outside the workflow, by what it is, with a digest of each."""
     dataset, pretrained = settings.dataset, settings.pretrained
-    if stage.name == "build_manifest" and dataset.kind != "demo":
-        yield "data set", stat_digest(kind(dataset.kind).watched(Path(str(dataset.root))))
+    kind = KINDS[dataset.kind]
+    if stage.name == "build_manifest" and not kind.is_drawn:
+        yield "data set", stat_digest(kind.layout.watched(Path(str(dataset.root))))
         lists = [name for name in [*(dataset.splits or ()), dataset.labels_csv] if name and Path(name).is_file()]
         if lists:
             yield "lists", stat_digest(map(Path, lists))
@@ -285,7 +287,7 @@ def _outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]]:
         yield "pretrained weights", _content_digest(pretrained)
     if stage.name == "make_cams" and settings.cam.external:
         yield "external CAMs", stat_digest(map(Path, settings.cam.external))
-    if (stage.name in SCORED or stage.name.endswith(GROUND_TRUTH)) and dataset.kind != "demo":
+    if (stage.name in SCORED or stage.name.endswith(GROUND_TRUTH)) and not kind.is_drawn:
         yield "masks", stat_digest(folder for folder in mask_folders(dataset, Path(str(dataset.root))) if folder)
 
 

@@ -24,7 +24,7 @@ class Sprite:
 
 
 def _body(rng: Generator, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
-    """Distance to trunk, feet, tail and neck in units of the length, y upwards, looking to positive x; and where the head sits."""
+    """Distance to trunk, feet, tail and neck in units of the length, y up, facing positive x; and the head's place."""
     half, thick = rng.uniform(0.27, 0.36), rng.uniform(0.15, 0.22)
     body = _ellipse(x, y, 0, 0, half, thick)
     for side in (-1, 1):
@@ -52,7 +52,10 @@ def _body(rng: Generator, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, tup
 
 
 def _head(species: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance to the head in units of its radius, and its marks: above 0 light, below 0 dark, the size being a distance to their rim."""
+    """Distance to the head in units of its radius, and its marks.
+
+    Marks are light above 0 and dark below it; their size is a distance to the rim.
+    """
     if species == 0:  # badger: long snout, stripes along it
         shape = _join(limb(x, y, (-0.3, 0.1), (1.1, -0.35), 0.85, 0.4), _ellipse(x, y, -0.6, 0.85, 0.28, 0.28), 0.2)
         return shape, abs(abs(0.95 * y + 0.31 * x) - 0.4) - 0.2
@@ -76,7 +79,7 @@ def _head(species: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def draw_animal(rng: Generator, species: int, fur: np.ndarray, length: float) -> Sprite:
-    """Draw one animal of about `length` pixels; what is drawn at random does not depend on `species`, which chooses the head."""
+    """Draw an animal of about `length` pixels; `species` chooses the head and changes nothing else that is random."""
     reach = int(0.9 * length)
     row, column = np.mgrid[-reach : reach + 1, -reach : reach + 1] / length
     tilt, facing = np.clip(rng.normal(0, 0.2), -np.pi / 6, np.pi / 6), rng.choice((-1, 1))
@@ -99,16 +102,15 @@ def draw_animal(rng: Generator, species: int, fur: np.ndarray, length: float) ->
     face += 0.02 * texture(rng, x.shape, 0.02 * length)[..., None]
     coat *= (1 - 0.15 * np.exp(-((np.maximum(head, 0) / 0.04) ** 2)))[..., None]  # the head's shadow on the body
     rgb = coat + (face - coat) * np.clip(0.5 - head * length, 0, 1)[..., None]
-    rgb *= (0.7 + 0.3 * np.clip(-np.where(head < 0, head, body) / 0.06, 0, 1) ** 0.7)[
-        ..., None
-    ]  # darker towards the rims
+    inside = -np.where(head < 0, head, body)
+    rgb *= (0.7 + 0.3 * np.clip(inside / 0.06, 0, 1) ** 0.7)[..., None]  # darker towards the rims
     rgb *= (1 + rng.uniform(0.1, 0.5) * y)[..., None]  # light from above
     alpha = np.clip(0.5 - np.minimum(body, head) * length, 0, 1)
     return Sprite(species, fur, np.clip(rgb, 0, 1), alpha, head < 0, length)
 
 
 def choose_fur(rng: Generator, ground: np.ndarray, neighbour: np.ndarray | None) -> np.ndarray:
-    """A fur colour that can be told from the ground's mean and, mostly, is another shade of the touching neighbour's."""
+    """A fur colour unlike the ground's mean and, mostly, of another shade than the touching neighbour's."""
     for _ in range(50):
         fur = fur_colour(rng)
         if neighbour is not None and rng.random() < 0.7:

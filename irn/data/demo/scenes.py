@@ -12,7 +12,7 @@ INSIDE = 0.8  # share of an animal that lies inside the image
 
 
 class Scene:
-    """An image while animals are put into it: `rgb` (h, w, 3) in 0..1, `objects` (h, w) with object numbers from 1, 0 elsewhere."""
+    """An image in the making: `rgb` (h, w, 3) in [0, 1], and `objects` (h, w), numbers from 1, 0 elsewhere."""
 
     def __init__(self, rgb: np.ndarray) -> None:
         self.rgb = rgb
@@ -33,7 +33,7 @@ class Scene:
         return canvas
 
     def fits(self, sprite: Sprite, y: float, x: float) -> bool:
-        """Whether the sprite at (y, x) lies well inside and leaves enough of every animal behind it, and of its head."""
+        """Whether the sprite at (y, x) lies well inside and hides little of any animal behind it, and of its head."""
         mask, head = self.paste(sprite.alpha, y, x) > 0.5, self.paste(sprite.head, y, x)
         if mask.sum() < INSIDE * (sprite.alpha > 0.5).sum() or head.sum() < INSIDE * sprite.head.sum():
             return False
@@ -110,7 +110,7 @@ def _place_touching(rng: Generator, scene: Scene, sprite: Sprite) -> tuple[float
 
 
 def _draw_ground(rng: Generator, height: int, width: int) -> np.ndarray:
-    """(height, width, 3) in about 0..1: a patterned ground of two colours, and clutter of such colours and patterns too."""
+    """A ground (height, width, 3) in about [0, 1]: a pattern of two colours, and clutter painted likewise."""
     size = max(height, width)
     y, x = np.mgrid[:height, :width] / size
     first, second = _stuff_colour(rng), _stuff_colour(rng)

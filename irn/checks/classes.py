@@ -1,0 +1,79 @@
+"""What may be wrong with the classes of a data set, or look wrong."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from irn.data.findings import Findings, some
+from irn.data.names import same_but_for_case
+from irn.data.tables import ImageClasses
+
+
+def check_classes(
+    classes: ImageClasses, counts: Mapping[str, int], root: Path, is_labelled: bool, findings: Findings
+) -> None:
+    """A problem where no image has a class; notices of classes that teach nothing, or whose name looks odd.
+
+    counts: in how many of the images that can be read each class is. is_labelled: whether any image has a class, the
+        unreadable ones too.
+    """
+    total = len(classes.present)
+    if total and not is_labelled:
+        findings.problem(
+            root, "no image has a class, so there is nothing to learn", "give the labels, or fix their table"
+        )
+        return
+    _check_counts(counts, total, findings)
+    _check_names(classes.names, counts, findings)
+    without = sum(not present for present in classes.present.values())
+    if without:
+        findings.note(f"{without} of {total} images have no class")
+
+
+def _check_counts(counts: Mapping[str, int], total: int, findings: Findings) -> None:
+    everywhere = (
+        "on every image, so nothing tells it from the background and its maps carry no information; add images without"
+        " it"
+    )
+    nowhere = "on no image, so nothing can be learned of it"
+    for number, words in ((total, everywhere), (0, nowhere)):
+        names = [name for name, count in counts.items() if count == number]
+        if names and total:
+            findings.notice(f"{len(names)} of {len(counts)} classes are {words} ({some(names)})")
+
+
+def _check_names(names: list[str], counts: Mapping[str, int], findings: Findings) -> None:
+    for name in names:
+        if name.strip("_").casefold() in ("background", "bg"):
+            findings.notice(
+                f"class {name!r} is learned like any other; background is what no class covers: take it out unless"
+                " it is meant"
+            )
+    for first, second in same_but_for_case(names):
+        findings.notice(f"classes {first!r} and {second!r} differ by case or blanks alone, and are two")
+    for slip, meant in _slips(counts):
+        findings.notice(
+            f"class {slip!r} ({counts[slip]} of the images) is spelt like {meant!r} ({counts[meant]}); correct it if"
+            " it is a slip"
+        )
+
+
+def _slips(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Classes of an image or two that are spelt like a more frequent one, each with that one."""
+    rare = [name for name, count in counts.items() if count <= 2]
+    return [
+        (name, other)
+        for name in rare
+        for other, count in counts.items()
+        if count > counts[name] and _is_spelt_alike(name, other)
+    ]
+
+
+def _is_spelt_alike(first: str, second: str) -> bool:
+    """Whether two names have the same letters in another order, or one has a letter more."""
+    first, second = first.casefold(), second.casefold()
+    shorter, longer = sorted((first, second), key=len)
+    # Names that differ by digits or blanks alone, such as grade 1 and grade 11, are meant.
+    if "".join(filter(str.isalpha, first)) == "".join(filter(str.isalpha, second)):
+        return False
+    with_one_less = (longer[:place] + longer[place + 1 :] for place in range(len(longer)))
+    return sorted(first) == sorted(second) or (len(longer) > 3 and shorter in with_one_less)

@@ -1,0 +1,101 @@
+"""What may be wrong with the images of a data set, or look wrong."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from irn.data.findings import Findings, some
+from irn.data.images import Look
+from irn.data.listing import Listed
+from irn.errors import IrnError
+from irn.records import ImageRecord
+
+SMALL = 32  # pixels of a side, two cells of the classifier's maps
+
+# What is odd about an image, in words that follow "5 of 20 images".
+ODDITIES: tuple[tuple[str, Callable[[Look], bool]], ...] = (
+    (
+        "are turned as their EXIF orientation says; masks and boxes have to be of the turned image",
+        lambda image: image.turned,
+    ),
+    ("hold several pictures, of which the first is read", lambda image: image.frames > 1),
+    ("have 16 bits for each colour, of which the upper 8 are read", lambda image: image.deep),
+    ("have values beyond dataset.value_range, which become its ends", lambda image: image.beyond),
+    (
+        f"have a side below {SMALL} pixels, where maps have a few cells only",
+        lambda image: min(image.height, image.width) < SMALL,
+    ),
+)
+
+
+def records_of(
+    seen: Mapping[Listed, Look | IrnError], value_range: tuple[float, float] | None, findings: Findings
+) -> list[ImageRecord]:
+    """Rows of the manifest; problems of images that cannot be read or have another size than annotated."""
+    records = []
+    for image, seen_image in seen.items():
+        if isinstance(seen_image, IrnError):
+            findings.mistake(seen_image)
+            continue
+        height, width = seen_image.height, seen_image.width
+        if image.size not in (None, (height, width)):
+            size = f"{height} x {width} pixels{' as EXIF turns it' if seen_image.turned else ''}"
+            problem = f"{size}, but the annotations say {image.size[0]} x {image.size[1]}"
+            findings.problem(image.path, problem, "give the image that was annotated")
+        records.append(ImageRecord(image.image_id, image.path, height, width, image.split, value_range))
+    return records
+
+
+def check_images(images: Sequence[Listed], readable: Mapping[Listed, Look], findings: Findings) -> None:
+    """Problems of ids that clash; notices and notes of what is odd about images, or done to them when they are read."""
+    _note_modes(readable, findings)
+    for words, is_odd in ODDITIES:
+        odd = [image.path.name for image, seen_image in readable.items() if is_odd(seen_image)]
+        if odd:
+            findings.notice(f"{len(odd)} of {len(readable)} images {words} ({some(odd)})")
+    _check_ids(images, findings)
+    _note_twins(readable, findings)
+
+
+def _note_modes(readable: Mapping[Listed, Look], findings: Findings) -> None:
+    """Count the images that become RGB when they are read."""
+    converted = Counter(image.mode for image in readable.values() if image.mode != "RGB")
+    if converted:
+        modes = ", ".join(f"{count} {mode}" for mode, count in sorted(converted.items()))
+        findings.note(
+            f"{converted.total()} of {len(readable)} images are not RGB and are turned into it when they are read"
+            f" ({modes})"
+        )
+
+
+def _check_ids(images: Sequence[Listed], findings: Findings) -> None:
+    by_id = defaultdict(list)
+    for image in images:
+        by_id[image.image_id.casefold()].append(image)
+    for alike in by_id.values():
+        if len({image.image_id for image in alike}) < len(alike):
+            first, second = alike[:2]
+            problem = f"would have the same id as {first.path.name}, {second.image_id!r}"
+            findings.problem(second.path, problem, "rename one of the files")
+        elif len(alike) > 1:
+            names = ", ".join(image.image_id for image in alike)
+            findings.notice(
+                f"{names}: ids that differ in case alone; files of results overwrite each other where case does not"
+                " count"
+            )
+    renamed = [image for image in images if image.image_id != image.name]
+    if renamed:
+        examples = some([f"{image.name!r} is {image.image_id}" for image in renamed])
+        findings.note(f"{len(renamed)} of {len(images)} images have an id made of their name ({examples})")
+
+
+def _note_twins(readable: Mapping[Listed, Look], findings: Findings) -> None:
+    """Say which files hold the same picture."""
+    by_digest = defaultdict(list)
+    for image, seen_image in readable.items():
+        by_digest[seen_image.digest].append(image)
+    for twins in by_digest.values():
+        if len(twins) > 1:
+            is_across = len({image.split for image in twins}) > 1
+            across = ", also in several splits, so scores are of images learned from" if is_across else ""
+            names = some([image.path.name for image in twins])
+            findings.notice(f"the same picture {len(twins)} times{across} ({names})")

@@ -1,0 +1,53 @@
+"""Index PNGs: pictures whose values are the numbers of classes or objects."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from irn.errors import IrnError
+from irn.pictures.colours import voc_palette
+
+
+def read_index_png(path: Path, height: int, width: int) -> np.ndarray:
+    """Read the values of a palette or grey PNG as (height, width) integers; the palette's colours play no part.
+
+    Raises IrnError for a file that is missing, unreadable, of another size, in colour, or of one bit per pixel.
+    """
+    try:
+        with Image.open(path) as picture:
+            if picture.format == "JPEG":
+                raise IrnError(
+                    f"{path}: the mask is a JPEG, which changes the numbers that it holds; save them as an index PNG"
+                )
+            # Pillow reads one-bit grey as truth values, which leaves open whether white is index 1 or 255.
+            if picture.mode not in ("P", "L", "I", "I;16"):
+                raise IrnError(
+                    f"{path}: mask mode is {picture.mode}, expected an index PNG (P or L);"
+                    " save the class or object numbers themselves"
+                )
+            mask = np.array(picture)
+    except FileNotFoundError:
+        raise missing_mask(path) from None
+    except (OSError, SyntaxError) as error:
+        raise IrnError(f"{path}: not a readable image ({error}); replace the file") from None
+    if mask.shape != (height, width):
+        raise IrnError(
+            f"{path}: the mask is {mask.shape[0]} x {mask.shape[1]} pixels, the manifest says {height} x {width};"
+            " give its own mask"
+        )
+    return mask
+
+
+def missing_mask(path: Path) -> IrnError:
+    """The mistake of an image without a mask."""
+    return IrnError(
+        f"{path}: no such mask; add it, take the image out of the manifest or choose a split that has masks"
+    )
+
+
+def write_index_png(path: Path, mask: np.ndarray) -> None:
+    """Write (H, W) uint8 as an index PNG with VOC's palette, so that every viewer shows it in colour."""
+    picture = Image.fromarray(mask)
+    picture.putpalette(voc_palette().ravel().tolist())
+    picture.save(path, format="PNG")

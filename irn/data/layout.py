@@ -1,0 +1,51 @@
+"""What every kind of data set knows."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from irn.data.findings import Findings
+from irn.data.listing import Listed
+from irn.data.tables import ImageClasses
+from irn.records import ImageRecord
+
+
+class Layout(ABC):
+    """How data sets of a kind lie in their folder, the root.
+
+    `class_masks` and `object_masks` are where ground truth lies below the root.
+    Methods that take findings add to them all mistakes that they can go on after, and raise IrnError for one that
+    they cannot.
+    """
+
+    class_masks = "SegmentationClass"
+    object_masks = "SegmentationObject"
+
+    @abstractmethod
+    def watched(self, root: Path) -> list[Path]:
+        """The files and folders that say what the data set holds. One that changes makes the tables out of date."""
+
+    @abstractmethod
+    def listed(self, root: Path, splits: Sequence[str] | None, findings: Findings) -> list[Listed]:
+        """The images of some splits (None: of the usual ones) at a glance, without a look into the files."""
+
+    @abstractmethod
+    def read(
+        self, root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings
+    ) -> tuple[list[Listed], ImageClasses]:
+        """The images as in `listed`, all of which exist, and their classes.
+
+        labels_csv: a table with `image_id` and a 0/1 column for each class, to use instead of the data set's own
+            classes.
+        """
+
+    def has_truth(self, place: Path) -> bool:
+        """Whether `place`, which is `class_masks` or `object_masks` of a data set, holds ground truth."""
+        return place.is_dir()
+
+    def check_truth(self, root: Path, records: Sequence[ImageRecord], findings: Findings, workers: int | None) -> bool:
+        """Check the data set's own ground truth, where it cannot contradict the labels because they are read from it.
+
+        Returns False, having done nothing, where it can: then both have to be compared.
+        """
+        return False
