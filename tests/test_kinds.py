@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from irn.settings.config import settings_of_options
 from PIL import Image
 
 from irn.commands.build_manifest import build_manifest
@@ -18,6 +17,7 @@ from irn.data.layout import Layout
 from irn.data.truth import Truth
 from irn.errors import IrnError
 from irn.io.cache import CacheWriter
+from irn.settings.checking import settings_of_options
 
 # As Cityscapes has it: label ids in one PNG, and in another, of 16 bits, 1000 * label id + number for each object.
 STREETS = """
@@ -160,11 +160,12 @@ def test_settings_and_ground_truth_follow_the_registry(streets: Path) -> None:
         """
 from pathlib import Path
 from irn.data.dataset import check_scored, glanced_at, has_ground_truth, mask_folders
-from irn.settings.config import check_config, table
+from irn.settings.reading import check_config
+from irn.settings.table import all_settings
 settings = check_config({"dataset": {"kind": "streets", "root": "data"}})
 print(settings.dataset.kind, has_ground_truth(settings.dataset), *mask_folders(settings.dataset, Path("data")))
 check_scored(settings.dataset, glanced_at(settings.dataset))
-print(table()["dataset.kind"].meaning)
+print(all_settings()["dataset.kind"].meaning)
 """,
     )
     said = irn(streets, program=program)
