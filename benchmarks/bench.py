@@ -135,7 +135,7 @@ def measured(context: Any, name: str, quick: bool) -> dict[str, Any]:
 
 
 def serve(pipe: Connection, name: str, side: str, quick: bool, folder: Path) -> None:
-    """Make one side's inputs and run it when told to; at the end send the most memory that it added, and its last result."""
+    """Make one side's inputs and run it when told to; then send the most memory that it added, and its last result."""
     from cases import CASES
 
     from irn.io.memory import keep_freed_memory
@@ -236,8 +236,8 @@ def sides(report: dict[str, Any]) -> list[str]:
         return []
     lines = [
         "",
-        "Every side, in seconds: the median of the repeats, the fastest and the slowest, the first call, and the peak memory",
-        "that the measured process added (not the processes that it starts).",
+        "Every side, in seconds: the median of the repeats, the fastest and the slowest, the first call, and the peak",
+        "memory that the measured process added (not the processes that it starts).",
         "",
         "| | median | spread | repeats | first | memory |",
         "|---|---|---|---|---|---|",

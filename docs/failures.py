@@ -1,6 +1,6 @@
-"""Draw docs/images/failures.png: stages of the demonstration as they are, and beside each what a wrong setting makes of it.
+"""Draw docs/images/failures.png: stages of the demonstration as they usually look, and the same with a wrong setting.
 
-Runs `snakemake` once for each setting; all that they have in common is made once.
+Runs `snakemake` once for each setting; the runs share everything that they have in common.
 """
 
 import json
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def run(name: str, settings: dict[str, dict[str, Any]], tile: str = "") -> Path:
-    """The folder of a run that is made as far as the tile needs."""
+    """Run the workflow as far as the tile needs, and return the run's folder."""
     until = {"cam": "make_cams", "ir_label": "make_ir_labels"}.get(tile, "make_labels")
     overrides = [f"{section}={json.dumps(values)}" for section, values in settings.items()]
     command = [

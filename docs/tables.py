@@ -1,4 +1,7 @@
-"""Write the tables that the code determines into the pages, between their markers, and the editors' JSON schema: make tables."""
+"""Write the tables that the code determines into the pages, between their markers, and the editors' JSON schema.
+
+make tables
+"""
 
 import argparse
 import json
@@ -150,10 +153,9 @@ def _commands() -> list[str]:
     for command in COMMANDS.values():
         lines += [f"## {command.words}", "", command.help, "", "| option | values | meaning |", "|---|---|---|"]
         for action in subparsers.choices[command.words]._actions[1:]:
-            required = " (required)" if action.required else ""
-            lines.append(
-                f"| `{action.option_strings[0]}`{required} | {_values(action)} | {_escaped((action.help or '') % vars(action))} |"
-            )
+            flag = f"`{action.option_strings[0]}`{' (required)' if action.required else ''}"
+            meaning = _escaped((action.help or "") % vars(action))
+            lines.append(f"| {flag} | {_values(action)} | {meaning} |")
         lines.append("")
     return lines
 
@@ -161,12 +163,9 @@ def _commands() -> list[str]:
 def _values(action: argparse.Action) -> str:
     if action.nargs == 0:
         return ""
-    one = (
-        " or ".join(f"`{choice}`" for choice in action.choices)
-        if action.choices
-        else f"`{action.metavar or action.dest.upper()}`"
-    )
-    return f"{one} ..." if action.nargs in ("+", "*") else one
+    words = action.choices or [action.metavar or action.dest.upper()]
+    values = " or ".join(f"`{word}`" for word in words)
+    return f"{values} ..." if action.nargs in ("+", "*") else values
 
 
 def _escaped(text: str) -> str:

@@ -1,10 +1,10 @@
-"""What runs again after an edit outside the configuration: the tests' expectations, and the table in docs/store.md."""
+"""What runs again after an edit outside the configuration: expectations of tests, and the table in docs/store.md."""
 
 from typing import NamedTuple
 
 
 class Rebuild(NamedTuple):
-    """An edit, the first rules that run again, whether all behind them do too, and what else there is to say."""
+    """An edit, the first rules that run again, whether all behind them do too, and a note."""
 
     edit: str
     rules: tuple[str, ...] = ()
@@ -14,42 +14,41 @@ class Rebuild(NamedTuple):
 
 EDITS = {
     "images": Rebuild(
-        "An image added, changed or removed in the data set's folder, whether a list names it or not",
+        "An image added, changed or removed in the data set's folder, whether or not a list names it",
         ("build_manifest",),
     ),
     "labels": Rebuild(
-        "A label changed: an XML file, an instances file of COCO, `labels.csv`, `classes.txt`, or the table named by `dataset.labels_csv`",
+        "A label changed: an XML file, an instances file of COCO, `labels.csv`, `classes.txt`, or the file in"
+        " `dataset.labels_csv`",
         ("build_manifest",),
     ),
     "lists": Rebuild(
-        "A list of images changed: in `ImageSets/Segmentation/`, named by its path in `dataset.splits`, or `splits.csv`",
+        "A list of images changed: in `ImageSets/Segmentation/`, a path in `dataset.splits`, or `splits.csv`",
         ("build_manifest",),
     ),
     "masks": Rebuild("A mask added, changed or removed", ("evaluate",)),
     "pretrained": Rebuild("The content of the file named by `pretrained`", ("train_cam",)),
     "external": Rebuild("A file named by `cam.external` replaced", ("make_cams",)),
     "deleted cache": Rebuild(
-        "A file in the store deleted, such as a CAM cache", ("make_cams",), False, "its own rule alone"
+        "A file in the store deleted, such as a CAM cache", ("make_cams",), False, "only its own rule"
     ),
-    "deleted weights": Rebuild("IRNet's weights in the store deleted", ("train_irn",), False, "its own rule alone"),
-    "newer": Rebuild(
-        "A file in the store replaced or touched", note="a name says what a file holds; `--forcerun` makes it again"
-    ),
+    "deleted weights": Rebuild("IRNet's weights in the store deleted", ("train_irn",), False, "only its own rule"),
+    "newer": Rebuild("A file in the store replaced or touched", note="the name decides; `--forcerun` recomputes it"),
     "forced": Rebuild("`--forcerun infer_fields`", ("infer_fields",)),
     "code": Rebuild(
         "The code of a module that a stage's command imports, such as `irn/ops/walk.py`",
         ("random_walk",),
-        note="the stages that import it",
+        note="whichever stages import it",
     ),
     "carrying code": Rebuild(
-        "The code that transports, checks and controls: `irn/io/`, `irn/checks/`, `irn/settings/`, `irn/workflow/`, "
+        "Code that transports, checks or controls: `irn/io/`, `irn/checks/`, `irn/settings/`, `irn/workflow/`, "
         "`irn/weights/`, `irn/cli.py`"
     ),
     "format": Rebuild("The format of a cache, such as the number type of walks", ("random_walk",)),
-    "comments": Rebuild("A comment, a docstring, the layout, an error's text or a piece of advice in any module"),
+    "comments": Rebuild("A comment, a docstring, layout, an error message or a printed notice in any module"),
     "rules": Rebuild(
         "The command of a rule in `rules/`",
-        note="`--forcerun` if it makes something else",
+        note="use `--forcerun` if the result changes",
     ),
     "libraries": Rebuild("A library upgraded", note="see below"),
     "resources": Rebuild(
@@ -57,10 +56,10 @@ EDITS = {
     ),
     "profile": Rebuild(
         "A profile (`--profile`, `--workflow-profile`)",
-        note="one instead of `profiles/default` keeps its `rerun-triggers`",
+        note="a replacement for `profiles/default` must keep its `rerun-triggers`",
     ),
     "printing": Rebuild("What is printed (`--quiet`, `--verbose`, `--printshellcmds`)"),
-    "taken back": Rebuild("An edit taken back"),
+    "taken back": Rebuild("An edit undone"),
 }
 
 

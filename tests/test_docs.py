@@ -21,11 +21,11 @@ PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.m
 
 def commands() -> list[str]:
     """The lines of all shell examples, without their comments, each once."""
-    found = []
+    lines: list[str] = []
     for page in PAGES:
         for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S):
-            found += [shlex.join(shlex.split(line, comments=True)) for line in block.replace("\\\n", " ").splitlines()]
-    return list(dict.fromkeys(line for line in found if line))
+            lines += [shlex.join(shlex.split(line, comments=True)) for line in block.replace("\\\n", " ").splitlines()]
+    return list(dict.fromkeys(line for line in lines if line))
 
 
 # What reports on a finished run is in tests/test_report.py.
