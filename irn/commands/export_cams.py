@@ -10,9 +10,10 @@ from irn.io.progress import progress
 
 
 def export_cams(cams: Sequence[Path], out: Path) -> None:
-    """Write `out/<image_id>.npy` for each image of the caches, with `keys`, `cam` and `high_res`; `out` is a new or an empty folder.
+    """Write `out/<image_id>.npy` for each image of the caches, with `keys`, `cam` and `high_res`.
 
-    `cam` is a tensor, as the release has it. Raises IrnError for a folder that holds something already, and for damaged caches.
+    `out` is a new or an empty folder; `cam` is a tensor, as the release has it. Raises IrnError for a folder that holds
+    something already, and for damaged caches.
     """
     reader = CacheReader(cams, "cam")
     with whole_folder(out) as unfinished:

@@ -20,7 +20,7 @@ from irn.records import ImageRecord
 from irn.workflow.provenance import provenance
 
 Maps = dict[str, np.ndarray]
-# In the order in which they are taken.
+# The first that a dictionary has is read.
 HIGH_RES = ("high_res", "attn_highres")
 
 
@@ -29,14 +29,15 @@ def import_cams(
 ) -> None:
     """Write a CAM cache of the images of a split from `npy/<image_id>.npy`, a dictionary of numpy.save each.
 
-    A dictionary has `keys`, K class indices from 0, and `cam` (K, h, w), `high_res` (K, height, width) or both, in [0, 1], as
-    arrays or tensors; `attn_highres` takes the place of a `high_res` that is not there. Of the two sizes the one that is missing is
-    made from the other. An image without a class may lack maps, or its file. No code in the files is run.
+    A dictionary has `keys`, K class indices from 0, and `cam` (K, h, w), `high_res` (K, height, width) or both, in
+    [0, 1], as arrays or tensors; `attn_highres` is read where `high_res` is missing. If only one of the two sizes is
+    there, the other is computed from it. An image without a class may lack maps, or its file. No code in the files is
+    run.
 
     Raises
     ------
-    IrnError for a file that is missing or holds anything else, maps of another size, values that are not finite or outside of
-    [0, 1], and classes that the image does not have by `labels`.
+    IrnError for a file that is missing or has other contents, maps of another size, values that are not finite or
+    outside of [0, 1], and classes that the image does not have by `labels`.
     """
     made_by = provenance("import_cams", split=split)
     if not npy.is_dir():
@@ -56,15 +57,15 @@ def import_cams(
 
 
 def _maps(record: ImageRecord, folder: Path, table: ImageClasses) -> tuple[Maps, list[str]]:
-    """The maps of one image, and what is to be said of them."""
+    """The maps of one image, and notes on where they come from."""
     present, path = table.of(record.image_id), folder / f"{record.image_id}.npy"
     if not present and not path.exists():
         return _no_maps(record), ["no class and no file"]
-    found = read_dictionary(path, ("keys", "cam", *HIGH_RES))
-    classes = _classes(path, found)
-    names = [name for name in HIGH_RES if name in found]
-    given = {"cam": found.get("cam"), "high_res": found[names[0]] if names else None}
-    maps = {name: value for name, value in given.items() if value is not None}
+    dictionary = read_dictionary(path, ("keys", "cam", *HIGH_RES))
+    classes = _classes(path, dictionary)
+    names = [name for name in HIGH_RES if name in dictionary]
+    arrays = {"cam": dictionary.get("cam"), "high_res": dictionary[names[0]] if names else None}
+    maps = {name: array for name, array in arrays.items() if array is not None}
     if not maps and classes.size:
         raise IrnError(f"{path}: no maps in it; expected 'cam', 'high_res' or 'attn_highres' beside 'keys'")
     sizes = {"cam": (cells(record.height), cells(record.width)), "high_res": (record.height, record.width)}
@@ -85,27 +86,29 @@ def _maps(record: ImageRecord, folder: Path, table: ImageClasses) -> tuple[Maps,
     return maps, notes
 
 
-def _classes(path: Path, found: dict[str, Any]) -> np.ndarray:
+def _classes(path: Path, dictionary: dict[str, Any]) -> np.ndarray:
     """(K,) int64 of `keys`."""
-    if "keys" not in found:
+    if "keys" not in dictionary:
         raise IrnError(f"{path}: no 'keys' in it; expected the class index of each map, counted from 0")
-    keys = np.asarray(found["keys"])
+    keys = np.asarray(dictionary["keys"])
     if keys.ndim != 1 or (keys.size and keys.dtype.kind not in "ui"):
         raise IrnError(
-            f"{path}: 'keys' is {keys.dtype} of shape {keys.shape}; expected the class index of each map, a list of integers"
+            f"{path}: 'keys' is {keys.dtype} of shape {keys.shape}; expected the class index of each map, a list of"
+            " integers"
         )
     return keys.astype(np.int64)
 
 
 def _check(path: Path, name: str, array: Any, expected: Sequence[int]) -> None:
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
-        found = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-        raise IrnError(f"{path}: {name!r} is {found}; expected an array of floats")
+        kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+        raise IrnError(f"{path}: {name!r} is {kind}; expected an array of floats")
     # Without a class an empty array of any shape will do.
     if array.shape != tuple(expected) and (array.size or expected[0]):
+        size = "of the image in cells of 4 pixels" if name == "cam" else "of the image"
         raise IrnError(
-            f"{path}: {name!r} has shape {array.shape}, expected {tuple(expected)}: one map for each of 'keys', in the manifest's size"
-            f"{' of the image in cells of 4 pixels' if name == 'cam' else ' of the image'}; make both from the same images"
+            f"{path}: {name!r} has shape {array.shape}, expected {tuple(expected)}: one map for each of 'keys', in the"
+            f" manifest's size {size}; make both from the same images"
         )
     if not np.isfinite(array).all():
         raise IrnError(f"{path}: {name!r} holds numbers that are not finite; look for the mistake in what made it")

@@ -50,16 +50,16 @@ def import_weights(cam: Path, irn: Path, out_cam: Path, out_irn: Path) -> None:
 
 
 def _renamed(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors under this project's names; the release holds many tensors under several names, of which one is known here."""
+    """Tensors under this project's names; of the several names that the release has for a tensor, one is known here."""
     tensors = load_file(path)
     return {
-        _own_name(name.removeprefix("module.")): tensor
+        _renamed_tensor(name.removeprefix("module.")): tensor
         for name, tensor in tensors.items()
         if not PASSED_OVER.search(name)
     }
 
 
-def _own_name(name: str) -> str:
+def _renamed_tensor(name: str) -> str:
     for pattern, replacement in RENAMED:
         name = re.sub(pattern, replacement, name)
     level = re.match(r"^(fc_edge|fc_dp)(\d)\.(.*)$", name)
@@ -68,8 +68,8 @@ def _own_name(name: str) -> str:
     return re.sub(r"^((?:boundary|displacement)\.(?:levels\.\d|coarse|fine))\.([01])\.", _conv_or_norm, name)
 
 
-def _conv_or_norm(found: re.Match[str]) -> str:
-    return f"{found[1]}.{('conv', 'norm')[int(found[2])]}."
+def _conv_or_norm(match: re.Match[str]) -> str:
+    return f"{match[1]}.{('conv', 'norm')[int(match[2])]}."
 
 
 def _load(path: Path, model: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> None:

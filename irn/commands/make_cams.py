@@ -38,8 +38,8 @@ def make_cams(
 ) -> None:
     """Write a CAM cache of the images of a split.
 
-    Maps are computed by a classifier from its `weights`, or read from `external` CAM caches and checked. Raises IrnError
-    for neither or both of the two, and for external CAMs that no later stage could use.
+    Maps are computed by a classifier from its `weights`, or read from `external` CAM caches and checked. Raises
+    IrnError for neither or both of the two, and for external CAMs that no later stage could use.
     """
     made_by = provenance("make_cams", None if external else settings, split=split)
     if (weights is None) == (not external):

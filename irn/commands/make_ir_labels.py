@@ -19,7 +19,7 @@ from irn.settings.values import Settings
 from irn.workflow.provenance import provenance
 
 LATTICE = {"numba": 400, "pydensecrf": 1000}  # bytes of a pixel, with few labels and much texture
-MUCH_UNSURE, LITTLE = 0.6, 0.02  # shares of the pixels at which something is said
+MUCH_UNSURE, LITTLE = 0.6, 0.02  # shares of the pixels at which the command says so
 
 
 def make_ir_labels(

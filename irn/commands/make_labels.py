@@ -16,7 +16,7 @@ from irn.records import WHOLE, ImageRecord, Shard
 from irn.settings.values import Settings
 from irn.workflow.provenance import provenance
 
-MANY_EMPTY = 0.2  # share of the images, from which on something is said
+MANY_EMPTY = 0.2  # share of the images, above which the command says so
 
 
 def make_labels(

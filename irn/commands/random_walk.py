@@ -18,7 +18,7 @@ from irn.settings.values import Settings
 from irn.workflow.provenance import provenance
 
 STENCIL = 40  # bytes of a pixel, with ten maps
-MANY_GROUPS = 12  # in an image on the mean, from which on something is said
+MANY_GROUPS = 12  # on average in an image, above which the command says so
 
 
 def random_walk(
@@ -80,6 +80,6 @@ def _say(groups: Sequence[int]) -> None:
         )
     if len(groups) > 1 and max(groups) == 1:
         notice(
-            "no image has more than one group, so boundaries alone tell instances apart; look at the displacement: lower"
-            " walk.centroid_length where it is short, or raise irn.epochs"
+            "no image has more than one group, so boundaries alone tell instances apart; look at the displacement:"
+            " lower walk.centroid_length where it is short, or raise irn.epochs"
         )

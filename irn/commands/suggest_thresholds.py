@@ -1,4 +1,4 @@
-"""Which thresholds part foreground from background best, without ground truth."""
+"""Which thresholds separate foreground from background best, without ground truth."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -39,8 +39,8 @@ def suggest_thresholds(
     """
     if not cams and not walks:
         raise IrnError("suggest-thresholds: nothing to look at; give CAM caches (--cams) or walk caches (--walks)")
-    kinds = {"evaluate.cam_threshold": (cams, "cam"), "labels.semantic_threshold": (walks, "walk")}
-    readers = {key: CacheReader(paths, kind) for key, (paths, kind) in kinds.items() if paths}
+    sources = {"evaluate.cam_threshold": (cams, "cam"), "labels.semantic_threshold": (walks, "walk")}
+    readers = {key: CacheReader(paths, kind) for key, (paths, kind) in sources.items() if paths}
     records = images_of_caches(next(iter(readers.values())), manifest, split)
     for reader in readers.values():
         reader.require(record.image_id for record in records)
@@ -53,12 +53,12 @@ def suggest_thresholds(
             raise IrnError(f"{reader.paths[0]}: no image has a score above 0; give caches of images that have a class")
         pooled, of_images = separation(histograms.sum(0)), separation(histograms).mean(0)
         best = int(pooled.argmax())
-        given = {"key": key, "threshold": THRESHOLDS, "separation": pooled, "separation_of_images": of_images}
-        tables.append(
-            pd.DataFrame(given).assign(suggested=np.arange(len(THRESHOLDS)) == best).astype({"suggested": int})
-        )
+        columns = {"key": key, "threshold": THRESHOLDS, "separation": pooled, "separation_of_images": of_images}
+        suggested = (np.arange(len(THRESHOLDS)) == best).astype(int)
+        tables.append(pd.DataFrame(columns | {"suggested": suggested}))
         lines.append(
-            f"{key}: {THRESHOLDS[best]:.2f} separates best, {pooled[best]:.3f} of the variance (of single images {of_images[best]:.3f})"
+            f"{key}: {THRESHOLDS[best]:.2f} separates best, {pooled[best]:.3f} of the variance"
+            f" (of single images {of_images[best]:.3f})"
         )
     with whole_file(out) as partial_file:
         pd.concat(tables).to_csv(partial_file, index=False, lineterminator="\n", float_format="%.6f")

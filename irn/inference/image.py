@@ -43,7 +43,7 @@ def pixels_of(image: str | Path | np.ndarray, settings: Settings) -> np.ndarray:
 def label_pixels(
     networks: Networks, pixels: np.ndarray, classes: Sequence[int], settings: Settings
 ) -> dict[str, np.ndarray]:
-    """Label an image (H, W, 3) uint8 of which the indices of the K classes are known.
+    """Label an image (H, W, 3) uint8 from the indices of the K classes that are in it.
 
     Returns the arrays of its CAM, field and label caches, and `groups` (h, w), the instance of each cell.
     """

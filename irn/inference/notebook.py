@@ -129,9 +129,9 @@ def open_labeller(
         Call it with an image and the classes that are in it. The image is a file, or an array (height, width, 3) uint8,
         RGB; the classes are a sequence of names or zero-based indices, possibly empty. It gives a dictionary of what
         `label_arrays` gives, and of what that takes: `classes` (K,) uint16, `cam` (K, h, w), `boundary` (h, w) and
-        `displacement` (2, h, w), float32 in cells of 4 pixels; and `high_res` (K, height, width) float32, the class maps
-        in pixels. `names` is the list of the classes' names, None for imported weights. A call raises IrnError for a
-        class that the classifier does not know, and for an image that cannot be read.
+        `displacement` (2, h, w), float32 in cells of 4 pixels; and `high_res` (K, height, width) float32, the class
+        maps in pixels. `names` is the list of the classes' names, None for imported weights. A call raises IrnError for
+        a class that the classifier does not know, and for an image that cannot be read.
 
     Raises
     ------

@@ -18,11 +18,13 @@ from irn.settings.values import Settings
 
 
 class Prediction(NamedTuple):
-    """Instances of an image, best first: `masks` (N, H, W) bool, which may overlap, `classes` (N,) indices, `scores` (N,) in [0, 1];
-    and `semantic` (H, W) uint8, 0 background, 1 + class index.
+    """What a network finds in an image.
 
-    Where the classes of the image were guessed by a classifier, `guessed` (classes,) bool says which, and `probability` (classes,) in
-    [0, 1] is the classifier's.
+    Instances, best first: `masks` (N, H, W) bool, which may overlap, `classes` (N,) indices, `scores` (N,) in [0, 1].
+    And `semantic` (H, W) uint8, 0 background, 1 + class index.
+
+    Where the classes of the image were guessed by a classifier, `guessed` (classes,) bool says which, and `probability`
+    (classes,) in [0, 1] is the classifier's.
     """
 
     masks: np.ndarray
@@ -63,10 +65,10 @@ def segments(model: DeepLab, pixels: np.ndarray, scales: Sequence[float], device
 
 
 def attended(model: Classifier, pixels: np.ndarray, settings: Settings) -> Prediction:
-    """Segment (H, W, 3) uint8 by a classifier alone: each pixel has the highest class map of the classes guessed.
+    """Segment (H, W, 3) uint8 by a classifier alone, which guesses the classes.
 
-    It has none where that is not above `evaluate.cam_threshold`. Instances are the 4-connected pieces of each class, with
-    the mean of the class map as score.
+    A pixel has the class whose map is highest there, if that is above `evaluate.cam_threshold`. Instances are the
+    4-connected pieces of each class, with the mean of the class map as score.
     """
     probability, guessed = _guess(model, pixels, settings)
     classes = np.flatnonzero(guessed)

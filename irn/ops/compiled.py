@@ -12,10 +12,11 @@ FAST = {"nnan", "nsz", "arcp", "contract"}
 
 
 def compiled(fast: bool) -> Callable[[Function], Function]:
-    """Numba's compiled form of a function on arrays; `fast` arithmetic may round differently from one processor to another.
+    """Numba's compiled form of a function on arrays.
 
-    It is kept beside its module or, where that may not be written, in the user's folder of caches or `NUMBA_CACHE_DIR`.
-    Numba knows a function by the file that it is in, so functions that call each other belong into one file.
+    `fast` arithmetic may round differently from one processor to another. Compiled code is kept beside the module or,
+    in a folder that is read-only, in the user's folder of caches or `NUMBA_CACHE_DIR`. Numba compiles anew when the
+    file of a function changes, and not when that of a function which it calls does, so these belong into one file.
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": FAST if fast else False}
 
@@ -23,7 +24,7 @@ def compiled(fast: bool) -> Callable[[Function], Function]:
         try:
             return numba.njit(cache=True, **options)(function)
         except RuntimeError:
-            # Nowhere may it be kept: each process compiles for itself.
+            # There is no folder to keep it in: each process compiles for itself.
             return numba.njit(**options)(function)
 
     return compile_

@@ -27,7 +27,9 @@ def ir_label(
     pixels: (H, W, 3) uint8, RGB.
     high_res: (K, H, W) float32 in [0, 1], class maps at the size of the image.
     classes: (K,) class indices.
-    foreground_threshold, background_threshold: the score of background in the run that finds sure foreground, and sure background.
+    foreground_threshold, background_threshold: score of background, in the run that finds sure foreground and in the
+    one
+        that finds sure background.
     crf: what computes it, `numba` (irn/ops/mean_field.py) or `pydensecrf`.
 
     Returns

@@ -24,12 +24,13 @@ def synthesise_labels(
     walk: (M, h, w) float32, at stride 4, before scaling.
     walk_class: (M,) class index of each map.
     height, width: pixels of the image.
-    semantic_threshold, instance_threshold: background wins where no map is above this share of the maximum over all maps.
+    semantic_threshold, instance_threshold: shares of the maximum over all maps; background wins where no map is above.
 
     Returns
     -------
     The arrays of a label cache: `semantic` (height, width) uint8, 0 background, else 1 + class index; `instance_map`
-    (height, width) uint16, 0 none, else 1 + row of `instance_class` (N,) uint16 and `instance_score` (N,) float32 in [0, 1].
+    (height, width) uint16, 0 none, else 1 + row of `instance_class` (N,) uint16 and `instance_score` (N,) float32 in
+    [0, 1].
 
     Raises
     ------
@@ -45,7 +46,11 @@ def synthesise_labels(
 
 
 def class_walks(walk: np.ndarray, walk_class: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The walk of each class, (K, h, w) float32, as the sum of its instances' walks (M, h, w); and the (K,) class indices, ascending."""
+    """The walk of each class, as the sum of its instances' walks.
+
+    walk: (M, h, w) float32. walk_class: (M,) class index of each. Returns (K, h, w) float32, and the (K,) class
+    indices, ascending.
+    """
     classes = np.unique(walk_class)
     sums = [walk[walk_class == index].sum(0) for index in classes]
     return np.stack(sums) if sums else np.zeros((0, *walk.shape[1:]), np.float32), classes
@@ -54,8 +59,8 @@ def class_walks(walk: np.ndarray, walk_class: np.ndarray) -> tuple[np.ndarray, n
 def leading_maps(maps: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Which of (M, h, w) maps is highest at each pixel, and its value as a share of the maximum of all.
 
-    Maps are brought to the size of the image one by one, so memory does not grow with their number. Returns (height, width) int32,
-    1 + index, and float32; both are 0 where there is no map, or none above 0.
+    Maps are brought to the size of the image one by one, so memory does not grow with their number. Returns (height,
+    width) int32, 1 + index, and float32; both are 0 where there is no map, or none above 0.
     """
     largest = np.full((height, width), -np.inf, np.float32)
     leading = np.zeros((height, width), np.int32)
@@ -71,8 +76,9 @@ def leading_maps(maps: np.ndarray, height: int, width: int) -> tuple[np.ndarray,
 
 
 def semantic_label(leading: np.ndarray, score: np.ndarray, classes: np.ndarray, threshold: float) -> np.ndarray:
-    """Leading maps of (K,) classes to (H, W) uint8: 0 background, where no score is above the threshold, else 1 + class index."""
-    return np.concatenate([[0], classes + 1]).astype(np.uint8)[np.where(score > threshold, leading, 0)]
+    """Leading maps of (K,) classes to (H, W) uint8: 1 + class index, 0 where no score is above the threshold."""
+    values = np.concatenate([[0], classes + 1]).astype(np.uint8)
+    return values[np.where(score > threshold, leading, 0)]
 
 
 def instance_label(
@@ -101,7 +107,8 @@ def instance_label(
         rows_score += np.where(area < SMALLEST_PIECE * winner.size, 0.0, highest)[1:].tolist()
     if len(rows_class) > np.iinfo(np.uint16).max:
         raise IrnError(
-            f"{len(rows_class)} pieces of instances in one image, the label cache holds 65535; raise the instance threshold"
+            f"{len(rows_class)} pieces of instances in one image, the label cache holds 65535; raise the instance"
+            " threshold"
         )
     return {
         "instance_map": instance_map.astype(np.uint16),

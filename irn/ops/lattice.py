@@ -1,9 +1,9 @@
 """Permutohedral lattices: pixels by the vertices of simplices in a space of positions and colours.
 
-A Gaussian kernel exp(-|f_i - f_j|^2 / 2) over d features f of the pixels becomes three sparse products: each pixel gives its
-values to the d + 1 vertices of the simplex that it lies in (splat), the vertices are blurred along the d + 1 axes of the
-lattice by [1/2, 1, 1/2], and each pixel takes values back from its vertices (slice). This module finds vertices and axes;
-irn/ops/mean_field.py filters.
+A Gaussian kernel exp(-|f_i - f_j|^2 / 2) over d features f of the pixels becomes three sparse products: each pixel
+gives its values to the d + 1 vertices of the simplex that it lies in (splat), the vertices are blurred along the d + 1
+axes of the lattice by [1/2, 1, 1/2], and each pixel takes values back from its vertices (slice). This module finds
+vertices and axes; irn/ops/mean_field.py filters.
 
 References
 ----------
@@ -23,7 +23,10 @@ FIRST_SLOTS = 2**14
 
 
 class Kernel(NamedTuple):
-    """`weight` times a Gaussian of x and y with deviation `position` in pixels and, unless it is 0, of the channels with `colour`."""
+    """`weight` times a Gaussian of x and y, and of the channels unless `colour` is 0.
+
+    `position` is the deviation of x and y in pixels, `colour` that of the channels.
+    """
 
     weight: float
     position: float
@@ -33,9 +36,9 @@ class Kernel(NamedTuple):
 class Lattice(NamedTuple):
     """The lattices of some kernels over the N pixels of an image, side by side.
 
-    A row of `vertices` and `weights` has the corners of a simplex of each kernel, which has the columns `parts`; no vertex
-    belongs to two kernels. `chains` has for each axis of each kernel all rows of two or more neighbours along it, as numbers
-    of vertices, ~number for the first of a row.
+    A row of `vertices` and `weights` has the corners of a simplex of each kernel, which has the columns `parts`; no
+    vertex belongs to two kernels. `chains` has for each axis of each kernel all rows of two or more neighbours along
+    it, as numbers of vertices, ~number for the first of a row.
     """
 
     vertices: np.ndarray  # (N, corners) uint32
@@ -52,19 +55,22 @@ def make_lattice(pixels: np.ndarray, kernels: Sequence[Kernel]) -> Lattice:
     vertices, weights = (np.empty((height * width, sum(corners)), number) for number in (np.uint32, np.float32))
     parts = [slice(end - number, end) for number, end in zip(corners, np.cumsum(corners), strict=True)]
     chains: list[np.ndarray] = []
-    count = 0
+    total = 0
     for kernel, part in zip(kernels, parts, strict=True):
         seen = pixels if kernel.colour else pixels[..., :0]
         axes = _axes(seen.shape, kernel)
-        keys, numbers, found = _find_vertices(seen, *axes, count, vertices[:, part], weights[:, part])
-        members, lengths = _find_chains(keys, numbers, found, axes.steps, count)
+        keys, numbers, count = _find_vertices(seen, *axes, total, vertices[:, part], weights[:, part])
+        members, lengths = _find_chains(keys, numbers, count, axes.steps, total)
         chains += np.split(members, np.cumsum(lengths)[:-1])
-        count += found
-    return Lattice(vertices, weights, parts, chains, count)
+        total += count
+    return Lattice(vertices, weights, parts, chains, total)
 
 
 class _Axes(NamedTuple):
-    """How a kernel's vertices become whole numbers, their keys: origin + sum of coordinate times stride. The last coordinate follows."""
+    """How a kernel's vertices become whole numbers, their keys: origin + sum of coordinate times stride.
+
+    The last coordinate follows from the others.
+    """
 
     scales: tuple[float, ...]  # from a feature (x, y, channels) to the lattice
     strides: tuple[int, ...]
@@ -105,7 +111,10 @@ def _find_vertices(
     vertices: np.ndarray,
     weights: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Fill in the vertices of all pixels, numbered from `first`, and their weights; give the table of keys and numbers, and how many."""
+    """Fill in the vertices of all pixels, numbered from `first`, and their weights.
+
+    Returns the table of keys and numbers, and how many vertices there are.
+    """
     height, width, _ = pixels.shape
     keys, numbers = np.full(FIRST_SLOTS, EMPTY, np.int64), np.full(FIRST_SLOTS, EMPTY, np.int32)
     row = np.empty((width, len(steps)), np.int64)
@@ -148,7 +157,7 @@ def _find_simplices(
             point[j] = total - j * feature
             total += feature
         point[0] = total
-        # Round to multiples of d + 1. They sum to `excess` times that, so some ranks by what was rounded off lie outside.
+        # Round to multiples of d + 1. They sum to `excess` times that, so some ranks by the rest lie outside.
         key, excess = origin, np.int64(0)
         for j in range(d + 1):
             share = point[j] * (1 / (d + 1))

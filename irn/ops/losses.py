@@ -31,8 +31,8 @@ def pair_losses(
     displacement: (B, 2, H, W) float, (dy, dx) in cells.
     label: (B, H, W) uint8, 0 background, 1 + class index, 255 unsure, same device.
     radius: in cells; H >= radius and W >= 2 radius - 1, or there is no pair and every loss is 0.
-    whole: of a part of a batch, the counts of `pair_counts` to those of the whole batch. What is returned then is the part's share:
-        the shares of all parts add up to the losses of the batch.
+    whole: for a part of a batch, a function of its counts (`pair_counts`) that gives those of the whole batch. Then the
+        part's shares are returned, and those of all parts add up to the losses of the batch.
 
     Returns
     -------
@@ -41,7 +41,8 @@ def pair_losses(
     """
     kinds = _pair_kinds(label, radius)
     logits = boundary_logits.reshape(-1)
-    # An affinity depends on one pixel, the path's maximum: it is enough to count how often each pixel is that, for pairs of each kind.
+    # An affinity depends on one pixel, the path's maximum. It is enough to count, for pairs of each kind, how often
+    # each pixel is that.
     order = logits.detach().argsort()
     rank = torch.empty_like(order, dtype=torch.int32)
     rank[order] = torch.arange(len(order), dtype=torch.int32, device=order.device)
@@ -72,7 +73,7 @@ def pair_losses(
 
 
 def pair_counts(label: torch.Tensor, radius: int) -> torch.Tensor:
-    """(4,) int64: the pairs of each kind in labels (B, H, W), as `pair_losses` takes them; of what the first counts no loss is taken."""
+    """The pairs of each kind in labels (B, H, W), as in `pair_losses`: (4,) int64, 0 of those without a loss."""
     kinds = torch.bincount(_pair_kinds(label, radius).reshape(-1), minlength=KINDS)
     return torch.cat([torch.zeros_like(kinds[:1]), kinds[1:]])
 
@@ -107,8 +108,8 @@ def _sources(maps: torch.Tensor, radius: int) -> torch.Tensor:
 def _pair_kinds(label: torch.Tensor, radius: int) -> torch.Tensor:
     """(B, H, W) uint8 labels to (P, B H W) uint8, what every pair is, 0 for those without a source.
 
-    Maps are flattened, here and in the errors below, so a pixel's partner is at a fixed offset; contiguous slices are the
-    fastest way to pair them.
+    Maps are flattened, here and in the errors below, so a pixel's partner is at a fixed offset; contiguous slices are
+    the fastest way to pair them.
     """
     sources = torch.full_like(label, UNSURE)
     _sources(sources, radius)[:] = _sources(label, radius)
@@ -138,9 +139,9 @@ def _shifts(maps: torch.Tensor, radius: int) -> list[int]:
 class _DisplacementErrors(torch.autograd.Function):
     """Sums of |difference of displacements - wanted difference| over background pairs and over foreground pairs.
 
-    Their gradients are sums of signs, taken pair offset by pair offset: nothing is kept for each pair. A pixel is in pairs of one
-    of both kinds alone, so one sum of signs has both gradients. Of an error u_i - u_j the absolute value is its sign times
-    it, so the sum over pairs is a sum over pixels too, of u times its gradient.
+    Their gradients are sums of signs, taken pair offset by pair offset: nothing is kept for each pair. All pairs of a
+    pixel are of one of the two kinds, so one sum of signs has both gradients. The absolute value of an error u_i - u_j
+    is its sign times it, so the sum over pairs is a sum over pixels too, of u times its gradient.
     """
 
     @staticmethod
@@ -157,13 +158,14 @@ class _DisplacementErrors(torch.autograd.Function):
             some_alike = ((some_kinds == BACKGROUND) | (some_kinds == FOREGROUND)).to(line.dtype)
             for offset, alike, shift in zip(some_offsets, some_alike, shifts, strict=False):
                 partner = slice(shift, shift + count)
-                # Both ends of a pair on one object point at one centroid, so their displacements differ by their offset.
+                # Both ends of a pair on an object point at one centroid, so their displacements differ by their offset.
                 sign = (source - line[:, partner]).addcmul_(offset, foreground, value=-1).sign_().mul_(alike)
                 at_source += sign
                 gradients[:, partner] -= sign
         gradients = (gradients[:, :count] + at_source).reshape(channels.shape).movedim(0, 1)
         ctx.save_for_backward(gradients, is_foreground)
-        # In foreground u is the centroid that is pointed at, in background the displacement; float64 keeps small differences of both.
+        # In foreground u is the centroid that is pointed at, in background the displacement; float64 keeps small
+        # differences of both.
         places = [torch.arange(length, device=line.device) for length in displacement.shape[2:]]
         centroids = displacement.double() + torch.stack(torch.meshgrid(*places, indexing="ij"))
         background = (displacement.double() * gradients * ~is_foreground[:, None]).sum()

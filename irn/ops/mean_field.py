@@ -153,7 +153,7 @@ def _take_best(scores: np.ndarray, result: np.ndarray) -> None:
 
 @compiled(fast=True)
 def _softmax(scores: np.ndarray) -> None:
-    """exp(score) over its sum along the first axis, in place. Loops over pixels are inner ones, which are vectorised."""
+    """exp(score) over its sum along the first axis, in place. Inner loops, which are vectorised, go over pixels."""
     top, total = scores[0].copy(), np.zeros(scores.shape[1], np.float32)
     for label in range(1, len(scores)):
         row = scores[label]

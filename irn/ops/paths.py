@@ -33,11 +33,13 @@ def path_offsets(dy: int, dx: int) -> tuple[tuple[int, int], ...]:
 
 
 def fill_path_maxima(planes: Any, first: int, count: int, width: int, radius: int, maximum: Callable[..., Any]) -> None:
-    """Set a plane for each of `pair_offsets` to the largest value on the path of every pair, sources being `count` pixels from `first` on.
+    """Set a plane for each of `pair_offsets` to the largest value on the path of every pair.
 
-    planes: (P + 1, n) array or tensor of any number type, its last plane the values of maps of `width`, row after row in one line, in
-    which each step on a path is a shift. What a shift brings in from another row or map is for the caller to leave out.
-    maximum: NumPy's or torch's.
+    The sources of the pairs are `count` pixels from `first` on. The last plane has the values of maps of `width`, row
+    after row in one line, so that each step on a path is a shift; what a shift brings in from another row or map is for
+    the caller to leave out.
+
+    planes: (P + 1, n) array or tensor of any number type. maximum: NumPy's or torch's.
     """
     for plane, pieces in _path_pieces(radius):
         target = planes[plane, first : first + count]
@@ -52,9 +54,10 @@ def fill_path_maxima(planes: Any, first: int, count: int, width: int, radius: in
 
 @cache
 def _path_pieces(radius: int) -> tuple[tuple[int, tuple[tuple[int, int, int], ...]], ...]:
-    """How each path is put together from shorter ones, shortest first: its number in `pair_offsets`, and (number, dy, dx) of each piece.
+    """How each path is put together from shorter ones, the shortest first.
 
-    The piece is the path of that number, moved by (dy, dx); number -1 is the single pixel. At radius 10, 2,134 pixels become 323 pieces.
+    Gives its number in `pair_offsets`, and (number, dy, dx) of each piece: the path of that number, moved by (dy, dx);
+    number -1 is the single pixel. At radius 10, 2,134 pixels become 323 pieces.
     """
     offsets = pair_offsets(radius)
     numbers = {(0, 0): -1}
@@ -71,7 +74,7 @@ def _path_pieces(radius: int) -> tuple[tuple[int, tuple[tuple[int, int, int], ..
                         fitting.append((moved, (numbers[step], y, x)))
         missing, pieces = set(path), []
         while missing:
-            covered, piece = max(fitting, key=lambda found: len(found[0] & missing))
+            covered, piece = max(fitting, key=lambda candidate: len(candidate[0] & missing))
             missing -= covered
             pieces.append(piece)
         numbers[offset] = offsets.index(offset)

@@ -1,4 +1,4 @@
-"""Compile all that Numba compiles, for the types that the stages call it with: `make env` runs this, so that no job compiles."""
+"""Compile all that Numba compiles, for the types that stages use: `make env` runs this, so that no job compiles."""
 
 from dataclasses import dataclass
 

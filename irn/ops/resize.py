@@ -17,11 +17,14 @@ def rescale(pixels: np.ndarray, height: int, width: int, nearest: bool = False) 
 
 
 def working_size(height: int, width: int, max_side: int | None) -> tuple[int, int]:
-    """The size in pixels at which an image is worked on: its own, or a smaller one whose long side is `max_side`, in whole cells."""
+    """The size in pixels at which an image is worked on: its own, or a smaller one in whole cells.
+
+    The long side of the smaller one is `max_side`.
+    """
     longest = max(height, width)
     if max_side is None or longest <= max_side:
         return height, width
-    # In whole cells, both grids of cells cover the same part of the image, but for less than a cell of the larger one.
+    # In whole cells, both grids cover the same part of the image, but for less than a cell of the larger one.
     rows, columns = (max(1, round(side * max_side / longest / STRIDE)) for side in (height, width))
     return STRIDE * rows, STRIDE * columns
 
@@ -32,26 +35,34 @@ def bounded(pixels: np.ndarray, max_side: int | None) -> np.ndarray:
 
 
 def resized(maps: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(..., H, W) float32 maps to (..., height, width): a smaller one has the mean of what each value covers, a larger one is bilinear."""
+    """(..., H, W) float32 maps to (..., height, width) float32.
+
+    A smaller map has the mean of what each value covers, a larger one is bilinear.
+    """
     if maps.shape[-2:] == (height, width):
         return maps
-    found = np.empty((*maps.shape[:-2], height, width), np.float32)
+    result = np.empty((*maps.shape[:-2], height, width), np.float32)
     for place in np.ndindex(maps.shape[:-2]):
-        one = Image.fromarray(np.ascontiguousarray(maps[place], np.float32))
-        found[place] = one.resize((width, height), Image.Resampling.BILINEAR)
-    return found
+        picture = Image.fromarray(np.ascontiguousarray(maps[place], np.float32))
+        result[place] = picture.resize((width, height), Image.Resampling.BILINEAR)
+    return result
 
 
 def nearest(maps: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(..., H, W) to (..., height, width), each value the one at its centre: what was made larger is the same when made as small again."""
-    rows, columns = (
-        (2 * np.arange(n) + 1) * own // (2 * n) for n, own in zip((height, width), maps.shape[-2:], strict=True)
-    )
+    """(..., H, W) to (..., height, width), each value the one at its centre.
+
+    Maps that were made larger by this become the same again when they are made smaller by it.
+    """
+    sizes = zip(maps.shape[-2:], (height, width), strict=True)
+    rows, columns = ((2 * np.arange(to) + 1) * size // (2 * to) for size, to in sizes)
     return maps[..., rows[:, None], columns]
 
 
 def field_of_size(field: Mapping[str, np.ndarray], h: int, w: int) -> dict[str, np.ndarray]:
-    """`boundary` (H, W) and `displacement` (2, H, W), (dy, dx) in cells of their grid, in another grid (h, w) of the same image."""
+    """A field in another grid (h, w) of the same image.
+
+    field: `boundary` (H, W) and `displacement` (2, H, W), (dy, dx) in cells of its grid. Returns the same two.
+    """
     if field["boundary"].shape == (h, w):
         return dict(field)
     boundary, displacement = nearest(field["boundary"], h, w), nearest(field["displacement"], h, w)
@@ -60,14 +71,17 @@ def field_of_size(field: Mapping[str, np.ndarray], h: int, w: int) -> dict[str, 
 
 
 def walk_of_size(walks: Mapping[str, np.ndarray], h: int, w: int) -> dict[str, np.ndarray]:
-    """The arrays of `walk_instances`, maps `walk` (M, H, W) and `groups` (H, W), in another grid (h, w) of the same image."""
+    """The arrays of `walk_instances` in another grid (h, w) of the same image: `walk` (M, H, W) and `groups` (H, W)."""
     if walks["groups"].shape == (h, w):
         return dict(walks)
     return {**walks, "walk": resized(walks["walk"], h, w), "groups": nearest(walks["groups"], h, w)}
 
 
 def upsampled(cells: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A map in cells (h, w) float32 at every pixel, (height, width) float32: bilinear, corners not aligned, cut to the image."""
+    """A map in cells (h, w) float32 at every pixel, (height, width) float32.
+
+    Bilinear, corners not aligned, cut to the image.
+    """
     (top, bottom, down), (left, right, across) = (
         _neighbours(size, count) for size, count in zip(cells.shape, (height, width), strict=True)
     )

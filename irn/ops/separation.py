@@ -1,6 +1,7 @@
 """How well a threshold parts the scores of maps into high and low ones, which needs no ground truth.
 
-Reference: Otsu, "A Threshold Selection Method from Gray-Level Histograms", IEEE Transactions on Systems, Man, and Cybernetics 9(1), 1979.
+Reference: Otsu, "A Threshold Selection Method from Gray-Level Histograms", IEEE Transactions on Systems, Man, and
+Cybernetics 9(1), 1979.
 """
 
 import numpy as np

@@ -64,9 +64,9 @@ def random_walk(scores: np.ndarray, boundary: np.ndarray, settings: WalkSettings
     Notes
     -----
     D^-1/2 A D^-1/2 is symmetric with eigenvalues in [-1, 1], D being the column sums, and its power is a Chebyshev
-    series that ends after about 5 sqrt(steps) terms: 76 products do the work of 256. The matrix is a stencil, an image of
-    affinities for each of half the neighbours. All images have a margin of zeros as wide as the radius reaches, so that a
-    neighbour is a shift of the whole image.
+    series that ends after about 5 sqrt(steps) terms: 76 products do the work of 256. The matrix is a stencil, an image
+    of affinities for each of half the neighbours. All images have a margin of zeros as wide as the radius reaches, so
+    that a neighbour is a shift of the whole image.
     """
     if len(scores) == 0:
         return scores.copy()
@@ -91,7 +91,7 @@ def random_walk(scores: np.ndarray, boundary: np.ndarray, settings: WalkSettings
 
 
 def affinities(boundary: np.ndarray, beta: float, radius: int) -> np.ndarray:
-    """Affinity of each pixel with each partner of `pair_offsets`: 1 - the maximum boundary on the path, to the power `beta`.
+    """Affinity of each pixel with each of its partners (`pair_offsets`): (1 - largest boundary on the path)^beta.
 
     boundary: (h, w) floats in [0, 1]. Returns (P, h + 2 edge, w + 2 edge) of the same type with edge = radius - 1, the
     map in the middle; 0 where one of both lies outside the map, and for less than 1e-20.
