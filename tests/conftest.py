@@ -5,13 +5,15 @@ import os
 # Arrays are small here: threads would cost more than they give, most of all where cores are shared.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 from golden_cases import GOLDEN, NetworkCase, release_checkpoint
 from helpers import SMALL, run, snakemake
 from hypothesis import settings
@@ -46,11 +48,27 @@ def network_case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NetworkCa
         file.unlink()
 
 
+def once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], None]) -> Path:
+    """A folder that `fill` fills for all processes of pytest: the first that asks does it, and the others wait."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    done = folder.with_suffix(".done")
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            fill(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which a small run of the demonstration is complete; tests leave it as it is."""
-    folder = tmp_path_factory.mktemp("workflow")
+    return once(tmp_path_factory, "finished", run_demonstration)
+
+
+def run_demonstration(folder: Path) -> None:
     (folder / "small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
     result = snakemake(folder)
     assert result.returncode == 0, result.stdout + result.stderr
-    return folder

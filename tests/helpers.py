@@ -1,12 +1,14 @@
 """What several test files need: commands run in this process, the workflow, and small images."""
 
+import csv
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -15,13 +17,14 @@ from PIL import Image
 from scipy import ndimage
 
 from irn.cli import main
-from irn.io.cache import CacheReader
+from irn.io.cache import CacheReader, CacheWriter
 from irn.io.checkpoint import Checkpoint
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
 from irn.ops.losses import pair_losses, total_loss
 
 Tensors = dict[str, torch.Tensor]
+Arrays = dict[str, np.ndarray]
 
 ROOT = Path(__file__).parents[1]
 # The demonstration, smaller.
@@ -124,6 +127,102 @@ def save_png(path: Path, pixels: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     return path
+
+
+# ---- small data sets
+
+
+class Sample(NamedTuple):
+    """One image of a small data set."""
+
+    pixels: np.ndarray  # (height, width, 3) uint8
+    classes: Sequence[int]  # indices of those that are present
+    split: str = "train"
+    class_mask: np.ndarray | None = None  # (height, width) uint8, and so is the next
+    object_mask: np.ndarray | None = None
+    caches: Mapping[str, Arrays] = {}  # arrays by the kind of cache
+
+
+class SmallData(NamedTuple):
+    """Where a small data set lies."""
+
+    folder: Path
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / "manifest.csv"
+
+    @property
+    def labels(self) -> Path:
+        return self.folder / "labels.csv"
+
+    @property
+    def images(self) -> Path:
+        return self.folder / "images"
+
+    @property
+    def class_masks(self) -> Path:
+        return self.folder / "class_masks"
+
+    @property
+    def object_masks(self) -> Path:
+        return self.folder / "object_masks"
+
+    def cache(self, kind: str) -> Path:
+        return self.folder / f"{kind}.h5"
+
+    def pixels(self, image_id: str) -> np.ndarray:
+        return np.array(Image.open(self.images / f"{image_id}.png"))
+
+
+def write_data(folder: Path, names: Sequence[str], samples: Mapping[str, Sample]) -> SmallData:
+    """Write images by their ids, of the classes `names`: the two tables, and the masks and caches that samples have."""
+    data = SmallData(folder)
+    rows, present = [["image_id", "path", "height", "width", "split"]], [["image_id", *names]]
+    with ExitStack() as stack:
+        caches: dict[str, CacheWriter] = {}
+        for image_id, sample in samples.items():
+            height, width = sample.pixels.shape[:2]
+            save_png(data.images / f"{image_id}.png", sample.pixels)
+            rows.append([image_id, f"images/{image_id}.png", str(height), str(width), sample.split])
+            present.append([image_id, *(str(int(index in sample.classes)) for index in range(len(names)))])
+            for masks, mask in ((data.class_masks, sample.class_mask), (data.object_masks, sample.object_mask)):
+                if mask is not None:
+                    save_png(masks / f"{image_id}.png", mask)
+            for kind, arrays in sample.caches.items():
+                if kind not in caches:
+                    caches[kind] = stack.enter_context(CacheWriter(data.cache(kind), kind, {"stage": "test"}))
+                caches[kind].write(image_id, height, width, arrays)
+    for path, table in ((data.manifest, rows), (data.labels, present)):
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(table)
+    return data
+
+
+def label_of(instance_map: np.ndarray, classes: Sequence[int], scores: Sequence[float]) -> Arrays:
+    """The arrays of a label cache whose semantic label is that of all its pieces."""
+    of_piece = np.array([0, *(index + 1 for index in classes)])
+    return {
+        "semantic": of_piece[instance_map].astype(np.uint8),
+        "instance_map": instance_map.astype(np.uint16),
+        "instance_class": np.array(classes, np.uint16),
+        "instance_score": np.array(scores, np.float32),
+    }
+
+
+def data_of_squares(folder: Path, sizes: Mapping[str, tuple[int, int]], val: Sequence[str] = ()) -> SmallData:
+    """Images with a dark or a bright square, which is their class, and IR labels that are unsure of the first rows."""
+    rng, samples = np.random.default_rng(0), {}
+    for number, (image_id, (height, width)) in enumerate(sizes.items()):
+        pixels, label = smooth_image(rng, height, width) // 2 + 64, np.zeros((height, width), np.uint8)
+        square = np.s_[height // 4 : height // 2 + 8, width // 4 : width // 2 + 8]
+        pixels[square], label[square], label[:3] = 250 if number % 2 else 5, 1 + number % 2, 255
+        split = "val" if image_id in val else "train"
+        samples[image_id] = Sample(pixels, [number % 2], split, caches={"ir_label": {"label": label}})
+    return write_data(folder, ["dark", "bright"], samples)
+
+
+# ---- networks
 
 
 def random_images(seed: int, count: int, height: int, width: int) -> torch.Tensor:

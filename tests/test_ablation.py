@@ -6,15 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import refused, run, save_png, smooth_image
+from helpers import Sample, refused, run, smooth_image, write_data
 from PIL import Image
 from scipy import ndimage
 
-from irn.data.tables import ImageClasses, write_classes, write_manifest
 from irn.grid import cells
 from irn.io.cache import CacheReader, CacheWriter
 from irn.ops.ablation import THRESHOLDS
-from irn.records import ImageRecord
 
 SIZE = (46, 61)
 NAMES = ["cat", "dog"]
@@ -25,50 +23,9 @@ class DataSet:
     """Ten images, eight of split train, with two or three objects of two classes (one with none), and caches that find them roughly."""
 
     def __init__(self, root: Path) -> None:
-        self.root, rng = root, np.random.default_rng(0)
-        records, present = [], {}
-        cams, fields = (CacheWriter(root / f"{kind}.h5", kind, {"stage": kind}) for kind in ("cam", "field"))
-        with cams as cam_cache, fields as field_cache:
-            for number in range(10):
-                image_id = f"{number:03}"
-                records.append(ImageRecord(image_id, root / f"{image_id}.png", *SIZE, "val" if number > 7 else "train"))
-                objects = np.zeros(SIZE, np.uint8)
-                if number != 3:
-                    objects[4:40, 5:24], objects[10:30, 24:40] = 1, 2
-                    objects[6:20, 44:58] = 3 * (number % 2)
-                classes = np.where(objects == 2, 1 + number % 2, objects > 0).astype(np.uint8)
-                save_png(
-                    root / "class" / f"{image_id}.png", np.where(rng.random(SIZE) < 0.05, 255, classes).astype(np.uint8)
-                )
-                save_png(root / "object" / f"{image_id}.png", objects)
-                pixels = smooth_image(rng, *SIZE) // 3
-                pixels[objects > 0] += np.uint8(150)
-                save_png(root / f"{image_id}.png", pixels)
-                present[image_id] = sorted({int(index) - 1 for index in np.unique(classes)} - {-1})
-                high_res = np.array([maps_of(classes == index + 1, rng) for index in present[image_id]]).reshape(
-                    -1, *SIZE
-                )
-                small = high_res[:, 1::4, 1::4][:, : cells(SIZE[0]), : cells(SIZE[1])]
-                small = np.pad(
-                    small, ((0, 0), (0, cells(SIZE[0]) - small.shape[1]), (0, cells(SIZE[1]) - small.shape[2])), "edge"
-                )
-                cam_cache.write(
-                    image_id, *SIZE, {"classes": np.array(present[image_id], int), "cam": small, "high_res": high_res}
-                )
-                field_cache.write(image_id, *SIZE, field_of(objects))
-        write_manifest(root / "manifest.csv", records)
-        write_classes(root / "labels.csv", ImageClasses(NAMES, present))
-        run(
-            "random-walk",
-            "--cams",
-            root / "cam.h5",
-            "--fields",
-            root / "field.h5",
-            "--out",
-            root / "walk.h5",
-            "--steps",
-            20,
-        )
+        rng = np.random.default_rng(0)
+        self.root, self.data = root, write_data(root, NAMES, {f"{n:03}": sample(n, rng) for n in range(10)})
+        self.walk_in(self.data.cache("field"), "walk", 20)
 
     def arguments(self, out: Path | None = None, **changes: Any) -> list[Any]:
         root = self.root
@@ -77,9 +34,9 @@ class DataSet:
             "labels": "labels.csv",
             "cams": "cam.h5",
             "walks": "walk.h5",
-            "class-masks": "class",
+            "class-masks": "class_masks",
+            "object-masks": "object_masks",
         }
-        given |= {"object-masks": "object"}
         words: list[Any] = ["ablation", "--out", out or root / "ablation.csv", "--workers", 0]
         for name, file in {**given, **{key.replace("_", "-"): one for key, one in changes.items()}}.items():
             words += [f"--{name}", root / file if name != "split" else file] if file else []
@@ -87,27 +44,13 @@ class DataSet:
 
     def score(self, stage: str, metric: str, **files: Path) -> float:
         """The mean that `irn evaluate` gives."""
-        words: list[Any] = [
-            "evaluate",
-            "--manifest",
-            self.root / "manifest.csv",
-            "--labels",
-            self.root / "labels.csv",
-            "--split",
-            "train",
-        ]
-        words += [
-            "--class-masks",
-            self.root / "class",
-            "--object-masks",
-            self.root / "object",
-            "--out",
-            self.root / "scores.csv",
-        ]
+        data, scores = self.data, self.root / "scores.csv"
+        words: list[Any] = ["evaluate", "--manifest", data.manifest, "--labels", data.labels, "--split", "train"]
+        words += ["--class-masks", data.class_masks, "--object-masks", data.object_masks, "--out", scores]
         for name, given in files.items():
             words += [f"--{name.replace('_', '-')}", given]
         run(*words, "--workers", 0)
-        table = pd.read_csv(self.root / "scores.csv")
+        table = pd.read_csv(scores)
         return float(
             table[(table["stage"] == stage) & (table["metric"] == metric) & (table["class"] == "mean")]["value"].iloc[0]
         )
@@ -122,21 +65,32 @@ class DataSet:
         """The walk in fields that are changed."""
         with CacheWriter(self.root / f"{name}_field.h5", "field", {"stage": "field"}) as cache:
             for number in range(10):
-                own = field_of(np.array(Image.open(self.root / "object" / f"{number:03}.png")))
+                own = field_of(np.array(Image.open(self.data.object_masks / f"{number:03}.png")))
                 cache.write(f"{number:03}", *SIZE, own | field(own))
+        return self.walk_in(self.root / f"{name}_field.h5", name, steps)
+
+    def walk_in(self, fields: Path, name: str, steps: int) -> Path:
         out = self.root / f"{name}.h5"
-        run(
-            "random-walk",
-            "--cams",
-            self.root / "cam.h5",
-            "--fields",
-            self.root / f"{name}_field.h5",
-            "--out",
-            out,
-            "--steps",
-            steps,
-        )
+        run("random-walk", "--cams", self.data.cache("cam"), "--fields", fields, "--out", out, "--steps", steps)
         return out
+
+
+def sample(number: int, rng: np.random.Generator) -> Sample:
+    objects = np.zeros(SIZE, np.uint8)
+    if number != 3:
+        objects[4:40, 5:24], objects[10:30, 24:40] = 1, 2
+        objects[6:20, 44:58] = 3 * (number % 2)
+    classes = np.where(objects == 2, 1 + number % 2, objects > 0).astype(np.uint8)
+    class_mask = np.where(rng.random(SIZE) < 0.05, 255, classes).astype(np.uint8)
+    pixels = smooth_image(rng, *SIZE) // 3
+    pixels[objects > 0] += np.uint8(150)
+    present = sorted({int(index) - 1 for index in np.unique(classes)} - {-1})
+    high_res = np.array([maps_of(classes == index + 1, rng) for index in present]).reshape(-1, *SIZE)
+    (h, w), small = map(cells, SIZE), high_res[:, 1::4, 1::4]
+    small = np.pad(small, ((0, 0), (0, h - small.shape[1]), (0, w - small.shape[2])), "edge")
+    cam = {"classes": np.array(present, int), "cam": small, "high_res": high_res}
+    split = "val" if number > 7 else "train"
+    return Sample(pixels, present, split, class_mask, objects, {"cam": cam, "field": field_of(objects)})
 
 
 def maps_of(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -13,6 +15,7 @@ def bench(*options: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_every_case_runs_and_agrees_with_its_twin(tmp_path: Path) -> None:
     result = bench("--quick", "--out", str(tmp_path), "--name", "small")
     assert result.returncode == 0, result.stdout + result.stderr

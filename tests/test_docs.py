@@ -13,8 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import ROOT, run, save_png
+from irn.settings.reading import read_config
+from snakemake.cli import parse_args
 
 from irn.cli import build_parser
+from irn.workflow.stages import BY_NAME
+from irn.workflow.store import Run, glance_at_data
 
 PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if "notes" not in path.parts)]
 
@@ -97,13 +101,35 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("line", WORKFLOW)
-def test_every_call_of_the_workflow_in_the_docs_can_run(checkout: Path, line: str) -> None:
+def signature(line: str) -> tuple[object, ...]:
+    """The configuration and the profile that a call names, and whether it asks for stages by name; others differ in settings."""
+    words = shlex.split(line)[1:]
+    return (*(word for word in words if re.fullmatch(r"(configs|profiles)/[\w.]+", word)), not BY_NAME.keys() & words)
+
+
+# The longest call of each signature.
+DRY_RUNS = {signature(line): line for line in sorted(WORKFLOW, key=len)}
+
+
+@pytest.mark.parametrize("line", DRY_RUNS.values())
+def test_calls_of_the_workflow_in_the_docs_can_run(checkout: Path, line: str) -> None:
     words = shlex.split(line)
     command = [str(Path(sys.executable).with_name("snakemake")), "-n", *(word for word in words[1:] if word != "-n")]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=checkout, env=clean)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+
+
+@pytest.mark.parametrize("line", WORKFLOW)
+def test_every_call_of_the_workflow_in_the_docs_has_options_settings_and_targets_that_there_are(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.chdir(checkout)
+    _, options = parse_args(shlex.split(line)[1:])
+    assert set(options.targets) <= set(BY_NAME)
+    run = Run(read_config([Path(name) for name in options.configfile or ()], options.config or ()))
+    glance_at_data(run)
+    assert set(options.targets) <= {recipe.stage.name for recipe in run.recipes.values()}
 
 
 def test_the_site_builds_without_warnings(tmp_path: Path) -> None:

@@ -5,17 +5,16 @@ import math
 
 import numpy as np
 import pytest
-from helpers import refused
+from helpers import Sample, refused, write_data
 from PIL import Image
 
 from irn.commands.evaluate import evaluate
 from irn.data.index_png import read_index_png
-from irn.data.tables import ImageClasses, write_classes, write_manifest
+from irn.data.tables import read_manifest, write_manifest
 from irn.errors import IrnError
 from irn.grid import cells
 from irn.io.cache import CacheWriter
 from irn.ops.metrics import class_iou, confusion_matrix, mean_of_defined
-from irn.records import ImageRecord
 from irn.settings.checking import settings_of_options
 
 NAMES = ["cat", "dog"]
@@ -26,25 +25,17 @@ class DataSet:
     """Images 001 and 002 of split train, 003 of split val; ground truth and caches that agree with it exactly."""
 
     def __init__(self, root):
-        self.root = root
-        self.records = [
-            ImageRecord(f"{i:03}", root / f"{i}.jpg", *SIZE, split)
-            for i, split in ((1, "train"), (2, "train"), (3, "val"))
-        ]
-        write_manifest(root / "manifest.csv", self.records)
-        write_classes(root / "labels.csv", ImageClasses(NAMES, {r.image_id: [0] for r in self.records}))
-        self.class_masks, self.object_masks = root / "class", root / "object"
-        for number, record in enumerate(self.records):
-            objects = np.zeros(SIZE, np.uint8)
-            objects[:4, :4], objects[:4, 5:8] = 1, 2
-            classes = objects.copy()
-            classes[4, :4] = objects[4, :4] = 255
+        self.root, self.class_masks, self.object_masks = root, root / "class_masks", root / "object_masks"
+        objects = np.zeros(SIZE, np.uint8)
+        objects[:4, :4], objects[:4, 5:8] = 1, 2
+        classes = objects.copy()
+        classes[4, :4] = objects[4, :4] = 255
+        samples = {}
+        for image_id, split in (("001", "train"), ("002", "train"), ("003", "val")):
             # Image 003 holds two cats.
-            save_mask(
-                self.class_masks / f"{record.image_id}.png",
-                np.where(classes == 2, 1, classes) if number == 2 else classes,
-            )
-            save_mask(self.object_masks / f"{record.image_id}.png", objects)
+            mask = np.where(classes == 2, 1, classes) if split == "val" else classes
+            samples[image_id] = Sample(np.zeros((*SIZE, 3), np.uint8), [0], split, mask, objects)
+        write_data(root, NAMES, samples)
 
     def truth(self, image_id):
         return np.array(Image.open(self.class_masks / f"{image_id}.png"))
@@ -91,11 +82,10 @@ class DataSet:
         return read_rows(default["out"])
 
 
-def save_mask(path, mask, mode="P"):
-    path.parent.mkdir(exist_ok=True)
+def save_mask(path, mask):
+    """A mask with a palette."""
     picture = Image.fromarray(mask.astype(np.uint8))
-    if mode == "P":
-        picture.putpalette([value for index in range(256) for value in (index, 255 - index, 7)])
+    picture.putpalette([value for index in range(256) for value in (index, 255 - index, 7)])
     picture.save(path)
 
 
@@ -227,12 +217,12 @@ class TestScores:
         rows = data.evaluate(label_caches=paths, object_masks=data.object_masks)
         assert value(rows, "instance", "train", "AP50", "cat") == f"{1 / 2 / 2:.6f}"
 
-    def test_grey_masks_score_like_palette_masks(self, data):
+    def test_palette_masks_score_like_grey_masks(self, data):
         options = {"label_caches": [data.label_cache()], "object_masks": data.object_masks}
         rows = data.evaluate(**options)
         for folder in (data.class_masks, data.object_masks):
             for path in folder.iterdir():
-                save_mask(path, np.array(Image.open(path)), "L")
+                save_mask(path, np.array(Image.open(path)))
         assert data.evaluate(**options) == rows
 
 
@@ -256,7 +246,7 @@ class TestSplits:
 
     def test_images_beyond_the_manifest_are_no_error(self, data):
         path = data.cam_cache()
-        write_manifest(data.root / "manifest.csv", data.records[:2])
+        write_manifest(data.root / "manifest.csv", read_manifest(data.root / "manifest.csv")[:2])
         assert data.evaluate(cams=[path])
 
 

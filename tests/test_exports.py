@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from faster_coco_eval import COCO as FasterCOCO
 from faster_coco_eval import COCOeval_faster
-from helpers import refused, run, save_png
+from helpers import Arrays, Sample, label_of, refused, run, save_png, write_data
 from PIL import Image
 from pycocotools.coco import COCO
 from torchvision.datasets import CocoDetection
@@ -17,19 +17,7 @@ from torchvision.datasets import CocoDetection
 from irn.data.instances import InstancesFile
 from irn.io.cache import CacheWriter
 
-Arrays = dict[str, np.ndarray]
 NAMES = [f"class {number}" for number in range(1, 255)]  # as many as there can be
-
-
-def label(instance_map: np.ndarray, classes: list[int], scores: list[float]) -> Arrays:
-    """The arrays of a label cache whose semantic label is that of all its pieces."""
-    of = np.array([0, *(index + 1 for index in classes)])
-    return {
-        "semantic": of[instance_map].astype(np.uint8),
-        "instance_map": instance_map.astype(np.uint16),
-        "instance_class": np.array(classes, np.uint16),
-        "instance_score": np.array(scores, np.float32),
-    }
 
 
 def ring() -> np.ndarray:
@@ -47,16 +35,16 @@ def noise() -> Arrays:
     pieces = rng.integers(0, 41, (37, 29))
     # Some score 0, and the last has no pixel at all.
     scores = np.where(rng.random(41) < 0.3, 0, rng.random(41))
-    return label(pieces, rng.integers(0, 254, 41).tolist(), [*scores[:40], 0.5])
+    return label_of(pieces, rng.integers(0, 254, 41).tolist(), [*scores[:40], 0.5])
 
 
 LABELS: dict[str, Arrays] = {
-    "holes": label(ring(), [0, 253, 7], [1.0, 0.25, 0.5]),
-    "nothing": label(np.zeros((9, 8), int), [], []),
-    "fragments": label(np.eye(12, 16, dtype=int), [4], [0.0]),
-    "one-pixel": label(np.pad([[1]], ((6, 3), (10, 2))), [253], [0.125]),
-    "tiny": label(np.ones((1, 1), int), [3], [0.75]),
-    "all": label(np.ones((16, 24), int), [5], [1.0]),
+    "holes": label_of(ring(), [0, 253, 7], [1.0, 0.25, 0.5]),
+    "nothing": label_of(np.zeros((9, 8), int), [], []),
+    "fragments": label_of(np.eye(12, 16, dtype=int), [4], [0.0]),
+    "one-pixel": label_of(np.pad([[1]], ((6, 3), (10, 2))), [253], [0.125]),
+    "tiny": label_of(np.ones((1, 1), int), [3], [0.75]),
+    "all": label_of(np.ones((16, 24), int), [5], [1.0]),
     "noise.2": noise(),
 }
 
@@ -65,17 +53,12 @@ class Labels:
     """A label cache, and tables of images that exist."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.manifest, self.labels = folder, folder / "manifest.csv", folder / "labels.csv"
-        rows = ["image_id,path,height,width,split\n"]
+        samples = {}
         for number, (image_id, arrays) in enumerate(LABELS.items()):
-            height, width = arrays["semantic"].shape
-            save_png(folder / f"images/{image_id}.png", np.full((height, width, 3), number, np.uint8))
-            rows.append(
-                f"{image_id},images/{image_id}.png,{height},{width},{'val' if image_id == 'all' else 'train'}\n"
-            )
-        self.manifest.write_text("".join(rows), encoding="utf-8")
-        lines = [f"{image_id},{','.join('0' * len(NAMES))}\n" for image_id in LABELS]
-        self.labels.write_text(f"image_id,{','.join(NAMES)}\n{''.join(lines)}", encoding="utf-8")
+            pixels = np.full((*arrays["semantic"].shape, 3), number, np.uint8)
+            samples[image_id] = Sample(pixels, [], "val" if image_id == "all" else "train")
+        data = write_data(folder, NAMES, samples)
+        self.folder, self.manifest, self.labels = folder, data.manifest, data.labels
         self.write(LABELS)
 
     def write(self, labels: dict[str, Arrays]) -> None:
@@ -246,7 +229,7 @@ def test_both_masks_come_back_from_pngs_with_vocs_colours(labels: Labels, worker
 def test_class_254_and_254_objects_are_not_void(labels: Labels) -> None:
     pixels = np.arange(1, 257).reshape(16, 16)
     pixels[pixels > 254] = 0
-    labels.write({"all": label(pixels, [253] * 254, [0.5] * 254)})
+    labels.write({"all": label_of(pixels, [253] * 254, [0.5] * 254)})
     labels.manifest.write_text("image_id,path,height,width,split\nall,all.png,16,16,train\n", encoding="utf-8")
     run(*labels.voc())
     for folder, expected in (("SegmentationClass", np.where(pixels > 0, 254, 0)), ("SegmentationObject", pixels)):
@@ -255,7 +238,7 @@ def test_class_254_and_254_objects_are_not_void(labels: Labels) -> None:
 
 
 def test_more_objects_than_an_index_image_holds(labels: Labels, capsys: pytest.CaptureFixture[str]) -> None:
-    labels.write({"all": label(np.arange(384).reshape(16, 24), [0] * 383, [0.5] * 383)})
+    labels.write({"all": label_of(np.arange(384).reshape(16, 24), [0] * 383, [0.5] * 383)})
     said = refused(capsys, labels.folder, *labels.voc("--split", "val"))
     assert said == "irn export-voc: image 'all': 383 instances; an index PNG holds 254: export to COCO's format instead"
 
@@ -282,7 +265,7 @@ def test_mistakes(labels: Labels, capsys: pytest.CaptureFixture[str], command: C
     assert said("--label-caches", labels.folder / "none.h5").startswith(f"{labels.folder}/none.h5: no such cache file")
     labels.write({image_id: arrays for image_id, arrays in LABELS.items() if image_id != "tiny"})
     assert said().startswith(f"{cache}: image 'tiny' is missing")
-    labels.write(LABELS | {"tiny": label(np.ones((2, 1), int), [3], [0.75])})
+    labels.write(LABELS | {"tiny": label_of(np.ones((2, 1), int), [3], [0.75])})
     assert said().startswith(f"{cache}: image 'tiny' is 2 x 1 pixels, expected 1 x 1")
 
 

@@ -6,7 +6,6 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -16,7 +15,21 @@ import yaml
 from faster_coco_eval import COCO as FasterCOCO
 from faster_coco_eval import COCOeval_faster
 from golden_cases import NetworkCase
-from helpers import FINAL, SMALL, killed_after, refused, rules_to_run, run, same_bytes, save_png, snakemake, tensors
+from helpers import (
+    FINAL,
+    SMALL,
+    Sample,
+    SmallData,
+    killed_after,
+    label_of,
+    refused,
+    rules_to_run,
+    run,
+    same_bytes,
+    snakemake,
+    tensors,
+    write_data,
+)
 from PIL import Image
 from pycocotools import mask as run_lengths
 from pycocotools.coco import COCO
@@ -45,58 +58,32 @@ SIZE = (64, 80)
 IMAGES = "abcdef"
 
 
-class Data(NamedTuple):
-    manifest: Path
-    labels: Path
-    caches: Path
-    masks: Path
-    images: Path
-
-
-def squares(number: int) -> tuple[np.ndarray, np.ndarray]:
+def squares(number: int) -> tuple[np.ndarray, list[int]]:
     """The instance map and classes of an image: a dark square at the left, a bright one at the right, both or one of the two."""
     instance_map = np.zeros(SIZE, np.uint16)
     places = (np.s_[8 + 4 * number : 40 + 4 * number, 4:36], np.s_[12:44, 44:76])
     classes = [[0, 1], [0], [1]][number % 3]
     for row, index in enumerate(classes):
         instance_map[places[index]] = row + 1
-    return instance_map, np.array(classes)
+    return instance_map, classes
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+def data(tmp_path_factory: pytest.TempPathFactory) -> SmallData:
     """Grey images with squares, their labels in a cache, and ground truth that says the same."""
-    folder = tmp_path_factory.mktemp("squares")
-    rows, present = [], []
-    for name in ("SegmentationClass", "SegmentationObject", "images"):
-        (folder / name).mkdir()
-    with CacheWriter(folder / "labels.h5", "label", {"stage": "test"}) as cache:
-        for number, image_id in enumerate(IMAGES):
-            instance_map, classes = squares(number)
-            semantic = np.concatenate([[0], classes + 1])[instance_map].astype(np.uint8)
-            pixels = np.random.default_rng(number).integers(110, 140, (*SIZE, 3)).astype(np.uint8)
-            pixels[semantic == 1], pixels[semantic == 2] = (10, 20, 60), (250, 240, 90)
-            save_png(folder / "images" / f"{image_id}.png", pixels)
-            Image.fromarray(semantic).save(folder / "SegmentationClass" / f"{image_id}.png")
-            Image.fromarray(instance_map.astype(np.uint8)).save(folder / "SegmentationObject" / f"{image_id}.png")
-            score = np.full(len(classes), 0.8, np.float32)
-            arrays = {
-                "semantic": semantic,
-                "instance_map": instance_map,
-                "instance_class": classes,
-                "instance_score": score,
-            }
-            cache.write(image_id, *SIZE, arrays)
-            rows.append(
-                f"{image_id},images/{image_id}.png,{SIZE[0]},{SIZE[1]},{'val' if image_id == 'f' else 'train'}\n"
-            )
-            present.append(f"{image_id},{int(0 in classes)},{int(1 in classes)}\n")
-    (folder / "manifest.csv").write_text("image_id,path,height,width,split\n" + "".join(rows), encoding="utf-8")
-    (folder / "labels.csv").write_text("image_id,dark,bright\n" + "".join(present), encoding="utf-8")
-    return Data(folder / "manifest.csv", folder / "labels.csv", folder / "labels.h5", folder, folder / "images")
+    samples = {}
+    for number, image_id in enumerate(IMAGES):
+        instance_map, classes = squares(number)
+        label = label_of(instance_map, classes, [0.8] * len(classes))
+        semantic = label["semantic"]
+        pixels = np.random.default_rng(number).integers(110, 140, (*SIZE, 3)).astype(np.uint8)
+        pixels[semantic == 1], pixels[semantic == 2] = (10, 20, 60), (250, 240, 90)
+        split, objects = "val" if image_id == "f" else "train", instance_map.astype(np.uint8)
+        samples[image_id] = Sample(pixels, classes, split, semantic, objects, {"label": label})
+    return write_data(tmp_path_factory.mktemp("squares"), ["dark", "bright"], samples)
 
 
-def training(network: str, data: Data, out: Path, *more: object) -> list[object]:
+def training(network: str, data: SmallData, out: Path, *more: object) -> list[object]:
     fixed = [f"train-{network}", "--manifest", data.manifest, "--labels", data.labels, "--split", "train", "--out", out]
     sizes = [
         "--crop-size",
@@ -118,7 +105,7 @@ def training(network: str, data: Data, out: Path, *more: object) -> list[object]
 
 
 @pytest.fixture(scope="module")
-def trained(data: Data, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def trained(data: SmallData, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Weights of both networks after a few passes over the squares, and where they wrote their losses."""
     folder, save = tmp_path_factory.mktemp("trained"), Checkpoint.save
     Checkpoint.save = lambda *_: None  # type: ignore[method-assign]
@@ -135,7 +122,7 @@ def trained(data: Data, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
                 "--metrics",
                 out.with_suffix(".jsonl"),
             ]
-            run(*training(network, data, out, "--label-caches", data.caches, *options))
+            run(*training(network, data, out, "--label-caches", data.cache("label"), *options))
     finally:
         Checkpoint.save = save  # type: ignore[method-assign]
     return {"mask-rcnn": folder / "mask-rcnn.pt", "deeplab": folder / "deeplab.pt"}
@@ -186,12 +173,10 @@ class TestNetworks:
 
 
 class TestWhatIsLearnedFrom:
-    def test_labels_and_ground_truth_that_say_the_same_are_the_same(self, data: Data) -> None:
+    def test_labels_and_ground_truth_that_say_the_same_are_the_same(self, data: SmallData) -> None:
         records = read_manifest(data.manifest)
-        made = MadeLabels(CacheReader([data.caches], "label"))
-        true = TrueLabels(
-            data.masks / "SegmentationClass", data.masks / "SegmentationObject", records, ["dark", "bright"]
-        )
+        made = MadeLabels(CacheReader([data.cache("label")], "label"))
+        true = TrueLabels(data.class_masks, data.object_masks, records, ["dark", "bright"])
         for number, record in enumerate(records):
             np.testing.assert_array_equal(made.semantic(record), true.semantic(record))
             for targets in (made, true):
@@ -229,11 +214,11 @@ class TestWhatIsLearnedFrom:
         assert len(classes) == found.max() == 254
         assert classes.min() == 10
 
-    def test_boxes_and_masks_follow_the_crop(self, data: Data) -> None:
+    def test_boxes_and_masks_follow_the_crop(self, data: SmallData) -> None:
         from irn.training.mask_rcnn import _target
 
         records = read_manifest(data.manifest)
-        targets = LargeInstances(MadeLabels(CacheReader([data.caches], "label")), 0)
+        targets = LargeInstances(MadeLabels(CacheReader([data.cache("label")], "label")), 0)
         for epoch in range(8):
             sample = instance_view(Place(epoch, 0), records, targets, (60, 120), 80, 0)
             target = _target(torch.from_numpy(sample["instances"]), torch.from_numpy(sample["labels"]))
@@ -255,9 +240,9 @@ class TestWhatIsLearnedFrom:
 
 class TestTraining:
     def test_a_training_that_ends_in_its_warm_up_says_so(
-        self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, data: SmallData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        command = training("deeplab", data, tmp_path / "w.pt", "--label-caches", data.caches, "--epochs", 1)
+        command = training("deeplab", data, tmp_path / "w.pt", "--label-caches", data.cache("label"), "--epochs", 1)
         run(*command, "--warmup", 1)
         assert "notice" not in capsys.readouterr().out
         run(*command, "--warmup", 50)
@@ -277,10 +262,10 @@ class TestTraining:
 
     @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
     def test_what_was_killed_goes_on_to_the_same_weights(
-        self, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str
+        self, data: SmallData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str
     ) -> None:
         def command(out: Path) -> list[object]:
-            return training(network, data, out, "--label-caches", data.caches)
+            return training(network, data, out, "--label-caches", data.cache("label"))
 
         run(*command(tmp_path / "whole.pt"))
         killed_after(monkeypatch, 1, *command(tmp_path / "killed.pt"))
@@ -290,16 +275,18 @@ class TestTraining:
 
     @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
     def test_labels_or_ground_truth_not_both(
-        self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str], network: str
+        self, data: SmallData, tmp_path: Path, capsys: pytest.CaptureFixture[str], network: str
     ) -> None:
-        truth = ["--class-masks", data.masks / "SegmentationClass"]
-        for given in ([], ["--label-caches", data.caches, *truth]):
+        truth = ["--class-masks", data.class_masks]
+        for given in ([], ["--label-caches", data.cache("label"), *truth]):
             assert "one of the two" in refused(capsys, tmp_path, *training(network, data, tmp_path / "w.pt", *given))
 
 
 class TestPredict:
     @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
-    def test_new_images_of_any_size(self, data: Data, trained: dict[str, Path], tmp_path: Path, network: str) -> None:
+    def test_new_images_of_any_size(
+        self, data: SmallData, trained: dict[str, Path], tmp_path: Path, network: str
+    ) -> None:
         with Image.open(data.images / "a.png") as picture:
             picture.resize((123, 101)).save(tmp_path / "large.jpg")
         run(
@@ -330,14 +317,14 @@ class TestPredict:
         for one in read.dataset["annotations"]:
             assert decoded(one["segmentation"], *sizes[one["image_id"]]).any()
 
-    def test_both_find_the_squares(self, data: Data, trained: dict[str, Path], tmp_path: Path) -> None:
+    def test_both_find_the_squares(self, data: SmallData, trained: dict[str, Path], tmp_path: Path) -> None:
         for network in ("mask-rcnn", "deeplab"):
             run("predict", "--weights", trained[network], "--manifest", data.manifest, "--out", tmp_path / network)
         scores = [
             "--class-masks",
-            data.masks / "SegmentationClass",
+            data.class_masks,
             "--object-masks",
-            data.masks / "SegmentationObject",
+            data.object_masks,
         ]
         given = [
             "--predictions",
@@ -370,17 +357,19 @@ class TestPredict:
     )
     def test_predictions_are_named(
         self,
-        data: Data,
+        data: SmallData,
         predictions: list[str],
         words: str,
         tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        command = ["evaluate", "--manifest", data.manifest, "--labels", data.labels, "--class-masks", data.masks]
+        command = ["evaluate", "--manifest", data.manifest, "--labels", data.labels, "--class-masks", data.class_masks]
         command += ["--out", tmp_path / "scores.csv", "--predictions", *predictions]
         assert words in refused(capsys, tmp_path, *command)
 
-    def test_a_score_is_the_least_of_everything(self, data: Data, trained: dict[str, Path], tmp_path: Path) -> None:
+    def test_a_score_is_the_least_of_everything(
+        self, data: SmallData, trained: dict[str, Path], tmp_path: Path
+    ) -> None:
         for name, options in (("default", []), ("none", ["--score", 1])):
             run(
                 "predict",
@@ -399,7 +388,7 @@ class TestPredict:
             assert not np.array(picture).any()
 
     def test_the_folder_reads_back_as_what_was_found(
-        self, data: Data, trained: dict[str, Path], tmp_path: Path
+        self, data: SmallData, trained: dict[str, Path], tmp_path: Path
     ) -> None:
         run(
             "predict",
@@ -425,7 +414,12 @@ class TestPredict:
 
     @pytest.mark.parametrize("alone", [False, True])
     def test_classes_are_guessed_where_a_classifier_looks_for_them(
-        self, network_case: NetworkCase, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str], alone: bool
+        self,
+        network_case: NetworkCase,
+        data: SmallData,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        alone: bool,
     ) -> None:
         weights = [network_case.cam_weights] if alone else [network_case.irn_weights, network_case.cam_weights]
         options = ["--scales", 1, "--steps", 8, "--cam-threshold", 0.3]
@@ -476,7 +470,7 @@ class TestPredict:
         assert json.loads((tmp_path / "no/predictions.json").read_text()) == []
         assert set((tmp_path / "no/guessed_labels.csv").read_text().splitlines()[1].split(",")[1:]) == {"0"}
 
-    def test_a_classifier_alone_finds_its_class_maps(self, network_case: NetworkCase, data: Data) -> None:
+    def test_a_classifier_alone_finds_its_class_maps(self, network_case: NetworkCase, data: SmallData) -> None:
         network = irn.open_network(
             network_case.cam_weights, device="cpu", changes={"cam.scales": [1.0, 0.5], "predict.class_score": 0.2}
         )
@@ -493,7 +487,7 @@ class TestPredict:
             assert score == pytest.approx(maps[classes.tolist().index(index)][mask].mean(), abs=1e-3)
 
     def test_what_a_trained_network_sees_is_not_guessed(
-        self, data: Data, trained: dict[str, Path], tmp_path: Path
+        self, data: SmallData, trained: dict[str, Path], tmp_path: Path
     ) -> None:
         run("predict", "--weights", trained["mask-rcnn"], "--images", data.images / "a.png", "--out", tmp_path / "out")
         assert not (tmp_path / "out/guessed_labels.csv").exists()
@@ -503,7 +497,7 @@ class TestPredict:
 
     @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
     def test_a_notebook_finds_what_the_command_does(
-        self, data: Data, trained: dict[str, Path], tmp_path: Path, network: str
+        self, data: SmallData, trained: dict[str, Path], tmp_path: Path, network: str
     ) -> None:
         found = irn.open_network(trained[network], device="cpu")(data.images / "a.png")
         run(
@@ -526,7 +520,7 @@ class TestPredict:
         np.testing.assert_allclose(scores, found.scores[kept])
 
     def test_a_weights_file_is_read_once(
-        self, data: Data, trained: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, data: SmallData, trained: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         load, read = torch.load, []
         monkeypatch.setattr(torch, "load", lambda path, **options: read.append(path) or load(path, **options))
@@ -535,7 +529,7 @@ class TestPredict:
 
     @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
     def test_an_onnx_file_computes_what_torch_does(
-        self, data: Data, trained: dict[str, Path], tmp_path: Path, network: str
+        self, data: SmallData, trained: dict[str, Path], tmp_path: Path, network: str
     ) -> None:
         run("predict", "--weights", trained[network], "--onnx", tmp_path / "network.onnx")
         session = onnxruntime.InferenceSession(tmp_path / "network.onnx", providers=["CPUExecutionProvider"])
@@ -601,7 +595,7 @@ class TestPredict:
                     "--weights",
                     trained["deeplab"],
                     "--images",
-                    data.masks / "SegmentationNone",
+                    data.folder / "SegmentationNone",
                 ],
                 "no such file",
             ),
@@ -609,17 +603,17 @@ class TestPredict:
     )
     def test_mistakes(
         self,
-        data: Data,
+        data: SmallData,
         trained: dict[str, Path],
         tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
-        change: Callable[[Data, dict[str, Path], Path], list[object]],
+        change: Callable[[SmallData, dict[str, Path], Path], list[object]],
         said: str,
     ) -> None:
         assert said in refused(capsys, tmp_path, "predict", *change(data, trained, tmp_path), "--out", tmp_path / "out")
 
     def test_a_folder_with_something_in_it_stays_as_it_is(
-        self, data: Data, trained: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, data: SmallData, trained: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "mine.txt").write_text("mine")
         line = refused(

@@ -14,13 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from helpers import killed_after, refused, run, save_png, tensors
+from helpers import Sample, SmallData, killed_after, label_of, refused, run, tensors, write_data
 from test_losses import NAMES, case
 from timm.layers import BatchNormAct2d
 from torch import distributed
 
 from irn.cli import main
-from irn.io.cache import CacheWriter
 from irn.networks.classifier import Classifier
 from irn.ops.losses import pair_counts, pair_losses, total_loss
 from irn.training.parts import share_batch_statistics
@@ -33,9 +32,7 @@ NETWORKS = ("train-cam", "train-irn", "train-mask-rcnn", "train-deeplab")
 
 
 class Data(NamedTuple):
-    folder: Path
-    manifest: Path
-    labels: Path
+    small: SmallData
     backbone: Path
 
 
@@ -43,46 +40,30 @@ class Data(NamedTuple):
 def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     """Images with a square or two, their classes, IR labels and labels, and a backbone to start from."""
     folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    rows, present = [], []
-    with (
-        CacheWriter(folder / "ir.h5", "ir_label", {"stage": "test"}) as ir,
-        CacheWriter(folder / "labels.h5", "label", {"stage": "test"}) as labels,
-    ):
-        for number in range(6):
-            instance_map = np.zeros(SIZE, np.uint16)
-            instance_map[8 : 30 + number, 4:36] = 1
-            # Parts of a batch have very different counts.
-            classes = np.arange(1 + number % 2)
-            if number % 2:
-                instance_map[12:60, 44:76] = 2
-            semantic = np.concatenate([[0], classes + 1])[instance_map].astype(np.uint8)
-            pixels = rng.integers(0, 256, (*SIZE, 3)).astype(np.uint8) // 4 + 80 * semantic[..., None]
-            save_png(folder / f"{number}.png", pixels.astype(np.uint8))
-            unsure = semantic.copy()
-            unsure[: 9 * number] = 255
-            ir.write(str(number), *SIZE, {"label": unsure})
-            score = np.ones(len(classes), np.float32)
-            arrays = {
-                "semantic": semantic,
-                "instance_map": instance_map,
-                "instance_class": classes,
-                "instance_score": score,
-            }
-            labels.write(str(number), *SIZE, arrays)
-            rows.append(f"{number},{number}.png,{SIZE[0]},{SIZE[1]},train\n")
-            present.append(f"{number},1,{number % 2}\n")
-    (folder / "manifest.csv").write_text("image_id,path,height,width,split\n" + "".join(rows), encoding="utf-8")
-    (folder / "labels.csv").write_text("image_id,one,two\n" + "".join(present), encoding="utf-8")
+    rng, samples = np.random.default_rng(0), {}
+    for number in range(6):
+        instance_map = np.zeros(SIZE, np.uint16)
+        instance_map[8 : 30 + number, 4:36] = 1
+        # Parts of a batch have very different counts.
+        classes = list(range(1 + number % 2))
+        if number % 2:
+            instance_map[12:60, 44:76] = 2
+        label = label_of(instance_map, classes, [1] * len(classes))
+        pixels = rng.integers(0, 256, (*SIZE, 3)).astype(np.uint8) // 4 + 80 * label["semantic"][..., None]
+        unsure = label["semantic"].copy()
+        unsure[: 9 * number] = 255
+        caches = {"ir_label": {"label": unsure}, "label": label}
+        samples[str(number)] = Sample(pixels.astype(np.uint8), classes, caches=caches)
+    small = write_data(folder, ["one", "two"], samples)
     torch.manual_seed(0)
     save_weights(folder / "backbone.pt", "cam", Classifier("resnet18", 2), {"stage": "test"}, ["one", "two"], 64)
-    return Data(folder, folder / "manifest.csv", folder / "labels.csv", folder / "backbone.pt")
+    return Data(small, folder / "backbone.pt")
 
 
 def training(network: str, data: Data, out: Path, *more: object) -> list[str]:
     given = [
         "--manifest",
-        data.manifest,
+        data.small.manifest,
         "--out",
         out,
         "--metrics",
@@ -91,9 +72,11 @@ def training(network: str, data: Data, out: Path, *more: object) -> list[str]:
         "resnet18",
     ]
     given += (
-        ["--labels", data.labels] if network != "train-irn" else ["--ir-labels", data.folder / "ir.h5", "--radius", 5]
+        ["--labels", data.small.labels]
+        if network != "train-irn"
+        else ["--ir-labels", data.small.cache("ir_label"), "--radius", 5]
     )
-    given += ["--label-caches", data.folder / "labels.h5", "--warmup", 0] if network in NETWORKS[2:] else []
+    given += ["--label-caches", data.small.cache("label"), "--warmup", 0] if network in NETWORKS[2:] else []
     given += ["--channels", 16, "--regions", 32] if network == "train-mask-rcnn" else []
     given += ["--long-side", 64, 80] if network != "train-irn" else []
     start = ["--from-scratch"] if "--from-scratch" in more else ["--backbone-weights", data.backbone]
@@ -147,7 +130,7 @@ def alone(data: Data) -> "dict[tuple[str, ...], Path]":
 
 def outcome(data: Data, alone: dict[tuple[str, ...], Path], network: str, *more: str) -> Path:
     if (network, *more) not in alone:
-        out = data.folder / f"alone{len(alone)}.pt"
+        out = data.small.folder / f"alone{len(alone)}.pt"
         run(*training(network, data, out, *more))
         alone[network, *more] = out
     return alone[network, *more]

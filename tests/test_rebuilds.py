@@ -79,6 +79,12 @@ def with_behind(rules: set[str], there: set[str]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
+def finished(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, since edits of its files would be seen by other processes."""
+    return shutil.copytree(finished, tmp_path_factory.mktemp("copy") / "finished", symlinks=True)
+
+
+@pytest.fixture(scope="module")
 def voc(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The finished run as one of the user's own data set in the VOC layout, at `data`, and of a backbone `pretrained.pth`."""
     folder = tmp_path_factory.mktemp("voc")
@@ -354,17 +360,20 @@ def first(folder: Path, pattern: str) -> Path:
 
 
 Edit = Callable[[Path], AbstractContextManager[dict[str, Any] | None]]
+# The row of the table and an edit of the user's data, given the folder of `voc`.
+IN_DATA: list[tuple[str, Edit]] = [
+    ("images", lambda f: added(f / "data/JPEGImages/new.jpg")),
+    ("images", lambda f: gone(first(f, "data/JPEGImages/*"))),
+    ("labels", lambda f: newer(first(f, "data/Annotations/*"))),
+    ("labels", lambda f: newer(f / "data/classes.txt")),
+    ("lists", lambda f: newer(f / "data/ImageSets/Segmentation/train.txt")),
+    ("masks", lambda f: added(f / "data/SegmentationClass/new.png")),
+    ("masks", lambda f: gone(first(f, "data/SegmentationObject/demo_0002*"))),
+]
 # The row of the table, the finished run in which it is tried, and the edit, given its folder.
 CASES: list[tuple[str, str, Edit]] = [
-    ("images", "voc", lambda f: added(f / "data/JPEGImages/new.jpg")),
     ("images", "voc", lambda f: newer(first(f, "data/JPEGImages/*"))),
-    ("images", "voc", lambda f: gone(first(f, "data/JPEGImages/*"))),
-    ("labels", "voc", lambda f: newer(first(f, "data/Annotations/*"))),
-    ("labels", "voc", lambda f: newer(f / "data/classes.txt")),
-    ("lists", "voc", lambda f: newer(f / "data/ImageSets/Segmentation/train.txt")),
-    ("masks", "voc", lambda f: added(f / "data/SegmentationClass/new.png")),
     ("masks", "voc", lambda f: newer(first(f, "data/SegmentationObject/*"))),
-    ("masks", "voc", lambda f: gone(first(f, "data/SegmentationObject/demo_0002*"))),
     ("pretrained", "voc", lambda f: other_content(f / "pretrained.pth")),
     ("external", "external", lambda f: newer(f / "cams.h5")),
     ("deleted cache", "finished", lambda f: gone(f / "results/small/make_cams/0-of-1.h5")),
@@ -414,8 +423,16 @@ def test_an_edit_outside_the_configuration(request: pytest.FixtureRequest, row: 
     assert found == (with_behind(set(EDITS[row].rules), there) if EDITS[row].behind else set(EDITS[row].rules))
 
 
+@pytest.mark.parametrize(("row", "edit"), IN_DATA, ids=[f"{number}: {row}" for number, (row, _) in enumerate(IN_DATA)])
+def test_an_edit_of_the_data_set_changes_the_keys_of_what_reads_it(voc: Path, row: str, edit: Edit) -> None:
+    there = {recipe.stage.name for recipe in run_in(voc).shown}
+    with edit(voc):
+        found = missing(voc)
+    assert found == with_behind(set(EDITS[row].rules), there)
+
+
 def test_every_row_of_other_edits_is_tried() -> None:
-    assert {row for row, _, _ in CASES} == set(EDITS)
+    assert {row for row, *_ in (*IN_DATA, *CASES)} == set(EDITS)
 
 
 def test_the_time_of_a_pretrained_file_does_not_count(voc: Path) -> None:

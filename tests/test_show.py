@@ -6,18 +6,17 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from helpers import refused
+from helpers import Sample, refused, write_data
 from PIL import Image
 
 from irn.commands import show as command
 from irn.data.images import read_image
-from irn.data.tables import ImageClasses, read_manifest, write_classes, write_manifest
+from irn.data.tables import ImageClasses, read_manifest, write_classes
 from irn.errors import IrnError
 from irn.grid import cells
 from irn.io.cache import CacheWriter
 from irn.pictures.colours import distinct_colours, flow_colours, flow_wheel, heat, outlines, overlay, voc_palette
 from irn.pictures.tiles import Scene, tiles_of
-from irn.records import ImageRecord
 from irn.settings.checking import settings_of_options
 
 NAMES = ["cat", "dog", "owl", "elk"]
@@ -37,11 +36,8 @@ class DataSet:
 
     def __init__(self, root, ids=IDS, size=(HEIGHT, WIDTH)):
         self.root, self.ids, self.size, self.out = root, ids, size, root / "panels"
-        records = [ImageRecord(image_id, root / f"{image_id}.png", *size, "train") for image_id in ids]
-        for record in records:
-            Image.fromarray(np.full((*size, 3), 100, np.uint8)).save(record.path)
-        write_manifest(root / "manifest.csv", records)
-        write_classes(root / "labels.csv", ImageClasses(NAMES, {i: [] if i == "002" else [0, 1] for i in ids}))
+        pixels = np.full((*size, 3), 100, np.uint8)
+        write_data(root, NAMES, {i: Sample(pixels, [] if i == "002" else [0, 1]) for i in ids})
 
     def arrays(self, kind, image_id):
         (height, width), (h, w) = self.size, map(cells, self.size)
@@ -331,7 +327,7 @@ class TestMistakes:
         data.refused("none.h5", "no such cache file", cams=[data.root / "none.h5"])
 
     def test_missing_image_file(self, data):
-        (data.root / "003.png").unlink()
+        (data.root / "images/003.png").unlink()
         data.refused("003.png", images=IDS)
 
     def test_cache_of_another_size(self, data):

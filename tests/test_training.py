@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from helpers import killed_after, refused, run, same_bytes, save_png, smooth_image, tensors
+from helpers import SmallData, data_of_squares, killed_after, refused, run, same_bytes, save_png, tensors
 from PIL import Image
 
 from irn.data.images import read_image
@@ -26,42 +26,15 @@ from irn.training.views import Place, normalised, random_view
 from irn.weights.files import load_classifier, load_irnet
 
 SIZES = {"a": (60, 80), "b": (75, 50), "c": (64, 64), "d": (40, 90), "e": (20, 30), "f": (70, 100)}
-# The last is for the mean displacement alone.
-SPLITS = dict.fromkeys("abcde", "train") | {"f": "val"}
-
-
-class Data(NamedTuple):
-    manifest: Path
-    labels: Path
-    ir_labels: Path
-    pixels: dict[str, np.ndarray]
+VAL = ["f"]  # for the mean displacement alone
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    """Images with a bright or a dark square; the classes say which."""
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    rows, classes, pixels = [], [], {}
-    with CacheWriter(folder / "ir_labels.h5", "ir_label", {"stage": "test"}) as cache:
-        for number, (image_id, (height, width)) in enumerate(SIZES.items()):
-            image = smooth_image(rng, height, width) // 2 + 64
-            square = np.s_[height // 4 : height // 2 + 8, width // 4 : width // 2 + 8]
-            image[square] = 250 if number % 2 else 5
-            label = np.zeros((height, width), np.uint8)
-            label[square] = 1 + number % 2
-            label[:3] = 255
-            cache.write(image_id, height, width, {"label": label})
-            save_png(folder / f"{image_id}.png", image)
-            pixels[image_id] = image
-            rows.append(f"{image_id},{image_id}.png,{height},{width},{SPLITS[image_id]}\n")
-            classes.append(f"{image_id},{1 - number % 2},{number % 2}\n")
-    (folder / "manifest.csv").write_text("image_id,path,height,width,split\n" + "".join(rows), encoding="utf-8")
-    (folder / "labels.csv").write_text("image_id,dark,bright\n" + "".join(classes), encoding="utf-8")
-    return Data(folder / "manifest.csv", folder / "labels.csv", folder / "ir_labels.h5", pixels)
+def data(tmp_path_factory: pytest.TempPathFactory) -> SmallData:
+    return data_of_squares(tmp_path_factory.mktemp("data"), SIZES, VAL)
 
 
-def cam_command(data: Data, out: Path, *more: object) -> list[object]:
+def cam_command(data: SmallData, out: Path, *more: object) -> list[object]:
     fixed = [
         "train-cam",
         "--manifest",
@@ -79,8 +52,18 @@ def cam_command(data: Data, out: Path, *more: object) -> list[object]:
     return [*fixed, *sizes, *more]
 
 
-def irn_command(data: Data, backbone: Path, out: Path, *more: object) -> list[object]:
-    fixed = ["train-irn", "--manifest", data.manifest, "--ir-labels", data.ir_labels, "--split", "train", "--out", out]
+def irn_command(data: SmallData, backbone: Path, out: Path, *more: object) -> list[object]:
+    fixed = [
+        "train-irn",
+        "--manifest",
+        data.manifest,
+        "--ir-labels",
+        data.cache("ir_label"),
+        "--split",
+        "train",
+        "--out",
+        out,
+    ]
     network = ["--backbone", "resnet18", "--backbone-weights", backbone]
     sizes = ["--crop-size", 64, "--radius", 3, "--epochs", 2, "--batch-size", 2, "--device", "cpu"]
     return [*fixed, *network, *sizes, *more]
@@ -92,7 +75,7 @@ class Trained(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def cam(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def cam(data: SmallData, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("cam")
     run(
         *cam_command(
@@ -103,7 +86,7 @@ def cam(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 @pytest.fixture(scope="module")
-def irn(data: Data, cam: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def irn(data: SmallData, cam: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("irn")
     options = ["--seed", 1, "--metrics", folder / "irn.jsonl", "--mean-split", "train+val", "--workers", 0]
     run(*irn_command(data, cam.weights, folder / "irn.pt", *options))
@@ -148,10 +131,10 @@ class TestCommands:
             assert all(math.isfinite(line[name]) for name in ["loss", *losses])
             assert line["learning_rate"] == pytest.approx(0.1 * (1 - (line["step"] - 1) / 4) ** 0.9)
 
-    def test_mean_displacement(self, data: Data, irn: Trained) -> None:
+    def test_mean_displacement(self, data: SmallData, irn: Trained) -> None:
         model, contents = load_irnet(irn.weights)
         means = []
-        for pixels in data.pixels.values():
+        for pixels in map(data.pixels, SIZES):
             image = torch.zeros(1, 3, 64, 64)
             cut = pixels[:64, :64]
             image[0, :, : cut.shape[0], : cut.shape[1]] = model.backbone.normalise(torch.from_numpy(cut.copy()))
@@ -159,7 +142,7 @@ class TestCommands:
                 means.append(model(image)[1].numpy().astype(np.float64).mean((0, 2, 3)))
         assert contents["mean_displacement"] == pytest.approx(np.mean(means, 0), rel=1e-3, abs=1e-4)
 
-    def test_from_given_weights_the_first_layers_stay(self, data: Data, cam: Trained, tmp_path: Path) -> None:
+    def test_from_given_weights_the_first_layers_stay(self, data: SmallData, cam: Trained, tmp_path: Path) -> None:
         run(*cam_command(data, tmp_path / "w.pt", "--backbone-weights", cam.weights, "--epochs", 1))
         before, after = tensors(cam.weights), tensors(tmp_path / "w.pt")
         changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -167,13 +150,13 @@ class TestCommands:
         assert not any("running" in name or "num_batches" in name for name in changed)
 
     def test_the_same_seed_gives_the_same_classifier_with_other_workers_too(
-        self, data: Data, cam: Trained, tmp_path: Path
+        self, data: SmallData, cam: Trained, tmp_path: Path
     ) -> None:
         run(*cam_command(data, tmp_path / "w.pt", "--from-scratch", "--seed", 1, "--workers", 2))
         assert same_bytes(tensors(tmp_path / "w.pt"), tensors(cam.weights))
 
     def test_the_same_seed_gives_the_same_irnet_with_other_workers_too(
-        self, data: Data, cam: Trained, irn: Trained, tmp_path: Path
+        self, data: SmallData, cam: Trained, irn: Trained, tmp_path: Path
     ) -> None:
         run(
             *irn_command(data, cam.weights, tmp_path / "w.pt", "--seed", 1, "--mean-split", "train+val", "--workers", 2)
@@ -181,7 +164,7 @@ class TestCommands:
         assert same_bytes(tensors(tmp_path / "w.pt"), tensors(irn.weights))
         assert load_irnet(tmp_path / "w.pt")[1]["mean_displacement"] == load_irnet(irn.weights)[1]["mean_displacement"]
 
-    def test_another_seed_gives_others(self, data: Data, cam: Trained, irn: Trained, tmp_path: Path) -> None:
+    def test_another_seed_gives_others(self, data: SmallData, cam: Trained, irn: Trained, tmp_path: Path) -> None:
         run(*cam_command(data, tmp_path / "cam.pt", "--from-scratch", "--seed", 2))
         run(*irn_command(data, cam.weights, tmp_path / "irn.pt", "--seed", 2))
         for name in ("classifier.weight", "backbone.conv1.weight"):
@@ -191,7 +174,7 @@ class TestCommands:
 
     @pytest.mark.parametrize("stage", ["cam", "irn"])
     def test_training_lowers_the_loss(
-        self, data: Data, cam: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+        self, data: SmallData, cam: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
     ) -> None:
         # Writing one after each step would take longer than the steps.
         monkeypatch.setattr(Checkpoint, "save", lambda *_: None)
@@ -210,7 +193,7 @@ def without_speed(path: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module", params=["cam", "irn"])
 def undisturbed(
-    request: pytest.FixtureRequest, data: Data, cam: Trained, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, data: SmallData, cam: Trained, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Callable[[Path], list[object]], Path]:
     """A training's command for a folder, and a folder in which it has run to its end."""
 
@@ -227,7 +210,7 @@ def undisturbed(
 
 class TestHeadEpochs:
     def test_the_last_layer_alone_learns_before_all_do(
-        self, data: Data, cam: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, data: SmallData, cam: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def command(folder: Path) -> list[object]:
             given = [
@@ -281,7 +264,7 @@ class TestCheckpoints:
     @pytest.mark.parametrize("change", ["setting", "input"])
     def test_it_does_not_hold_for_another_training(
         self,
-        data: Data,
+        data: SmallData,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
@@ -300,7 +283,7 @@ class TestCheckpoints:
         assert "going on" not in capsys.readouterr().err
 
     def test_a_damaged_one_is_refused_by_name(
-        self, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, data: SmallData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         command = cam_command(data, tmp_path / "w.pt", "--from-scratch")
         killed_after(monkeypatch, 1, *command)
@@ -311,7 +294,7 @@ class TestCheckpoints:
 
 class TestMistakes:
     def test_a_batch_larger_than_the_data(
-        self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, data: SmallData, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         for command in (
             cam_command(data, tmp_path / "w.pt", "--from-scratch"),
@@ -323,7 +306,7 @@ class TestMistakes:
 
     @pytest.mark.parametrize("workers", [0, 2])
     def test_a_loss_that_is_no_number(
-        self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
+        self, data: SmallData, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
     ) -> None:
         command = cam_command(data, tmp_path / "w.pt", "--from-scratch", "--learning-rate", 1e30, "--workers", workers)
         said = refused(capsys, tmp_path, *command, "--metrics", tmp_path / "m.jsonl")
@@ -331,7 +314,7 @@ class TestMistakes:
         assert "learning rate" in said
 
     def test_the_images_of_the_batch_are_named(
-        self, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, data: SmallData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         seen: list[str] = []
 
@@ -353,7 +336,7 @@ class TestMistakes:
         assert f"the loss is nan at step 4 of 6, of images {seen[6]}, {seen[7]}; " in said
 
     def test_a_class_that_no_image_to_learn_from_has(
-        self, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, data: SmallData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         labels = tmp_path / "labels.csv"
         rows = [f"{line},{int(index == 0)}" for index, line in enumerate(data.labels.read_text().splitlines())]
@@ -366,7 +349,7 @@ class TestMistakes:
         assert len(load_file(tmp_path / "w.pt")["class_names"]) == 3
 
     def test_a_crop_too_small_for_the_radius(
-        self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, data: SmallData, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         said = refused(capsys, tmp_path, *irn_command(data, cam.weights, tmp_path / "w.pt", "--radius", 9))
         assert said == (
@@ -374,18 +357,18 @@ class TestMistakes:
         )
 
     def test_an_image_without_an_ir_label(
-        self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, data: SmallData, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         manifest = tmp_path / "manifest.csv"
         manifest.write_text(
-            f"image_id,path,height,width,split\ng,{data.manifest.parent / 'a.png'},60,80,train\n", encoding="utf-8"
+            f"image_id,path,height,width,split\ng,{data.images / 'a.png'},60,80,train\n", encoding="utf-8"
         )
         said = refused(capsys, tmp_path, *irn_command(data._replace(manifest=manifest), cam.weights, tmp_path / "w.pt"))
         assert "'g'" in said
-        assert str(data.ir_labels) in said
+        assert str(data.cache("ir_label")) in said
 
     def test_an_ir_label_of_another_size(
-        self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, data: SmallData, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         with CacheWriter(tmp_path / "f.h5", "ir_label", {"stage": "test"}) as cache:
             for image_id, (height, width) in SIZES.items():
@@ -397,7 +380,7 @@ class TestMistakes:
         assert "make both from the same images" in said
 
     def test_an_image_that_cannot_be_read_in_a_worker(
-        self, data: Data, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, data: SmallData, cam: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         manifest = tmp_path / "manifest.csv"
         rows = [f"{image_id},gone.png,{height},{width},train\n" for image_id, (height, width) in SIZES.items()]
@@ -525,7 +508,7 @@ class TestRandomView:
         assert torch.equal(found, torch.where(inside, expected, torch.zeros(())))
         assert (found[inside.expand_as(found)] != 0).all()
 
-    def test_normalised_images_are_those_of_inference(self, data: Data) -> None:
-        pixels = torch.from_numpy(read_image(data.manifest.parent / "c.png"))[None]
+    def test_normalised_images_are_those_of_inference(self, data: SmallData) -> None:
+        pixels = torch.from_numpy(read_image(data.images / "c.png"))[None]
         backbone, batch = make_backbone("resnet18"), {"pixels": pixels, "box": torch.tensor([[0, 0, 64, 64]])}
         assert torch.equal(normalised(batch, backbone), backbone.normalise(pixels))
