@@ -293,7 +293,7 @@ class TestErrors:
             data, "sweep.csv: .*add --cams", label_caches=[data.label_cache()], thresholds_out=data.root / "sweep.csv"
         )
 
-    @pytest.mark.parametrize("folder", ["class", "object"])
+    @pytest.mark.parametrize("folder", ["class_masks", "object_masks"])
     def test_missing_mask(self, data, folder):
         labels = data.label_cache()
         (data.root / folder / "002.png").unlink()
@@ -327,7 +327,7 @@ class TestErrors:
         save_mask(data.class_masks / "002.png", np.zeros(SIZE))
         self.refuses(
             data,
-            "object/002.png: object 1 lies on background alone",
+            "object_masks/002.png: object 1 lies on background alone",
             label_caches=[labels],
             object_masks=data.object_masks,
         )
