@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import read_all, run, save_png, smooth_image
+from helpers import Sample, SmallData, read_all, run, save_png, smooth_image, write_data
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -28,42 +28,35 @@ STAGES = ("cam", "ir_label", "field", "walk", "label")
 
 
 class Data(NamedTuple):
-    """A small image, the same one four times as large in each direction, and networks that nothing was taught."""
+    """A small image, the same one four times as large in each direction, and untrained networks."""
 
-    folder: Path
-    manifest: Path
+    small: SmallData
     weights: tuple[Path, Path]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    folder = tmp_path_factory.mktemp("sizes")
+    folder, names = tmp_path_factory.mktemp("sizes"), ["dog", "cat"]
     large = smooth_image(np.random.default_rng(0), *LARGE)
-    save_png(folder / "large.png", large)
-    save_png(folder / "small.png", rescale(large, *SMALL))
-    rows = [
-        f"{name},{name}.png,{height},{width},train\n" for name, (height, width) in (("small", SMALL), ("large", LARGE))
-    ]
-    (folder / "m.csv").write_text("image_id,path,height,width,split\n" + "".join(rows), encoding="utf-8")
-    (folder / "l.csv").write_text("image_id,dog,cat\nsmall,1,1\nlarge,1,1\n", encoding="utf-8")
+    samples = {"small": Sample(rescale(large, *SMALL), [0, 1]), "large": Sample(large, [0, 1])}
+    small = write_data(folder, names, samples)
     torch.manual_seed(0)
-    save_weights(folder / "cam.pt", "cam", Classifier("resnet18", 2), {"stage": "test"}, ["dog", "cat"], 64)
-    save_weights(
-        folder / "irn.pt", "irn", IRNet("resnet18"), {"stage": "test"}, crop_size=64, mean_displacement=(0.0, 0.0)
-    )
-    return Data(folder, folder / "m.csv", (folder / "cam.pt", folder / "irn.pt"))
+    cam, irnet = folder / "cam.pt", folder / "irn.pt"
+    save_weights(cam, "cam", Classifier("resnet18", 2), {"stage": "test"}, names, 64)
+    save_weights(irnet, "irn", IRNet("resnet18"), {"stage": "test"}, crop_size=64, mean_displacement=(0.0, 0.0))
+    return Data(small, (cam, irnet))
 
 
 def made(data: Data, out: Path, *more: object) -> dict[str, dict[str, dict[str, np.ndarray]]]:
     """The caches of all stages, by kind."""
     file = {kind: out / f"{kind}.h5" for kind in STAGES}
-    images, net = ["--manifest", data.manifest], ["--device", "cpu", "--workers", 0]
+    images, net = ["--manifest", data.small.manifest], ["--device", "cpu", "--workers", 0]
     cams = ["--cams", file["cam"]]
     run(
         "make-cams",
         *images,
         "--labels",
-        data.folder / "l.csv",
+        data.small.labels,
         "--weights",
         data.weights[0],
         "--out",
@@ -141,7 +134,7 @@ def test_a_field_there_and_back(h: int, w: int, factor: float, seed: int) -> Non
 
 
 def test_irnet_learns_from_the_working_size(data: Data, tmp_path: Path) -> None:
-    records = images_of(data.manifest)
+    records = images_of(data.small.manifest)
     label = np.zeros(LARGE, np.uint8)
     label[64:192, 48:144] = 1
     with CacheWriter(tmp_path / "ir.h5", "ir_label", {"stage": "test"}) as cache:
@@ -158,7 +151,7 @@ def test_predictions_have_the_size_of_the_image(data: Data, tmp_path: Path) -> N
         "--weights",
         *data.weights,
         "--images",
-        data.folder / "large.png",
+        data.small.images / "large.png",
         "--class-score",
         0,
         "--device",
@@ -182,7 +175,7 @@ def test_a_notebook_gets_what_the_commands_get(
 ) -> None:
     """Segmentation of a new image to the pixel; labels but for the rounding of caches."""
     changes = {"dataset.max_side": 64, "predict.class_score": 0}
-    image = data.folder / "large.png"
+    image = data.small.images / "large.png"
     network = irn.open_network(*data.weights, device="cpu", changes=changes)
     common = ["--weights", *data.weights, "--images", image, "--class-score", 0, "--device", "cpu", "--workers", 0]
     run("predict", *common, "--out", tmp_path / "out", "--max-side", 64)
@@ -203,7 +196,7 @@ def test_a_notebook_gets_what_the_commands_get(
 
 
 def test_files_of_another_range_of_values_are_read_by_it(data: Data, tmp_path: Path) -> None:
-    grey = np.array(Image.open(data.folder / "small.png"))[..., 0]
+    grey = np.array(Image.open(data.small.images / "small.png"))[..., 0]
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
     changes = {"dataset.value_range": [0, 65535], "predict.class_score": 0}
     network = irn.open_network(*data.weights, device="cpu", changes=changes)
@@ -213,7 +206,7 @@ def test_files_of_another_range_of_values_are_read_by_it(data: Data, tmp_path: P
 def test_the_crf_of_an_ablation_is_that_of_ir_labels(data: Data, tmp_path: Path) -> None:
     """Ground truth that is what a CRF in the working size makes: no other finds all of it."""
     made(data, tmp_path, "--max-side", 64)
-    images = ["--manifest", data.manifest, "--cams", tmp_path / "cam.h5"]
+    images = ["--manifest", data.small.manifest, "--cams", tmp_path / "cam.h5"]
     both = ["--foreground-threshold", 0.4, "--background-threshold", 0.4, "--workers", 0]
     run("make-ir-labels", *images, "--out", tmp_path / "truth.h5", *both, "--max-side", 64)
     for name, arrays in read_all(tmp_path / "truth.h5", "ir_label").items():
@@ -221,7 +214,7 @@ def test_the_crf_of_an_ablation_is_that_of_ir_labels(data: Data, tmp_path: Path)
     inputs = [
         *images,
         "--labels",
-        data.folder / "l.csv",
+        data.small.labels,
         "--walks",
         tmp_path / "walk.h5",
         "--class-masks",
