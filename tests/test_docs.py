@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import ROOT, run, save_png
-from irn.settings.reading import read_config
 from snakemake.cli import parse_args
 
 from irn.cli import build_parser
+from irn.settings.reading import read_config
 from irn.workflow.stages import BY_NAME
 from irn.workflow.store import Run, glance_at_data
 
