@@ -16,12 +16,14 @@ from rebuilds import EDITS, named  # noqa: E402
 
 from irn.cli import build_parser  # noqa: E402
 from irn.io.cache_format import FORMATS, ArraySpec  # noqa: E402
+from irn.settings.final_networks import GROUND_TRUTH  # noqa: E402
 from irn.settings.reading import read_config  # noqa: E402
 from irn.settings.table import Setting, all_settings  # noqa: E402
 from irn.settings.types import Section  # noqa: E402
 from irn.settings.values import Settings, value  # noqa: E402
 from irn.settings.writing import as_text  # noqa: E402
-from irn.workflow.stages import COMMANDS, REPORT, STAGES, behind  # noqa: E402
+from irn.workflow.commands import COMMANDS  # noqa: E402
+from irn.workflow.stages import ALL_STAGES, REPORT, STAGES, behind  # noqa: E402
 
 ALL = (*STAGES, REPORT)
 # Behind every edit that makes anything run again.
@@ -34,6 +36,7 @@ FILES_ALONE = {
     "sweep": "for each combination the first stage that uses a swept key →",
     "ablation": "only `ablation`, once; nothing is trained or inferred",
     "shards": "the per-image stages, which get new files; never training",
+    "dataset.train_split": "the per-image stages for splits without labels, `train_cam` →",
     "dataset.eval_split": "the per-image stages for splits without labels, `evaluate`, `show`; never training",
 }
 # How the kinds of caches are called in running text, where that is not their key.
@@ -93,7 +96,8 @@ def _runs_again(row: Setting) -> str:
     section, _, name = row.key.rpartition(".")
     if name == "labels":
         return f"`train_{section}`, `train_{section}_gt` → where added; `evaluate` → where removed"
-    first = [stage for stage in row.stages if not any(stage in behind(other) for other in row.stages)]
+    stages = [name for name in ALL_STAGES if row.goes_to(name) and not name.endswith(GROUND_TRUTH)]
+    first = [name for name in stages if not any(name in behind(other) for other in stages)]
     followed = {name for stage in first for name in behind(stage)} > LAST
     return named(tuple(first), followed)
 
@@ -123,14 +127,16 @@ def _edits() -> list[str]:
 
 
 def _behind() -> list[str]:
-    rows = [f"| `{stage.name}` | {', '.join(f'`{name}`' for name in stage.reads.split()) or '-'} |" for stage in STAGES]
+    rows = [
+        f"| `{stage.name}` | {', '.join(f'`{before.name}`' for before in stage.reads) or '-'} |" for stage in STAGES
+    ]
     return ["| rule | reads |", "|---|---|", *rows]
 
 
 def _files() -> list[str]:
     rows = [
         f"| `{stage.name}` | "
-        + ("`<split>/<I>-of-<N>.h5`" if stage.per_image else ", ".join(f"`{name}`" for name in stage.makes.split()))
+        + ("`<split>/<I>-of-<N>.h5`" if stage.per_image else ", ".join(f"`{name}`" for name in stage.makes))
         + " |"
         for stage in ALL
     ]

@@ -17,8 +17,9 @@ from irn.errors import IrnError
 from irn.io.memory import keep_freed_memory
 from irn.settings.checking import settings_of_options
 from irn.settings.table import Setting, of_stage
-from irn.workflow.options import FileToWrite, file_to_write
-from irn.workflow.stages import COMMANDS, Command, groups
+from irn.workflow.argument_types import FileToWrite, file_to_write
+from irn.workflow.command import Command
+from irn.workflow.commands import COMMANDS, GROUPS
 
 HELP_WIDTH = 100
 
@@ -117,11 +118,12 @@ def build_parser() -> Parser:
     )
     for command in COMMANDS.values():
         own = commands.add_parser(command.words, help=command.help, description=command.help, allow_abbrev=False)
-        for flag, told in command.options:
+        for option in command.takes:
+            told = option.keywords
             shown = (
                 told["help"] if told.get("default") in (None, ()) else f"{told['help']} (default: {told['default']})"
             )
-            added: Any = own.add_argument(flag, **{**told, "help": shown})
+            added: Any = own.add_argument(option.flag, **{**told, "help": shown})
             if told.get("type") in (Path, file_to_write):
                 added.complete = shtab.FILE
         for row in _rows(command):
@@ -133,7 +135,7 @@ def build_parser() -> Parser:
 def _groups() -> str:
     """Every command with its help, in the groups of irn/workflow/stages.py."""
     lines = []
-    for title, commands in groups().items():
+    for title, commands in GROUPS.items():
         lines += ["", f"{title}:"]
         for command in commands:
             lines += textwrap.wrap(
@@ -174,7 +176,7 @@ def _check_outputs(options: dict[str, Any]) -> None:
 def _what_to_lower(command: Command) -> str:
     """The options that memory depends on, and the keys of those that are settings."""
     keys = {row.flag: f"{row.flag} ({row.key})" for row in _rows(command)} | {
-        option.flag: option.flag for option in command.options
+        option.flag: option.flag for option in command.takes
     }
     sizes = [
         keys[flag] for flag in ("--batch-size", "--crop-size", "--long-side", "--scales", "--workers") if flag in keys

@@ -10,9 +10,9 @@ from irn.settings.table import of_stage
 from irn.errors import IrnError
 from irn.io.progress import notices_in
 from irn.settings.final_networks import TRAINED_NETWORKS
-from irn.settings.values import value
 from irn.workflow.store import STORE, Run, glance_at_data, data_root, masks
-from irn.workflow.stages import BY_NAME, behind
+from irn.workflow.options import WORKERS
+from irn.workflow.stages import ALL_STAGES, behind
 
 try:
     # The jobs' own processes need not look again, here and below.
@@ -188,13 +188,13 @@ def options(wildcards, threads):
             "--shard",
             wildcards.shard.replace("-of-", "/"),
         ]
-    elif stage.images:
-        words += ["--split", value(settings, stage.images)]
+    elif stage.splits:
+        words += ["--split", stage.splits.of(settings)]
     if stage.gpu:
         words += ["--device", "cuda" if settings.gpus else "cpu"]
         if settings.gpus > 1 and stage.shares_batches:
             words += ["--processes", settings.gpus]
-    elif any(option.flag == "--workers" for option in stage.options):
+    elif stage.has(WORKERS):
         words += ["--workers", threads]
     return " ".join(quote(str(word)) for word in words)
 
@@ -219,12 +219,12 @@ conda_env = f"{workflow.basedir}/envs/irn.yaml"
 
 
 def cores(stage):
-    return BY_NAME[stage].cores
+    return ALL_STAGES[stage].cores
 
 
 def needs(stage):
     """Resources; memory and time grow each time a job is tried again."""
-    row = BY_NAME[stage]
+    row = ALL_STAGES[stage]
     base, each = row.memory
     found = {
         "mem_mb": lambda wildcards, threads, attempt: (base + each * threads) * attempt,

@@ -34,7 +34,7 @@ for name, network in TRAINED_NETWORKS.items():
         resources:
             **needs(train),
         params:
-            command=BY_NAME[train].words,
+            command=ALL_STAGES[train].words,
             options=options,
             start=start,
             taught_by=taught_by,

@@ -27,8 +27,8 @@ from irn.settings.checking import settings_of_options
 from irn.settings.table import of_stage
 from irn.settings.values import value
 from irn.weights.files import save_weights
-from irn.workflow.stages import BY_NAME, STAGES
-from irn.workflow.stages import COMMANDS as ROWS
+from irn.workflow.commands import COMMANDS as ROWS
+from irn.workflow.stages import STAGES
 
 COMMANDS = [command.words for command in ROWS.values()]
 CONTRACT = [
@@ -51,9 +51,9 @@ CAMS, FIELDS, MANIFEST = GOLDEN / "cams.h5", GOLDEN / "fields.h5", GOLDEN / "man
 REQUIRED = {
     command.words: [
         word
-        for flag, told in command.options
-        if told.get("required")
-        for word in (flag, told["choices"][1] if "choices" in told else flag.strip("-"))
+        for option in command.takes
+        if option.keywords.get("required")
+        for word in (option.flag, option.keywords.get("choices", [None, option.flag.strip("-")])[1])
     ]
     for command in ROWS.values()
 }
@@ -115,10 +115,9 @@ class TestHelp:
         assert listed[0] == "make-demo-data"
         place = {words: number for number, words in enumerate(listed)}
         for stage in STAGES:
-            for name in stage.reads.split():
-                before = BY_NAME[name].words
-                # Networks at the end come after everything that leads to labels.
-                assert place[before] < place[stage.words], (before, stage.words)
+            for before in stage.reads:
+                # Final networks come after everything that leads to labels.
+                assert place[before.words] < place[stage.words], (before.name, stage.name)
 
     def test_every_command_of_the_contract_is_there(self) -> None:
         assert set(CONTRACT) <= set(COMMANDS)
@@ -257,7 +256,7 @@ class TestBadOptions:
             ("random-walk", ["--steps", "2.5"]),
             ("random-walk", ["--steps", "\u00b2"]),
             ("random-walk", ["--radius", "1"]),
-            ("random-walk", ["--device", "tpu"]),
+            ("make-cams", ["--device", "tpu"]),
             ("make-cams", ["--scales", "0"]),
             ("make-cams", ["--scales", "1", "-1"]),
             ("make-cams", ["--scales"]),
@@ -633,7 +632,7 @@ class TestWalks:
             for scene, split in (("three_classes", "a"), ("noisy_fields", "b"), (SCENE, "a"))
         ]
         (tmp_path / "manifest.csv").write_text("image_id,path,height,width,split\n" + "".join(rows), encoding="utf-8")
-        command = ["random-walk", "--cams", CAMS, "--fields", FIELDS, "--steps", 1, "--workers", 0, "--device", "cpu"]
+        command = ["random-walk", "--cams", CAMS, "--fields", FIELDS, "--steps", 1, "--workers", 0]
         command += ["--manifest", tmp_path / "manifest.csv"]
         run(*command, "--out", tmp_path / "all.h5")
         run(*command, "--out", tmp_path / "split.h5", "--split", "a")
@@ -708,7 +707,7 @@ class TestCams:
             for image_id in ("a", "b"):
                 cache.write(image_id, 20, 24, {"boundary": np.full((5, 6), 0.5), "displacement": np.zeros((2, 5, 6))})
         walk = ["random-walk", "--cams", tmp_path / "c.h5", "--fields", tmp_path / "f.h5", "--out", tmp_path / "w.h5"]
-        run(*walk, "--device", "cpu", "--workers", 0)
+        run(*walk, "--workers", 0)
         run("make-labels", "--walks", tmp_path / "w.h5", "--out", tmp_path / "l.h5", "--workers", 0)
         assert not read_all(tmp_path / "i.h5", "ir_label")["b"]["label"].any()
         label = read_all(tmp_path / "l.h5", "label")["b"]

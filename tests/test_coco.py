@@ -547,7 +547,7 @@ def test_the_workflow_lists_and_scores_it(finished: Path, tmp_path: Path) -> Non
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | {"dataset": {"kind": "coco", "root": "coco"}}))
     old, new = (recipes_in(folder) for folder in (finished, tmp_path))
     for name, recipe in new.items():
-        if name not in ("build_manifest", "evaluate") and not recipe.stage.by_name:
+        if name not in ("build_manifest", "evaluate") and not recipe.stage.on_request:
             shutil.copytree(
                 finished / old[name].folder, tmp_path / recipe.folder, ignore=shutil.ignore_patterns("key.json")
             )

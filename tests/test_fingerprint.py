@@ -13,8 +13,10 @@ import pytest
 import irn.workflow.fingerprint
 from irn.data.kinds import KINDS
 from irn.settings.checking import settings_of_options
+from irn.workflow.command import Stage
+from irn.workflow.commands import COMMANDS
 from irn.workflow.fingerprint import CARRYING, CONTROLLING, code_fingerprint, counted_modules
-from irn.workflow.stages import COMMANDS, GATHER_SCORES, REPORT, STAGES, Stage
+from irn.workflow.stages import GATHER_SCORES, REPORT, STAGES
 
 PACKAGE = irn.workflow.fingerprint.PACKAGE
 TRAININGS = {"train_cam", "train_irn", "train_mask_rcnn", "train_deeplab"}

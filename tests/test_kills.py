@@ -63,7 +63,7 @@ def commands(at: Callable[[str], Path]) -> dict[str, list[object]]:
             *training, irn.with_suffix(".jsonl"), *cpu,
         ],
         "infer_fields": [*listed, "--weights", irn, "--out", fields, *cpu],
-        "random_walk": [*listed, "--cams", cams, "--fields", fields, "--out", walks, *cpu],
+        "random_walk": [*listed, "--cams", cams, "--fields", fields, "--out", walks, "--workers", 0],
         "make_labels": ["--walks", walks, "--out", label_caches, "--workers", 0],
         "evaluate": [
             *listed, "--labels", labels, "--cams", cams, "--label-caches", label_caches, "--out", scores,

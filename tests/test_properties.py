@@ -228,7 +228,7 @@ def test_the_number_of_shards_changes_nothing(tmp_path: Path, count: int) -> Non
         for index in range(len(outs[0])):
             shard = [*common, "--shard", f"{index}/{len(outs[0])}"]
             run("make-ir-labels", *cams, "--out", outs[0][index], *shard)
-            run("random-walk", *cams, *own_fields, "--out", outs[1][index], "--device", "cpu", *shard)
+            run("random-walk", *cams, *own_fields, "--out", outs[1][index], *shard)
             run("make-labels", "--walks", outs[1][index], "--out", outs[2][index], *shard)
     for kind, path, several in zip(("ir_label", "walk", "label"), whole, parts, strict=True):
         one, other = read_all(path, kind), read_all(several, kind)

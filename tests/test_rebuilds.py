@@ -189,8 +189,8 @@ def expected_after(key: str, there: set[str]) -> set[str]:
         },
         "dataset.train_split": PER_IMAGE | with_behind({"train_cam"}, there),
     }
-    stages = {name for stage in all_settings()[key].stages for name in (stage, f"{stage}_gt")}
-    return special[key] if key in special else with_behind(stages & there, there)
+    stages = {name for name in there if all_settings()[key].goes_to(name)}
+    return special[key] if key in special else with_behind(stages, there)
 
 
 @pytest.mark.parametrize("key", all_settings())

@@ -66,7 +66,7 @@ def made(data: Data, out: Path, *more: object) -> dict[str, dict[str, dict[str, 
     )
     run("make-ir-labels", *images, *cams, "--out", file["ir_label"], "--workers", 0, *more)
     run("infer-fields", *images, "--weights", data.weights[1], "--out", file["field"], *net, *more)
-    run("random-walk", *images, *cams, "--fields", file["field"], "--out", file["walk"], *net, *more)
+    run("random-walk", *images, *cams, "--fields", file["field"], "--out", file["walk"], "--workers", 0, *more)
     run("make-labels", *images, "--walks", file["walk"], "--out", file["label"], "--workers", 0)
     return {kind: read_all(path, kind) for kind, path in file.items()}
 

@@ -20,10 +20,10 @@ from irn.io.parallel import map_images
 from irn.io.progress import notice, progress
 from irn.ops.ablation import THRESHOLDS, VARIANTS, instance_variants, semantic_variants
 from irn.ops.metrics import InstanceScores, class_iou, confusion_matrix, mean_of_defined
-from irn.ops.resize import working_size
 from irn.pictures.charts import draw_ablation
 from irn.records import ImageRecord
 from irn.settings.values import Settings
+from irn.workflow.stages import ABLATION
 
 SEMANTIC, INSTANCE = (
     [variant for variant in VARIANTS if variant.labels == labels] for labels in ("semantic", "instance")
@@ -94,7 +94,10 @@ def ablation(
         sources = Sources(cam_reader, walk_reader, *open_truths(class_masks, object_masks, records, names), len(names))
         tally = _empty_tally(sources)
         counted = map_images(
-            partial(_count_image, sources, max_side=max_side), records, workers, partial(_bytes, max_side=max_side)
+            partial(_count_image, sources, max_side=max_side),
+            records,
+            workers,
+            partial(ABLATION.process.of, max_side=max_side),
         )
         for found in progress(counted, len(records), f"ablation {name}"):
             tally.merge(found)
@@ -140,12 +143,6 @@ def _count_image(sources: Sources, record: ImageRecord, max_side: int | None) ->
             for score, one in zip(scores, found, strict=True):
                 score.add(one["instance_class"], one["instance_score"], one["instance_map"], *objects)
     return tally
-
-
-def _bytes(record: ImageRecord, max_side: int | None) -> float:
-    """What a process takes, by measurement: itself, an image's labels at all thresholds, and the CRF that refines them."""
-    height, width = working_size(record.height, record.width, max_side)
-    return 200e6 + 80 * record.height * record.width + 380 * height * width
 
 
 def _rows(split: str, tally: Tally, images: int) -> list[dict[str, object]]:

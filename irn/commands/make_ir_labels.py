@@ -12,13 +12,13 @@ from irn.inference.ir_labels import ir_label_of
 from irn.io.cache import CacheReader, write_cache
 from irn.io.parallel import map_images
 from irn.io.progress import notice
-from irn.ops.resize import working_size
 from irn.ops.shares import Shares, label_shares
 from irn.records import WHOLE, ImageRecord, Shard
 from irn.settings.values import Settings
 from irn.workflow.provenance import provenance
+from irn.workflow.stages import MAKE_IR_LABELS
 
-LATTICE = {"numba": 400, "pydensecrf": 1000}  # bytes of a pixel, with few labels and much texture
+PYDENSECRF_LATTICE = 1000  # bytes of a pixel, in place of those of this project's CRF
 MUCH_UNSURE, LITTLE = 0.6, 0.02  # shares of the pixels at which the command says so
 
 
@@ -37,18 +37,15 @@ def make_ir_labels(
     reader = CacheReader(cams, "cam")
     reader.require(record.image_id for record in records)
     label = partial(_label, cams=reader, settings=settings)
-    labels = map_images(label, records, workers, partial(_bytes, settings=settings))
+    memory = MAKE_IR_LABELS.process
+    if settings.ir_labels.crf == "pydensecrf":
+        memory = memory._replace(working=PYDENSECRF_LATTICE)
+    labels = map_images(label, records, workers, partial(memory.of, max_side=settings.dataset.max_side))
     _say(write_cache(out, "ir_label", made_by, records, labels, _shares))
 
 
 def _label(record: ImageRecord, cams: CacheReader, settings: Settings) -> dict[str, np.ndarray]:
     return ir_label_of(read_record(record), cams.image(record, ["classes", "high_res"]), settings)
-
-
-def _bytes(record: ImageRecord, settings: Settings) -> float:
-    """What a process takes, by measurement: itself, three maps in the size of the image, and the lattice of the CRF."""
-    height, width = working_size(record.height, record.width, settings.dataset.max_side)
-    return 150e6 + 25 * record.height * record.width + LATTICE[settings.ir_labels.crf] * height * width
 
 
 def _shares(arrays: dict[str, np.ndarray]) -> Shares:

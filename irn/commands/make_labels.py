@@ -15,6 +15,7 @@ from irn.io.progress import notice
 from irn.records import WHOLE, ImageRecord, Shard
 from irn.settings.values import Settings
 from irn.workflow.provenance import provenance
+from irn.workflow.stages import MAKE_LABELS
 
 MANY_EMPTY = 0.2  # share of the images, above which the command says so
 
@@ -37,7 +38,9 @@ def make_labels(
     records = images_of_caches(reader, manifest, split, shard)
     reader.require(record.image_id for record in records)
     label = partial(_label, walks=reader, settings=settings)
-    shares = write_cache(out, "label", made_by, records, map_images(label, records, workers, _bytes), _foreground)
+    shares = write_cache(
+        out, "label", made_by, records, map_images(label, records, workers, MAKE_LABELS.process.of), _foreground
+    )
     # An image without a class is background alone by right.
     _say(
         [
@@ -54,11 +57,6 @@ def _label(record: ImageRecord, walks: CacheReader, settings: Settings) -> dict[
         return labels_of(maps, record.height, record.width, settings)
     except IrnError as error:
         raise IrnError(f"image {record.image_id!r}: {error}") from None
-
-
-def _bytes(record: ImageRecord) -> float:
-    """What a process takes, by measurement: itself, and maps in the size of the image."""
-    return 150e6 + 60 * record.height * record.width
 
 
 def _foreground(arrays: dict[str, np.ndarray]) -> float:

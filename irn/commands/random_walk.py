@@ -12,12 +12,12 @@ from irn.inference.walk import walk_of
 from irn.io.cache import CacheReader, write_cache
 from irn.io.parallel import map_images
 from irn.io.progress import notice
-from irn.ops.resize import walk_of_size, working_size
+from irn.ops.resize import walk_of_size
 from irn.records import WHOLE, ImageRecord, Shard
 from irn.settings.values import Settings
 from irn.workflow.provenance import provenance
+from irn.workflow.stages import RANDOM_WALK
 
-STENCIL = 40  # bytes of a pixel, with ten maps
 MANY_GROUPS = 12  # on average in an image, above which the command says so
 
 
@@ -29,13 +29,10 @@ def random_walk(
     manifest: Path | None = None,
     split: str | None = None,
     shard: Shard = WHOLE,
-    device: str = "auto",
-    precision: str = "float32",
     workers: int | None = None,
 ) -> None:
     """Write a walk cache of the images of a split of the manifest, or, without one, of the first CAM cache.
 
-    `device` and `precision` change nothing: the stages around it have them, but the walk needs neither GPU nor torch.
     Raises IrnError for an image that a cache lacks, and for a split without a manifest.
     """
     made_by = provenance("random_walk", settings, split=split)
@@ -44,7 +41,7 @@ def random_walk(
     for reader in (cam_reader, field_reader):
         reader.require(record.image_id for record in records)
     walk = partial(_walk, cams=cam_reader, fields=field_reader, settings=settings)
-    walked = map_images(walk, records, workers, partial(_bytes, max_side=settings.dataset.max_side))
+    walked = map_images(walk, records, workers, partial(RANDOM_WALK.process.of, max_side=settings.dataset.max_side))
     # Brought to the size of the image here, so that no large map waits to be written or travels between processes.
     walks = (
         walk_of_size(arrays, cells(record.height), cells(record.width))
@@ -56,12 +53,6 @@ def random_walk(
 def _walk(record: ImageRecord, cams: CacheReader, fields: CacheReader, settings: Settings) -> dict[str, np.ndarray]:
     maps = cams.image(record, ["classes", "cam"])
     return walk_of(maps, fields.image(record), record.height, record.width, settings)
-
-
-def _bytes(record: ImageRecord, max_side: int | None) -> float:
-    """What a process takes, by measurement: itself, maps in the size of the image, and the walk."""
-    height, width = working_size(record.height, record.width, max_side)
-    return 200e6 + 10 * record.height * record.width + STENCIL * height * width
 
 
 def _groups(arrays: dict[str, np.ndarray]) -> int:

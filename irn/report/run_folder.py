@@ -15,7 +15,7 @@ from irn.io.progress import NOTICE, notices_in
 from irn.settings.checking import settings_of_options
 from irn.settings.table import all_settings
 from irn.settings.values import Settings
-from irn.workflow.stages import BY_NAME
+from irn.workflow.stages import ALL_STAGES
 
 
 class StageFolder(NamedTuple):
@@ -28,7 +28,7 @@ class StageFolder(NamedTuple):
 
     def _beside(self, name: str) -> list[Path]:
         """What lies beside each cache, or in the folder of a stage that has one for itself, by the end of its name."""
-        if BY_NAME[self.name].per_image:
+        if ALL_STAGES[self.name].per_image:
             return [path for cache in self.files if (path := cache.with_suffix(f".{name}")).exists()]
         return sorted(self.folder.glob(f"*{name}"))
 
@@ -48,7 +48,7 @@ class StageFolder(NamedTuple):
 
     def made_by(self) -> dict[str, Any]:
         """The provenance in its first cache; empty where it makes none."""
-        if not BY_NAME[self.name].per_image or not self.files:
+        if not ALL_STAGES[self.name].per_image or not self.files:
             return {}
         return provenance_of(self.files[0])
 
@@ -72,16 +72,18 @@ class RunFolder:
             ) from None
         # Paths in it are those of the folder that the workflow ran in.
         self.project = self.folder.parents[1]
-        self.stages = {name: self._stage(name, self.project / path) for name, path in named.items() if name in BY_NAME}
+        self.stages = {
+            name: self._stage(name, self.project / path) for name, path in named.items() if name in ALL_STAGES
+        }
 
     def _stage(self, name: str, folder: Path) -> StageFolder:
         key = folder / "key.json"
         record = json.loads(key.read_text(encoding="utf-8")) if key.exists() else {}
-        if BY_NAME[name].per_image:
+        if ALL_STAGES[name].per_image:
             links = sorted((self.folder / name).glob("*.h5"), key=lambda path: int(re.split(r"\D", path.name)[0]))
             return StageFolder(name, folder, record, [path.resolve() for path in links if path.exists()])
         return StageFolder(
-            name, folder, record, [path for file in BY_NAME[name].makes.split() if (path := folder / file).exists()]
+            name, folder, record, [path for file in ALL_STAGES[name].makes if (path := folder / file).exists()]
         )
 
     def file(self, stage: str, name: str) -> Path | None:

@@ -17,7 +17,7 @@ from irn.report.images import Facts
 from irn.report.run_folder import RunFolder
 from irn.settings.table import all_settings
 from irn.settings.writing import as_text
-from irn.workflow.stages import BY_NAME
+from irn.workflow.stages import ALL_STAGES
 
 
 class StageRow(NamedTuple):
@@ -51,7 +51,7 @@ def stage_rows(run: RunFolder) -> list[StageRow]:
         rows.append(
             StageRow(
                 name,
-                BY_NAME[name].help,
+                ALL_STAGES[name].help,
                 stage.folder.name,
                 stage.record.get("code", ""),
                 time,

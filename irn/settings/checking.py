@@ -1,4 +1,4 @@
-"""The checks of a configuration: each mistake is one line that says what, where, what was expected and how to mend it."""
+"""The checks of a configuration: a mistake is one line that says what, where, what was expected and the remedy."""
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence

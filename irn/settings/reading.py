@@ -1,4 +1,4 @@
-"""A configuration as it comes in: files of YAML laid over each other, settings of a command line, or Snakemake's dictionary."""
+"""A configuration as it comes in: YAML files laid over each other, a command line, or Snakemake's dictionary."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -53,7 +53,7 @@ def check_config(config: Mapping[str, Any]) -> Settings:
 
 
 def check_files(files: Sequence[Path]) -> None:
-    """Raise IrnError for configuration files in which a key appears twice: what Snakemake reads of them does not tell."""
+    """Raise IrnError for configuration files in which a key appears twice, which Snakemake's reading of them hides."""
     import yaml  # not at the top: help is shown without it
 
     for path in files:
@@ -83,7 +83,10 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
 
 
 def _check_no_key_twice(root: Any, where: str) -> None:
-    """Raise IrnError for a key that appears twice in a mapping, of which YAML silently takes the last. root: a node of YAML."""
+    """Raise IrnError for a key that appears twice in a mapping, where YAML silently takes the last.
+
+    root: a node of YAML.
+    """
     waiting, seen = [root], set()
     while waiting:
         node = waiting.pop()

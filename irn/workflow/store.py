@@ -18,13 +18,14 @@ from irn.data.kinds import KINDS
 from irn.errors import IrnError
 from irn.io.cache_format import FORMATS
 from irn.io.files import whole_file
-from irn.settings.final_networks import GROUND_TRUTH
 from irn.settings.sweeps import Variation, variations
 from irn.settings.table import of_stage
-from irn.settings.values import SCORED, Settings, value
+from irn.settings.values import Settings, value
 from irn.settings.writing import as_text
+from irn.workflow.command import Stage
 from irn.workflow.fingerprint import code_fingerprint
-from irn.workflow.stages import GATHER_SCORES, REPORT, STAGES, Stage
+from irn.workflow.options import BACKBONE_WEIGHTS
+from irn.workflow.stages import GATHER_SCORES, REPORT, STAGES
 
 RESULTS = Path("results")
 STORE = RESULTS / "store"
@@ -48,10 +49,17 @@ class Recipe(NamedTuple):
         """Where its files lie."""
         return STORE / self.stage.name / self.key
 
+    @property
+    def splits(self) -> list[str]:
+        """The splits that it works on: of per-image stages all that labels are made for."""
+        if self.stage.splits is None:
+            return splits_of(self.settings)
+        return self.stage.splits.of(self.settings).split("+")
+
     def files(self, splits: Iterable[str] | None = None) -> list[str]:
         """What it makes: of per-image stages the caches of some splits, by default of all that labels are made for."""
         if not self.stage.per_image:
-            return [str(self.folder / name) for name in self.stage.makes.split()]
+            return [str(self.folder / name) for name in self.stage.makes]
         count = self.settings.shards
         chosen = splits_of(self.settings) if splits is None else splits
         return [str(self.folder / split / f"{index}-of-{count}.h5") for split in chosen for index in range(count)]
@@ -65,7 +73,7 @@ class Recipe(NamedTuple):
             return other.files()
         if self.stage.per_image:
             return [str(other.folder / str(split) / f"{shard}.h5")]
-        return other.files(value(self.settings, self.stage.images).split("+"))
+        return other.files(self.splits)
 
 
 def recipes(settings: Settings, looked_at: dict[Any, dict[str, Any]]) -> dict[str, Recipe]:
@@ -73,7 +81,7 @@ def recipes(settings: Settings, looked_at: dict[Any, dict[str, Any]]) -> dict[st
     found: dict[str, Recipe] = {}
     for stage in STAGES:
         if stage.when(settings):
-            reads = {name: found[name] for name in stage.reads.split() if name in found}
+            reads = {before.name: found[before.name] for before in stage.reads if before.name in found}
             place = (stage.name, settings.dataset, settings.pretrained, settings.cam.external)
             if place not in looked_at:
                 looked_at[place] = {"code": _code(stage, settings), "files": dict(_outside(stage, settings))}
@@ -146,7 +154,9 @@ class Run:
 
     def _report(self) -> Recipe:
         """The report, of all that the run makes; its key is that of all that it shows."""
-        own, *others = ({name: recipe for name, recipe in one.items() if not recipe.stage.by_name} for one in self.each)
+        own, *others = (
+            {name: recipe for name, recipe in one.items() if not recipe.stage.on_request} for one in self.each
+        )
         reads = own | {
             f"{name} of configuration {number}": one[name] for number, one in enumerate(others, 1) for name in one
         }
@@ -178,7 +188,7 @@ class Run:
         recipes = [
             recipe
             for recipe in self.recipes.values()
-            if not recipe.stage.by_name and recipe.stage not in (GATHER_SCORES, REPORT)
+            if not recipe.stage.on_request and recipe.stage not in (GATHER_SCORES, REPORT)
         ]
         return list(dict.fromkeys([*self.tables, *(file for recipe in recipes for file in recipe.files())]))
 
@@ -223,7 +233,7 @@ class Run:
 
     def _is_shown(self, recipe: Recipe) -> bool:
         stage = recipe.stage
-        return not stage.by_name or stage.name in self.asked or all(Path(file).exists() for file in recipe.files())
+        return not stage.on_request or stage.name in self.asked or all(Path(file).exists() for file in recipe.files())
 
     def _numbered(self) -> list[tuple[int, tuple[Variation, dict[str, Recipe]]]]:
         return list(enumerate(zip(self.variations, self.each, strict=True)))
@@ -270,6 +280,8 @@ def _given(stage: Stage, settings: Settings) -> dict[str, Any]:
     if stage == REPORT:
         keys = ["run", *keys]  # whose name its page shows
     given = {key: value(settings, key) for key in keys}
+    if stage.splits:
+        given[stage.splits.name] = stage.splits.of(settings)
     # As JSON gives them back.
     return {key: list(one) if isinstance(one, tuple) else one for key, one in given.items()}
 
@@ -283,12 +295,15 @@ def _outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]]:
         lists = [name for name in [*(dataset.splits or ()), dataset.labels_csv] if name and Path(name).is_file()]
         if lists:
             yield "lists", stat_digest(map(Path, lists))
-    if stage.name.startswith("train_") and pretrained not in (None, "imagenet"):
+    if stage.has(BACKBONE_WEIGHTS) and pretrained not in (None, "imagenet"):
         yield "pretrained weights", _content_digest(pretrained)
     if stage.name == "make_cams" and settings.cam.external:
         yield "external CAMs", stat_digest(map(Path, settings.cam.external))
-    if (stage.name in SCORED or stage.name.endswith(GROUND_TRUTH)) and not kind.is_drawn:
-        yield "masks", stat_digest(folder for folder in mask_folders(dataset, Path(str(dataset.root))) if folder)
+    if stage.uses_truth:
+        named = (dataset.class_masks, dataset.object_masks)
+        masks = named if kind.is_drawn else mask_folders(dataset, Path(str(dataset.root)))
+        if any(masks):
+            yield "masks", stat_digest(Path(place) for place in masks if place)
 
 
 # ---- what was made before

@@ -1,0 +1,114 @@
+"""What a command and a stage of the workflow are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from irn.records import ImageRecord
+from irn.settings.values import Settings
+from irn.workflow.options import PROCESSES, Option
+
+
+@dataclass(frozen=True, eq=False)
+class Command:
+    """A command: its name, which its module in irn/commands/ and its function have too, its help, and its options."""
+
+    name: str
+    help: str
+    takes: tuple[Option, ...]
+
+    @property
+    def command(self) -> str:
+        """The name of its function."""
+        return self.name
+
+    @property
+    def words(self) -> str:
+        """Its name on the command line."""
+        return self.command.replace("_", "-")
+
+    def has(self, option: Option) -> bool:
+        """Whether it takes an option, or can do without it."""
+        return any(taken.flag == option.flag for taken in self.takes)
+
+
+class Splits(NamedTuple):
+    """The splits that a stage works on, joined by `+`, by the name that they have in the record of its key."""
+
+    name: str
+    of: Callable[[Settings], str]
+
+
+class ProcessMemory(NamedTuple):
+    """What a process takes while it works on an image, in bytes, by measurement.
+
+    itself: without an image.
+    original: for each pixel of the image.
+    working: for each pixel of the image at its working size.
+    """
+
+    itself: float
+    original: float
+    working: float
+
+    def of(self, record: ImageRecord, max_side: int | None = None) -> float:
+        """The bytes for an image, whose working size is at most `max_side` pixels long."""
+        from irn.ops.resize import working_size  # not at the top: help is shown without it
+
+        height, width = working_size(record.height, record.width, max_side)
+        return self.itself + self.original * record.height * record.width + self.working * height * width
+
+
+# Of a stage whose processes take about the same for any image.
+MEMORY_OF_A_PROCESS = ProcessMemory(150e6, 0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Stage(Command):
+    """A command that the workflow runs. Its rule has its name.
+
+    reads: the stages whose files it reads, if a configuration has them.
+    makes: its files, in a folder of its own in the store.
+    cache: the kind of cache (irn/io/cache_format.py) that it makes instead, a file for each split and shard.
+    splits: the splits that it works on as a whole.
+    when: whether a configuration has it.
+    uses_truth: whether it reads the masks of the data set, which are part of its key.
+    on_request: whether it runs only when its rule is asked for by name, in the run's own configuration.
+    cores: the most that it can use.
+    memory: MB for all its cores together, and for each core.
+    process: what each of its processes takes, where that depends on the size of an image.
+    minutes: the time that it takes at most on VOC.
+    gpu: whether it computes on a GPU if there is one.
+    runs: its command, if that has another name.
+    loads: modules that its command imports by a name that depends on the settings; their code is part of its key.
+    """
+
+    reads: "tuple[Stage, ...]" = ()
+    makes: tuple[str, ...] = ()
+    cache: str = ""
+    splits: Splits | None = None
+    when: Callable[[Settings], bool] = lambda settings: True
+    uses_truth: bool = False
+    on_request: bool = False
+    cores: int = 1
+    memory: tuple[int, int] = (1000, 0)
+    process: ProcessMemory = MEMORY_OF_A_PROCESS
+    minutes: int = 20
+    gpu: bool = False
+    runs: str = ""
+    loads: Callable[[Settings], tuple[str, ...]] = lambda settings: ()
+
+    @property
+    def command(self) -> str:
+        """The name of its command."""
+        return self.runs or self.name
+
+    @property
+    def per_image(self) -> bool:
+        """Whether it makes a cache for each split and shard."""
+        return bool(self.cache)
+
+    @property
+    def shares_batches(self) -> bool:
+        """Whether several processes, each with a GPU, can compute it together."""
+        return self.has(PROCESSES)
