@@ -20,7 +20,10 @@ from irn.settings.reading import read_config
 from irn.workflow.stages import BY_NAME
 from irn.workflow.store import Run, glance_at_data
 
-PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if "notes" not in path.parts)]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted(path for path in (ROOT / "docs").rglob("*.md") if "notes" not in path.parts),
+]
 
 
 def commands() -> list[str]:
@@ -59,11 +62,13 @@ def test_the_pages_hold_what_the_code_says(pages: dict[Path, str], name: str) ->
     assert (ROOT / name).read_text(encoding="utf-8") == pages[ROOT / name], "bring it up to date with make tables"
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
-def test_files_and_functions_named_in_the_docs_exist(page: Path) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_functions_and_links_of_the_docs_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     paths = re.findall(r"`((?:irn|rules|tests|docs|benchmarks|configs|profiles|envs)/[\w./]+)`", text)
     assert [path for path in paths if not (ROOT / path).exists()] == []
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert [link for link in links if not (page.parent / link).exists()] == []
     for path, names in re.findall(r"`(irn/[\w/]+\.py)`: ((?:`[\w.]+`(?:, )?)+)", text):
         nodes = ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
         defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
