@@ -19,7 +19,7 @@ env: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
-	$(BIN)/python -m irn.ops.precompile
+	$(BIN)/python -m irn.inference.precompile
 	@touch $@
 
 demo: env

@@ -18,7 +18,7 @@ def test_no_stage_compiles_what_make_env_compiled(tmp_path: Path) -> None:
     def python(*arguments: object) -> None:
         subprocess.run([sys.executable, "-m", *map(str, arguments)], env=environment, check=True, capture_output=True)
 
-    python("irn.ops.precompile")
+    python("irn.inference.precompile")
     kept = sorted((tmp_path / "compiled").rglob("*.nbc"))
     assert kept
     cams = ["--cams", GOLDEN / "cams.h5"]
