@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from twins import slow_affinities, slow_half_disc, slow_walk
 
-from irn.ops.walk import affinities, chebyshev_coefficients, random_walk
+from irn.ops.walk import affinities, chebyshev_coefficients, random_walk, walk_instances
 from irn.settings.values import Walk
 
 # Of the maximum: what golden/README.md asks of a whole walk.
@@ -139,6 +139,16 @@ def test_affinities_pair_by_pair(shape: tuple[int, int], beta: float) -> None:
                 inside = y + dy < h and 0 <= x + dx < w
                 expected = matrix[y * w + x, (y + dy) * w + x + dx] if inside else 0
                 assert plane[y, x] == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize("changed", [{"beta": 2}, {"steps": 9}, {"radius": 3}, {"centroid_length": 0.5}], ids=str)
+def test_every_setting_of_the_walk_decides_something(changed: dict[str, float]) -> None:
+    maps, boundary = random_case(9, 2, 12, 14)
+    displacement = np.random.default_rng(9).standard_normal((2, 12, 14)).astype(np.float32)
+    inputs = {"cam": maps, "classes": np.array([3, 0])}, {"boundary": boundary, "displacement": displacement}
+    plain, other = walk_instances(*inputs, Walk()), walk_instances(*inputs, Walk(**changed))
+    assert plain["walk"].shape != other["walk"].shape or not np.allclose(plain["walk"], other["walk"])
+    assert np.array_equal(plain["groups"], other["groups"]) == ("centroid_length" not in changed)
 
 
 @pytest.mark.parametrize("power", [0, 1, 2, 3, 10, 77, 256, 1000])
