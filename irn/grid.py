@@ -8,10 +8,23 @@ MAX_CLASSES = 254
 
 
 def cells(pixels: int) -> int:
-    """How many cells cover so many pixels."""
+    """The number of cells that cover a side of so many pixels."""
     return -(-pixels // STRIDE)
 
 
 def padded(pixels: int) -> int:
     """The next multiple of `STEP`."""
     return -(-pixels // STEP) * STEP
+
+
+def working_size(height: int, width: int, max_side: int | None) -> tuple[int, int]:
+    """The size in pixels at which an image is worked on: its own, or a smaller one in whole cells.
+
+    The long side of the smaller one is `max_side`.
+    """
+    longest = max(height, width)
+    if max_side is None or longest <= max_side:
+        return height, width
+    # In whole cells, both grids cover the same part of the image, but for less than a cell of the larger one.
+    rows, columns = (max(1, round(side * max_side / longest / STRIDE)) for side in (height, width))
+    return STRIDE * rows, STRIDE * columns

@@ -14,11 +14,11 @@ from PIL import Image
 
 import irn
 from irn.data.tables import images_of
-from irn.grid import cells
+from irn.grid import cells, working_size
 from irn.io.cache import CacheReader, CacheWriter
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
-from irn.ops.resize import bounded, field_of_size, rescale, resized, working_size
+from irn.ops.resize import bounded, field_of_size, rescale, resized
 from irn.training.irnet import pair_view
 from irn.training.views import Place
 from irn.weights.files import save_weights

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from irn.grid import cells
-from irn.ops.resize import field_of_size, resized, working_size
+from irn.grid import cells, working_size
+from irn.ops.resize import field_of_size, resized
 from irn.ops.walk import walk_instances
 from irn.settings.values import Settings
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from irn.grid import STRIDE
+from irn.grid import STRIDE, working_size
 
 
 def rescale(pixels: np.ndarray, height: int, width: int, nearest: bool = False) -> np.ndarray:
@@ -14,19 +14,6 @@ def rescale(pixels: np.ndarray, height: int, width: int, nearest: bool = False) 
         return pixels
     method = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
     return np.array(Image.fromarray(pixels).resize((width, height), method))
-
-
-def working_size(height: int, width: int, max_side: int | None) -> tuple[int, int]:
-    """The size in pixels at which an image is worked on: its own, or a smaller one in whole cells.
-
-    The long side of the smaller one is `max_side`.
-    """
-    longest = max(height, width)
-    if max_side is None or longest <= max_side:
-        return height, width
-    # In whole cells, both grids cover the same part of the image, but for less than a cell of the larger one.
-    rows, columns = (max(1, round(side * max_side / longest / STRIDE)) for side in (height, width))
-    return STRIDE * rows, STRIDE * columns
 
 
 def bounded(pixels: np.ndarray, max_side: int | None) -> np.ndarray:

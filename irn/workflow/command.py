@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from irn.grid import working_size
 from irn.records import ImageRecord
 from irn.settings.values import Settings
 from irn.workflow.options import PROCESSES, Option
@@ -53,8 +54,6 @@ class ProcessMemory(NamedTuple):
 
     def of(self, record: ImageRecord, max_side: int | None = None) -> float:
         """The bytes for an image, whose working size is at most `max_side` pixels long."""
-        from irn.ops.resize import working_size  # not at the top: help is shown without it
-
         height, width = working_size(record.height, record.width, max_side)
         return self.itself + self.original * record.height * record.width + self.working * height * width
 
