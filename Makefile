@@ -9,17 +9,20 @@
 PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: env demo demo-network test check docs tables bench clean
 
 env: .venv/installed
 
-.venv/installed: requirements.txt pyproject.toml
+.venv/installed: requirements.txt requirements-crf.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "$(PYTHON) is too old; Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
-	$(BIN)/python -m irn.inference.precompile
+	@echo "Installing the pinned packages into .venv: 6 GB on disk, most of it torch and the CUDA libraries that it brings."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-build-isolation --no-deps -e .
+	@$(PIP) -r requirements-crf.txt > .venv/crf.log 2>&1 || echo "Went on without pydensecrf2, which a C++ compiler has to build (.venv/crf.log); only ir_labels.crf: pydensecrf needs it."
+	@$(BIN)/python -m irn.inference.precompile
 	@touch $@
 
 demo: env
@@ -38,12 +41,13 @@ demo-network: env
 test: env check
 	$(BIN)/pytest
 
-# What needs no run: formats, lints and types.
+# What needs no run: formats, lints, types, and that imports go downwards.
 check: env
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/snakemake --lint
 
 docs: env

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import distributions
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -53,6 +53,8 @@ def main() -> int:
     from cases.common import Disagreement
     from scaling import plot, scaling
 
+    if "ir_labels" not in CASES:
+        print("bench: pydensecrf2 is not installed, so the cases of the CRF are left out", file=sys.stderr)
     known = [*CASES, "scaling"]
     if options.only not in (None, *known):
         parser.error(f"no case {options.only}; choose from {', '.join(known)}")
@@ -196,6 +198,7 @@ def machine() -> dict[str, str]:
     from irn.workflow.provenance import git_commit
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    versions = {package.metadata["Name"].lower(): package.version for package in distributions()}
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": git_commit() or "unknown",
@@ -204,7 +207,7 @@ def machine() -> dict[str, str]:
         "memory": f"{memory / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
-        **{name: version(name) for name in LIBRARIES},
+        **{name: versions[name] for name in LIBRARIES if name in versions},
     }
 
 

@@ -12,8 +12,6 @@ import h5py
 import numpy as np
 import torch
 from PIL import Image
-from pydensecrf import densecrf
-from pydensecrf.utils import unary_from_labels
 from scipy import ndimage, sparse
 from torch.nn import functional
 
@@ -81,6 +79,10 @@ def ir_label(
     pixels: np.ndarray, high_res: np.ndarray, classes: np.ndarray, foreground: float, background: float
 ) -> np.ndarray:
     """(H, W) uint8 IR label by two CRFs, each with its own lattice."""
+    # Late, since a machine without a compiler measures the other twins.
+    from pydensecrf import densecrf
+    from pydensecrf.utils import unary_from_labels
+
     names = np.concatenate([[0], classes + 1])
     refined = []
     for threshold in (foreground, background):

@@ -22,6 +22,16 @@ from irn.workflow.command import Command
 from irn.workflow.commands import COMMANDS, GROUPS
 
 HELP_WIDTH = 100
+# The extras of pyproject.toml by the modules that they bring.
+EXTRAS = {
+    "altair": "report",
+    "jinja2": "report",
+    "matplotlib": "report",
+    "onnx": "onnx",
+    "pandas": "report",
+    "pydensecrf": "crf",
+    "vl_convert": "report",
+}
 
 
 class InGroups(argparse.RawDescriptionHelpFormatter):
@@ -55,6 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "processes" in options:
             function = partial(_together, function, options.pop("processes"), arguments)
         function(**options)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        remedy = f"pip install 'irn[{EXTRAS[error.name]}]'"
+        _say(f"irn {command.words}: ", f"needs the package {error.name}, which is not installed; {remedy} brings it")
+        return 2
     except (IrnError, OSError, MemoryError, RuntimeError) as error:
         _say(f"irn {command.words}: ", _in_one_line(error, command))
         return 2

@@ -1,6 +1,7 @@
 """Inter-pixel relation labels by dense CRF, beside pydensecrf, with a lattice for each of the two runs and with one, and on two cores."""
 
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import naive
@@ -96,3 +97,5 @@ CASES = {
     "ir_labels": Case("IR labels, 16 images", _sides, SIDES, _judge, repeats=3),
     "crf_labels": Case(f"Dense CRF, two guesses, {MANY} labels", _many_sides, SIDES[1:3], _many_judge, repeats=3),
 }
+if find_spec("pydensecrf") is None:
+    CASES = {}

@@ -67,7 +67,7 @@ def refine(pixels: np.ndarray, guesses: list[np.ndarray], labels: int, crf: str 
 
 
 def _refine_by_pydensecrf(pixels: np.ndarray, guesses: list[np.ndarray], labels: int) -> list[np.ndarray]:
-    # Imported where it is used, since it may be missing where the other is used.
+    # Late, since only the extra `crf` brings it, which needs a compiler.
     from pydensecrf import densecrf
     from pydensecrf.utils import unary_from_labels
 

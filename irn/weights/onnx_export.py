@@ -31,12 +31,10 @@ def write_onnx(weights: Path, read: Contents, out: Path) -> None:
     (N, 4) x0, y0, x1, y1 in pixels, `labels` (N,) 1 + class index, `scores` (N,) and `masks` (N, 1, height, width) in [0, 1]; DeepLab
     `probability` (1 + classes, height, width), background first.
 
-    Raises IrnError for weights of another kind, and where the package onnx is not installed.
+    Raises IrnError for weights of another kind.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise IrnError("--onnx: the package onnx is not installed; install it, such as by pip install onnx") from None
+    import onnx  # late, since only the extra `onnx` brings it
+
     network, names, outputs = _network(weights, read)
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (*EXAMPLE, 3)).astype(np.uint8))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
