@@ -17,7 +17,7 @@ from snakemake.cli import parse_args
 
 from irn.cli import build_parser
 from irn.settings.reading import read_config
-from irn.workflow.stages import BY_NAME
+from irn.workflow.stages import ALL_STAGES
 from irn.workflow.store import Run, glance_at_data
 
 PAGES = [
@@ -109,7 +109,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def signature(line: str) -> tuple[object, ...]:
     """The configuration and the profile that a call names, and whether it asks for stages by name; others differ in settings."""
     words = shlex.split(line)[1:]
-    return (*(word for word in words if re.fullmatch(r"(configs|profiles)/[\w.]+", word)), not BY_NAME.keys() & words)
+    return (
+        *(word for word in words if re.fullmatch(r"(configs|profiles)/[\w.]+", word)),
+        not ALL_STAGES.keys() & words,
+    )
 
 
 # The longest call of each signature.
@@ -131,7 +134,7 @@ def test_every_call_of_the_workflow_in_the_docs_has_options_settings_and_targets
 ) -> None:
     monkeypatch.chdir(checkout)
     _, options = parse_args(shlex.split(line)[1:])
-    assert set(options.targets) <= set(BY_NAME)
+    assert set(options.targets) <= set(ALL_STAGES)
     run = Run(read_config([Path(name) for name in options.configfile or ()], options.config or ()))
     glance_at_data(run)
     assert set(options.targets) <= {recipe.stage.name for recipe in run.recipes.values()}
