@@ -1,6 +1,7 @@
 # make demo   the whole workflow on drawn images, up to the table of scores and the report
 # make demo-network  the same, with both final networks, each also trained on ground truth
 # make test   formatter, linter, type check and tests
+# make test-slow  the benchmark's own tests, which take minutes
 # make bench  measure the code beside naive twins, into docs/performance.md
 # make docs   the pages in docs/ as a site, in results/site/
 # make env    the environment alone
@@ -8,10 +9,12 @@
 
 PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
+# Those of pytest; each has the workflow start jobs of its own.
+PROCESSES ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: env demo demo-network test check docs tables bench clean
+.PHONY: env demo demo-network test test-slow check docs tables bench clean
 
 env: .venv/installed
 
@@ -39,7 +42,11 @@ demo-network: env
 	@cat results/demo/evaluate/evaluate.log
 
 test: env check
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+
+# What takes minutes and changes seldom: every case of the benchmark at small sizes.
+test-slow: env
+	$(BIN)/pytest -m slow
 
 # What needs no run: formats, lints, types, and that imports go downwards.
 check: env

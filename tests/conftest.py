@@ -3,7 +3,8 @@
 import os
 
 # Arrays are small here: threads would cost more than they give, most of all where cores are shared.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -25,6 +26,26 @@ torch.set_num_threads(1)
 MANY = int(os.environ.get("FUZZ", "0"))
 settings.register_profile("irn", max_examples=MANY or 60, derandomize=not MANY, deadline=None, database=None)
 settings.load_profile("irn")
+# The jobs that the first test on SLURM submits take minutes; one process of pytest tests these files meanwhile.
+BESIDE_SLURM = ("test_workflow", "test_final_networks", "test_rebuilds")
+# What takes longest comes first, so that no process is left with it when the others are done.
+LONGEST = ("test_parts", "test_backbones", "test_docs", "test_kills", "test_training", "test_report", "test_precompile")
+ORDER = {name: place for place, name in enumerate((*BESIDE_SLURM, *LONGEST), 1)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each file is tested by one process, and so is SLURM with what is tested beside it."""
+    items.sort(key=place_of)
+    for item in items:
+        name = item.path.stem
+        group = "slurm" if name in ("test_slurm", *BESIDE_SLURM) else name
+        item.add_marker(pytest.mark.xdist_group("release" if name in ("test_golden", "test_notebook") else group))
+
+
+def place_of(item: pytest.Item) -> int:
+    if item.path.stem == "test_slurm":
+        return 0 if item.name == "test_jobs_are_submitted" else len(ORDER) + 2
+    return ORDER.get(item.path.stem, len(ORDER) + 1)
 
 
 @pytest.fixture(scope="session")

@@ -83,7 +83,7 @@ def refused(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: object
 def snakemake(
     folder: Path, *arguments: str, checkout: Path = ROOT, environment: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """Run the workflow of a checkout in a folder of its own, with the settings of its small.yaml."""
+    """Run the workflow of a checkout in a folder of its own, with the settings of its small.yaml and a thread a job."""
     command = [
         str(Path(sys.executable).with_name("snakemake")),
         "--snakefile",
@@ -91,7 +91,7 @@ def snakemake(
         "--directory",
         str(folder),
     ]
-    command += ["--cores", "2", "--configfile", str(folder / "small.yaml"), *arguments]
+    command += ["--cores", "2", "--max-threads", "1", "--configfile", str(folder / "small.yaml"), *arguments]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
     return subprocess.run(
         command, capture_output=True, text=True, env={**clean, **(environment or {})}, check=False, cwd=checkout

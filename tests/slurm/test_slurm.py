@@ -65,7 +65,7 @@ class Cluster:
         text = re.sub(r"^#(?=\S|  )", "", text, flags=re.M)
         text = re.sub(r"^ *slurm_account: .*\n", "", text, flags=re.M)
         text = text.replace("gpu_model: a100", "gpu_model: standin\n    gpu: 1").replace(
-            "max-threads: 16", "max-threads: 2"
+            "max-threads: 16", "max-threads: 1"
         )
         (self.profile / "config.yaml").write_text(text)
 
@@ -173,7 +173,7 @@ def within(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     (profile / "config.yaml").write_text(text)
     arguments = ["--configfile", str(folder / "small.yaml"), "--until", "make_cams"]
     command = cluster.command(ROOT / "Snakefile", folder, *arguments, profile=profile)
-    head = ["--partition", "main", "--cpus-per-task", 1, "--mem", "2000", "--time", 30, "--chdir", ROOT]
+    head = ["--partition", "main", "--cpus-per-task", 2, "--mem", "2000", "--time", 30, "--chdir", ROOT]
     head += ["--output", folder / "snakemake.txt", "--wrap", shlex.join(command)]
     process = subprocess.Popen(
         [str(word) for word in ("sbatch", "--wait", *head)], env=cluster.environment, stdout=subprocess.DEVNULL
@@ -325,7 +325,7 @@ def test_snakemake_can_be_a_job_itself(within_a_job: tuple[Path, list[Job]]) -> 
     assert sorted(done) == ["make_cams", "make_cams", "make_demo_data", "train_cam"]
     # A job has what its rule asks for, not what the job around Snakemake has.
     assert {job["MinMemoryNode"] for job in jobs if job["rule"] == "train_cam"} == {"16000M"}
-    assert {job["NumCPUs"] for job in jobs if job["rule"] == "train_cam"} == {"2"}
+    assert {job["NumCPUs"] for job in jobs if job["rule"] == "train_cam"} == {"1"}
 
 
 def test_a_site_that_takes_gres(within_a_job: tuple[Path, list[Job]]) -> None:
