@@ -3,8 +3,8 @@
 import os
 
 # Arrays are small here: threads would cost more than they give, most of all where cores are shared.
-for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(threads, "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -33,6 +33,7 @@ LONGEST = ("test_parts", "test_backbones", "test_docs", "test_kills", "test_trai
 ORDER = {name: place for place, name in enumerate((*BESIDE_SLURM, *LONGEST), 1)}
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each file is tested by one process, and so is SLURM with what is tested beside it."""
     items.sort(key=place_of)
