@@ -15,7 +15,7 @@ import torch
 import yaml
 from helpers import FINAL, ROOT, SMALL, read_all
 
-from irn.workflow.stages import STAGES
+from irn.workflow.stages import ALL_STAGES, STAGES
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 CLUSTER = Path(__file__).with_name("cluster")
@@ -209,6 +209,15 @@ def test_gpu_rules_hold_a_gpu_and_no_others_do(on_slurm: tuple[Path, list[Job]])
     assert {rule for rule, gpu, _ in held if gpu != "(null)"} == GPU_RULES
     assert {(gpu, partition) for rule, gpu, partition in held if rule in GPU_RULES} == {("gpu:standin:1", "gpu")}
     assert {partition for rule, _, partition in held if rule not in GPU_RULES} == {"main"}
+
+
+def test_each_job_asks_for_what_its_stage_needs(on_slurm: tuple[Path, list[Job]]) -> None:
+    for job in on_slurm[1]:
+        if job["Restarts"] == "0" and job["JobState"] == "COMPLETED":
+            stage, (base, each) = ALL_STAGES[job["rule"]], ALL_STAGES[job["rule"]].memory
+            hours, minutes = divmod(stage.minutes, 60)
+            assert (job["MinMemoryNode"], job["NumCPUs"]) == (f"{base + each}M", "1"), stage.name
+            assert job["TimeLimit"] == f"{hours:02}:{minutes:02}:00", stage.name
 
 
 def test_shards_are_jobs_of_their_own_and_start_as_arrays(on_slurm: tuple[Path, list[Job]]) -> None:
