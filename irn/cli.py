@@ -80,14 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _together(function: Callable[..., None], processes: int, arguments: Sequence[str], **options: Any) -> None:
     """Run a command that several processes can share: in this one, or by torchrun in so many, which run this again."""
     from irn.io.devices import hand_out_gpus
-    from irn.io.processes import begin, is_one_of_several, start
+    from irn.io.processes import is_one_of_several, sharing_one_output, start
 
     if processes > 1 and not is_one_of_several():
         hand_out_gpus(processes, options["device"])
         start(processes, arguments)
         return
-    begin()
-    function(**options)
+    with sharing_one_output():
+        function(**options)
 
 
 def _say(who: str, said: str) -> None:

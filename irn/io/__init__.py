@@ -1,1 +1,1 @@
-"""Files, processes, devices and progress: nothing here decides a number."""
+"""Files, caches, processes, devices and progress: transport only; nothing here decides a number."""

@@ -4,7 +4,6 @@ One file a shard, one group an image named by its id, with attributes `height` a
 Every array is compressed with gzip, shuffled and carries a Fletcher-32 checksum, all of which plain h5py reads.
 """
 
-import io
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -20,13 +19,10 @@ from irn.errors import IrnError
 from irn.grid import FORMAT_VERSION, MAX_CLASSES
 from irn.io.cache_format import FORMATS, ArraySpec, check_arrays, check_values
 from irn.io.files import dictionaries_of_maps, whole_file
+from irn.io.hdf5 import DAMAGE, Disk, damaged, member, open_unlocked, with_small_cache
 from irn.io.progress import progress
 from irn.ops.rounding import rounded
 from irn.records import ImageRecord
-
-STRUCTURE = 2**18  # bytes of a file's structure that are kept in memory
-# What h5py raises where bytes are wrong: KeyError for a name whose header it cannot read, UnicodeDecodeError for text that is none.
-DAMAGE = (OSError, RuntimeError, KeyError, UnicodeDecodeError)
 
 
 class CacheWriter:
@@ -42,12 +38,11 @@ class CacheWriter:
     def __enter__(self) -> "CacheWriter":
         self._stack = ExitStack()
         partial = self._stack.enter_context(whole_file(self.path))
-        self._disk = self._stack.enter_context(_Disk(partial, "w+"))
+        self._disk = self._stack.enter_context(Disk(partial, "w+"))
         self._stack.callback(self._disk.check)
         # The newest layout has checksums on its own structures too, the old one has none.
-        self._file = _forgetful(
-            self._stack.enter_context(h5py.File(self._disk, "w", libver="latest", track_order=True))
-        )
+        file = h5py.File(self._disk, "w", libver="latest", track_order=True)
+        self._file = with_small_cache(self._stack.enter_context(file))
         self._file.attrs["format_version"] = FORMAT_VERSION
         self._file.attrs["stage"] = self.provenance["stage"]
         self._file.attrs["provenance"] = json.dumps(self.provenance, sort_keys=True)
@@ -59,7 +54,7 @@ class CacheWriter:
         self._stack.__exit__(kind, error, trace)
 
     def write(self, image_id: str, height: int, width: int, arrays: dict[str, np.ndarray]) -> None:
-        """Add one image; `arrays` holds exactly the arrays of this kind of cache, rounded here to the steps of `FORMATS`."""
+        """Add one image; `arrays` holds exactly the arrays of this kind of cache; they are rounded by `FORMATS`."""
         formats = FORMATS[self.kind]
         check_arrays(f"image {image_id!r}", formats, arrays, height, width)
         group = self._file.create_group(image_id)
@@ -74,54 +69,28 @@ def write_cache(
     kind: str,
     provenance: dict[str, Any],
     records: Sequence[ImageRecord],
-    made: Iterable[dict[str, np.ndarray]],
-    look: Callable[[dict[str, np.ndarray]], Any] = lambda arrays: None,
+    arrays_of_images: Iterable[dict[str, np.ndarray]],
+    summary: Callable[[dict[str, np.ndarray]], Any] = lambda arrays: None,
 ) -> list[Any]:
-    """Write a cache of some images with what is made of each, in their order, and show the progress; give look(arrays) of each."""
-    seen = []
+    """Write a cache of some images with the arrays of each, in their order, and show the progress.
+
+    Returns summary(arrays) of each image.
+    """
+    summaries = []
+    shown = progress(arrays_of_images, len(records), provenance["stage"].replace("_", " "))
     with CacheWriter(path, kind, provenance) as cache:
-        for record, arrays in zip(
-            records, progress(made, len(records), provenance["stage"].replace("_", " ")), strict=True
-        ):
+        for record, arrays in zip(records, shown, strict=True):
             cache.write(record.image_id, record.height, record.width, arrays)
-            seen.append(look(arrays))
-    return seen
-
-
-class _Disk(io.FileIO):
-    """A file that keeps its first error for `check`: HDF5 goes on after a failed write, and may crash later."""
-
-    error: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        """Write all of `data`, or nothing more after an error."""
-        rest = memoryview(data).cast("B")
-        while len(rest) and self.error is None:
-            try:
-                rest = rest[super().write(rest) :]
-            except OSError as error:
-                self.error = error
-        return len(data)
-
-    def truncate(self, size: int | None = None) -> int:
-        """Cut or lengthen the file to `size`, or do nothing after an error."""
-        try:
-            return super().truncate(size) if self.error is None else 0
-        except OSError as error:
-            self.error = error
-            return 0
-
-    def check(self) -> None:
-        """Raise the first error, if there was one."""
-        if self.error is not None:
-            raise self.error
+            summaries.append(summary(arrays))
+    return summaries
 
 
 class CacheReader:
     """Read images by id from one or more cache files of one kind; files are opened by the process that reads.
 
     classes: how many there are; arrays with class indices or labels beyond are refused.
-    Raises IrnError on opening for a file that is missing, not HDF5 or of another format version, and for an id that two files hold.
+    Raises IrnError on opening for a file that is missing, not HDF5 or of another format version, and for an id that is
+    in two files.
     """
 
     def __init__(self, paths: Sequence[Path], kind: str, classes: int = MAX_CLASSES) -> None:
@@ -133,12 +102,11 @@ class CacheReader:
                 with _open(path) as file:
                     ids = list(file)
             except DAMAGE as error:
-                raise _damaged(path, error) from None
+                raise damaged(path, error) from None
             for image_id in ids:
                 if image_id in self._where:
-                    raise IrnError(
-                        f"{path}: image {image_id!r} is also in {self._where[image_id]}; give each image in one cache file only"
-                    )
+                    twice = f"image {image_id!r} is also in {self._where[image_id]}"
+                    raise IrnError(f"{path}: {twice}; give each image in one cache file only")
                 self._where[image_id] = path
 
     def __getstate__(self) -> dict[str, Any]:
@@ -160,7 +128,7 @@ class CacheReader:
         try:
             return list(group)
         except DAMAGE as error:
-            raise _damaged(self._where[image_id], f"image {image_id!r}: {error}") from None
+            raise damaged(self._where[image_id], f"image {image_id!r}: {error}") from None
 
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._where
@@ -181,56 +149,50 @@ class CacheReader:
         try:
             sides = [np.asarray(group.attrs[name]) for name in ("height", "width")]
         except DAMAGE as error:
-            raise _damaged(self._where[image_id], f"image {image_id!r}: {error}") from None
+            raise damaged(self._where[image_id], f"image {image_id!r}: {error}") from None
         for side in sides:
-            # Some programs know no whole numbers, or none but arrays of them.
-            if (
-                side.size != 1
-                or side.dtype.kind not in "uif"
-                or not (0 < side.item() < 2**31 and side.item() == int(side.item()))
-            ):
-                raise IrnError(
-                    f"{self._where[image_id]}: image {image_id!r} has a side of {side}; expected a whole number of pixels above 0"
-                )
+            if not _is_count(side):
+                where = f"{self._where[image_id]}: image {image_id!r}"
+                raise IrnError(f"{where} has a side of {side}; expected a whole number of pixels above 0")
         return int(sides[0].item()), int(sides[1].item())
 
     def image(self, record: ImageRecord, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """As `read`, of an image that has to have the size of `record`."""
         size = self.size(record.image_id)
         if size != (record.height, record.width):
-            where, found = self._where[record.image_id], f"{size[0]} x {size[1]} pixels"
+            where = f"{self._where[record.image_id]}: image {record.image_id!r}"
             raise IrnError(
-                f"{where}: image {record.image_id!r} is {found}, expected {record.height} x {record.width}; make both from the same images"
+                f"{where} is {size[0]} x {size[1]} pixels, expected {record.height} x {record.width};"
+                " make both from the same images"
             )
         return self.read(record.image_id, names)
 
     def read(self, image_id: str, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """The named arrays of one image (all by default, optional ones as far as they are there), floats as float32.
 
-        Raises IrnError for an image that is missing, a failed checksum, or an array that is missing or has another shape
-        or number type than the format says, numbers that are not finite, or a class or label that there cannot be.
+        Raises IrnError for an image that is missing, a failed checksum, an array that is missing or has another shape
+        or number type than the format says, numbers that are not finite, and a class or label that cannot be.
         """
         formats = FORMATS[self.kind]
-        chosen = {name: formats[name] for name in (formats if names is None else names)}
-        datasets, path = self._datasets(image_id, chosen), self._where[image_id]
+        wanted = {name: formats[name] for name in (formats if names is None else names)}
+        datasets, path = self._datasets(image_id, wanted), self._where[image_id]
         where = f"{path}: image {image_id!r}"
         try:
             # Before they are read: a small file can claim to hold more than there is memory.
-            check_arrays(where, chosen, datasets, *self.size(image_id))
+            check_arrays(where, wanted, datasets, *self.size(image_id))
             arrays = {name: np.asarray(dataset[()]) for name, dataset in datasets.items()}
         except MemoryError as error:
             raise IrnError(f"{where} does not fit into memory ({error}); make smaller images") from None
         except DAMAGE as error:
-            raise _damaged(path, f"image {image_id!r}: {error}") from None
-        with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
-            arrays = {
-                name: a.astype(np.float32, copy=False) if a.dtype.kind == "f" else a for name, a in arrays.items()
-            }
+            raise damaged(path, f"image {image_id!r}: {error}") from None
         for name, array in arrays.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise IrnError(
-                    f"{where}, array {name!r} holds numbers that are not finite; look for the mistake in the stage that made it"
-                )
+            if array.dtype.kind != "f":
+                continue
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+                arrays[name] = array.astype(np.float32, copy=False)
+            if not np.isfinite(arrays[name]).all():
+                remedy = "look for the mistake in the stage that made it"
+                raise IrnError(f"{where}, array {name!r} holds numbers that are not finite; {remedy}")
         check_values(where, arrays, self.classes)
         return arrays
 
@@ -238,19 +200,19 @@ class CacheReader:
         self.require([image_id])
         path = self._where[image_id]
         try:
-            return _inside(path, self._file(path), image_id)
+            return member(path, self._file(path), image_id)
         except DAMAGE as error:
-            raise _damaged(path, f"image {image_id!r}: {error}") from None
+            raise damaged(path, f"image {image_id!r}: {error}") from None
 
     def _datasets(self, image_id: str, names: Iterable[str]) -> dict[str, h5py.Dataset]:
         """Those of the named arrays that the image has."""
         group, path = self._group(image_id), self._where[image_id]
         try:
             # A link out of the file that leads nowhere is not "in" the group.
-            found = {name: _inside(path, group, name) for name in names if group.get(name, getlink=True) is not None}
+            members = {name: member(path, group, name) for name in names if group.get(name, getlink=True) is not None}
         except DAMAGE as error:
-            raise _damaged(path, f"image {image_id!r}: {error}") from None
-        return {name: item for name, item in found.items() if isinstance(item, h5py.Dataset)}
+            raise damaged(path, f"image {image_id!r}: {error}") from None
+        return {name: item for name, item in members.items() if isinstance(item, h5py.Dataset)}
 
     def _file(self, path: Path) -> h5py.File:
         # HDF5 files do not survive a fork, so every process opens its own.
@@ -261,12 +223,20 @@ class CacheReader:
 
 
 def provenance_of(path: Path) -> dict[str, Any]:
-    """What the writer of a cache file said of how it was made, empty without; IrnError as for `CacheReader`."""
+    """How a cache file was made, as its writer recorded it; empty without. Raises IrnError as `CacheReader` does."""
     try:
         with _open(path) as file:
             return json.loads(file.attrs.get("provenance", "{}"))
     except (*DAMAGE, json.JSONDecodeError) as error:
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
+
+
+def _is_count(side: np.ndarray) -> bool:
+    """Whether an attribute is a whole number above 0; some programs write floats or arrays of one number."""
+    if side.size != 1 or side.dtype.kind not in "uif":
+        return False
+    number = side.item()
+    return bool(0 < number < 2**31 and number == int(number))
 
 
 def _store(group: h5py.Group, name: str, spec: ArraySpec, array: np.ndarray) -> None:
@@ -284,59 +254,19 @@ def _store(group: h5py.Group, name: str, spec: ArraySpec, array: np.ndarray) -> 
 
 
 def _open(path: Path) -> h5py.File:
-    other = dictionaries_of_maps(path)
-    if other:
-        raise other
+    if wrong_format := dictionaries_of_maps(path):
+        raise wrong_format
     if not path.is_file():
         raise IrnError(f"{path}: no such cache file; run the stage that makes it")
     try:
-        file = _forgetful(_unlocked(path))
+        file = with_small_cache(open_unlocked(path))
         version = file.attrs.get("format_version")
     except DAMAGE as error:
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
     if not np.array_equal(version, FORMAT_VERSION):
         file.close()
-        found = "none" if version is None else str(version)
         raise IrnError(
-            f"{path}: cache format_version is {found}, expected {FORMAT_VERSION}; make it again with this version"
+            f"{path}: cache format_version is {'none' if version is None else version}, expected {FORMAT_VERSION};"
+            " make it again with this version"
         )
     return file
-
-
-def _unlocked(path: Path) -> h5py.File:
-    """A file appears when it is whole, so there is nothing to lock: other processes' locks, and file systems without them, do no harm."""
-    try:
-        # HDF5 opens a file twice in one process only in one way, so the usual one comes first.
-        return h5py.File(path, "r")
-    except OSError as error:
-        if "lock" not in str(error):
-            raise
-        return h5py.File(path, "r", locking=False)
-
-
-def _forgetful(file: h5py.File) -> h5py.File:
-    """Let HDF5 keep little of a file's structure: each image is read or written once, and 2 MB of its records, the default, take 40 MB."""
-    config = file.id.get_mdc_config()
-    config.set_initial_size, config.initial_size = True, STRUCTURE
-    config.min_size = config.max_size = STRUCTURE
-    file.id.set_mdc_config(config)
-    return file
-
-
-def _inside(path: Path, group: h5py.Group, name: str) -> Any:
-    """A member of a group; IrnError where its content lies in another file, which a cache from elsewhere could name at will."""
-    item = None if isinstance(group.get(name, getlink=True), h5py.ExternalLink) else group[name]
-    if item is None or (isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)):
-        raise IrnError(
-            f"{path}: {group.name.rstrip('/')}/{name} lies in another file; write the numbers themselves into the cache"
-        )
-    return item
-
-
-def _damaged(path: Path, reason: object) -> IrnError:
-    if isinstance(reason, OSError) and not os.access(path, os.R_OK):
-        return IrnError(f"{path}: may not be read; ask its owner for the right to read it, or give a file of your own")
-    why = " ".join(str(reason).split())
-    return IrnError(
-        f"{path}: the cache is damaged ({why}) or its disk cannot be read; copy it again, or move it away and make it again"
-    )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # keys of stages hold the formats, and are computed without t
 
 
 class ArraySpec(NamedTuple):
-    """Dimensions by name, NumPy kinds that readers accept, number type written, largest error by rounding, and meaning."""
+    """Dimensions by name, NumPy kinds that readers accept, number type written, largest rounding error, and meaning."""
 
     dims: tuple[str | int, ...]
     kinds: str
@@ -22,7 +22,7 @@ class ArraySpec(NamedTuple):
     meaning: str = ""
 
 
-# Errors stay inside the tolerances of the published numbers. 2^-12 is half of the smallest step that values are rounded to.
+# Errors stay inside the tolerances of the published numbers. 2^-12 is half of the smallest step of rounding.
 FORMATS: dict[str, dict[str, ArraySpec]] = {
     "cam": {
         "classes": ArraySpec(("K",), "ui", "uint16", meaning="Class indices of the maps."),
@@ -79,7 +79,7 @@ def check_arrays(
     height: int,
     width: int,
 ) -> None:
-    """Raise IrnError, naming `where`, unless every array has the shape and number type of `formats` and they agree on K, M and N."""
+    """Raise IrnError, naming `where`, unless every array has the shape and type of `formats`, and one K, M and N."""
     sizes: dict[str | int, int] = {"height": height, "width": width, "h": cells(height), "w": cells(width)}
     for name, spec in formats.items():
         remedy = "make it again"
@@ -102,17 +102,20 @@ def check_arrays(
 
 
 def check_values(where: str, arrays: "Mapping[str, np.ndarray]", classes: int) -> None:
-    """Raise IrnError, naming `where`, for classes, labels or pieces that do not exist: a map of bytes would turn them into others."""
-    highest = dict.fromkeys(("classes", "walk_class", "instance_class"), classes - 1) | dict.fromkeys(
-        ("semantic", "label"), classes
-    )
+    """Raise IrnError, naming `where`, for classes, labels or pieces that do not exist.
+
+    In maps of bytes they would wrap around to others.
+    """
+    class_indices, label_maps = ("classes", "walk_class", "instance_class"), ("semantic", "label")
+    highest = dict.fromkeys(class_indices, classes - 1) | dict.fromkeys(label_maps, classes)
     if "instance_class" in arrays:
         highest["instance_map"] = len(arrays["instance_class"])
     for name in arrays.keys() & highest.keys():
         values = arrays[name]
         values = values[values != UNSURE] if name == "label" else values
         if values.size and not 0 <= values.min() <= values.max() <= highest[name]:
-            found = values.max() if values.max() > highest[name] else values.min()
+            wrong = values.max() if values.max() > highest[name] else values.min()
             raise IrnError(
-                f"{where}, array {name!r} holds {found}, expected 0 to {highest[name]}; give caches and a labels table of one data set"
+                f"{where}, array {name!r} holds {wrong}, expected 0 to {highest[name]};"
+                " give caches and a labels table of one data set"
             )

@@ -34,9 +34,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """As `whole_file`, of a folder that does not exist yet or is empty; IrnError for one that holds something."""
     path = Path(path).absolute()
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise IrnError(
-            f"{path}: exists already and is not an empty folder; expected a new folder; name another or remove this one"
-        )
+        raise IrnError(f"{path}: exists already and is not an empty folder; name a new one, or remove this one")
     partial = path.with_name(path.name + ".partial")
     missing = [folder for folder in path.parents if not folder.exists()]
     shutil.rmtree(partial, ignore_errors=True)
@@ -55,10 +53,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def dictionaries_of_maps(path: Path) -> IrnError | None:
-    """What to say of a file or folder that is given as a CAM cache and holds `.npy` dictionaries instead; None of any other."""
+    """What to say of a file or folder of `.npy` dictionaries that is given as a CAM cache; None of any other."""
     if not (path.suffix == ".npy" or (path.is_dir() and any(path.glob("*.npy")))):
         return None
     return IrnError(
-        f"{path}: .npy dictionaries of class maps, as IRNet and its relatives write them with numpy.save, expected a CAM cache; make one"
-        " with irn import-cams --manifest M --labels L --npy DIR --out F"
+        f"{path}: .npy dictionaries of class maps, as IRNet and its relatives write them with numpy.save, expected"
+        " a CAM cache; make one with irn import-cams --manifest M --labels L --npy DIR --out F"
     )

@@ -12,8 +12,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 def keep_freed_memory() -> None:
     """Let glibc keep what was freed for the next image or step, whose arrays are as large; does nothing without glibc.
 
-    By default large arrays go back to the system at once, and each page of the next one is cleared and mapped anew, which
-    takes longer than the arithmetic of most stages.
+    By default large arrays go back to the system at once, and each page of the next one is cleared and mapped anew,
+    which takes longer than the arithmetic of most stages.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -25,22 +25,22 @@ def keep_freed_memory() -> None:
 
 
 def available_memory() -> int | None:
-    """Bytes that this process and those that it starts may take: what the system has left, and what SLURM gave; None if nothing says it."""
-    found = []
+    """Bytes that this process and its children may take, by the system, control groups and SLURM; None if unknown."""
+    limits = []
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         lines = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines())
-        found.append(1024 * int(lines["MemAvailable"].split()[0]))
+        limits.append(1024 * int(lines["MemAvailable"].split()[0]))
     # The newer way in which containers and schedulers limit memory.
     for folder in _groups():
         limit, used = folder / "memory.max", folder / "memory.stat"
         if limit.exists() and used.exists() and (text := limit.read_text(encoding="ascii").strip()) != "max":
             held = dict(line.split() for line in used.read_text(encoding="ascii").splitlines())
-            found.append(max(0, int(text) - int(held.get("anon", 0))))
-    given = os.environ.get("SLURM_MEM_PER_NODE", "")
-    if given.isdecimal():
-        found.append(int(given) * 2**20)
-    return min(found, default=None)
+            limits.append(max(0, int(text) - int(held.get("anon", 0))))
+    megabytes = os.environ.get("SLURM_MEM_PER_NODE", "")
+    if megabytes.isdecimal():
+        limits.append(int(megabytes) * 2**20)
+    return min(limits, default=None)
 
 
 def _groups() -> list[Path]:
@@ -52,5 +52,6 @@ def _groups() -> list[Path]:
     inner = next((line[len("0::/") :] for line in lines if line.startswith("0::/")), None)
     if inner is None:
         return []
-    own = Path("/sys/fs/cgroup") / inner
-    return [own, *(folder for folder in own.parents if Path("/sys/fs/cgroup") in (folder, *folder.parents))]
+    root = Path("/sys/fs/cgroup")
+    innermost = root / inner
+    return [innermost, *(folder for folder in innermost.parents if root in (folder, *folder.parents))]

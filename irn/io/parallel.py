@@ -1,4 +1,4 @@
-"""Work on many images in several processes, in order, and say which image was at hand when one dies."""
+"""Work on many images in several processes, in order; when a process dies, the message names the images at hand."""
 
 import multiprocessing
 import os
@@ -40,7 +40,8 @@ def map_images(
 ) -> Iterator[Result]:
     """Give function(record) for each image in order, computed by `workers` processes, or by the default number.
 
-    need: the bytes that a process takes for an image. There are fewer processes where the largest image leaves no memory for all.
+    need: the bytes that a process takes for an image. Where the largest image leaves no memory for all processes, fewer
+    are started.
     """
     workers = default_workers(len(records)) if workers is None else workers
     if need is not None and workers > 1 and records:
@@ -54,8 +55,8 @@ def _that_fit(workers: int, need: float) -> int:
     if fitting >= workers:
         return workers
     print(
-        f"{fitting} processes instead of {workers}: the largest image takes {need / 2**30:.1f} GiB in each, and there are"
-        f" {(available or 0) / 2**30:.1f} GiB; dataset.max_side bounds that"
+        f"{fitting} processes instead of {workers}: the largest image takes {need / 2**30:.1f} GiB in each, and"
+        f" {(available or 0) / 2**30:.1f} GiB are free; a lower dataset.max_side needs less"
     )
     return fitting
 
@@ -63,7 +64,7 @@ def _that_fit(workers: int, need: float) -> int:
 def map_in_order(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, name: Callable[[Item], str]
 ) -> Iterator[Result]:
-    """Give function(item) for each item in order, computed by `workers` processes, or in this one where `workers` is below 2.
+    """Give function(item) for each item in order, computed by `workers` processes, or in this one if that is below 2.
 
     `function` and its results travel between processes. `name` says what an item is. Raises what `function` raises, and
     IrnError with the names at hand when a process dies, as it does where memory runs out.
@@ -78,8 +79,8 @@ def map_in_order(
         context.set_forkserver_preload([getattr(function, "func", function).__module__])
     # The function may hold tables of all images, so it travels once to each worker, not with each item.
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(function,))
-    # Where an error keeps this generator alive, a process that multiprocessing started would wait for its workers for ever. 20 is before
-    # the queue that tells them to stop (10).
+    # Where an error keeps this generator alive, a process that multiprocessing started would wait for its workers for
+    # ever. 20 is before the queue that tells them to stop (10).
     end = Finalize(None, pool.shutdown, kwargs={"wait": True, "cancel_futures": True}, exitpriority=20)
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     try:
@@ -95,14 +96,15 @@ def map_in_order(
     except BrokenProcessPool:
         at_hand = ", ".join(name(item) for item, future in waiting if not future.done() or future.exception())
         raise IrnError(
-            f"a worker process died, perhaps for lack of memory, with these at hand: {at_hand}; use fewer --workers or allow more memory"
+            f"a worker process died, perhaps for lack of memory, with these at hand: {at_hand};"
+            " use fewer --workers or allow more memory"
         ) from None
     finally:
         end()
 
 
 def _start_worker(function: Callable[[Any], Any]) -> None:
-    """Keep the function for `_call`, and the worker to one thread, one worker a core, and to the life of the process that it works for."""
+    """Keep the function for `_call`, keep the worker to one thread, and end it with the process that it works for."""
     global _function
     _function = function
     keep_freed_memory()

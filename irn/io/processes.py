@@ -1,4 +1,7 @@
-"""Processes that train one network together, one a GPU. torchrun starts them; each runs the same command on its part of every batch."""
+"""Processes that train one network together, one a GPU.
+
+torchrun starts them; each runs the same command on its part of every batch.
+"""
 
 import ctypes
 import gc
@@ -6,7 +9,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from irn.errors import IrnError
@@ -23,28 +27,28 @@ def is_one_of_several() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def _told(name: str, alone: int) -> int:
+def _from_torchrun(name: str, alone: int) -> int:
     return int(os.environ[name]) if is_one_of_several() else alone
 
 
 def rank() -> int:
     """The number of this process, from 0; 0 where it works alone."""
-    return _told("RANK", 0)
+    return _from_torchrun("RANK", 0)
 
 
 def count() -> int:
     """How many processes work together."""
-    return _told("WORLD_SIZE", 1)
+    return _from_torchrun("WORLD_SIZE", 1)
 
 
 def local_rank() -> int:
     """The number of this process among those of its machine."""
-    return _told("LOCAL_RANK", 0)
+    return _from_torchrun("LOCAL_RANK", 0)
 
 
 def local_count() -> int:
     """How many of them are on this machine."""
-    return _told("LOCAL_WORLD_SIZE", 1)
+    return _from_torchrun("LOCAL_WORLD_SIZE", 1)
 
 
 def total(numbers: "torch.Tensor") -> "torch.Tensor":
@@ -67,7 +71,7 @@ def join(device: "torch.device") -> "torch.device":
 
 
 def leave() -> None:
-    """Go on alone: what is left to do is the first process's."""
+    """Part from the other processes; the first alone does what is left."""
     from torch import distributed
 
     if distributed.is_initialized():
@@ -79,9 +83,9 @@ def leave() -> None:
 
 
 def start(processes: int, arguments: Sequence[str]) -> None:
-    """Run `irn` with these arguments in so many processes, to their end; IrnError with the words of the first that failed."""
+    """Run `irn` with these arguments in several processes; IrnError with the message of the first that failed."""
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cores() // processes)))
-    # What DistributedDataParallel says of speed, in each process.
+    # Otherwise DistributedDataParallel gives advice on speed in each process.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -91,28 +95,29 @@ def start(processes: int, arguments: Sequence[str]) -> None:
         run.run(run.parse_args(["--standalone", "--nproc-per-node", str(processes), "-m", "irn", *arguments]))
     except ChildFailedError as error:
         number, failure = error.get_first_failure()
-        said = (
-            failure.message
-            if isinstance(failure.message, str)
-            else str(failure.message["message"]).removeprefix("IrnError: ")
-        )
+        message = failure.message if isinstance(failure.message, str) else str(failure.message["message"])
+        message = message.removeprefix("IrnError: ")
         if failure.exitcode != 2:
-            said = f"process {number} of {processes} ended with code {failure.exitcode}; its last words are above"
-        raise IrnError(said) from None
+            message = f"process {number} of {processes} ended with code {failure.exitcode}; its output is above"
+        raise IrnError(message) from None
     finally:
         logging.disable(logging.NOTSET)
 
 
-def begin() -> None:
-    """Of several processes, end with the one that started them, and leave it to the first to say what goes on."""
+@contextmanager
+def sharing_one_output() -> Iterator[None]:
+    """Context of a command that several processes may run: the first alone prints, and all end with their parent."""
     if is_one_of_several() and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if rank() > 0:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if rank() == 0:
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
-def record(said: str) -> None:
-    """Leave what was wrong where torchrun finds it, for the process that started this one to say."""
+def record(message: str) -> None:
+    """Leave a message where torchrun finds it, for the process that started this one to print."""
     from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
-    get_error_handler().record_exception(IrnError(said))
+    get_error_handler().record_exception(IrnError(message))

@@ -16,7 +16,7 @@ NOTICE = "notice: "  # before lines of a log that the workflow repeats at its en
 
 
 def progress(items: Iterable[T], total: int, what: str, unit: str = "image", done: int = 0) -> Iterator[T]:
-    """Pass `items` through and say how many of `total` are done (`done` from before), units a second and the time left."""
+    """Pass `items` through and print how many of `total` are done (`done` from before), units a second, time left."""
     if rank() > 0:
         return iter(items)
     if sys.stderr.isatty():
@@ -41,7 +41,7 @@ def _in_lines(items: Iterable[T], total: int, what: str, unit: str, done: int) -
 
 
 def notice(text: str) -> None:
-    """Say what looks wrong in what was made, and the setting to look at."""
+    """Print what looks wrong in a result, and the setting to look at."""
     print(NOTICE + text)
 
 

@@ -29,11 +29,9 @@ def load_file(path: Path) -> Contents:
         raise IrnError(f"{path}: no such weights file; run the stage that makes it, or fix the path") from None
     except Exception as error:  # torch raises many kinds for a damaged or unsafe file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise IrnError(
-            f"{path}: not a readable weights file ({reason[:100]}); copy it again, or move it away and make it again"
-        ) from None
+        remedy = "copy it again, or move it away and make it again"
+        raise IrnError(f"{path}: not a readable weights file ({reason[:100]}); {remedy}") from None
     if not isinstance(contents, dict):
-        raise IrnError(
-            f"{path}: holds a {type(contents).__name__}, expected a dictionary of tensors; give a state dict"
-        )
+        kind = type(contents).__name__
+        raise IrnError(f"{path}: holds a {kind}, expected a dictionary of tensors; give a state dict")
     return contents
