@@ -4,6 +4,7 @@ import csv
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import Sample, refused, write_data
 from PIL import Image
@@ -14,7 +15,10 @@ from irn.data.tables import read_manifest, write_manifest
 from irn.errors import IrnError
 from irn.grid import cells
 from irn.io.cache import CacheWriter
-from irn.ops.metrics import class_iou, confusion_matrix, mean_of_defined
+from irn.ops.iou import class_iou, confusion_matrix
+from irn.ops.metric import Column, Metric, mean_of_defined
+from irn.ops.metrics import METRICS
+from irn.report.tables import score_tables
 from irn.settings.checking import settings_of_options
 
 NAMES = ["cat", "dog"]
@@ -226,6 +230,38 @@ class TestScores:
         assert data.evaluate(**options) == rows
 
 
+class Share(Metric):
+    """The share of the pixels of each class that has its label."""
+
+    columns = (Column("recall", "mean recall", has_background=True),)
+
+    def __init__(self, terms):
+        self.confusion = np.zeros((terms.class_count + 1,) * 2, np.int64)
+
+    def add(self, truth, predicted):
+        self.confusion += confusion_matrix(truth.class_mask, predicted, len(self.confusion) - 1)
+
+    def merge(self, other):
+        self.confusion += other.confusion
+
+    def scores(self, column):
+        return np.diagonal(self.confusion) / self.confusion.sum(1)
+
+
+def test_a_metric_is_a_class_and_a_row(data, monkeypatch, capsys):
+    monkeypatch.setitem(METRICS, "semantic", (*METRICS["semantic"], Share))
+    cache = data.label_cache(ids=["001", "002"], semantic=np.ones(SIZE, int))
+    rows = data.evaluate(label_caches=[cache])
+    assert value(rows, "semantic", "train", "recall", "cat") == "1.000000"
+    assert value(rows, "semantic", "train", "recall", "dog") == "0.000000"
+    assert value(rows, "semantic", "train", "mean recall") == f"{1 / 3:.6f}"
+    summary = capsys.readouterr().out.splitlines()
+    assert summary[0].split() == ["split", "stage", "images", "mIoU", "mean", "recall"]
+    table = score_tables(pd.DataFrame(rows).assign(value=lambda table: table["value"].astype(float)))[0]
+    assert table.metrics == ["mIoU", "mean recall"]
+    assert table.rows == [("semantic label", ["0.095", "0.333"])]
+
+
 class TestSplits:
     def test_a_split_in_no_cache_is_left_out(self, data):
         rows = data.evaluate(cams=[data.cam_cache(ids=["001", "002"])])
@@ -262,7 +298,7 @@ class TestErrors:
 
     def test_caches_without_any_image_of_the_manifest(self, data):
         cams, labels = data.cam_cache(ids=[]), data.label_cache()
-        self.refuses(data, "cams.h5: holds no image of .*manifest.csv", cams=[cams], label_caches=[labels])
+        self.refuses(data, r"cams.h5: no image of .*manifest.csv in these caches", cams=[cams], label_caches=[labels])
 
     def test_missing_image(self, data):
         self.refuses(data, "cams.h5: image '002' is missing", cams=[data.cam_cache(ids=["001", "003"])])

@@ -6,6 +6,7 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
@@ -45,8 +46,10 @@ from irn.io.checkpoint import Checkpoint
 from irn.networks.backbones import make_backbone
 from irn.networks.deeplab import DeepLab
 from irn.networks.mask_rcnn import MaskRcnn
+from irn.ops.average_precision import Masks, Pieces, VocAP
 from irn.ops.coco_ap import CocoImage, coco_average_precision, encoded
-from irn.ops.metrics import InstanceScores, mask_iou, pairwise_iou
+from irn.ops.metric import Terms
+from irn.ops.overlaps import mask_iou, pairwise_iou
 from irn.ops.stacking import first_on_top
 from irn.records import ImageRecord
 from irn.training.mask_rcnn import instance_view
@@ -691,7 +694,7 @@ class TestScores:
 
     def test_masks_that_do_not_overlap_score_as_a_map_does(self) -> None:
         rng = np.random.default_rng(1)
-        one, other = InstanceScores(3), InstanceScores(3)
+        one, other = VocAP(Terms(3)), VocAP(Terms(3))
         for _ in range(20):
             instance_map = rng.integers(0, 4, (12, 15))
             masks = instance_map == np.arange(1, 4)[:, None, None]
@@ -699,8 +702,9 @@ class TestScores:
             objects = random_masks(rng, 2)
             objects[:, 0, 0] = True
             np.testing.assert_allclose(mask_iou(masks, objects), pairwise_iou(instance_map, 3, objects), rtol=1e-12)
-            one.add(classes, scores, instance_map, objects, labels)
-            other.add_masks(classes, scores, masks, objects, labels)
+            truth = SimpleNamespace(objects=(objects, labels))
+            one.add(truth, Pieces(classes, scores, instance_map))
+            other.add(truth, Masks(classes, scores, masks))
         np.testing.assert_array_equal(one.average_precision((0.25, 0.5)), other.average_precision((0.25, 0.5)))
 
     def test_cocos_average_precision_by_hand(self) -> None:

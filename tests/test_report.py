@@ -22,7 +22,7 @@ from irn.io.cache import CacheWriter
 from irn.ops.image_scores import best_overlaps, flat_maps, image_iou
 from irn.ops.levels import still_displacement
 from irn.ops.losses import pair_losses
-from irn.ops.metrics import object_classes
+from irn.ops.overlaps import object_classes
 from irn.ops.shares import label_shares
 from irn.pictures.tiles import spread
 from irn.settings.reading import read_config

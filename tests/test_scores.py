@@ -1,21 +1,16 @@
-"""irn/ops/scores.py against slow twins that go mask by mask, and against cases worked out by hand."""
+"""The metrics of irn/ops against slow twins that go mask by mask, and against cases worked out by hand."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from irn.ops.metrics import (
-    AP_THRESHOLDS,
-    SWEEP_THRESHOLDS,
-    CamSweep,
-    InstanceScores,
-    class_iou,
-    confusion_matrix,
-    mean_of_defined,
-    object_classes,
-    pairwise_iou,
-)
+from irn.ops.average_precision import AP_THRESHOLDS, Masks, Pieces, VocAP
+from irn.ops.iou import SWEEP_THRESHOLDS, CamIoU, ClassMaps, class_iou, confusion_matrix
+from irn.ops.metric import Terms, mean_of_defined
+from irn.ops.metrics import METRICS, columns, leading, mean_names
+from irn.ops.overlaps import object_classes, pairwise_iou
 
 THRESHOLDS = (0.25, *AP_THRESHOLDS)
 
@@ -96,12 +91,17 @@ def random_image(rng, class_count, shape=(13, 17)):
     return classes, scores, instance_map, np.where(void, 255, object_mask), np.where(void, 255, class_mask)
 
 
+def true_image(class_mask=None, objects=None, labels=None):
+    return SimpleNamespace(class_mask=class_mask, objects=(objects, labels))
+
+
 def filled(images, class_count):
-    scorer = InstanceScores(class_count)
+    scorer = VocAP(Terms(class_count))
     for classes, scores, instance_map, object_mask, class_mask in images:
         ids, labels = object_classes(object_mask, class_mask)
         named = (labels > 0) & (labels < 255)
-        scorer.add(classes, scores, instance_map, object_mask == ids[named, None, None], labels[named])
+        truth = true_image(objects=object_mask == ids[named, None, None], labels=labels[named])
+        scorer.add(truth, Pieces(classes, scores, instance_map))
     return scorer
 
 
@@ -152,18 +152,18 @@ class TestConfusionMatrix:
         assert class_iou(confusion_matrix(np.zeros((1, 2), int), np.array([[0, 1]]), 1)).tolist() == [0.5, 0]
 
 
-class TestCamSweep:
+class TestCamIoU:
     @pytest.mark.parametrize("present", [0, 1, 3])
     def test_every_threshold_equals_the_direct_evaluation(self, present):
         rng = np.random.default_rng(present)
-        sweep = CamSweep(4)
+        sweep = CamIoU(Terms(4))
         direct = dict.fromkeys(SWEEP_THRESHOLDS, 0)
         for _ in range(3):
             truth = rng.choice([0, 1, 2, 3, 4, 255], (11, 6)).astype(np.uint8)
             classes = rng.permutation(4)[:present]
             # Steps of 0.05 put many scores exactly on thresholds and on each other.
             cam = (rng.integers(0, 21, (present, 11, 6)) / 20).astype(np.float32)
-            sweep.add(truth, classes, cam)
+            sweep.add(true_image(truth), ClassMaps(classes, cam))
             for threshold in SWEEP_THRESHOLDS:
                 direct[threshold] = direct[threshold] + confusion_matrix(
                     truth, slow_cam_labels(classes, cam, threshold), 4
@@ -175,21 +175,64 @@ class TestCamSweep:
             np.testing.assert_array_equal(matrix, direct[threshold])
 
     def test_background_wins_ties_and_the_first_class_among_classes(self):
-        sweep = CamSweep(3, [0.5])
+        sweep = CamIoU(Terms(3, 0.5), [])
         cam = np.array([[[0.5, 0.75, 0.25]], [[0.5, 0.75, 0.75]]], np.float32)
-        sweep.add(np.array([[0, 1, 2]]), np.array([2, 0]), cam)
+        sweep.add(true_image(np.array([[0, 1, 2]])), ClassMaps(np.array([2, 0]), cam))
         assert sweep.confusions()[0].tolist() == [[1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]]
 
     def test_a_score_of_exactly_the_threshold_in_float32_is_background(self):
-        sweep = CamSweep(1, [0.15])
-        sweep.add(np.array([[1]]), np.array([0]), np.full((1, 1, 1), 0.15, np.float32))
+        sweep = CamIoU(Terms(1, 0.15), [])
+        sweep.add(true_image(np.array([[1]])), ClassMaps(np.array([0]), np.full((1, 1, 1), 0.15, np.float32)))
         assert sweep.confusions()[0].tolist() == [[0, 0], [1, 0]]
 
     def test_all_void_and_no_image(self):
-        sweep = CamSweep(2)
+        sweep = CamIoU(Terms(2))
         assert not sweep.confusions().any()
-        sweep.add(np.full((3, 3), 255, np.uint8), np.array([1]), np.ones((1, 3, 3), np.float32))
+        sweep.add(true_image(np.full((3, 3), 255, np.uint8)), ClassMaps(np.array([1]), np.ones((1, 3, 3), np.float32)))
         assert not sweep.confusions().any()
+
+
+def random_truth(rng, class_count):
+    """An image's ground truth, and what each metric takes as predicted of it."""
+    classes, scores, instance_map, masks, labels = with_overlaps(rng, class_count)
+    crowded = rng.random(len(masks)) < 0.3
+    filled = masks.any((1, 2))
+    truth = SimpleNamespace(
+        class_mask=rng.choice([0, *range(1, class_count + 1), 255], instance_map.shape),
+        objects=(masks[filled & ~crowded], labels[filled & ~crowded]),
+        crowds=(masks[filled & crowded], labels[filled & crowded]),
+    )
+    maps = rng.random((2, *instance_map.shape)).astype(np.float32)
+    return truth, {
+        "cam": ClassMaps(rng.permutation(class_count)[:2], maps[: min(2, class_count)]),
+        "semantic": rng.integers(0, class_count + 1, instance_map.shape),
+        "instance": Pieces(classes, scores, instance_map),
+        "objects": Masks(classes, scores, instance_map == np.arange(1, len(classes) + 1)[:, None, None]),
+    }
+
+
+class TestMetrics:
+    @pytest.mark.parametrize("scored", ["cam", "semantic", "instance", "objects"])
+    def test_counts_of_parts_add_up_to_those_of_the_whole(self, scored):
+        rng = np.random.default_rng(4)
+        images = [random_truth(rng, 3) for _ in range(9)]
+        for kind in METRICS[scored]:
+            whole, *parts = (kind(Terms(3)) for _ in range(4))
+            for truth, predicted in images:
+                whole.add(truth, predicted[scored])
+            for part, chunk in zip(parts, (images[:4], images[4:5], images[5:]), strict=True):
+                for truth, predicted in chunk:
+                    part.add(truth, predicted[scored])
+            for part in parts[1:]:
+                parts[0].merge(part)
+            for column in kind.columns:
+                np.testing.assert_array_equal(parts[0].scores(column), whole.scores(column))
+                assert len(whole.scores(column)) == 3 + column.has_background
+
+    def test_names_are_unique_and_each_stage_has_a_leading_score(self):
+        assert list(columns()) == ["IoU", "AP25", "AP50", "AP70", "AP75", "AP"]
+        assert mean_names() == ["mIoU", "AP25", "AP50", "AP70", "AP75", "AP"]
+        assert [leading(scored) for scored in METRICS] == ["mIoU", "mIoU", "AP50", "mIoU", "AP50"]
 
 
 class TestObjects:
@@ -244,9 +287,9 @@ class TestAveragePrecision:
         rng = np.random.default_rng(seed)
         class_count = int(rng.integers(1, 4))
         images = [with_overlaps(rng, class_count) for _ in range(4)]
-        scorer = InstanceScores(class_count)
-        for image in images:
-            scorer.add(*image)
+        scorer = VocAP(Terms(class_count))
+        for classes, scores, instance_map, masks, labels in images:
+            scorer.add(true_image(objects=masks, labels=labels), Pieces(classes, scores, instance_map))
         expected = [
             [slow_ap(images, index, t, lambda *truth: list(zip(*truth, strict=True))) for t in THRESHOLDS]
             for index in range(class_count)
@@ -256,9 +299,10 @@ class TestAveragePrecision:
     def test_objects_that_overlap_keep_their_whole_masks(self):
         # A ring around a disc: each prediction is one of them to the pixel, though a label map of the truth could hold only one whole.
         whole, inner = boxes((1, 8), (0, 1, 0, 8)), boxes((1, 8), (0, 1, 2, 4))
-        scorer = InstanceScores(2)
+        scorer = VocAP(Terms(2))
+        truth = true_image(objects=np.stack([whole, inner]) > 0, labels=np.array([1, 2]))
         for index, predicted in enumerate((whole, inner)):
-            scorer.add([index], [1.0], predicted, np.stack([whole, inner]) > 0, np.array([1, 2]))
+            scorer.add(truth, Pieces([index], [1.0], predicted))
         assert scorer.average_precision([0.99]).tolist() == [[0.5], [0.5]]
 
     @pytest.mark.parametrize("count", [0, 1])
@@ -276,7 +320,7 @@ class TestAveragePrecision:
         np.testing.assert_array_equal(filled([image], 1).average_precision(THRESHOLDS), expected)
 
     def test_no_image(self):
-        assert np.isnan(InstanceScores(2).average_precision([0.5])).all()
+        assert np.isnan(VocAP(Terms(2)).average_precision([0.5])).all()
 
     def test_objects_without_predictions_give_0_and_predictions_without_objects_nothing(self):
         box = boxes((4, 4), (0, 2, 0, 2))

@@ -1,33 +1,30 @@
-"""What each part of the method adds: labels with and without it, each at its best threshold, scored against ground truth."""
+"""What each part of the method adds: labels with and without it, each at its best threshold, and their scores."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from irn.data.images import read_record
-from irn.data.masks import Truth, open_truths
-from irn.data.score_table import AP_METRICS, ablation_table
+from irn.data.masks import open_truths
+from irn.data.score_table import PARTS, ablation_table
+from irn.data.scoring import Counts, counted, means, pieces_of
 from irn.data.tables import images_by_split, read_classes
+from irn.data.truth import SplitTruth
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
-from irn.io.parallel import map_images
-from irn.io.progress import notice, progress
-from irn.ops.ablation import THRESHOLDS, VARIANTS, instance_variants, semantic_variants
-from irn.ops.metrics import InstanceScores, class_iou, confusion_matrix, mean_of_defined
+from irn.io.progress import notice
+from irn.ops.ablation import THRESHOLDS, VARIANTS, Variant, instance_variants, semantic_variants
+from irn.ops.metric import Metric, Terms
+from irn.ops.metrics import METRICS, leading
 from irn.pictures.charts import draw_ablation
 from irn.records import ImageRecord
 from irn.settings.values import Settings
 from irn.workflow.stages import ABLATION
-
-SEMANTIC, INSTANCE = (
-    [variant for variant in VARIANTS if variant.labels == labels] for labels in ("semantic", "instance")
-)
 
 
 class Sources(NamedTuple):
@@ -35,24 +32,7 @@ class Sources(NamedTuple):
 
     cams: CacheReader
     walks: CacheReader
-    class_masks: Truth
-    object_masks: Truth | None
-    class_count: int
-
-
-@dataclass
-class Tally:
-    """What has been counted over some images: confusions (variants, thresholds, labels, labels), and instances by variant and threshold."""
-
-    semantic: np.ndarray
-    instance: list[list[InstanceScores]] = field(default_factory=list)
-
-    def merge(self, other: "Tally") -> None:
-        """Add the images that were counted next."""
-        self.semantic += other.semantic
-        for own, others in zip(self.instance, other.instance, strict=True):
-            for one, more in zip(own, others, strict=True):
-                one.merge(more)
+    truth: SplitTruth
 
 
 def ablation(
@@ -80,89 +60,69 @@ def ablation(
     ------
     IrnError for ground truth that is missing or does not fit, an image that a cache lacks, and walks without groups.
     """
-    names = read_classes(labels).names
-    splits = images_by_split(manifest, split)
-    cam_reader, walk_reader = (
-        CacheReader(cams, "cam", classes=len(names)),
-        CacheReader(walks, "walk", classes=len(names)),
-    )
+    names, splits = read_classes(labels).names, images_by_split(manifest, split)
+    terms, max_side = Terms(len(names)), settings.dataset.max_side
+    cam_reader = CacheReader(cams, "cam", classes=len(names))
+    walk_reader = CacheReader(walks, "walk", classes=len(names))
     for reader in (cam_reader, walk_reader):
         reader.require(record.image_id for records in splits.values() for record in records)
-    rows = []
-    max_side = settings.dataset.max_side
+    rows: list[Mapping[str, object]] = []
     for name, records in splits.items():
-        sources = Sources(cam_reader, walk_reader, *open_truths(class_masks, object_masks, records, names), len(names))
-        tally = _empty_tally(sources)
-        counted = map_images(
-            partial(_count_image, sources, max_side=max_side),
-            records,
-            workers,
-            partial(ABLATION.process.of, max_side=max_side),
-        )
-        for found in progress(counted, len(records), f"ablation {name}"):
-            tally.merge(found)
-        rows += _rows(name, tally, len(records))
+        sources = Sources(cam_reader, walk_reader, open_truths(class_masks, object_masks, records, names))
+        count = partial(_count_image, sources, terms, max_side=max_side)
+        need = partial(ABLATION.process.of, max_side=max_side)
+        counts = counted(count, records, workers, f"ablation {name}", need)
+        rows += _rows(name, counts, len(records))
     table = ablation_table(rows)
     with ExitStack() as files:
         table.to_csv(files.enter_context(whole_file(out)), index=False, lineterminator="\n", float_format="%.6f")
         if figure:
             draw_ablation(table, files.enter_context(whole_file(figure)))
-    print(
-        table.drop(columns=["crf", "boundary", "displacement"]).to_string(index=False, float_format="%.3f", na_rep="")
-    )
+    print(table.drop(columns=PARTS).to_string(index=False, float_format="%.3f", na_rep=""))
     for row in table[table["threshold"] == THRESHOLDS[-1]].to_dict("records"):
         notice(
-            f"{row['split']}: {row['labels']} labels of {row['variant']} are best at the highest threshold tried, {row['threshold']:g}"
+            f"{row['split']}: {row['labels']} labels of {row['variant']} are best at the highest threshold tried,"
+            f" {row['threshold']:g}"
         )
 
 
-def _empty_tally(sources: Sources) -> Tally:
-    size = sources.class_count + 1
-    tally = Tally(np.zeros((len(SEMANTIC), len(THRESHOLDS), size, size), np.int64))
-    if sources.object_masks:
-        tally.instance = [[InstanceScores(sources.class_count) for _ in THRESHOLDS] for _ in INSTANCE]
-    return tally
+def _count_image(sources: Sources, terms: Terms, record: ImageRecord, max_side: int | None) -> Counts:
+    """What the metrics count of each variant of an image's labels, by variant and threshold."""
+    counts: dict[tuple[Variant, float], list[Metric]] = {}
+    truth = sources.truth.of(record)
+    for variant, labels in _labels(sources, record, max_side):
+        for threshold, label in zip(THRESHOLDS, labels, strict=True):
+            counts[variant, threshold] = [metric(terms) for metric in METRICS[variant.labels]]
+            for metric in counts[variant, threshold]:
+                metric.add(truth, label)
+    return counts
 
 
-def _count_image(sources: Sources, record: ImageRecord, max_side: int | None) -> Tally:
-    tally = _empty_tally(sources)
-    pixels = read_record(record)
-    truth = sources.class_masks.class_mask(record)
+def _labels(sources: Sources, record: ImageRecord, max_side: int | None) -> Iterator[tuple[Variant, Sequence[Any]]]:
+    """The labels of each variant, for each of THRESHOLDS, as its metrics take them.
+
+    There are none of instances without object masks.
+    """
     cams, walks = sources.cams.image(record), sources.walks.image(record)
-    for counts, labels in zip(tally.semantic, semantic_variants(pixels, cams, walks, max_side), strict=True):
-        counts += [confusion_matrix(truth, label, sources.class_count) for label in labels]
-    if sources.object_masks:
-        if "groups" not in walks:
-            raise IrnError(
-                f"{sources.walks.paths[0]}: image {record.image_id!r} has no groups; make the walk cache again"
-            )
-        objects = sources.object_masks.objects(record, truth)
-        for scores, found in zip(
-            tally.instance, instance_variants(cams, walks, record.height, record.width), strict=True
-        ):
-            for score, one in zip(scores, found, strict=True):
-                score.add(one["instance_class"], one["instance_score"], one["instance_map"], *objects)
-    return tally
+    semantic, instance = ([v for v in VARIANTS if v.labels == labels] for labels in ("semantic", "instance"))
+    yield from zip(semantic, semantic_variants(read_record(record), cams, walks, max_side), strict=True)
+    if sources.truth.objects is None:
+        return
+    if "groups" not in walks:
+        raise IrnError(f"{sources.walks.paths[0]}: image {record.image_id!r} has no groups; make the walk cache again")
+    for variant, labels in zip(instance, instance_variants(cams, walks, record.height, record.width), strict=True):
+        yield variant, [pieces_of(arrays) for arrays in labels]
 
 
-def _rows(split: str, tally: Tally, images: int) -> list[dict[str, object]]:
-    """A row for each variant, at the threshold where its mIoU or AP50 is highest."""
-    rows = []
-    for variant, confusions in zip(SEMANTIC, tally.semantic, strict=True):
-        means = [mean_of_defined(iou) for iou in class_iou(confusions)]
-        best = _highest(means)
-        rows.append(
-            {"split": split, **variant._asdict(), "threshold": THRESHOLDS[best], "mIoU": means[best], "images": images}
-        )
-    for variant, scores in zip(INSTANCE, tally.instance, strict=False):
-        best = _highest([_mean_precision(score, AP_METRICS["AP50"]) for score in scores])
-        metrics = {metric: _mean_precision(scores[best], overlaps) for metric, overlaps in AP_METRICS.items()}
-        rows.append({"split": split, **variant._asdict(), "threshold": THRESHOLDS[best], **metrics, "images": images})
+def _rows(split: str, counts: Counts, images: int) -> list[Mapping[str, object]]:
+    """A row for each variant that was counted, at the threshold where its leading score is highest."""
+    rows: list[Mapping[str, object]] = []
+    for variant in dict.fromkeys(variant for variant, _ in counts):
+        metrics, lead = [counts[variant, threshold] for threshold in THRESHOLDS], leading(variant.labels)
+        best = _highest([means(each, [lead])[lead] for each in metrics])
+        threshold = {"threshold": THRESHOLDS[best]}
+        rows.append({"split": split, **variant._asdict(), **threshold, **means(metrics[best]), "images": images})
     return rows
-
-
-def _mean_precision(scores: InstanceScores, overlaps: Sequence[float]) -> float:
-    return mean_of_defined(scores.average_precision(overlaps).mean(1))
 
 
 def _highest(values: Sequence[float]) -> int:

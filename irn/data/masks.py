@@ -13,7 +13,7 @@ from irn.data.names import names_of
 from irn.data.truth import Objects, SplitTruth, Truth
 from irn.errors import IrnError
 from irn.grid import UNSURE
-from irn.ops.metrics import object_classes
+from irn.ops.overlaps import object_classes
 from irn.records import ImageRecord
 
 

@@ -5,18 +5,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from irn.data.csv_table import write_table
 from irn.data.names import RESERVED_CLASSES
-from irn.ops.metrics import AP_THRESHOLDS, mean_of_defined
+from irn.ops.metric import Metric, mean_of_defined
+from irn.ops.metrics import columns, mean_names
 
 if TYPE_CHECKING:
     import pandas as pd  # which takes a while, and `evaluate` does without
 
 BACKGROUND, MEAN = RESERVED_CLASSES
-# Overlap thresholds behind each metric; their average precisions are averaged.
-AP_METRICS = {"AP25": (0.25,), "AP50": (0.5,), "AP70": (0.7,), "AP75": (0.75,), "AP": AP_THRESHOLDS}
+PARTS = ["crf", "boundary", "displacement"]  # columns of `ablation.csv`: which parts of the method a variant has
 
 
 class Score(NamedTuple):
@@ -38,15 +36,18 @@ class ThresholdScore(NamedTuple):
     mean: float
 
 
-def score_rows(
-    stage: str, split: str, metric: str, names: Sequence[str], values: np.ndarray, images: int
-) -> list[Score]:
-    """The rows of one metric: the mean, then every class of `names` by its value in `values` (L,)."""
-    mean = Score(stage, split, "mIoU" if metric == "IoU" else metric, MEAN, mean_of_defined(values), images)
-    return [
-        mean,
-        *(Score(stage, split, metric, name, float(value), images) for name, value in zip(names, values, strict=True)),
-    ]
+def score_rows(stage: str, split: str, metric: Metric, names: Sequence[str], images: int) -> list[Score]:
+    """The rows of a metric: for each of its columns the mean, then every class; `names` are those of the classes."""
+    rows = []
+    for column in metric.columns:
+        values = metric.scores(column)
+        labels = [BACKGROUND, *names] if column.has_background else names
+        rows.append(Score(stage, split, column.mean, MEAN, mean_of_defined(values), images))
+        rows += [
+            Score(stage, split, column.name, label, float(value), images)
+            for label, value in zip(labels, values, strict=True)
+        ]
+    return rows
 
 
 def write_scores(path: Path, scores: Sequence[Score]) -> None:
@@ -66,7 +67,7 @@ def summary(scores: Sequence[Score], sweep: Sequence[ThresholdScore], cam_thresh
     for score in scores:
         if score.class_name == MEAN:
             means.setdefault((score.split, score.stage, score.images), {})[score.metric] = score.value
-    metrics = [name for name in ("mIoU", *AP_METRICS) if any(name in row for row in means.values())]
+    metrics = [name for name in mean_names() if any(name in row for row in means.values())]
     lines = [["split", "stage", "images", *metrics]]
     for (split, stage, images), row in means.items():
         lines.append([split, stage, str(images), *(_text(row[name]) if name in row else "" for name in metrics)])
@@ -76,8 +77,8 @@ def summary(scores: Sequence[Score], sweep: Sequence[ThresholdScore], cam_thresh
         curve = {row.threshold: row.mean for row in sweep if row.split == split}
         best = max(curve, key=lambda threshold: -1.0 if math.isnan(curve[threshold]) else curve[threshold])
         text.append(
-            f"{split}: best CAM threshold {best:g}, mIoU {_text(curve[best])} (at {cam_threshold:g}:"
-            f" {_text(curve[cam_threshold])})"
+            f"{split}: best CAM threshold {best:g}, mIoU {_text(curve[best])}"
+            f" (at {cam_threshold:g}: {_text(curve[cam_threshold])})"
         )
     return "\n".join(text)
 
@@ -91,13 +92,19 @@ def _text(value: float) -> str:
 
 
 def ablation_table(rows: Sequence[Mapping[str, object]]) -> "pd.DataFrame":
-    """The rows of `ablation.csv`, with how much mIoU or AP50 each has more than the CAMs of its kind of labels, and than the row before."""
+    """The rows of `ablation.csv`, with what each gains.
+
+    `over_cam` is how much more it has, of the leading score of its labels, than the CAMs of the same labels;
+    `over_row_before` how much more than the row before.
+    """
     import pandas as pd
 
-    parts, metrics = ["crf", "boundary", "displacement"], ["mIoU", *AP_METRICS]
-    columns = ["split", "labels", "variant", *parts, "threshold", *metrics, "over_cam", "over_row_before", "images"]
     table = pd.DataFrame(rows).rename(columns={"name": "variant"})
-    score = table["AP50"].fillna(table["mIoU"]) if "AP50" in table else table["mIoU"]
+    leading = [column.mean for column in columns().values() if column.leads]
+    # Each row has one of these.
+    score = table.reindex(columns=leading).bfill(axis="columns")[leading[0]]
     groups = score.groupby([table["split"], table["labels"]], sort=False)
     table = table.assign(over_cam=score - groups.transform("first"), over_row_before=groups.diff())
-    return table.astype(dict.fromkeys(parts, int)).reindex(columns=columns)
+    variant, gains = ["split", "labels", "variant", *PARTS, "threshold"], ["over_cam", "over_row_before"]
+    order = [*variant, *mean_names(), *gains, "images"]
+    return table.astype(dict.fromkeys(PARTS, int)).reindex(columns=order)

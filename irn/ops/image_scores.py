@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from irn.ops.metrics import class_iou, confusion_matrix, mean_of_defined, pairwise_iou
+from irn.ops.iou import class_iou, confusion_matrix
+from irn.ops.metric import mean_of_defined
+from irn.ops.overlaps import pairwise_iou
 
 FLAT = 0.1  # standard deviation of a class map in [0, 1] under which it points nowhere
 

@@ -7,15 +7,16 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from irn.ops.metrics import leading
+
 BLUE, PALE = "#2066a8", "#8ec1da"  # apart in print and to colour-blind readers
-METRICS = {"semantic": "mIoU", "instance": "AP50"}
 
 
 def draw_ablation(table: pd.DataFrame, path: Path) -> None:
-    """A bar for each row of `ablation.csv`: what its CAMs alone reach is pale, what it adds dark; the score stands beside it."""
+    """A bar for each row of `ablation.csv`, its score beside it: pale as far as CAMs alone reach, dark beyond."""
     panels = [rows.reset_index(drop=True) for _, rows in table.groupby(["split", "labels"], sort=False)]
     heights = [len(rows) for rows in panels]
-    # Text stays text, so that it can be searched and read out; names of parts do not change from one drawing to the next.
+    # Text stays text, so that it can be searched and read out, and two drawings of the same are equal.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "irn", "font.size": 10}):
         figure = Figure(figsize=(7, 0.38 * sum(heights) + 0.9 * len(panels)), layout="constrained")
         axes = figure.subplots(len(panels), squeeze=False, height_ratios=heights)[:, 0]
@@ -26,7 +27,7 @@ def draw_ablation(table: pd.DataFrame, path: Path) -> None:
 
 def _draw_panel(axis: Axes, rows: pd.DataFrame) -> None:
     split, labels = rows["split"][0], rows["labels"][0]
-    metric = METRICS[labels]
+    metric = leading(labels)
     scores = rows[metric].fillna(0)
     alone = scores.clip(upper=scores[0])
     axis.barh(rows.index, alone, color=PALE)

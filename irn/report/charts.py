@@ -9,6 +9,7 @@ import pandas as pd
 
 from irn.data.score_table import BACKGROUND, MEAN
 from irn.ops.levels import PUBLISHED, PUBLISHED_BATCH
+from irn.ops.metrics import columns
 from irn.settings.final_networks import TRAINED_NETWORKS
 
 Spec = dict[str, Any]
@@ -67,7 +68,7 @@ def score_bars(scores: pd.DataFrame, metric: str) -> Spec:
     if "std" in rows:
         rows["low"], rows["high"] = rows["value"] - rows["std"], rows["value"] + rows["std"]
         chart = alt.layer(bars, base.mark_rule(color=_INK).encode(x="low:Q", x2="high:Q"))
-    means = scores[(scores["metric"] == ("mIoU" if metric == "IoU" else metric)) & (scores["class"] == MEAN)]
+    means = scores[(scores["metric"] == columns()[metric].mean) & (scores["class"] == MEAN)]
     words = ", ".join(
         f"{STAGES[row.stage][0]} {row.value:.3f}" for row in means.itertuples() if not math.isnan(row.value)
     )

@@ -14,6 +14,7 @@ from irn import __version__
 from irn.data.score_table import MEAN
 from irn.data.tables import ImageClasses
 from irn.ops.levels import PUBLISHED, PUBLISHED_BATCH, still_displacement
+from irn.ops.metrics import columns
 from irn.pictures.colours import voc_palette
 from irn.records import ImageRecord
 from irn.report import charts, tables
@@ -119,7 +120,7 @@ def score_charts(run: RunFolder, scores: pd.DataFrame | None) -> list[Chart]:
     """Per-class bars of each split, and the CAMs' score over thresholds."""
     found = []
     for split, rows in scores.groupby("split", sort=False) if scores is not None else ():
-        for metric in ("IoU", "AP50"):
+        for metric in (column.name for column in columns().values() if column.leads):
             if ((rows["metric"] == metric) & (rows["class"] != MEAN)).any():
                 note = "Lines are the standard deviation over seeds." if "std" in rows else ""
                 found.append(Chart(f"{metric} of each class, {split}", note, charts.score_bars(rows, metric)))
@@ -172,9 +173,10 @@ def published_rows(run: RunFolder) -> list[tuple[str, str]]:
 def sweep_part(run: RunFolder) -> dict[str, Any]:
     """The table of a sweep, the chosen row, and its chart."""
     table = run.table("sweep.csv")
-    columns = [] if table is None else list(table.columns)
-    keys = [key for key in columns if key in run_keys(run)]
-    scores = [name for name in columns if re.search(r"\.(mIoU|AP50)$", name)]
+    names = [] if table is None else list(table.columns)
+    keys = [key for key in names if key in run_keys(run)]
+    leading = [column.mean for column in columns().values() if column.leads]
+    scores = [name for name in names if name.rpartition(".")[2] in leading]
     if table is None or not keys or not scores:
         return {"table": None, "spec": None, "metric": "", "keys": []}
     # The first score that the settings change.

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from irn.data.score_table import AP_METRICS, MEAN
+from irn.data.score_table import MEAN
 from irn.data.tables import ImageClasses
+from irn.ops.metrics import mean_names
 from irn.records import ImageRecord
 from irn.report.charts import STAGES
 from irn.report.images import Facts
@@ -147,7 +148,7 @@ def score_tables(scores: pd.DataFrame) -> list[ScoreTable]:
     means = scores[scores["class"] == MEAN]
     found = []
     for split, rows in means.groupby("split", sort=False):
-        metrics = [name for name in ("mIoU", *AP_METRICS) if name in set(rows["metric"])]
+        metrics = [name for name in mean_names() if name in set(rows["metric"])]
         lines = []
         for stage, own in rows.groupby("stage", sort=False):
             cells = {row.metric: _score(row) for row in own.itertuples()}
