@@ -26,7 +26,7 @@ include: "rules/slurm.smk"
 
 # What looks wrong in what was made, and the setting to look at; a log holds it too.
 onsuccess:
-    for path, line in notices():
+    for path, line in run.notices():
         print(f"{path}: {line}", file=sys.stderr)
 
 

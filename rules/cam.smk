@@ -3,52 +3,51 @@
 
 rule train_cam:
     input:
-        manifest=made("build_manifest", "manifest.csv"),
-        labels=made("build_manifest", "labels.csv"),
+        manifest=from_stage("build_manifest", "manifest.csv"),
+        labels=from_stage("build_manifest", "labels.csv"),
         backbone=backbone,
     output:
-        weights="results/store/train_cam/{key}/weights.pt",
-        metrics="results/store/train_cam/{key}/metrics.jsonl",
+        weights=paths("train_cam").output("weights.pt"),
+        metrics=paths("train_cam").output("metrics.jsonl"),
     log:
-        "results/store/train_cam/{key}/train_cam.log",
+        paths("train_cam").log,
     benchmark:
-        "results/store/train_cam/{key}/benchmark.tsv"
+        paths("train_cam").benchmark
     conda:
         conda_env
     threads: cores("train_cam")
     resources:
         **needs("train_cam"),
     params:
-        options=options,
-        start=start,
+        options=options_of_job,
+        backbone=backbone_options,
     message:
         "Training the classifier"
     shell:
         "irn train-cam --manifest {input.manifest} --labels {input.labels} --out {output.weights}"
-        " --metrics {output.metrics} {params.start} {params.options} > {log} 2>&1"
+        " --metrics {output.metrics} {params.backbone} {params.options} > {log} 2>&1"
 
 
 rule make_cams:
     input:
-        manifest=made("build_manifest", "manifest.csv"),
-        labels=made("build_manifest", "labels.csv"),
-        weights=made("train_cam"),
-        external=external_cams,
+        manifest=from_stage("build_manifest", "manifest.csv"),
+        labels=from_stage("build_manifest", "labels.csv"),
+        weights=from_stage("train_cam"),
+        external=lambda w: [ancient(file) for file in recipe_of(w).settings.cam.external or ()],
     output:
-        cams="results/store/make_cams/{key}/{split}/{shard}.h5",
+        cams=paths("make_cams").output(),
     log:
-        "results/store/make_cams/{key}/{split}/{shard}.log",
+        paths("make_cams").log,
     benchmark:
-        "results/store/make_cams/{key}/{split}/{shard}.benchmark.tsv"
+        paths("make_cams").benchmark
     conda:
         conda_env
     threads: cores("make_cams")
     resources:
         **needs("make_cams"),
     params:
-        options=options,
-        source=lambda w, input: optional("--weights", input.weights)
-        or optional("--external", input.external),
+        options=options_of_job,
+        source=lambda w, input: job.source_options(input.weights, input.external),
     message:
         "Making class attention maps, shard {wildcards.shard} of {wildcards.split}"
     shell:

@@ -3,18 +3,18 @@
 
 rule make_demo_data:
     output:
-        data=directory("results/store/make_demo_data/{key}/data"),
+        data=directory(paths("make_demo_data").output("data")),
     log:
-        "results/store/make_demo_data/{key}/make_demo_data.log",
+        paths("make_demo_data").log,
     benchmark:
-        "results/store/make_demo_data/{key}/benchmark.tsv"
+        paths("make_demo_data").benchmark
     conda:
         conda_env
     threads: cores("make_demo_data")
     resources:
         **needs("make_demo_data"),
     params:
-        options=options,
+        options=options_of_job,
     message:
         "Drawing the demonstration images"
     shell:
@@ -23,14 +23,14 @@ rule make_demo_data:
 
 rule build_manifest:
     input:
-        root=made("make_demo_data"),
+        root=from_stage("make_demo_data"),
     output:
-        manifest="results/store/build_manifest/{key}/manifest.csv",
-        labels="results/store/build_manifest/{key}/labels.csv",
+        manifest=paths("build_manifest").output("manifest.csv"),
+        labels=paths("build_manifest").output("labels.csv"),
     log:
-        "results/store/build_manifest/{key}/build_manifest.log",
+        paths("build_manifest").log,
     benchmark:
-        "results/store/build_manifest/{key}/benchmark.tsv"
+        paths("build_manifest").benchmark
     # So that mistakes in the data are found before anything is submitted to a cluster.
     localrule: True
     conda:
@@ -39,32 +39,23 @@ rule build_manifest:
     resources:
         **needs("build_manifest"),
     params:
-        options=options,
-        kind=lambda w: run.recipes[w.key].settings.dataset.kind,
-        root=lambda w: data_root(run.recipes[w.key]),
-        labels_csv=lambda w: optional(
-            "--labels-csv",
-            filter(None, [run.recipes[w.key].settings.dataset.labels_csv]),
-        ),
-        class_masks=lambda w: optional(
-            "--class-masks",
-            filter(None, [run.recipes[w.key].settings.dataset.class_masks]),
-        ),
+        options=options_of_job,
+        data=lambda w: job.data_options(recipe_of(w)),
     message:
-        "Listing the images in {params.root}"
+        "Listing the images of the data set"
     shell:
-        "irn build-manifest --kind {params.kind} --root {params.root:q} --out-manifest {output.manifest}"
-        " --out-labels {output.labels} {params.labels_csv} {params.class_masks} {params.options} > {log} 2>&1"
+        "irn build-manifest {params.data} --out-manifest {output.manifest} --out-labels {output.labels}"
+        " {params.options} > {log} 2>&1"
 
 
 # The only rule that may need internet access.
 rule download_backbone:
     output:
-        backbone="results/store/download_backbone/{key}/backbone.pt",
+        backbone=paths("download_backbone").output("backbone.pt"),
     log:
-        "results/store/download_backbone/{key}/download_backbone.log",
+        paths("download_backbone").log,
     benchmark:
-        "results/store/download_backbone/{key}/benchmark.tsv"
+        paths("download_backbone").benchmark
     localrule: True
     conda:
         conda_env
@@ -72,7 +63,7 @@ rule download_backbone:
     resources:
         **needs("download_backbone"),
     params:
-        options=options,
+        options=options_of_job,
     message:
         "Getting ImageNet weights"
     shell:

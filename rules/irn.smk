@@ -3,21 +3,21 @@
 
 rule make_ir_labels:
     input:
-        manifest=made("build_manifest", "manifest.csv"),
-        cams=made("make_cams"),
+        manifest=from_stage("build_manifest", "manifest.csv"),
+        cams=from_stage("make_cams"),
     output:
-        ir_labels="results/store/make_ir_labels/{key}/{split}/{shard}.h5",
+        ir_labels=paths("make_ir_labels").output(),
     log:
-        "results/store/make_ir_labels/{key}/{split}/{shard}.log",
+        paths("make_ir_labels").log,
     benchmark:
-        "results/store/make_ir_labels/{key}/{split}/{shard}.benchmark.tsv"
+        paths("make_ir_labels").benchmark
     conda:
         conda_env
     threads: cores("make_ir_labels")
     resources:
         **needs("make_ir_labels"),
     params:
-        options=options,
+        options=options_of_job,
     message:
         "Making inter-pixel relation labels, shard {wildcards.shard} of {wildcards.split}"
     shell:
@@ -27,23 +27,23 @@ rule make_ir_labels:
 
 rule train_irn:
     input:
-        manifest=made("build_manifest", "manifest.csv"),
-        ir_labels=made("make_ir_labels"),
+        manifest=from_stage("build_manifest", "manifest.csv"),
+        ir_labels=from_stage("make_ir_labels"),
         backbone=backbone,
     output:
-        weights="results/store/train_irn/{key}/weights.pt",
-        metrics="results/store/train_irn/{key}/metrics.jsonl",
+        weights=paths("train_irn").output("weights.pt"),
+        metrics=paths("train_irn").output("metrics.jsonl"),
     log:
-        "results/store/train_irn/{key}/train_irn.log",
+        paths("train_irn").log,
     benchmark:
-        "results/store/train_irn/{key}/benchmark.tsv"
+        paths("train_irn").benchmark
     conda:
         conda_env
     threads: cores("train_irn")
     resources:
         **needs("train_irn"),
     params:
-        options=options,
+        options=options_of_job,
     message:
         "Training IRNet"
     shell:
@@ -53,21 +53,21 @@ rule train_irn:
 
 rule infer_fields:
     input:
-        manifest=made("build_manifest", "manifest.csv"),
-        weights=made("train_irn"),
+        manifest=from_stage("build_manifest", "manifest.csv"),
+        weights=from_stage("train_irn"),
     output:
-        fields="results/store/infer_fields/{key}/{split}/{shard}.h5",
+        fields=paths("infer_fields").output(),
     log:
-        "results/store/infer_fields/{key}/{split}/{shard}.log",
+        paths("infer_fields").log,
     benchmark:
-        "results/store/infer_fields/{key}/{split}/{shard}.benchmark.tsv"
+        paths("infer_fields").benchmark
     conda:
         conda_env
     threads: cores("infer_fields")
     resources:
         **needs("infer_fields"),
     params:
-        options=options,
+        options=options_of_job,
     message:
         "Inferring boundaries and displacements, shard {wildcards.shard} of {wildcards.split}"
     shell:

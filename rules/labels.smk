@@ -3,46 +3,46 @@
 
 rule random_walk:
     input:
-        manifest=made("build_manifest", "manifest.csv"),
-        cams=made("make_cams"),
-        fields=made("infer_fields"),
+        manifest=from_stage("build_manifest", "manifest.csv"),
+        cams=from_stage("make_cams"),
+        fields=from_stage("infer_fields"),
     output:
-        walks="results/store/random_walk/{key}/{split}/{shard}.h5",
+        walks=paths("random_walk").output(),
     log:
-        "results/store/random_walk/{key}/{split}/{shard}.log",
+        paths("random_walk").log,
     benchmark:
-        "results/store/random_walk/{key}/{split}/{shard}.benchmark.tsv"
+        paths("random_walk").benchmark
     conda:
         conda_env
     threads: cores("random_walk")
     resources:
         **needs("random_walk"),
     params:
-        options=options,
+        options=options_of_job,
     message:
         "Walking class attention maps over instances, shard {wildcards.shard} of {wildcards.split}"
     shell:
-        "irn random-walk --manifest {input.manifest} --cams {input.cams:q} --fields {input.fields:q} --out {output.walks:q}"
-        " {params.options} > {log:q} 2>&1"
+        "irn random-walk --manifest {input.manifest} --cams {input.cams:q} --fields {input.fields:q}"
+        " --out {output.walks:q} {params.options} > {log:q} 2>&1"
 
 
 rule make_labels:
     input:
-        manifest=made("build_manifest", "manifest.csv"),
-        walks=made("random_walk"),
+        manifest=from_stage("build_manifest", "manifest.csv"),
+        walks=from_stage("random_walk"),
     output:
-        labels="results/store/make_labels/{key}/{split}/{shard}.h5",
+        labels=paths("make_labels").output(),
     log:
-        "results/store/make_labels/{key}/{split}/{shard}.log",
+        paths("make_labels").log,
     benchmark:
-        "results/store/make_labels/{key}/{split}/{shard}.benchmark.tsv"
+        paths("make_labels").benchmark
     conda:
         conda_env
     threads: cores("make_labels")
     resources:
         **needs("make_labels"),
     params:
-        options=options,
+        options=options_of_job,
     message:
         "Making semantic and instance labels, shard {wildcards.shard} of {wildcards.split}"
     shell:

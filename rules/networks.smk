@@ -1,14 +1,6 @@
 # The final networks, each trained on the labels or on ground truth, and their predictions of held-out images.
 
 
-def taught_by(wildcards, input):
-    """The options for what a final network learns from: the labels, or ground truth."""
-    stage = run.recipes[wildcards.key].stage.name
-    network = TRAINED_NETWORKS[stage.removeprefix("train_")]
-    masks = ground_truth if network.learns == "objects" else class_masks
-    return optional("--label-caches", input.label_caches) or masks(wildcards)
-
-
 for name, network in TRAINED_NETWORKS.items():
     train, predict = f"train_{name}", f"predict_{name}"
     teacher = "the labels" if name == network.name else "ground truth"
@@ -17,17 +9,17 @@ for name, network in TRAINED_NETWORKS.items():
         name:
             train
         input:
-            manifest=made("build_manifest", "manifest.csv"),
-            labels=made("build_manifest", "labels.csv"),
-            label_caches=made("make_labels"),
+            manifest=from_stage("build_manifest", "manifest.csv"),
+            labels=from_stage("build_manifest", "labels.csv"),
+            label_caches=from_stage("make_labels"),
             backbone=backbone,
         output:
-            weights=f"results/store/{train}/{{key}}/weights.pt",
-            metrics=f"results/store/{train}/{{key}}/metrics.jsonl",
+            weights=paths(train).output("weights.pt"),
+            metrics=paths(train).output("metrics.jsonl"),
         log:
-            f"results/store/{train}/{{key}}/{train}.log",
+            paths(train).log,
         benchmark:
-            f"results/store/{train}/{{key}}/benchmark.tsv"
+            paths(train).benchmark
         conda:
             conda_env
         threads: cores(train)
@@ -35,34 +27,34 @@ for name, network in TRAINED_NETWORKS.items():
             **needs(train),
         params:
             command=ALL_STAGES[train].words,
-            options=options,
-            start=start,
-            taught_by=taught_by,
+            options=options_of_job,
+            backbone=backbone_options,
+            taught_by=lambda w, input: job.teacher_options(recipe_of(w), input.label_caches),
         message:
             f"Training {network.title} on {teacher}"
         shell:
             "irn {params.command} --manifest {input.manifest} --labels {input.labels} --out {output.weights}"
-            " --metrics {output.metrics} {params.taught_by} {params.start} {params.options} > {log} 2>&1"
+            " --metrics {output.metrics} {params.taught_by} {params.backbone} {params.options} > {log} 2>&1"
 
     rule:
         name:
             predict
         input:
-            manifest=made("build_manifest", "manifest.csv"),
-            weights=made(train),
+            manifest=from_stage("build_manifest", "manifest.csv"),
+            weights=from_stage(train),
         output:
-            predictions=directory(f"results/store/{predict}/{{key}}/predictions"),
+            predictions=directory(paths(predict).output("predictions")),
         log:
-            f"results/store/{predict}/{{key}}/{predict}.log",
+            paths(predict).log,
         benchmark:
-            f"results/store/{predict}/{{key}}/benchmark.tsv"
+            paths(predict).benchmark
         conda:
             conda_env
         threads: cores(predict)
         resources:
             **needs(predict),
         params:
-            options=options,
+            options=options_of_job,
         message:
             f"Segmenting images by {network.title}, trained on {teacher}"
         shell:

@@ -3,35 +3,27 @@
 
 rule evaluate:
     input:
-        manifest=made("build_manifest", "manifest.csv"),
-        labels=made("build_manifest", "labels.csv"),
-        cams=made("make_cams"),
-        label_caches=made("make_labels"),
-        predictions=predicted,
+        manifest=from_stage("build_manifest", "manifest.csv"),
+        labels=from_stage("build_manifest", "labels.csv"),
+        cams=from_stage("make_cams"),
+        label_caches=from_stage("make_labels"),
+        predictions=predictions,
     output:
-        scores=report(
-            "results/store/evaluate/{key}/scores.csv",
-            caption="captions/scores.rst",
-            category="Scores",
-        ),
-        thresholds=report(
-            "results/store/evaluate/{key}/thresholds.csv",
-            caption="captions/thresholds.rst",
-            category="Scores",
-        ),
+        scores=shown(paths("evaluate").output("scores.csv"), "Scores"),
+        thresholds=shown(paths("evaluate").output("thresholds.csv"), "Scores"),
     log:
-        "results/store/evaluate/{key}/evaluate.log",
+        paths("evaluate").log,
     benchmark:
-        "results/store/evaluate/{key}/benchmark.tsv"
+        paths("evaluate").benchmark
     conda:
         conda_env
     threads: cores("evaluate")
     resources:
         **needs("evaluate"),
     params:
-        options=options,
-        masks=ground_truth,
-        predictions=predictions,
+        options=options_of_job,
+        masks=lambda w: job.ground_truth_options(recipe_of(w)),
+        predictions=lambda w: job.predictions_option(recipe_of(w)),
     message:
         "Scoring CAMs, labels and predictions"
     shell:
@@ -42,25 +34,25 @@ rule evaluate:
 
 rule ablation:
     input:
-        manifest=made("build_manifest", "manifest.csv"),
-        labels=made("build_manifest", "labels.csv"),
-        cams=made("make_cams"),
-        walks=made("random_walk"),
+        manifest=from_stage("build_manifest", "manifest.csv"),
+        labels=from_stage("build_manifest", "labels.csv"),
+        cams=from_stage("make_cams"),
+        walks=from_stage("random_walk"),
     output:
-        table="results/store/ablation/{key}/ablation.csv",
-        figure="results/store/ablation/{key}/ablation.svg",
+        table=paths("ablation").output("ablation.csv"),
+        figure=paths("ablation").output("ablation.svg"),
     log:
-        "results/store/ablation/{key}/ablation.log",
+        paths("ablation").log,
     benchmark:
-        "results/store/ablation/{key}/benchmark.tsv"
+        paths("ablation").benchmark
     conda:
         conda_env
     threads: cores("ablation")
     resources:
         **needs("ablation"),
     params:
-        options=options,
-        masks=ground_truth,
+        options=options_of_job,
+        masks=lambda w: job.ground_truth_options(recipe_of(w)),
     message:
         "Scoring labels with and without each part of the method"
     shell:
@@ -70,31 +62,26 @@ rule ablation:
 
 rule show:
     input:
-        manifest=made("build_manifest", "manifest.csv"),
-        labels=made("build_manifest", "labels.csv"),
-        cams=made("make_cams"),
-        ir_labels=made("make_ir_labels"),
-        fields=made("infer_fields"),
-        walks=made("random_walk"),
-        label_caches=made("make_labels"),
+        manifest=from_stage("build_manifest", "manifest.csv"),
+        labels=from_stage("build_manifest", "labels.csv"),
+        cams=from_stage("make_cams"),
+        ir_labels=from_stage("make_ir_labels"),
+        fields=from_stage("infer_fields"),
+        walks=from_stage("random_walk"),
+        label_caches=from_stage("make_labels"),
     output:
-        panels=report(
-            directory("results/store/show/{key}/panels"),
-            patterns=["{image}.png"],
-            caption="captions/panels.rst",
-            category="Pictures",
-        ),
+        panels=shown(directory(paths("show").output("panels")), "Pictures", patterns=["{image}.png"]),
     log:
-        "results/store/show/{key}/show.log",
+        paths("show").log,
     benchmark:
-        "results/store/show/{key}/benchmark.tsv"
+        paths("show").benchmark
     conda:
         conda_env
     threads: cores("show")
     resources:
         **needs("show"),
     params:
-        options=options,
+        options=options_of_job,
     message:
         "Drawing images, stage by stage"
     shell:
@@ -105,22 +92,14 @@ rule show:
 
 rule gather_scores:
     input:
-        scores=all_scores,
+        scores=lambda w: awaited(run.gathering, w, [scored.files()[0] for scored in run.gathering.reads.values()]),
     output:
-        scores=report(
-            "results/store/gather_scores/{key}/scores.csv",
-            caption="captions/gathered.rst",
-            category="Scores",
-        ),
-        sweep=report(
-            "results/store/gather_scores/{key}/sweep.csv",
-            caption="captions/sweep.rst",
-            category="Scores",
-        ),
+        scores=shown(paths("gather_scores").output("scores.csv"), "Scores"),
+        sweep=shown(paths("gather_scores").output("sweep.csv"), "Scores"),
     log:
-        "results/store/gather_scores/{key}/gather_scores.log",
+        paths("gather_scores").log,
     benchmark:
-        "results/store/gather_scores/{key}/benchmark.tsv"
+        paths("gather_scores").benchmark
     localrule: True
     conda:
         conda_env
@@ -128,34 +107,30 @@ rule gather_scores:
     resources:
         **needs("gather_scores"),
     params:
-        options=options,
-        configurations=lambda w: run.gathering.folder / "key.json",
+        record=lambda w: run.gathering.folder / "key.json",
     message:
         "Gathering the scores of all configurations"
     shell:
-        "irn gather-scores --configurations {params.configurations} --out {output.scores} --sweep-out {output.sweep} > {log} 2>&1"
+        "irn gather-scores --configurations {params.record} --out {output.scores} --sweep-out {output.sweep}"
+        " > {log} 2>&1"
 
 
 rule report:
     input:
-        made=all_reported,
+        shown=reported,
     output:
-        report=report(
-            "results/store/report/{key}/report.html",
-            caption="captions/report.rst",
-            category="Report",
-        ),
+        report=shown(paths("report").output("report.html"), "Report"),
     log:
-        "results/store/report/{key}/report.log",
+        paths("report").log,
     benchmark:
-        "results/store/report/{key}/benchmark.tsv"
+        paths("report").benchmark
     conda:
         conda_env
     threads: cores("report")
     resources:
         **needs("report"),
     params:
-        options=options,
+        options=options_of_job,
         run=run.folder,
     message:
         "Making the report"
@@ -163,29 +138,27 @@ rule report:
         "irn report --run {params.run} --out {output.report} {params.options} > {log} 2>&1"
 
 
-# Asked for by name, as in snakemake export_coco; such a rule has no wildcards.
-
-
+# On request, as in snakemake export_coco; such rules have no wildcards.
 rule suggest_thresholds:
     input:
-        manifest=made("build_manifest", "manifest.csv", of="suggest_thresholds"),
-        cams=made("make_cams", of="suggest_thresholds"),
-        walks=made("random_walk", of="suggest_thresholds"),
+        manifest=from_stage("build_manifest", "manifest.csv", to="suggest_thresholds"),
+        cams=from_stage("make_cams", to="suggest_thresholds"),
+        walks=from_stage("random_walk", to="suggest_thresholds"),
     output:
-        table=own("suggest_thresholds", "suggested.csv"),
+        table=paths("suggest_thresholds").output("suggested.csv"),
     log:
-        own("suggest_thresholds", "suggest_thresholds.log"),
+        paths("suggest_thresholds").log,
     benchmark:
-        own("suggest_thresholds", "benchmark.tsv")
+        paths("suggest_thresholds").benchmark
     conda:
         conda_env
     threads: cores("suggest_thresholds")
     resources:
         **needs("suggest_thresholds"),
     params:
-        options=lambda w, threads: options(by_name("suggest_thresholds", w), threads),
+        options=options_on_request("suggest_thresholds"),
     message:
-        "Looking which thresholds separate foreground best"
+        "Finding the thresholds that separate foreground best"
     shell:
         "irn suggest-thresholds --manifest {input.manifest} --cams {input.cams:q} --walks {input.walks:q}"
         " --out {output.table} {params.options} > {log} 2>&1"
@@ -193,22 +166,22 @@ rule suggest_thresholds:
 
 rule export_coco:
     input:
-        manifest=made("build_manifest", "manifest.csv", of="export_coco"),
-        labels=made("build_manifest", "labels.csv", of="export_coco"),
-        label_caches=made("make_labels", of="export_coco"),
+        manifest=from_stage("build_manifest", "manifest.csv", to="export_coco"),
+        labels=from_stage("build_manifest", "labels.csv", to="export_coco"),
+        label_caches=from_stage("make_labels", to="export_coco"),
     output:
-        instances=own("export_coco", "instances.json"),
+        instances=paths("export_coco").output("instances.json"),
     log:
-        own("export_coco", "export_coco.log"),
+        paths("export_coco").log,
     benchmark:
-        own("export_coco", "benchmark.tsv")
+        paths("export_coco").benchmark
     conda:
         conda_env
     threads: cores("export_coco")
     resources:
         **needs("export_coco"),
     params:
-        options=lambda w, threads: options(by_name("export_coco", w), threads),
+        options=options_on_request("export_coco"),
     message:
         "Exporting instances to COCO's format"
     shell:
@@ -218,22 +191,22 @@ rule export_coco:
 
 rule export_voc:
     input:
-        manifest=made("build_manifest", "manifest.csv", of="export_voc"),
-        label_caches=made("make_labels", of="export_voc"),
+        manifest=from_stage("build_manifest", "manifest.csv", to="export_voc"),
+        label_caches=from_stage("make_labels", to="export_voc"),
     output:
-        classes=directory(own("export_voc", "SegmentationClass")),
-        objects=directory(own("export_voc", "SegmentationObject")),
+        classes=directory(paths("export_voc").output("SegmentationClass")),
+        objects=directory(paths("export_voc").output("SegmentationObject")),
     log:
-        own("export_voc", "export_voc.log"),
+        paths("export_voc").log,
     benchmark:
-        own("export_voc", "benchmark.tsv")
+        paths("export_voc").benchmark
     conda:
         conda_env
     threads: cores("export_voc")
     resources:
         **needs("export_voc"),
     params:
-        options=lambda w, threads: options(by_name("export_voc", w), threads),
+        options=options_on_request("export_voc"),
         folder=lambda w, output: Path(output.classes).parent,
     message:
         "Exporting labels to the layout of PASCAL VOC"

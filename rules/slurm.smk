@@ -12,8 +12,8 @@ def check_arrays():
         limits.append("jobs")
     if limits and run.settings.shards > 1:
         print(
-            f"snakemake: a limit on {', '.join(limits)} holds shards back, and a job array would wait for them without end;"
-            " take profiles/slurm by --workflow-profile and drop the limit, or add --slurm-array-jobs ''",
+            f"snakemake: a limit on {', '.join(limits)} holds shards back, and a job array would wait for them without"
+            " end; take profiles/slurm by --workflow-profile and drop the limit, or add --slurm-array-jobs ''",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -26,7 +26,7 @@ from irn.data.tables import read_classes, read_manifest
 from irn.io.cache import CacheWriter
 from irn.records import ImageRecord
 from irn.settings.reading import read_config
-from irn.workflow.store import Run
+from irn.workflow.run import Run
 
 # As COCO has them: with gaps, in any order, and one that no annotation is of.
 CATEGORIES = [(90, CLASSES[4]), (3, CLASSES[0]), (200, "unicorn"), (18, CLASSES[1]), (19, CLASSES[2]), (22, CLASSES[3])]
@@ -582,7 +582,7 @@ def test_an_edit_anywhere_in_the_data_set_lists_it_again(coco: Coco, tmp_path: P
 
 def recipes_in(folder: Path) -> dict[str, Any]:
     with contextlib.chdir(folder):
-        return Run(read_config([Path("small.yaml")])).each[0]
+        return Run(read_config([Path("small.yaml")])).configurations[0]
 
 
 def asked_for(folder: Path, **dataset: Any) -> str:

@@ -17,8 +17,8 @@ from snakemake.cli import parse_args
 
 from irn.cli import build_parser
 from irn.settings.reading import read_config
+from irn.workflow.run import Run, check_data
 from irn.workflow.stages import ALL_STAGES
-from irn.workflow.store import Run, glance_at_data
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -136,7 +136,7 @@ def test_every_call_of_the_workflow_in_the_docs_has_options_settings_and_targets
     _, options = parse_args(shlex.split(line)[1:])
     assert set(options.targets) <= set(ALL_STAGES)
     run = Run(read_config([Path(name) for name in options.configfile or ()], options.config or ()))
-    glance_at_data(run)
+    check_data(run)
     assert set(options.targets) <= {recipe.stage.name for recipe in run.recipes.values()}
 
 

@@ -68,7 +68,7 @@ def test_a_copy_has_the_same_fingerprints(edit: Edit, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     "module",
     [
-        "cli.py", "settings/values.py", "settings/types.py", "workflow/stages.py", "workflow/store.py", "errors.py",
+        "cli.py", "settings/values.py", "settings/types.py", "workflow/stages.py", "workflow/recipes.py", "errors.py",
         "weights/files.py", "checks/data_set.py", "inference/notebook.py", "new_module.py", "io/cache.py",
         "io/cache_format.py", "io/checkpoint.py", "io/progress.py", "io/devices.py", "commands/status.py",
     ],

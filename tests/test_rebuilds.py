@@ -21,8 +21,9 @@ from irn.settings.reading import check_config, read_config
 from irn.settings.table import all_settings
 from irn.settings.values import value
 from irn.settings.writing import as_text
+from irn.workflow.recipes import Recipe
+from irn.workflow.run import Run
 from irn.workflow.stages import STAGES, behind
-from irn.workflow.store import Recipe, Run
 
 PER_IMAGE = {stage.name for stage in STAGES if stage.per_image}
 # Other values for keys that name files, splits or data; paths lie in a folder of the fixture's.
@@ -233,9 +234,32 @@ def test_labels_of_another_split_compute_nothing_for_the_first_again(finished: P
 
 def test_scoring_another_split_that_has_labels_scores_alone(finished: Path) -> None:
     one, other = (
-        run_in(finished, f"dataset={{train_split: train+val, eval_split: {name}}}").each[0] for name in ("train", "val")
+        run_in(finished, f"dataset={{train_split: train+val, eval_split: {name}}}").configurations[0]
+        for name in ("train", "val")
     )
     assert [name for name in one if one[name].key != other[name].key] == ["evaluate", "show"]
+
+
+def test_predictions_are_of_the_images_that_are_held_out() -> None:
+    def key(train: str, scored: str) -> str:
+        entries = [f"dataset={{kind: demo, train_split: {train}, eval_split: {scored}}}", "mask_rcnn={labels: pseudo}"]
+        return Run(read_config(entries=entries)).configurations[0]["predict_mask_rcnn"].key
+
+    assert key("train", "val") == key("train", "train+val")
+    assert key("train", "val") != key("train", "test")
+
+
+def test_masks_that_are_named_count_for_drawn_data_too(tmp_path: Path) -> None:
+    def keys(masks: str) -> list[str]:
+        entries = [f"dataset={{kind: demo, class_masks: {masks}}}", "deeplab={labels: ground_truth}"]
+        recipes = Run(read_config(entries=entries)).configurations[0]
+        return [recipes[stage].key for stage in ("train_deeplab_gt", "evaluate")]
+
+    (tmp_path / "a.png").touch()
+    drawn, named = keys("null"), keys(str(tmp_path))
+    assert not {*drawn} & {*named}
+    (tmp_path / "b.png").touch()
+    assert not {*named} & {*keys(str(tmp_path))}
 
 
 def test_with_external_cams_the_classifiers_settings_do_nothing(external: Path) -> None:
@@ -385,7 +409,7 @@ CASES: list[tuple[str, str, Edit]] = [
     (
         "carrying code", "finished",
         lambda f: edited_source(*((f"irn/{name}", "\nfrom ", "\nNUMBER = 1\nfrom ") for name in (
-            "io/cache.py", "io/parallel.py", "checks/data_set.py", "settings/values.py", "workflow/store.py", "weights/files.py", "cli.py",
+            "io/cache.py", "io/parallel.py", "checks/data_set.py", "settings/values.py", "workflow/recipes.py", "weights/files.py", "cli.py",
         ))),
     ),
     (
@@ -450,7 +474,7 @@ def test_tables_of_a_folder_of_images_count(tmp_path: Path, monkeypatch: pytest.
 
     def key() -> str:
         settings = "dataset={kind: folder, root: data, splits: [lists/own.txt], labels_csv: own.csv}"
-        return Run(read_config(entries=[settings])).each[0]["build_manifest"].key
+        return Run(read_config(entries=[settings])).configurations[0]["build_manifest"].key
 
     before = key()
     for name in names:

@@ -26,7 +26,7 @@ from irn.ops.overlaps import object_classes
 from irn.ops.shares import label_shares
 from irn.pictures.tiles import spread
 from irn.settings.reading import read_config
-from irn.workflow.store import Run
+from irn.workflow.run import Run
 
 BROWSER = [shutil.which(name) for name in ("chromium", "chromedriver")]
 in_browser = pytest.mark.skipif(
@@ -145,7 +145,7 @@ class HandMade:
         with contextlib.chdir(folder):
             self.run = Run(read_config(entries=entries))
             self.run.show()
-            self.stages = self.run.each[0]
+            self.stages = self.run.configurations[0]
             files = self.stages["build_manifest"].files()
             run(
                 "build-manifest",

@@ -6,7 +6,7 @@ import pytest
 from helpers import refused, run
 
 from irn.settings.reading import read_config
-from irn.workflow.store import Run
+from irn.workflow.run import Run
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ class TestStatus:
         assert set(states(capsys).values()) == {"done"}
 
     def test_settings_and_code(self, capsys: pytest.CaptureFixture[str]) -> None:
-        recipe = make().each[0]["random_walk"]
+        recipe = make().configurations[0]["random_walk"]
         run("status")
         said = capsys.readouterr().out
         assert said.startswith("run demo: 13 of 13 stages are done\n")
@@ -81,7 +81,7 @@ class TestStatus:
     def test_what_is_made_by_name_is_listed_once_it_was_asked_for(self, capsys: pytest.CaptureFixture[str]) -> None:
         made = make()
         assert "export_coco" not in states(capsys)
-        recipe = made.each[0]["export_coco"]
+        recipe = made.configurations[0]["export_coco"]
         recipe.folder.mkdir(parents=True)
         Path(recipe.files()[0]).touch()
         assert states(capsys)["export_coco"] == "done"
@@ -97,7 +97,7 @@ class TestStatus:
 
     def test_code(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr("irn.workflow.store.code_fingerprint", lambda *modules: "0" * 12)
+            patch.setattr("irn.workflow.recipes.code_fingerprint", lambda *modules: "0" * 12)
             make()
         said = states(capsys)
         assert said["make_demo_data"] == "to do code edited"
@@ -106,9 +106,9 @@ class TestStatus:
     def test_shards_and_splits(self, capsys: pytest.CaptureFixture[str]) -> None:
         made = make("shards=2")
         said = states(capsys)
-        assert said["make_cams"] == "to do its files were removed, or those of other splits or shards are there"
+        assert said["make_cams"] == "to do its files were removed, or only files of other splits or shards exist"
         assert said["train_irn"] == "done"
-        Path(made.each[0]["infer_fields"].files()[1]).unlink()
+        Path(made.configurations[0]["infer_fields"].files()[1]).unlink()
         said = states(capsys, "--config", "shards=2")
         assert said["infer_fields"] == "1 of 2"
         # A file whose name is right is right.
@@ -126,12 +126,12 @@ class TestStatus:
 
     def test_files_that_were_removed_or_never_finished(self, capsys: pytest.CaptureFixture[str]) -> None:
         made = make()
-        Path(made.each[0]["make_labels"].files()[0]).unlink()
+        Path(made.configurations[0]["make_labels"].files()[0]).unlink()
         assert (
             states(capsys)["make_labels"]
-            == "to do its files were removed, or those of other splits or shards are there"
+            == "to do its files were removed, or only files of other splits or shards exist"
         )
-        folder = make("walk={beta: 5}", stages=[]).each[0]["random_walk"].folder
+        folder = make("walk={beta: 5}", stages=[]).configurations[0]["random_walk"].folder
         (folder / "train").mkdir()
         (folder / "train/0-of-1.log").touch()
         said = states(capsys, "--config", "walk={beta: 5}")
@@ -215,9 +215,9 @@ class TestFreeStore:
         assert len(self.free(capsys, "--configfile", "4.yaml", "2.yaml")) == 1
 
     def test_a_folder_that_was_never_finished(self, capsys: pytest.CaptureFixture[str]) -> None:
-        folder = make("run=one", "walk={beta: 1}", stages=[]).each[0]["random_walk"].folder
+        folder = make("run=one", "walk={beta: 1}", stages=[]).configurations[0]["random_walk"].folder
         make("run=one")
-        assert f"{folder}  0.0 MB  nothing whole in it" in self.free(capsys)
+        assert f"{folder}  0.0 MB  without complete results" in self.free(capsys)
 
     def test_a_locked_folder_is_left_alone(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         make("run=mine", "walk={beta: 5}")

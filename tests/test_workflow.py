@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -14,8 +15,9 @@ import yaml
 from helpers import FINAL, ROOT, SMALL, rules_to_run, snakemake
 
 from irn.settings.reading import read_config
+from irn.workflow.options import METRICS
+from irn.workflow.run import Run
 from irn.workflow.stages import ALL_STAGES, STAGES
-from irn.workflow.store import Run
 
 PER_IMAGE = [stage.name for stage in STAGES if stage.per_image]
 
@@ -247,16 +249,56 @@ def test_trainings_alone_take_several_gpus(tmp_path: Path) -> None:
     assert {name for name, options in commands.items() if "--processes 2" in options} == {"train-cam", "train-irn"}
 
 
-def test_every_stage_has_a_rule_that_runs_its_command(tmp_path: Path) -> None:
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | FINAL | {"ablation": True, "seeds": [0, 1]}))
-    asked = [name for name, stage in ALL_STAGES.items() if stage.on_request]
-    config = ("--config", "pretrained=imagenet")
-    result = snakemake(tmp_path, "--dry-run", "--printshellcmds", *config, "--", "all", *asked)
+class Graph(NamedTuple):
+    """What rules read and make: the rules whose files each reads, and the names of its outputs."""
+
+    reads: dict[str, set[str]]
+    makes: dict[str, set[str]]
+
+
+def graph_of_rules(folder: Path, *arguments: str) -> Graph:
+    result = snakemake(folder, "--filegraph", *arguments)
     assert result.returncode == 0, result.stderr
-    listed = re.findall(r"^(\w+) +\d+$", result.stdout, re.M)
-    assert set(listed) - {"all", "total"} == set(ALL_STAGES)
-    started = re.findall(r"^Shell command: irn ([a-z-]+) ", result.stdout, re.M)
-    assert set(started) == {stage.words for stage in ALL_STAGES.values()}
+    rules, graph = {}, Graph({}, {})
+    for node, rule, about in re.findall(
+        r'^(\d+) \[.*?<font point-size="18">(\w+)</font>(.*?)</table>', result.stdout, re.M | re.S
+    ):
+        rules[node] = rule
+        outputs = about.partition("output &rarr;")[2]
+        graph.reads[rule] = set()
+        graph.makes[rule] = set(re.findall(r">results/store/[^<]*/([^<]+)<", outputs))
+    for source, target in re.findall(r"^\s*(\d+) -> (\d+)", result.stdout, re.M):
+        graph.reads[rules[target]].add(rules[source])
+    return graph
+
+
+def test_rules_read_and_make_what_their_stages_say(tmp_path: Path) -> None:
+    """The rows of stages tell the graph of the workflow to the keys, and rules tell it to Snakemake."""
+    everything = {"seeds": [0, 1], "sweep": {"walk.beta": [5, 10]}, "ablation": True}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | FINAL | everything), encoding="utf-8")
+    targets = ["--", "all", *(name for name, stage in ALL_STAGES.items() if stage.on_request)]
+    # A backbone starts from one or the other.
+    downloaded, trained = (
+        graph_of_rules(tmp_path, "--config", f"pretrained={start}", *targets) for start in ("imagenet", "null")
+    )
+    assert downloaded.reads.keys() == {*ALL_STAGES, "all"}
+    for name, stage in ALL_STAGES.items():
+        reads = downloaded.reads[name] | trained.reads.get(name, set())
+        assert reads == {source.name for source in stage.reads}, name
+        losses = {"metrics.jsonl"} if stage.has(METRICS) else set()
+        cache = {r"{shard,\\d+-of-\\d+}.h5"}
+        assert downloaded.makes[name] == (cache if stage.cache else {*stage.makes, *losses}), name
+
+
+def test_rules_run_the_commands_of_their_stages(tmp_path: Path) -> None:
+    everything = {"seeds": [0, 1], "ablation": True, "pretrained": "imagenet"}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | FINAL | everything), encoding="utf-8")
+    requests = [name for name, stage in ALL_STAGES.items() if stage.on_request]
+    result = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--", "all", *requests)
+    assert result.returncode == 0, result.stderr
+    commands = re.findall(r"^Shell command: irn (\S+) .* > results/store/(\w+)/\S+\.log 2>&1$", result.stdout, re.M)
+    assert {stage for _, stage in commands} == set(ALL_STAGES)
+    assert all(words == ALL_STAGES[stage].words for words, stage in commands)
 
 
 def test_the_environment_holds_the_pinned_versions() -> None:

@@ -7,19 +7,22 @@ from pathlib import Path
 
 from irn.errors import IrnError
 from irn.settings.reading import read_config
-from irn.workflow.store import RESULTS, STORE, Run, differences, locked, made, nearest
+from irn.workflow.history import differences, earlier_results, is_locked, most_similar
+from irn.workflow.recipes import RESULTS, STORE
+from irn.workflow.run import Run
 
 
 def free_store(configfile: Sequence[Path] = (), delete: bool = False) -> None:
-    """Print the store's folders that nothing refers to, with sizes and what sets them apart; remove them if asked to.
+    """Print the store's folders that nothing refers to, with sizes and how they differ from those in use.
 
-    A folder is kept when the `run.json` of a run in results/ lists it, and when it belongs to the demonstration as it stands
-    or to one of the files `configfile`, each a configuration by itself. Raises IrnError instead of removing while Snakemake's
-    lock is on.
+    configfile: files of settings, each a configuration by itself, whose results are kept. Those of the demonstration,
+        and those that the `run.json` of a run in results/ lists, are kept as well.
+    delete: whether to remove the folders. Raises IrnError while Snakemake's lock is on.
     """
-    if delete and locked():
+    if delete and is_locked():
         raise IrnError(
-            ".snakemake/locks: a run is at work here, or one was killed; wait for it, or add --unlock to the snakemake command once"
+            ".snakemake/locks: a run is at work here, or one was killed; wait for it, or add --unlock to the snakemake"
+            " command once"
         )
     kept = _of_runs()
     for files in [(), *([file] for file in configfile)]:
@@ -29,7 +32,7 @@ def free_store(configfile: Sequence[Path] = (), delete: bool = False) -> None:
     for folder in free:
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         total += size
-        print(f"{folder}  {_megabytes(size)}  {_apart(folder, kept)}".rstrip())
+        print(f"{folder}  {_megabytes(size)}  {_difference(folder, kept)}".rstrip())
         if delete:
             shutil.rmtree(folder)
     end = "" if delete or not free else "; --delete removes them"
@@ -42,18 +45,18 @@ def _of_runs() -> set[Path]:
     return {
         Path(folder)
         for run in lists
-        for one in run["configurations"]
-        for folder in [*one["stages"].values(), *run["tables"]]
+        for configuration in run["configurations"]
+        for folder in [*configuration["stages"].values(), *run["tables"]]
     }
 
 
-def _apart(folder: Path, kept: set[Path]) -> str:
-    """What sets a folder apart from the nearest one that is kept."""
-    folders = made(folder.parent.name)
-    if folder not in folders:
-        return "nothing whole in it"
-    other = nearest(folders[folder], [record for path, record in folders.items() if path in kept])
-    return ", ".join(differences(other, folders[folder])) if other else ""
+def _difference(folder: Path, kept: set[Path]) -> str:
+    """How a folder differs from the most similar one that is kept."""
+    records = earlier_results(folder.parent.name)
+    if folder not in records:
+        return "without complete results"
+    similar = most_similar(records[folder], [record for path, record in records.items() if path in kept])
+    return ", ".join(differences(similar, records[folder])) if similar else ""
 
 
 def _megabytes(size: int) -> str:

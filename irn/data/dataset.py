@@ -1,6 +1,6 @@
 """The data set of a configuration: where its ground truth lies, and what a glance at it shows before a run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,3 +79,28 @@ def check_scored(dataset: Any, images: "Sequence[Listed]") -> None:
                 f" {dataset.eval_split!r} ({some(missing)}); add them, or set dataset.eval_split to a split that has"
                 " masks"
             )
+
+
+def check_at_a_glance(dataset: Any, batch_sizes: Mapping[str, int], is_scored: bool) -> None:
+    """Check a data set against what a run does with it, as far as a glance at its lists and folders shows.
+
+    dataset: the section of the settings.
+    batch_sizes: the largest batch of each training of the paper, by its section.
+    is_scored: whether labels are scored against ground truth.
+
+    Raises IrnError if a split that is asked for has no image, a training has fewer images than one of its batches, or an
+    image to score has no mask.
+    """
+    images = glanced_at(dataset)
+    if not images:
+        return
+    check_splits(dataset, images)
+    count = len(of_splits(images, dataset.train_split))
+    for section, size in batch_sizes.items():
+        if count < size:
+            raise IrnError(
+                f"config: {section}.batch_size is {size}, but dataset.train_split {dataset.train_split!r} has {count}"
+                f" images; set it to {count} or less"
+            )
+    if is_scored:
+        check_scored(dataset, images)

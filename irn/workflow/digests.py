@@ -1,0 +1,37 @@
+"""Digests of what results depend on: records, and files outside the workflow."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+def digest(record: Any) -> str:
+    """Twelve hexadecimal digits of a JSON value."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def stat_digest(paths: Iterable[Path]) -> str:
+    """Digest of the names, sizes and times of files, including those in folders, without reading them."""
+    stats: list[tuple[str, int, int]] = []
+    for path in paths:
+        if path.is_dir():
+            with os.scandir(path) as entries:
+                stats += [_stat(entry.path, entry.stat()) for entry in entries if entry.is_file()]
+        elif path.exists():
+            stats.append(_stat(str(path), path.stat()))
+    return digest(sorted(stats))
+
+
+@cache
+def content_digest(path: str) -> str:
+    """Digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stat(path: str, status: os.stat_result) -> tuple[str, int, int]:
+    return path, status.st_size, status.st_mtime_ns

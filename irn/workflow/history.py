@@ -1,0 +1,47 @@
+"""Earlier results in the store, and how recipes differ from them."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from irn.settings.writing import as_text
+from irn.workflow.recipes import STORE
+
+
+def earlier_results(stage: str) -> dict[Path, dict[str, Any]]:
+    """The folders of a stage in which a job has finished, with the records of their keys."""
+    # Snakemake writes a benchmark when a job has succeeded.
+    folders = [
+        path
+        for path in sorted((STORE / stage).glob("*"))
+        if any(path.rglob("*benchmark.tsv")) and (path / "key.json").exists()
+    ]
+    return {folder: json.loads((folder / "key.json").read_text(encoding="utf-8")) for folder in folders}
+
+
+def most_similar(record: dict[str, Any], candidates: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """Among records of the same stage, the one with the fewest differences; None if there is none."""
+    return min(candidates, key=lambda candidate: len(differences(candidate, record)), default=None)
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """How two records of one stage differ, in words: settings, code, format, files, and stages that it reads."""
+    old, new = before.get("settings", {}), after.get("settings", {})
+    words = [f"{key} {as_text(old.get(key))} -> {as_text(new.get(key))}" for key in _changed("settings", before, after)]
+    words += ["code edited"] * (before.get("code") != after.get("code"))
+    words += ["another cache format"] * (before.get("format") != after.get("format"))
+    words += [f"{name} changed" for name in _changed("files", before, after)]
+    return words + [f"reads another {stage}" for stage in _changed("reads", before, after)]
+
+
+def _changed(part: str, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """The names in a part of two records whose values differ."""
+    old, new = before.get(part, {}), after.get(part, {})
+    return [name for name in {**new, **old} if old.get(name) != new.get(name)]
+
+
+def is_locked() -> bool:
+    """Whether Snakemake's lock is on the folder: a run is at work, or one was killed."""
+    folder = Path(".snakemake/locks")
+    return folder.is_dir() and any(folder.iterdir())

@@ -1,0 +1,177 @@
+"""How each stage of a configuration is made, and the key that names its folder in the store (docs/store.md).
+
+A key is a digest of the settings of a stage, of the code that computes it, of files outside the workflow and of the
+keys of the stages that it reads. An edit gives a new folder to what depends on it and to nothing else, and an edit that
+is taken back finds the old one. A file gets its name only when it is complete, so a file with the right name is up to
+date.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from irn.data.dataset import mask_folders
+from irn.data.kinds import KINDS
+from irn.io.cache_format import FORMATS
+from irn.settings.table import of_stage
+from irn.settings.values import Settings, value
+from irn.workflow.command import Stage
+from irn.workflow.digests import content_digest, digest, stat_digest
+from irn.workflow.fingerprint import code_fingerprint
+from irn.workflow.options import BACKBONE_WEIGHTS
+from irn.workflow.stages import MAKE_DEMO_DATA, REPORT, STAGES
+
+RESULTS = Path("results")
+STORE = RESULTS / "store"
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """How one stage is made in one configuration.
+
+    reads: the recipes of what it reads, by name.
+    record: all that the key depends on, ready for JSON.
+    """
+
+    stage: Stage
+    settings: Settings
+    reads: "dict[str, Recipe]"
+    record: dict[str, Any]
+
+    @cached_property
+    def key(self) -> str:
+        """The name of its folder."""
+        return digest(self.record)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its files."""
+        return STORE / self.stage.name / self.key
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits that it works on; for per-image stages, all that labels are made for."""
+        if self.stage.splits is None:
+            return splits_of(self.settings)
+        return self.stage.splits.of(self.settings).split("+")
+
+    def files(self, splits: Iterable[str] | None = None) -> list[str]:
+        """Its files; for per-image stages the caches of some splits, by default of all that labels are made for."""
+        if not self.stage.per_image:
+            return [str(self.folder / name) for name in self.stage.makes]
+        count = self.settings.shards
+        return [
+            str(self.folder / split / f"{index}-of-{count}.h5")
+            for split in (self.splits if splits is None else splits)
+            for index in range(count)
+        ]
+
+    def exists(self, split: str | None = None, shard: str | None = None) -> bool:
+        """Whether all its files exist, or the cache of a split and shard does."""
+        files = self.files() if split is None else [self.folder / split / f"{shard}.h5"]
+        return all(Path(file).exists() for file in files)
+
+    def inputs(self, name: str, split: str | None = None, shard: str | None = None) -> list[str]:
+        """The files that it reads of a stage; none if the configuration does not have that stage.
+
+        split, shard: of the file to make, for per-image stages.
+        """
+        if name not in self.reads:
+            return []
+        source = self.reads[name]
+        if not source.stage.per_image:
+            return source.files()
+        if self.stage.per_image:
+            return [str(source.folder / str(split) / f"{shard}.h5")]
+        return source.files(self.splits)
+
+
+def recipes_of(settings: Settings, known: dict[Any, dict[str, Any]]) -> dict[str, Recipe]:
+    """The recipes of a configuration's stages, by name and in order.
+
+    known: digests of code and of files outside, which several configurations share; new ones are added.
+    """
+    recipes: dict[str, Recipe] = {}
+    for stage in STAGES:
+        if stage.when(settings):
+            reads = {source.name: recipes[source.name] for source in stage.reads if source.name in recipes}
+            decided_by = (stage.name, settings.dataset, settings.pretrained, settings.cam.external)
+            if decided_by not in known:
+                known[decided_by] = {"code": code_of(stage, settings), "files": dict(_files_outside(stage, settings))}
+            recipes[stage.name] = recipe_of(stage, settings, reads, **known[decided_by])
+    return recipes
+
+
+def recipe_of(stage: Stage, settings: Settings, reads: dict[str, Recipe], **more: Any) -> Recipe:
+    """The recipe of a stage, whose key also depends on `more`."""
+    keys = {name: source.key for name, source in reads.items()}
+    record = {"stage": stage.name, "settings": _settings_in_key(stage, settings), "reads": keys}
+    if stage.cache:
+        # All but the meaning.
+        record["format"] = {name: [list(spec.dims), *spec[1:-1]] for name, spec in FORMATS[stage.cache].items()}
+    return Recipe(stage, settings, reads, record | more)
+
+
+def code_of(stage: Stage, settings: Settings) -> str:
+    """The fingerprint of the code that makes a stage."""
+    return code_fingerprint(f"irn.commands.{stage.command}", *stage.loads(settings))
+
+
+def with_reads(recipe: Recipe) -> dict[str, Recipe]:
+    """A recipe and those of all that it is made from, by name."""
+    recipes: dict[str, Recipe] = {}
+    for source in recipe.reads.values():
+        recipes |= with_reads(source)
+    return recipes | {recipe.stage.name: recipe}
+
+
+def splits_of(settings: Settings) -> list[str]:
+    """The splits that labels are made for, each once."""
+    return list(dict.fromkeys(f"{settings.dataset.train_split}+{settings.dataset.eval_split}".split("+")))
+
+
+def data_root(manifest: Recipe) -> Path:
+    """The folder of the data set that a manifest lists."""
+    return Path(manifest.settings.dataset.root or manifest.inputs(MAKE_DEMO_DATA.name)[0])
+
+
+def masks(manifest: Recipe) -> tuple[Path | None, Path | None]:
+    """The ground truth of classes and of objects, a folder or file each; None where there is none."""
+    return mask_folders(manifest.settings.dataset, data_root(manifest))
+
+
+def _settings_in_key(stage: Stage, settings: Settings) -> dict[str, Any]:
+    """The settings that decide what a stage makes, by key and ready for JSON."""
+    keys = [setting.key for setting in of_stage(stage.name)]
+    if stage.name == "make_cams":
+        # External maps are copied as they are, and without any the setting does not count.
+        keys = [key for key in keys if (key == "cam.external") == bool(settings.cam.external)]
+    if stage is REPORT:
+        keys = ["run", *keys]  # its page shows the name
+    values = {key: value(settings, key) for key in keys}
+    if stage.splits:
+        values[stage.splits.name] = stage.splits.of(settings)
+    return {key: list(held) if isinstance(held, tuple) else held for key, held in values.items()}
+
+
+def _files_outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]]:
+    """What a stage reads from outside the workflow: what it is, and a digest."""
+    dataset, pretrained = settings.dataset, settings.pretrained
+    kind = KINDS[dataset.kind]
+    if stage.name == "build_manifest" and not kind.is_drawn:
+        yield "data set", stat_digest(kind.layout.watched(Path(str(dataset.root))))
+        lists = [name for name in [*(dataset.splits or ()), dataset.labels_csv] if name and Path(name).is_file()]
+        if lists:
+            yield "lists", stat_digest(map(Path, lists))
+    if stage.has(BACKBONE_WEIGHTS) and pretrained not in (None, "imagenet"):
+        yield "pretrained weights", content_digest(pretrained)
+    if stage.name == "make_cams" and settings.cam.external:
+        yield "external CAMs", stat_digest(map(Path, settings.cam.external))
+    if stage.uses_truth:
+        # Masks that are drawn with the data have the key of the data.
+        named = (dataset.class_masks, dataset.object_masks)
+        places = named if kind.is_drawn else mask_folders(dataset, Path(str(dataset.root)))
+        if any(places):
+            yield "masks", stat_digest(Path(place) for place in places if place)

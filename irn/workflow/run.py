@@ -1,0 +1,208 @@
+"""A run: the recipes of all its configurations, its tables and report, and the folder results/<run>/ with links."""
+
+import json
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from irn.data.dataset import check_at_a_glance
+from irn.io.files import whole_file
+from irn.io.progress import notices_in
+from irn.settings.sweeps import Variation, variations
+from irn.settings.values import Settings
+from irn.workflow.recipes import RESULTS, STORE, Recipe, code_of, recipe_of, recipes_of, with_reads
+from irn.workflow.stages import ABLATION, EVALUATE, GATHER_SCORES, MAKE_LABELS, REPORT
+
+
+class Run:
+    """All configurations of a run: its own, and those of `seeds` and `sweep`.
+
+    variations: the settings of each configuration.
+    configurations: the recipes of each, by the names of their stages.
+    recipes: all recipes by their keys; what configurations have in common has the same key.
+    gathering: the recipe of the table of several configurations' scores, if there is one.
+    report: the recipe of the report.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.folder = RESULTS / settings.run
+        self.variations = variations(settings)
+        known: dict[Any, dict[str, Any]] = {}
+        self.configurations = [recipes_of(variation.settings, known) for variation in self.variations]
+        # Of configurations other than its own, a run wants the scores or, without ground truth, the labels.
+        for number, recipes in enumerate(self.configurations[1:], 1):
+            self.configurations[number] = with_reads(recipes.get(EVALUATE.name, recipes[MAKE_LABELS.name]))
+        self.gathering = self._gathering() if len(self.configurations) > 1 and self._is_scored else None
+        self.report = self._report()
+        of_run = [recipe for recipe in (self.gathering, self.report) if recipe]
+        self.recipes = {
+            recipe.key: recipe
+            for recipe in (*(r for recipes in self.configurations for r in recipes.values()), *of_run)
+        }
+
+    @property
+    def _is_scored(self) -> bool:
+        return EVALUATE.name in self.configurations[0]
+
+    def _gathering(self) -> Recipe:
+        scores = [recipes[EVALUATE.name] for recipes in self.configurations]
+        listed = [
+            {**about, "scores": recipe.files()[0]} for about, recipe in zip(self._about_each(), scores, strict=True)
+        ]
+        reads = {recipe.key: recipe for recipe in scores}
+        return recipe_of(GATHER_SCORES, self.settings, reads, configurations=listed)
+
+    def _report(self) -> Recipe:
+        """The report of all that the run makes; its key depends on all that it shows."""
+        reads: dict[str, Recipe] = {}
+        for number, recipes in enumerate(self.configurations):
+            suffix = f" of configuration {number}" if number else ""
+            reads |= {name + suffix: recipe for name, recipe in recipes.items() if not recipe.stage.on_request}
+        if self.gathering:
+            reads[GATHER_SCORES.name] = self.gathering
+        return recipe_of(REPORT, self.settings, reads, code=code_of(REPORT, self.settings))
+
+    @property
+    def tables(self) -> list[str]:
+        """`scores.csv`, `sweep.csv` after a sweep, and the ablation's table and chart; none without ground truth."""
+        recipes = self.configurations[0]
+        tables = []
+        if self.gathering:
+            tables += self.gathering.files()[: 2 if self.settings.sweep else 1]
+        elif self._is_scored:
+            tables += recipes[EVALUATE.name].files()[:1]
+        return tables + (recipes[ABLATION.name].files() if ABLATION.name in recipes else [])
+
+    @property
+    def shown(self) -> list[Recipe]:
+        """The recipes of all that results/<run>/ shows; of stages on request, those whose files exist."""
+        return self.shown_with()
+
+    def shown_with(self, requested: Collection[str] = ()) -> list[Recipe]:
+        """The same with the stages that are requested now, by name."""
+        return [recipe for recipe in self.recipes.values() if _is_shown(recipe, requested)]
+
+    @property
+    def reported(self) -> list[str]:
+        """All files that the report shows."""
+        made_once = [
+            recipe
+            for recipe in self.recipes.values()
+            if not recipe.stage.on_request and recipe not in (self.gathering, self.report)
+        ]
+        return list(dict.fromkeys([*self.tables, *(file for recipe in made_once for file in recipe.files())]))
+
+    def files(self) -> list[str]:
+        """All files of the complete run, without those on request."""
+        return [*self.reported, *self.report.files()]
+
+    def show(self, requested: Collection[str] = ()) -> None:
+        """Make the folders of all stages, each with the record of its key, and link them below results/<run>/.
+
+        requested: the stages on request that are asked for now.
+        """
+        for recipe in self.shown_with(requested):
+            if not (recipe.folder / "key.json").exists():
+                _write_json(recipe.folder / "key.json", recipe.record)
+        links = self._links(requested)
+        _remove_others(self.folder, links)
+        for path, target in links.items():
+            _link(path, target)
+        configurations = [
+            {**about, "stages": {name: str(r.folder) for name, r in recipes.items() if _is_shown(r, requested)}}
+            for about, recipes in zip(self._about_each(), self.configurations, strict=True)
+        ]
+        folders = [str(Path(file).parent) for file in self._top_files]
+        _write_json(self.folder / "run.json", {"configurations": configurations, "tables": folders})
+
+    def notices(self) -> Iterator[tuple[Path, str]]:
+        """What looks wrong in the results, each line with its place."""
+        if self.settings.sweep and not self.tables:
+            yield (
+                self.folder,
+                "no masks to score against, so there is no sweep.csv; to compare by eye, give each value a run of its"
+                " own (run: NAME)",
+            )
+        for recipe in self.recipes.values():
+            for log in sorted(recipe.folder.rglob("*.log")):
+                for line in notices_in(log):
+                    yield log, line
+
+    @property
+    def _top_files(self) -> list[str]:
+        """The files that are linked by their own names."""
+        return [*self.tables, *self.report.files()]
+
+    def _links(self, requested: Collection[str]) -> dict[Path, str | Path]:
+        """The links below the run's folder, with what each leads to."""
+        links: dict[Path, str | Path] = {self.folder / Path(file).name: file for file in self._top_files}
+        for number, recipes in enumerate(self.configurations):
+            top = self.folder / "configurations" / str(number) if number else self.folder
+            for name, recipe in recipes.items():
+                if not _is_shown(recipe, requested):
+                    continue
+                if recipe.stage.per_image:
+                    files = recipe.files()
+                    links |= {top / name / f"{index}-of-{len(files)}.h5": file for index, file in enumerate(files)}
+                else:
+                    links[top / name] = recipe.folder
+        return links
+
+    def _about_each(self) -> Iterator[dict[str, Any]]:
+        for number, variation in enumerate(self.variations):
+            yield _about(number, variation)
+
+
+def check_data(run: Run) -> None:
+    """Raise IrnError for data that does not suit the run, as far as a glance at its lists and folders shows."""
+    datasets = dict.fromkeys(variation.settings.dataset for variation in run.variations)
+    for dataset in datasets:
+        batch_sizes: dict[str, int] = {}
+        is_scored = False
+        for recipe in run.recipes.values():
+            if recipe.settings.dataset != dataset:
+                continue
+            for name, section in (("train_cam", recipe.settings.cam), ("train_irn", recipe.settings.irn)):
+                if recipe.stage.name == name:
+                    key = name.removeprefix("train_")
+                    batch_sizes[key] = max(section.batch_size, batch_sizes.get(key, 0))
+            is_scored |= recipe.stage is EVALUATE
+        check_at_a_glance(dataset, batch_sizes, is_scored)
+
+
+def _about(number: int, variation: Variation) -> dict[str, Any]:
+    return {"configuration": number, "seed": variation.seed, "values": variation.values}
+
+
+def _is_shown(recipe: Recipe, requested: Collection[str]) -> bool:
+    return not recipe.stage.on_request or recipe.stage.name in requested or recipe.exists()
+
+
+def _remove_others(folder: Path, links: dict[Path, str | Path]) -> None:
+    """Remove links into the store that are not among `links`, and then empty folders."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_symlink():
+            target = (path.parent / os.readlink(path)).resolve()
+            if path not in links and STORE.absolute() in target.parents:
+                path.unlink()
+        elif path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _link(path: Path, target: str | Path) -> None:
+    """Make `path` a relative symbolic link to `target`, in place of an older one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    relative = os.path.relpath(target, path.parent)
+    if path.is_symlink() and os.readlink(path) == relative:
+        return
+    fresh = path.with_name(path.name + ".partial")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(relative)
+    fresh.replace(path)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
