@@ -64,8 +64,6 @@ def labels(caches: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) 
         caches[1],
         "--out",
         folder / "walks.h5",
-        "--device",
-        "cpu",
         "--workers",
         0,
     )
@@ -271,8 +269,6 @@ class TestScenes:
                 caches[1],
                 "--out",
                 walks[index],
-                "--device",
-                "cpu",
                 *shard,
             )
         assert list(read_all(walks[1], "walk")) == list(SCENES[1::2])
@@ -295,8 +291,6 @@ class TestScenes:
             GOLDEN / "fields.h5",
             "--out",
             out,
-            "--device",
-            "cpu",
             "--workers",
             0,
         )

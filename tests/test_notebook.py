@@ -131,8 +131,6 @@ def command_labels(
         fields,
         "--out",
         folder / "walks.h5",
-        "--device",
-        "cpu",
         "--workers",
         0,
         *walk,
