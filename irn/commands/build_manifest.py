@@ -40,7 +40,8 @@ def build_manifest(
 
     Raises
     ------
-    IrnError for any problem that `irn.checks.data_set` finds. Then nothing is written; where there are several, all are printed.
+    IrnError for any problem that `irn.checks.data_set` finds. Then nothing is written; where there are
+    several, all are printed.
     """
     root, splits = Path(root).absolute(), settings.dataset.splits
     labels_csv = Path(labels_csv) if labels_csv is not None else None
@@ -65,5 +66,6 @@ def _check_outputs(out_manifest: Path, out_labels: Path, inputs: Sequence[Path])
     for out in (out_manifest, out_labels):
         if out.resolve() in [path.resolve() for path in inputs]:
             raise IrnError(
-                f"{out}: writing there would replace a table that this command reads; choose another name for the output"
+                f"{out}: writing there would replace a table that this command reads; choose another name for the"
+                " output"
             )

@@ -19,9 +19,12 @@ def check_data(
     class_masks: Path | None = None,
     workers: int | None = None,
 ) -> None:
-    """Read a data set and open each image in full; print what it holds and a table of its problems, and write the same as JSON.
+    """Read a data set and open each image in full; print what it holds and a table of its problems.
 
-    Raises IrnError, when all is said, if there are problems.
+
+    json: where the same goes for programs, if anywhere.
+
+    Raises IrnError, after everything is printed, if there are problems.
     """
     data = check_data_set(
         kind, root, settings.dataset.splits, labels_csv, class_masks, workers, settings.dataset.value_range

@@ -29,8 +29,9 @@ def export_coco(
 ) -> None:
     """Write an instances file of the images of a split: the pieces whose score is above 0, as compressed run lengths.
 
-    Ids of images, annotations and categories count from 1, categories in the order of `labels`. Images without a piece stay.
-    Names of files count from the folder that all images are in. Raises IrnError for caches that lack an image or do not fit the tables.
+    Ids of images, annotations and categories count from 1, categories in the order of `labels`. Images without a
+    piece stay. Names of files count from the folder that all images are in. Raises IrnError for caches that lack an
+    image or do not fit the tables.
     """
     made_by = provenance("export_coco", split=split)
     names, records = read_classes(labels).names, images_of(manifest, split)
@@ -46,9 +47,9 @@ def export_coco(
     ]
     annotations: list[dict[str, Any]] = []
     pieces = map_images(partial(_pieces, reader=reader), records, workers)
-    for number, found in enumerate(progress(pieces, len(records), "export coco"), 1):
+    for number, of_image in enumerate(progress(pieces, len(records), "export coco"), 1):
         annotations += [
-            {"id": len(annotations) + row, "image_id": number, **piece} for row, piece in enumerate(found, 1)
+            {"id": len(annotations) + row, "image_id": number, **piece} for row, piece in enumerate(of_image, 1)
         ]
     categories = [{"id": number, "name": name, "supercategory": name} for number, name in enumerate(names, 1)]
     info = {"description": "Instance labels made from image-level class labels by irn", "provenance": made_by}
@@ -57,17 +58,18 @@ def export_coco(
         partial_file.write_text(json.dumps(parts), encoding="utf-8")
     empty = len(images) - len({annotation["image_id"] for annotation in annotations})
     print(
-        f"{len(annotations)} instances in {len(images)} images, of which {empty} have none; names of files count from {folder}"
+        f"{len(annotations)} instances in {len(images)} images, {empty} of them without any; names of files count"
+        f" from {folder}"
     )
 
 
 def _pieces(record: ImageRecord, reader: CacheReader) -> list[dict[str, Any]]:
     """The annotations of an image, without ids."""
     arrays = reader.image(record, ["instance_map", "instance_class", "instance_score"])
-    found = []
+    pieces = []
     for row in np.flatnonzero(arrays["instance_score"] > 0):
         mask = arrays["instance_map"] == row + 1
         if mask.any():
             category, score = int(arrays["instance_class"][row]) + 1, float(arrays["instance_score"][row])
-            found.append({"category_id": category, **encoded(mask), "iscrowd": 0, "score": score})
-    return found
+            pieces.append({"category_id": category, **encoded(mask), "iscrowd": 0, "score": score})
+    return pieces

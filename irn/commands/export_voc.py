@@ -21,14 +21,16 @@ from irn.records import ImageRecord
 def export_voc(
     manifest: Path, label_caches: Sequence[Path], out: Path, split: str | None = None, workers: int | None = None
 ) -> None:
-    """Write `out/SegmentationClass/<image_id>.png` and `out/SegmentationObject/<image_id>.png` for the images of a split.
+    """Write the masks of a split's images, `SegmentationClass/<image_id>.png` and `SegmentationObject/<image_id>.png`.
 
-    The first holds the semantic label, 0 background and 1 + class index. The second numbers the pieces whose score is above 0
-    from 1, in the order of their rows; those of score 0 are 255, void. Both have VOC's palette. Neither folder may hold anything.
+    The first holds the semantic label, 0 background and 1 + class index. The second numbers the pieces whose score is
+    above 0 from 1, in the order of their rows; those of score 0 are 255, void. Both have VOC's palette. Neither
+    folder may hold anything.
 
     Raises
     ------
-    IrnError for a folder that holds something already, caches that lack an image, and more than 254 instances in an image.
+    IrnError for a folder that holds something already, caches that lack an image, and more than 254 instances
+    in an image.
     """
     if out.exists() and not out.is_dir():
         raise IrnError(f"{out}: is a file, expected a folder for the masks; give another name to --out")
@@ -57,6 +59,7 @@ def _objects(record: ImageRecord, instance_map: np.ndarray, score: np.ndarray) -
     numbers = np.where(score > 0, np.cumsum(score > 0), UNSURE)
     if (score > 0).sum() >= UNSURE:
         raise IrnError(
-            f"image {record.image_id!r}: {(score > 0).sum()} instances; an index PNG holds 254: export to COCO's format instead"
+            f"image {record.image_id!r}: {(score > 0).sum()} instances; an index PNG holds 254: export to COCO's"
+            " format instead"
         )
     return np.concatenate([[0], numbers]).astype(np.uint8)[instance_map]

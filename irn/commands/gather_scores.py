@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -14,45 +15,52 @@ ROW = ["stage", "split", "metric", "class"]
 
 
 def gather_scores(configurations: Path, out: Path, sweep_out: Path | None = None) -> None:
-    """Write the scores of a run's own settings, for each seed with mean and spread, and a row for each combination of a sweep.
+    """Write the scores of a run's own settings for each seed, with mean and spread, and those of a sweep.
 
     Parameters
     ----------
-    configurations: JSON with `configurations`, each with `seed`, `values` (what a sweep sets; none in the run's own settings) and
-        `scores`, its table.
-    sweep_out: where the means of each combination go, if anywhere, with the metrics for which it is best.
+    configurations: JSON with `configurations`, each with its number `configuration`, its `seed`, `values` (what a
+        sweep sets; none in the run's own settings) and `scores`, its table.
+    sweep_out: where the means of each combination go, if anywhere, with the scores for which it is best.
 
     Raises
     ------
-    IrnError for a file that is missing or not such a list.
+    IrnError for a file that is missing, or does not list configurations.
     """
+    scores, combinations = _read(configurations)
+    is_swept = scores["combination"].map(lambda number: bool(combinations[number]))
+    with whole_file(out) as partial:
+        _write(_with_spread(scores[~is_swept]), partial)
+    if sweep_out is not None:
+        with whole_file(sweep_out) as partial:
+            _write(_combination_rows(scores[is_swept] if is_swept.any() else scores, combinations), partial)
+
+
+def _read(path: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """The scores of all configurations, and the combinations of values that its column `combination` counts."""
+    combinations: list[dict[str, Any]] = []
+    tables = []
     try:
-        listed = json.loads(configurations.read_text(encoding="utf-8"))["configurations"]
-        tables = [
-            pd.read_csv(one["scores"]).assign(
-                seed=one["seed"], **{"values": json.dumps(one["values"]), "number": one["configuration"]}
-            )
-            for one in listed
-        ]
+        for configuration in json.loads(path.read_text(encoding="utf-8"))["configurations"]:
+            values = configuration["values"]
+            if values not in combinations:
+                combinations.append(values)
+            numbers = {name: configuration[name] for name in ("configuration", "seed")}
+            table = pd.read_csv(configuration["scores"])
+            tables.append(table.assign(combination=combinations.index(values), **numbers))
     except (OSError, KeyError, ValueError) as error:
         raise IrnError(
-            f"{configurations}: not a list of configurations with their scores ({error}); let the workflow write it"
+            f"{path}: not a list of configurations with their scores ({error}); let the workflow write it"
         ) from None
-    scores = pd.concat(tables, ignore_index=True)
-    with whole_file(out) as partial:
-        _with_spread(scores[scores["values"] == "{}"]).to_csv(
-            partial, index=False, lineterminator="\n", float_format="%.6f"
-        )
-    if sweep_out is not None:
-        swept = scores[scores["values"] != "{}"]
-        with whole_file(sweep_out) as partial:
-            _combinations(swept if len(swept) else scores).to_csv(
-                partial, index=False, lineterminator="\n", float_format="%.6f"
-            )
+    return pd.concat(tables, ignore_index=True), combinations
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False, lineterminator="\n", float_format="%.6f")
 
 
 def _with_spread(scores: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each seed, then their means and standard deviations (of a sample); with one seed its rows as they are."""
+    """The rows of each seed, then means and standard deviations (of a sample); with one seed its rows alone."""
     columns = [*ROW, "value", "images"]
     if len(scores["seed"].unique()) < 2:
         return scores[columns]
@@ -63,19 +71,19 @@ def _with_spread(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[["seed", *columns]]
 
 
-def _combinations(scores: pd.DataFrame) -> pd.DataFrame:
-    """A row for each combination: its number, its values, all mean scores (over its seeds, with their spread), and what it is best for."""
+def _combination_rows(scores: pd.DataFrame, combinations: list[dict[str, Any]]) -> pd.DataFrame:
+    """A row for each combination: its number, its values, its mean scores (with their spread), what it is best for."""
     means = scores[scores["class"] == MEAN]
     means = means.assign(name=means["stage"] + "." + means["split"] + "." + means["metric"])
-    pivoted = {"index": "values", "columns": "name", "values": "value", "sort": False, "dropna": False}
+    pivoted = {"index": "combination", "columns": "name", "values": "value", "sort": False, "dropna": False}
     table = means.pivot_table(aggfunc="mean", **pivoted)
     # A score that is the same everywhere does not say which combination to take.
     telling = [name for name in table if table[name].max() > table[name].min()]
     best = [" ".join(name for name in telling if row[name] == table[name].max()) for _, row in table.iterrows()]
-    given = [{key: as_text(one) for key, one in json.loads(values).items()} for values in table.index]
+    values = [{key: as_text(value) for key, value in combinations[number].items()} for number in table.index]
     parts = [
-        scores.groupby("values", sort=False)["number"].min().rename("configuration"),
-        pd.DataFrame(given, index=table.index),
+        scores.groupby("combination", sort=False)["configuration"].min(),
+        pd.DataFrame(values, index=table.index),
         table,
     ]
     if len(scores["seed"].unique()) > 1:

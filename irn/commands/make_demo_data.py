@@ -1,4 +1,4 @@
-"""Draw a small data set in the layout of PASCAL VOC: invented animals that differ in their heads only, on cluttered grounds."""
+"""Draw a small data set in the layout of PASCAL VOC: invented animals, alike but for their heads, on clutter."""
 
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from irn.settings.values import Demo, Settings
 
 
 def make_demo_data(out: Path, settings: Settings, workers: int | None = None) -> None:
-    """Write a data set of drawn animals in the layout of PASCAL VOC; every sixth image goes to val, the others to train.
+    """Write a data set of drawn animals in the layout of PASCAL VOC; every sixth image goes to val, the rest to train.
 
     Parameters
     ----------

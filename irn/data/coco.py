@@ -54,7 +54,8 @@ class Coco(Layout):
             beyond the images listed do no harm.
 
         Notes
-        ----- Classes are all categories, by ascending id. An image has the classes of all its annotations, crowds
+        -----
+        Classes are all categories, by ascending id. An image has the classes of all its annotations, crowds
         included: the class is there to be seen, and an image without it would teach the opposite. Images without
         annotations stay, with no class.
         """

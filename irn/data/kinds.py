@@ -1,8 +1,8 @@
 """The kinds of data sets: the one place that lists them.
 
-A kind is a module with a `LAYOUT` (irn/data/layout.py) and a row in `KINDS`, which also names the module of its ground
-truth, with a `TRUTH` (irn/data/truth.py). Nothing heavy is imported here: the command line reads the names, and a module is
-loaded when its data is.
+A kind is a module with a `LAYOUT` (irn/data/layout.py) and a row in `KINDS`, which also names the module of its
+ground truth, with a `TRUTH` (irn/data/truth.py). Nothing heavy is imported here: the command line reads the names,
+and a module is loaded when its data is.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind: the modules of its layout and its ground truth, what it is in words, and whether the workflow draws it."""
+    """A kind: the modules of its layout and ground truth, what it is in words, and whether the workflow draws it."""
 
     layout_module: str
     meaning: str
@@ -55,7 +55,7 @@ def kind(name: str) -> Kind:
 
 
 def truth_modules() -> tuple[str, ...]:
-    """The modules that may read ground truth. No import statement names them, and any file or folder may be of any kind."""
+    """The modules that may read ground truth, any of which may fit a given file or folder."""
     return tuple(dict.fromkeys(kind.truth_module for kind in KINDS.values()))
 
 

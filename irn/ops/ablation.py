@@ -1,7 +1,7 @@
 """Labels of one image with and without each part of the method, at many thresholds.
 
-Reference: Ahn, Cho, Kwak, "Weakly Supervised Learning of Instance Segmentation with Inter-pixel Relations", CVPR 2019, section 5:
-what boundary and displacement add to CAMs.
+Reference: Ahn, Cho, Kwak, "Weakly Supervised Learning of Instance Segmentation with Inter-pixel Relations", CVPR
+2019, section 5: what boundary and displacement add to CAMs.
 """
 
 from collections.abc import Iterator
@@ -71,7 +71,7 @@ def semantic_variants(
 
 
 def instance_variants(cams: Maps, walks: Maps, height: int, width: int) -> Iterator[list[Maps]]:
-    """The instance labels of each of `VARIANTS` that makes such, in their order: the arrays of a label cache for each of `THRESHOLDS`.
+    """The instance labels of each such variant in `VARIANTS`: the arrays of a label cache for each of `THRESHOLDS`.
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ def instance_variants(cams: Maps, walks: Maps, height: int, width: int) -> Itera
 
     Notes
     -----
-    Without displacement an object is a connected piece of a class. The walk without instances is the sum of their walks, since
-    the walk is linear.
+    Without displacement an object is a connected piece of a class. The walk without instances is the sum of
+    their walks, since the walk is linear.
     """
     cut, cut_class, _ = instance_scores(cams["cam"], cams["classes"], walks["groups"])
     parts = (

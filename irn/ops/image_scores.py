@@ -39,5 +39,5 @@ def best_overlaps(
 
 
 def flat_maps(cam: np.ndarray) -> np.ndarray:
-    """Which class maps point nowhere, since they are nearly the same all over the image: (K, h, w) in [0, 1] to (K,) bool."""
+    """Which class maps point nowhere, being nearly the same everywhere: (K, h, w) in [0, 1] to (K,) bool."""
     return cam.std((1, 2)) < FLAT

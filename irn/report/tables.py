@@ -13,7 +13,7 @@ from irn.data.score_table import MEAN
 from irn.data.tables import ImageClasses
 from irn.ops.metrics import mean_names
 from irn.records import ImageRecord
-from irn.report.charts import STAGES
+from irn.report.charts import LEGEND
 from irn.report.images import Facts
 from irn.report.run_folder import RunFolder
 from irn.settings.table import all_settings
@@ -22,7 +22,7 @@ from irn.workflow.stages import ALL_STAGES
 
 
 class StageRow(NamedTuple):
-    """A stage with what it does, what made it and what it cost; `share` is its part of the time of the longest, in percent."""
+    """A stage: what it does, what made it, what it cost; `share` is its time in percent of the longest."""
 
     name: str
     help: str
@@ -35,9 +35,13 @@ class StageRow(NamedTuple):
 
 def settings_rows(run: RunFolder) -> list[tuple[str, str, str, str]]:
     """Settings that differ from the paper's: key, value, the paper's value, meaning."""
-    rows = [(all_settings()[key], given) for key, given in run.given.items()]
-    differing = [(row, given) for row, given in rows if as_text(given) != as_text(row.default)]
-    return [(row.key, as_text(given), as_text(row.default), row.meaning.replace("`", "")) for row, given in differing]
+    rows = []
+    for key, value in run.given.items():
+        setting = all_settings()[key]
+        text, paper = as_text(value), as_text(setting.default)
+        if text != paper:
+            rows.append((key, text, paper, setting.meaning.replace("`", "")))
+    return rows
 
 
 def stage_rows(run: RunFolder) -> list[StageRow]:
@@ -71,11 +75,16 @@ def _duration(seconds: float) -> str:
 
 def versions(run: RunFolder) -> list[tuple[str, str]]:
     """What made the caches: commits, and Python and library versions of the last one."""
-    found = [record for stage in run.stages.values() if (record := stage.made_by())]
-    commits = dict.fromkeys(str(record.get("git_commit") or "no checkout") for record in found)
-    last = found[-1] if found else {}
-    rows = [("commit", ", ".join(commits)), ("Python", str(last.get("python", "")))] if found else []
-    return rows + list(last.get("versions", {}).items())
+    records = [record for stage in run.stages.values() if (record := stage.made_by())]
+    if not records:
+        return []
+    commits = dict.fromkeys(str(record.get("git_commit") or "no checkout") for record in records)
+    last = records[-1]
+    return [
+        ("commit", ", ".join(commits)),
+        ("Python", str(last.get("python", ""))),
+        *last.get("versions", {}).items(),
+    ]
 
 
 def machine() -> list[tuple[str, str]]:
@@ -111,16 +120,13 @@ def counts(records: Sequence[ImageRecord], classes: ImageClasses, facts: Sequenc
     each = sum(len(classes.present.get(record.image_id, ())) for record in records) / len(records)
     rows = [("images", ", ".join(f"{count:,} {split}" for split, count in splits.items()))]
     rows += [("classes", f"{len(classes.names)}; {each:.1f} in an image")]
-    rows += [("images with labels", f"{sum(one.foreground is not None for one in facts):,}")]
-    rows += [("instances in labels", f"{sum(one.pieces for one in facts):,}")]
-    known = [one for one in facts if one.overlaps is not None]
+    rows += [("images with labels", f"{sum(image.foreground is not None for image in facts):,}")]
+    rows += [("instances in labels", f"{sum(image.pieces for image in facts):,}")]
+    known = [image for image in facts if image.overlaps is not None]
     if known:
-        rows += [
-            (
-                "objects in ground truth",
-                f"{sum(len(one.overlaps or ()) for one in known):,}, found {sum(one.found for one in known):,}",
-            )
-        ]
+        objects = sum(len(image.overlaps or ()) for image in known)
+        hits = sum(image.found for image in known)
+        rows += [("objects in ground truth", f"{objects:,}, found {hits:,}")]
     return rows
 
 
@@ -146,15 +152,15 @@ def one_run(scores: pd.DataFrame) -> pd.DataFrame:
 def score_tables(scores: pd.DataFrame) -> list[ScoreTable]:
     """The mean scores of each split."""
     means = scores[scores["class"] == MEAN]
-    found = []
+    tables = []
     for split, rows in means.groupby("split", sort=False):
         metrics = [name for name in mean_names() if name in set(rows["metric"])]
         lines = []
-        for stage, own in rows.groupby("stage", sort=False):
-            cells = {row.metric: _score(row) for row in own.itertuples()}
-            lines.append((STAGES[str(stage)][0], [cells.get(metric, "") for metric in metrics]))
-        found.append(ScoreTable(str(split), int(rows["images"].iloc[0]), metrics, lines))
-    return found
+        for stage, of_stage in rows.groupby("stage", sort=False):
+            cells = {row.metric: _score(row) for row in of_stage.itertuples()}
+            lines.append((LEGEND[str(stage)][0], [cells.get(metric, "") for metric in metrics]))
+        tables.append(ScoreTable(str(split), int(rows["images"].iloc[0]), metrics, lines))
+    return tables
 
 
 def _score(row: Any) -> str:
