@@ -61,7 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options["settings"] = settings_of_options(
                 given, {row.key: row.flag for row in rows}, f"see irn {command.words} --help"
             )
-        function: Callable[..., None] = getattr(importlib.import_module(f"irn.commands.{command.name}"), command.name)
+        module = importlib.import_module(f"irn.commands.{command.function}")
+        function: Callable[..., None] = getattr(module, command.function)
+        if command.network:
+            function = partial(function, command.network)
         if "processes" in options:
             function = partial(_together, function, options.pop("processes"), arguments)
         function(**options)

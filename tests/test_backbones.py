@@ -33,7 +33,8 @@ import irn.networks.imagenet
 from irn.errors import IrnError
 from irn.grid import cells
 from irn.io.tensors import load_file
-from irn.networks.backbones import Backbone, make_backbone
+from irn.networks.backbones import make_backbone
+from irn.networks.base import Backbone
 from irn.networks.classifier import Classifier
 from irn.networks.imagenet import imagenet_state_dict, load_backbone, start_backbone
 from irn.networks.inference import for_inference

@@ -7,8 +7,9 @@ from helpers import smooth_image
 from torch.nn import functional
 
 from irn.grid import cells
-from irn.inference.cams import at_scale, class_attention_maps
+from irn.inference.cams import class_attention_maps
 from irn.networks.classifier import Classifier
+from irn.ops.resize import at_scale
 
 SCALES = (1.0, 0.5, 1.5, 2.0)
 

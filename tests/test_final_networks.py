@@ -40,7 +40,8 @@ from irn.data.images import read_image
 from irn.data.predictions import Predictions
 from irn.data.segmentations import decoded
 from irn.data.tables import ImageClasses, read_manifest
-from irn.inference.cams import at_scale, class_attention_maps
+from irn.inference.cams import class_attention_maps
+from irn.inference.final_networks import load_final_network
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.checkpoint import Checkpoint
 from irn.networks.backbones import make_backbone
@@ -50,12 +51,13 @@ from irn.ops.average_precision import Masks, Pieces, VocAP
 from irn.ops.coco_ap import CocoImage, coco_average_precision, encoded
 from irn.ops.metric import Terms
 from irn.ops.overlaps import mask_iou, pairwise_iou
+from irn.ops.resize import at_scale
 from irn.ops.stacking import first_on_top
 from irn.records import ImageRecord
 from irn.training.mask_rcnn import instance_view
-from irn.training.targets import LargeInstances, MadeLabels, TrueLabels, repeated
-from irn.training.views import Place
-from irn.weights.files import load_classifier, load_deeplab, load_mask_rcnn
+from irn.training.targets import CachedLabels, LargeInstances, TrueLabels, repeated
+from irn.training.views import SampleId
+from irn.weights.files import load_classifier
 
 SIZE = (64, 80)
 IMAGES = "abcdef"
@@ -178,12 +180,12 @@ class TestNetworks:
 class TestWhatIsLearnedFrom:
     def test_labels_and_ground_truth_that_say_the_same_are_the_same(self, data: SmallData) -> None:
         records = read_manifest(data.manifest)
-        made = MadeLabels(CacheReader([data.cache("label")], "label"))
+        made = CachedLabels(CacheReader([data.cache("label")], "label"))
         true = TrueLabels(data.class_masks, data.object_masks, records, ["dark", "bright"])
         for number, record in enumerate(records):
             np.testing.assert_array_equal(made.semantic(record), true.semantic(record))
             for targets in (made, true):
-                instance_map, classes = targets.instances(record)
+                instance_map, classes, _ = targets.instances(record)
                 np.testing.assert_array_equal(instance_map, squares(number)[0])
                 np.testing.assert_array_equal(classes, squares(number)[1])
 
@@ -198,8 +200,8 @@ class TestWhatIsLearnedFrom:
         with CacheWriter(tmp_path / "l.h5", "label", {"stage": "test"}) as cache:
             cache.write("x", 4, 6, arrays | {"instance_score": np.array([0.5, 0.9, 0.0, 0.7], np.float32)})
         caches = CacheReader([tmp_path / "l.h5"], "label")
-        for least_score, least_area, kept in ((0, 0, [1, 2, 4]), (0.5, 0, [2, 4]), (0, 3, [1]), (0.95, 0, [])):
-            found, classes = LargeInstances(MadeLabels(caches, least_score), least_area)(record)
+        for score, least_area, kept in ((0, 0, [1, 2, 4]), (0.5, 0, [2, 4]), (0, 3, [1]), (0.95, 0, [])):
+            found, classes = LargeInstances(CachedLabels(caches), score, least_area)(record)
             assert classes.tolist() == [4 + number for number in kept]
             wanted = np.zeros((4, 6))
             for row, number in enumerate(kept):
@@ -208,12 +210,12 @@ class TestWhatIsLearnedFrom:
 
     def test_of_more_instances_than_a_byte_counts_the_largest_are_kept(self) -> None:
         class Many:
-            def instances(self, record: object) -> tuple[np.ndarray, np.ndarray]:
+            def instances(self, record: object) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
                 # Instance i has 1 pixel, and those above 10 have 2.
                 numbers = np.concatenate([np.arange(1, 301), np.arange(11, 301)])
-                return np.pad(numbers, (0, 10)).reshape(20, 30), np.arange(300)
+                return np.pad(numbers, (0, 10)).reshape(20, 30), np.arange(300), np.ones(300)
 
-        found, classes = LargeInstances(Many(), 0)(None)  # type: ignore[arg-type]
+        found, classes = LargeInstances(Many(), 0, 0)(None)  # type: ignore[arg-type]
         assert len(classes) == found.max() == 254
         assert classes.min() == 10
 
@@ -221,9 +223,9 @@ class TestWhatIsLearnedFrom:
         from irn.training.mask_rcnn import _target
 
         records = read_manifest(data.manifest)
-        targets = LargeInstances(MadeLabels(CacheReader([data.cache("label")], "label")), 0)
+        targets = LargeInstances(CachedLabels(CacheReader([data.cache("label")], "label")), 0, 0)
         for epoch in range(8):
-            sample = instance_view(Place(epoch, 0), records, targets, (60, 120), 80, 0)
+            sample = instance_view(SampleId(epoch, 0), records, targets, (60, 120), 80, 0)
             target = _target(torch.from_numpy(sample["instances"]), torch.from_numpy(sample["labels"]))
             for box, label, mask in zip(target["boxes"], target["labels"], target["masks"].bool(), strict=True):
                 rows, columns = np.nonzero(mask.numpy())
@@ -537,7 +539,7 @@ class TestPredict:
         run("predict", "--weights", trained[network], "--onnx", tmp_path / "network.onnx")
         session = onnxruntime.InferenceSession(tmp_path / "network.onnx", providers=["CPUExecutionProvider"])
         assert json.loads(session.get_modelmeta().custom_metadata_map["class_names"]) == ["dark", "bright"]
-        model, _ = (load_mask_rcnn if network == "mask-rcnn" else load_deeplab)(trained[network])
+        model, _ = load_final_network(trained[network], network.replace("-", "_"))
         counts = set()
         # Of other sizes than the one that it was traced with, and one in which nothing is found.
         noise = np.random.default_rng(0).integers(0, 256, (101, 67, 3)).astype(np.uint8)
@@ -556,7 +558,7 @@ class TestPredict:
             counts.add(len(found.get("scores", [])))
         assert network == "deeplab" or max(counts) > 0
 
-    def test_onnx_is_for_the_networks_at_the_end(
+    def test_onnx_is_for_final_networks(
         self, network_case: NetworkCase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         command = ["predict", "--onnx", tmp_path / "network.onnx", "--weights", network_case.cam_weights]
@@ -625,8 +627,8 @@ class TestPredict:
         assert "not an empty folder" in line
 
     def test_weights_say_what_they_are(self, trained: dict[str, Path]) -> None:
-        for load, network in ((load_mask_rcnn, "mask-rcnn"), (load_deeplab, "deeplab")):
-            model, contents = load(trained[network])
+        for network, path in trained.items():
+            model, contents = load_final_network(path, network.replace("-", "_"))
             assert contents["class_names"] == ["dark", "bright"]
             assert (contents["crop_size"], contents["backbone"]) == (80, "resnet18")
             assert not model.training

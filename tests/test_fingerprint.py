@@ -13,14 +13,18 @@ import pytest
 import irn.workflow.fingerprint
 from irn.data.kinds import KINDS
 from irn.settings.checking import settings_of_options
+from irn.settings.final_networks import GROUND_TRUTH
+from irn.settings.values import Settings
 from irn.workflow.command import Stage
 from irn.workflow.commands import COMMANDS
 from irn.workflow.fingerprint import CARRYING, CONTROLLING, code_fingerprint, counted_modules
 from irn.workflow.stages import GATHER_SCORES, REPORT, STAGES
 
 PACKAGE = irn.workflow.fingerprint.PACKAGE
+ALL = [*STAGES, GATHER_SCORES, REPORT]
 TRAININGS = {"train_cam", "train_irn", "train_mask_rcnn", "train_deeplab"}
-NETWORKS = {*TRAININGS, "make_cams", "infer_fields", "predict"}
+PREDICTIONS = {"predict_mask_rcnn", "predict_deeplab"}
+NETWORKS = {*TRAININGS, *PREDICTIONS, "make_cams", "infer_fields"}
 
 Edit = Callable[[str, str], None]
 
@@ -50,12 +54,14 @@ def rewrite(module: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def fingerprint_of(command: str) -> str:
-    return code_fingerprint(f"irn.commands.{command}")
-
-
 def fingerprints() -> dict[str, str]:
-    return {stage.command: fingerprint_of(stage.command) for stage in (*STAGES, REPORT)}
+    """Of the stages that do not learn from ground truth, by name."""
+    stages = [stage for stage in ALL if not stage.name.endswith(GROUND_TRUTH)]
+    return {stage.name: code_fingerprint(*stage.modules(Settings())) for stage in stages}
+
+
+def fingerprint_of_walk() -> str:
+    return code_fingerprint("irn.commands.random_walk")
 
 
 def test_a_copy_has_the_same_fingerprints(edit: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,25 +89,30 @@ def test_what_cannot_change_results_leaves_all_alone(edit: Edit, module: str) ->
     ("module", "stages"),
     [
         ("commands/random_walk.py", {"random_walk"}),
-        ("ops/walk.py", {"random_walk", "predict"}),
-        ("ops/instances.py", {"random_walk", "ablation", "predict"}),
-        ("ops/paths.py", {"random_walk", "train_irn", "predict", "report"}),
-        ("ops/labels.py", {"make_labels", "ablation", "suggest_thresholds", "predict"}),
+        ("ops/walk.py", {"random_walk"}),
+        ("ops/instances.py", {"random_walk", "ablation"}),
+        ("ops/paths.py", {"random_walk", "train_irn", "report"}),
+        ("ops/labels.py", {"make_labels", "ablation", "suggest_thresholds"}),
         ("ops/crf.py", {"make_ir_labels", "ablation"}),
         ("ops/losses.py", {"train_irn"}),
-        ("inference/fields.py", {"train_irn", "infer_fields", "predict"}),
+        ("inference/fields.py", {"train_irn", "infer_fields"}),
+        ("inference/mask_rcnn.py", {"predict_mask_rcnn"}),
+        ("inference/predictor.py", PREDICTIONS),
+        ("networks/base.py", NETWORKS | {"download_backbone"}),
         ("networks/backbones.py", NETWORKS | {"download_backbone"}),
         ("networks/resnets.py", NETWORKS | {"download_backbone"}),
         ("networks/timm_networks.py", NETWORKS | {"download_backbone"}),
         ("networks/imagenet.py", TRAININGS | {"download_backbone"}),
-        ("networks/classifier.py", {"train_cam", "make_cams", "predict"}),
-        ("networks/irnet.py", {"train_irn", "infer_fields", "predict"}),
-        ("networks/mask_rcnn.py", {"train_mask_rcnn", "predict"}),
-        ("networks/deeplab.py", {"train_deeplab", "predict"}),
-        ("networks/inference.py", {"make_cams", "infer_fields", "predict"}),
+        ("networks/classifier.py", {"train_cam", "make_cams"}),
+        ("networks/irnet.py", {"train_irn", "infer_fields"}),
+        ("networks/mask_rcnn.py", {"train_mask_rcnn", "predict_mask_rcnn"}),
+        ("networks/deeplab.py", {"train_deeplab", "predict_deeplab"}),
+        ("networks/inference.py", {"make_cams", "infer_fields"} | PREDICTIONS),
+        ("networks/precision.py", NETWORKS),
         ("training/loop.py", TRAININGS),
         ("training/views.py", TRAININGS),
         ("training/targets.py", {"train_mask_rcnn", "train_deeplab"}),
+        ("training/deeplab.py", {"train_deeplab"}),
         ("data/demo/animals.py", {"make_demo_data"}),
         ("pictures/tiles.py", {"show", "report"}),
         ("pictures/panels.py", {"show"}),
@@ -150,10 +161,10 @@ def test_what_computes_counts_for_the_stages_that_import_it(edit: Edit, module: 
 )
 def test_what_decides_no_number_does_not_count(edit: Edit, text: str, other: str) -> None:
     edit("ops/walk.py", text)
-    before = fingerprint_of("random_walk")
+    before = fingerprint_of_walk()
     edit("errors.py", "")
     rewrite("ops/walk.py", text, other)
-    assert fingerprint_of("random_walk") == before
+    assert fingerprint_of_walk() == before
 
 
 def test_a_condition_that_decides_something_else_too_counts(edit: Edit) -> None:
@@ -161,10 +172,10 @@ def test_a_condition_that_decides_something_else_too_counts(edit: Edit) -> None:
         "ops/walk.py",
         "\n\ndef f(x: int) -> int:\n    if x < 0:\n        raise ValueError\n    else:\n        x = 1\n    return x\n",
     )
-    before = fingerprint_of("random_walk")
+    before = fingerprint_of_walk()
     edit("errors.py", "")
     rewrite("ops/walk.py", "if x < 0:", "if x < 1:")
-    assert fingerprint_of("random_walk") != before
+    assert fingerprint_of_walk() != before
 
 
 @pytest.mark.parametrize(
@@ -178,18 +189,18 @@ def test_every_form_of_import_is_followed(edit: Edit, statement: str) -> None:
     edit("ops/new_module.py", "NUMBER = 1\n")
     # Inside a function too.
     edit("ops/paths.py", f"\n\ndef name() -> None:\n    {statement}\n")
-    before = fingerprint_of("random_walk")
+    before = fingerprint_of_walk()
     edit("ops/new_module.py", "OTHER = 2\n")
-    assert fingerprint_of("random_walk") != before
+    assert fingerprint_of_walk() != before
 
 
 def test_modules_that_import_each_other(edit: Edit) -> None:
     edit("ops/one.py", "import irn.ops.other\n")
     edit("ops/other.py", "import irn.ops.one\n")
     edit("ops/paths.py", "\nimport irn.ops.one\n")
-    before = fingerprint_of("random_walk")
+    before = fingerprint_of_walk()
     edit("ops/other.py", "NUMBER = 2\n")
-    assert fingerprint_of("random_walk") != before
+    assert fingerprint_of_walk() != before
 
 
 # ---- every module of the package
@@ -208,17 +219,17 @@ def recording(name, globals=None, locals=None, fromlist=(), level=0):
     return module
 
 builtins.__import__ = recording
-for command in sys.argv[1:]:
-    importlib.import_module(f"irn.commands.{command}")
+for module in sys.argv[1:]:
+    importlib.import_module(module)
 print(json.dumps(edges))
 """
 
 
 @pytest.fixture(scope="module")
 def imports() -> dict[str, set[str]]:
-    """What each module of the package imports when all stages' commands are imported."""
-    commands = sorted({stage.command for stage in (*STAGES, GATHER_SCORES, REPORT)})
-    done = subprocess.run([sys.executable, "-c", RECORD_IMPORTS, *commands], capture_output=True, text=True, check=True)
+    """What each module of the package imports when the modules of all stages are imported."""
+    modules = sorted({module for stage in ALL for module in stage.modules(Settings())})
+    done = subprocess.run([sys.executable, "-c", RECORD_IMPORTS, *modules], capture_output=True, text=True, check=True)
     edges: dict[str, set[str]] = {}
     for importer, imported in json.loads(done.stdout):
         edges.setdefault(importer, set()).add(imported)
@@ -229,15 +240,16 @@ def is_in(module: str, rooms: Iterable[str]) -> bool:
     return any(module == room or module.startswith(f"{room}.") for room in rooms)
 
 
-@pytest.mark.parametrize("stage", [*STAGES, GATHER_SCORES, REPORT], ids=lambda stage: stage.name)
+@pytest.mark.parametrize("stage", ALL, ids=lambda stage: stage.name)
 def test_all_that_python_imports_for_a_stage_is_in_its_key(imports: dict[str, set[str]], stage: Stage) -> None:
-    reached, waiting = set(), {f"irn.commands.{stage.command}"}
+    modules = stage.modules(Settings())
+    reached, waiting = set(), set(modules)
     while waiting:
         module = waiting.pop()
         if module not in reached and not is_in(module, CONTROLLING):
             reached.add(module)
             waiting |= imports.get(module, set())
-    counted = counted_modules(f"irn.commands.{stage.command}")
+    counted = counted_modules(*modules)
     assert {module for module in reached if not is_in(module, CARRYING)} <= counted.keys()
 
 
@@ -248,18 +260,19 @@ def test_a_module_in_the_key_of_no_stage_is_one_that_cannot_change_results() -> 
     counted: set[str] = set()
     for kind in KINDS:
         settings = settings_of_options({"dataset.kind": kind, "dataset.root": "."}, {}, "")
-        for stage in (*STAGES, GATHER_SCORES, REPORT):
-            counted |= counted_modules(f"irn.commands.{stage.command}", *stage.loads(settings)).keys()
-    stages = {stage.command for stage in (*STAGES, GATHER_SCORES, REPORT)}
+        for stage in ALL:
+            counted |= counted_modules(*stage.modules(settings)).keys()
+    stages = {stage.command for stage in ALL}
     others = {f"irn.commands.{command}" for command in COMMANDS if command not in stages}
     # Packages that hold nothing but a docstring.
     empty = {module for module in modules if (PACKAGE / "/".join(module.split(".")[1:])).is_dir()}
     uncounted = {
         module for module in modules - counted - others - empty if not is_in(module, (*CARRYING, *CONTROLLING))
     }
-    # What notebooks call, what `make env` compiles, an import and an export of other programs' files.
+    # What notebooks and `irn predict` by hand call, what `make env` compiles, an import and an export of other programs'
+    # files.
     assert uncounted == {
-        "irn.__main__", "irn.inference.labeller", "irn.inference.notebook", "irn.inference.precompile",
+        "irn.__main__", "irn.inference.guessed", "irn.inference.image", "irn.inference.labeller", "irn.inference.notebook", "irn.inference.precompile",
         "irn.data.cam_dictionaries",
     }  # fmt: skip
 

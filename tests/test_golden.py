@@ -18,10 +18,11 @@ from helpers import read_all, refused, run
 from twins import same_partition, slow_groups, slow_walk
 
 from irn.data.images import read_image
-from irn.inference.cams import at_scale, class_attention_maps
+from irn.inference.cams import class_attention_maps
 from irn.inference.fields import fields
 from irn.io.cache import CacheReader, CacheWriter
 from irn.ops.losses import pair_losses, total_loss
+from irn.ops.resize import at_scale
 from irn.weights.files import load_classifier, load_irnet
 
 SCENES = ("noisy_fields", "one_class_touching", "single_instance", "three_classes", "two_classes_five_instances")

@@ -6,7 +6,7 @@ from torch import nn
 
 from irn.settings.checking import settings_of_options
 from irn.settings.values import Settings
-from irn.training.loop import make_optimiser
+from irn.training.schedule import make_optimiser
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from scipy import ndimage
 from twins import slow_affinities
 
 from irn.grid import UNSURE
-from irn.inference.cams import at_scale, class_attention_maps
+from irn.inference.cams import class_attention_maps
 from irn.inference.fields import fields
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
@@ -21,6 +21,7 @@ from irn.ops.crf import ir_label
 from irn.ops.labels import synthesise_labels
 from irn.ops.losses import pair_losses
 from irn.ops.paths import pair_offsets
+from irn.ops.resize import at_scale
 from irn.ops.walk import affinities, random_walk
 from irn.settings.values import Walk
 

@@ -22,7 +22,7 @@ from irn.networks.backbones import make_backbone
 from irn.records import ImageRecord
 from irn.training.classifier import CLASSIFIER, classifier_view
 from irn.training.irnet import pair_view
-from irn.training.views import Place, normalised, random_view
+from irn.training.views import SampleId, normalised, random_view
 from irn.weights.files import load_classifier, load_irnet
 
 SIZES = {"a": (60, 80), "b": (75, 50), "c": (64, 64), "d": (40, 90), "e": (20, 30), "f": (70, 100)}
@@ -231,7 +231,7 @@ class TestHeadEpochs:
         for folder in ("whole", "again"):
             (tmp_path / folder).mkdir()
         killed_after(monkeypatch, 2, *command(tmp_path / "again"))
-        half = load_file(tmp_path / "again" / "w.pt.checkpoint")["model"]
+        half = load_file(tmp_path / "again" / "w.pt.checkpoint")["network"]
         assert {name for name, tensor in half.items() if not torch.equal(tensor, start[name])} == {"classifier.weight"}
         for folder in ("whole", "again"):
             run(*command(tmp_path / folder))
@@ -272,14 +272,14 @@ class TestCheckpoints:
     ) -> None:
         labels = tmp_path / "labels.csv"
         labels.write_bytes(data.labels.read_bytes())
-        mine = data._replace(labels=labels)
-        killed_after(monkeypatch, 1, *cam_command(mine, tmp_path / "w.pt", "--from-scratch", "--seed", 1))
+        command = cam_command(data, tmp_path / "w.pt", "--from-scratch", "--labels", labels)
+        killed_after(monkeypatch, 1, *command, "--seed", 1)
         if change == "input":
             labels.write_text(
                 labels.read_text(encoding="utf-8").replace("dark,bright", "bright,dark"), encoding="utf-8"
             )
         capsys.readouterr()
-        run(*cam_command(mine, tmp_path / "w.pt", "--from-scratch", "--seed", 2 if change == "setting" else 1))
+        run(*command, "--seed", 2 if change == "setting" else 1)
         assert "going on" not in capsys.readouterr().err
 
     def test_a_damaged_one_is_refused_by_name(
@@ -318,12 +318,12 @@ class TestMistakes:
     ) -> None:
         seen: list[str] = []
 
-        def view(place: Place, records: list[ImageRecord], **rest: Any) -> dict[str, np.ndarray]:
-            seen.append(records[place.image].image_id)
-            return classifier_view(place, records, **rest)
+        def view(sample_id: SampleId, records: list[ImageRecord], **rest: Any) -> dict[str, np.ndarray]:
+            seen.append(records[sample_id.image].image_id)
+            return classifier_view(sample_id, records, **rest)
 
         def losses(*given: Any) -> dict[str, torch.Tensor]:
-            # In the second pass.
+            # In the second epoch.
             wrong = math.nan if len(seen) == 8 else 0.0
             return {"loss": CLASSIFIER.losses(*given)["loss"] + wrong}
 
@@ -344,7 +344,7 @@ class TestMistakes:
             "\n".join([f"{rows[0].rpartition(',')[0]},grey", *(f"{row.rpartition(',')[0]},0" for row in rows[1:])])
             + "\n"
         )
-        run(*cam_command(data._replace(labels=labels), tmp_path / "w.pt", "--from-scratch", "--epochs", 1))
+        run(*cam_command(data, tmp_path / "w.pt", "--from-scratch", "--epochs", 1, "--labels", labels))
         assert "notice: no image to learn from has grey; maps of such classes mean nothing" in capsys.readouterr().out
         assert len(load_file(tmp_path / "w.pt")["class_names"]) == 3
 
@@ -363,7 +363,8 @@ class TestMistakes:
         manifest.write_text(
             f"image_id,path,height,width,split\ng,{data.images / 'a.png'},60,80,train\n", encoding="utf-8"
         )
-        said = refused(capsys, tmp_path, *irn_command(data._replace(manifest=manifest), cam.weights, tmp_path / "w.pt"))
+        command = irn_command(data, cam.weights, tmp_path / "w.pt", "--manifest", manifest)
+        said = refused(capsys, tmp_path, *command)
         assert "'g'" in said
         assert str(data.cache("ir_label")) in said
 
@@ -373,9 +374,8 @@ class TestMistakes:
         with CacheWriter(tmp_path / "f.h5", "ir_label", {"stage": "test"}) as cache:
             for image_id, (height, width) in SIZES.items():
                 cache.write(image_id, width, height, {"label": np.zeros((width, height), np.uint8)})
-        said = refused(
-            capsys, tmp_path, *irn_command(data._replace(ir_labels=tmp_path / "f.h5"), cam.weights, tmp_path / "w.pt")
-        )
+        command = irn_command(data, cam.weights, tmp_path / "w.pt", "--ir-labels", tmp_path / "f.h5")
+        said = refused(capsys, tmp_path, *command)
         assert "f.h5: image" in said
         assert "make both from the same images" in said
 
@@ -385,7 +385,7 @@ class TestMistakes:
         manifest = tmp_path / "manifest.csv"
         rows = [f"{image_id},gone.png,{height},{width},train\n" for image_id, (height, width) in SIZES.items()]
         manifest.write_text("image_id,path,height,width,split\n" + "".join(rows), encoding="utf-8")
-        command = irn_command(data._replace(manifest=manifest), cam.weights, tmp_path / "w.pt", "--workers", 2)
+        command = irn_command(data, cam.weights, tmp_path / "w.pt", "--manifest", manifest, "--workers", 2)
         assert "gone.png: no such image" in refused(capsys, tmp_path, *command)
 
 
@@ -469,7 +469,7 @@ class TestRandomView:
             cache.write("x", 41, 53, {"label": label})
         labels = CacheReader([tmp_path / "f.h5"], "ir_label")
         for epoch in range(8):
-            view = pair_view(Place(epoch, 0), [record], labels, (1.0, 1.0), 48, seed=0)
+            view = pair_view(SampleId(epoch, 0), [record], labels, (1.0, 1.0), 48, seed=0)
             crop = np.full((48, 48), 255, np.uint8)
             top, left, bottom, right = view["box"]
             crop[top:bottom, left:right] = label_at(view["pixels"][top:bottom, left:right])
@@ -480,7 +480,7 @@ class TestRandomView:
         pixels, _ = coordinates(30, 60)
         record = ImageRecord("x", save_png(tmp_path / "x.png", pixels), 30, 60, "train")
         targets = np.ones((1, 2), np.float32)
-        views = [classifier_view(Place(epoch, 0), [record], targets, (20, 23), 32, seed=0) for epoch in range(40)]
+        views = [classifier_view(SampleId(epoch, 0), [record], targets, (20, 23), 32, seed=0) for epoch in range(40)]
         assert {int(view["box"][3] - view["box"][1]) for view in views} == {20, 21, 22, 23}
         assert {int(view["box"][2] - view["box"][0]) for view in views} == {10, 11, 12}
 
@@ -490,7 +490,7 @@ class TestRandomView:
         sample = partial(
             classifier_view, records=[record, record], targets=np.eye(2), long_side=(40, 80), crop_size=32, seed=0
         )
-        places = [Place(epoch, index) for epoch in range(6) for index in range(2)]
+        places = [SampleId(epoch, index) for epoch in range(6) for index in range(2)]
         assert len({sample(place)["pixels"].tobytes() for place in places}) == len(places)
         assert sample(places[3])["pixels"].tobytes() == sample(places[3])["pixels"].tobytes()
         assert sample(places[3])["pixels"].tobytes() != sample(places[3], seed=1)["pixels"].tobytes()

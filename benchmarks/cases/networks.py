@@ -12,11 +12,12 @@ from inputs import VOC, cell_label, scene
 from torch import nn
 
 from cases.common import Case, Finding, Measures, Sides, largest_error, memory, must, speed
-from irn.inference.cams import at_scale, class_attention_maps
+from irn.inference.cams import class_attention_maps
 from irn.networks.classifier import Classifier
 from irn.networks.inference import for_inference
 from irn.networks.irnet import IRNet
 from irn.ops.losses import total_loss
+from irn.ops.resize import at_scale
 from irn.settings.values import Settings
 from irn.training.irnet import irnet_losses
 from irn.training.views import normalised

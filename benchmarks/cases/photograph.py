@@ -13,7 +13,7 @@ from inputs import VOC, scene
 
 from cases.common import Case, Finding, Measures, Sides, memory, must, speed, time
 from cases.networks import calibrate
-from irn.inference.cams import at_scale, class_attention_maps
+from irn.inference.cams import class_attention_maps
 from irn.inference.fields import fields
 from irn.io.cache import CacheWriter
 from irn.networks.classifier import Classifier
@@ -22,6 +22,7 @@ from irn.networks.irnet import IRNet
 from irn.ops.crf import ir_label
 from irn.ops.instances import instance_scores
 from irn.ops.labels import synthesise_labels
+from irn.ops.resize import at_scale
 from irn.ops.walk import walk_instances
 from irn.settings.values import Walk
 

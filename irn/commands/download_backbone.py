@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from irn.io.tensors import save_file
-from irn.networks.imagenet import imagenet_weights
+from irn.networks.backbones import make_backbone
+from irn.networks.imagenet import imagenet_state_dict
 from irn.settings.values import Settings
 
 
 def download_backbone(out: Path, settings: Settings) -> None:
     """Write the state dict of the backbone trained on ImageNet. Raises IrnError where it cannot be had."""
-    save_file(out, imagenet_weights(settings.backbone))
+    save_file(out, imagenet_state_dict(make_backbone(settings.backbone)))

@@ -10,9 +10,10 @@ from irn.data.images import read_record
 from irn.data.tables import images_of
 from irn.inference.fields import fields
 from irn.io.cache import write_cache
-from irn.io.devices import autocast, choose_device, loading_workers
+from irn.io.devices import choose_device, loading_workers
 from irn.io.parallel import map_images
 from irn.networks.inference import for_inference
+from irn.networks.precision import autocast
 from irn.ops.resize import bounded
 from irn.records import WHOLE, ImageRecord, Shard
 from irn.settings.values import Settings

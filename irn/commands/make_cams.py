@@ -13,9 +13,10 @@ from irn.data.tables import ImageClasses, images_of, read_classes
 from irn.errors import IrnError
 from irn.inference.cams import class_attention_maps, scaled_images
 from irn.io.cache import CacheReader, write_cache
-from irn.io.devices import autocast, choose_device, loading_workers
+from irn.io.devices import choose_device, loading_workers
 from irn.io.parallel import map_images
 from irn.networks.inference import for_inference
+from irn.networks.precision import autocast
 from irn.records import WHOLE, ImageRecord, Shard
 from irn.settings.values import Settings
 from irn.weights.files import load_classifier

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from irn.data.tables import images_of, read_classes
-from irn.errors import IrnError
 from irn.io.progress import notice
 from irn.networks.classifier import Classifier
 from irn.settings.values import Settings
 from irn.training.classifier import CLASSIFIER, classifier_view
-from irn.training.finetune import Start, train_and_save
+from irn.training.run import Run, train_and_save
+from irn.training.schedule import Schedule
+from irn.training.task import Task
 from irn.workflow.provenance import provenance
 
 
@@ -29,11 +30,8 @@ def train_cam(
 ) -> None:
     """Train a multilabel classifier on the images of a split and write its weights."""
     made_by = provenance("train_cam", settings, split=split, from_scratch=from_scratch)
-    own = settings.cam
-    if from_scratch and backbone_weights is not None:
-        raise IrnError(
-            f"--from-scratch: random weights are no start from --backbone-weights {backbone_weights}; leave one of the two out"
-        )
+    run = Run(out, made_by, [manifest, labels], backbone_weights, metrics, device, workers, from_scratch)
+    section = settings.cam
     records = images_of(manifest, split)
     table = read_classes(labels)
     targets = np.zeros((len(records), len(table.names)), np.float32)
@@ -42,18 +40,22 @@ def train_cam(
     unseen = [name for index, name in enumerate(table.names) if not targets[:, index].any()]
     if unseen:
         notice(
-            f"no image to learn from has {', '.join(unseen)}; maps of such classes mean nothing: add images, or take them out"
+            f"no image to learn from has {', '.join(unseen)}; maps of such classes mean nothing: add images, or take"
+            " them out"
         )
-    view = partial(
-        classifier_view,
-        records=records,
-        targets=targets,
-        long_side=own.long_side,
-        crop_size=own.crop_size,
-        seed=settings.seed,
+    task = Task(
+        kind="cam",
+        make_network=partial(Classifier, settings.backbone, len(table.names), from_scratch),
+        image_ids=[record.image_id for record in records],
+        view=partial(
+            classifier_view,
+            records=records,
+            targets=targets,
+            long_side=section.long_side,
+            crop_size=section.crop_size,
+            seed=settings.seed,
+        ),
+        objective=CLASSIFIER,
+        class_names=table.names,
     )
-    train_and_save(
-        "cam", lambda: Classifier(settings.backbone, len(table.names), from_scratch), view, CLASSIFIER,
-        [record.image_id for record in records], own, settings, Start(backbone_weights, from_scratch, metrics, device, workers),
-        out, made_by, [manifest, labels], table.names,
-    )  # fmt: skip
+    train_and_save(task, Schedule.of(section, settings), run)

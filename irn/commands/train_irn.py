@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -10,17 +11,16 @@ from irn.data.images import read_record
 from irn.data.tables import images_of
 from irn.inference.fields import mean_displacement
 from irn.io.cache import CacheReader
-from irn.io.checkpoint import Checkpoint
-from irn.io.devices import autocast, choose_device, loading_workers
-from irn.io.processes import join, rank
 from irn.io.progress import progress
-from irn.networks.imagenet import start_backbone
 from irn.networks.irnet import IRNet
+from irn.networks.precision import autocast
 from irn.ops.resize import bounded
+from irn.records import ImageRecord
 from irn.settings.values import Settings
 from irn.training.irnet import irnet_objective, pair_view
-from irn.training.loop import Means, train
-from irn.weights.files import save_weights
+from irn.training.run import Run, train_and_save
+from irn.training.schedule import Schedule
+from irn.training.task import Task
 from irn.workflow.provenance import provenance
 
 
@@ -35,35 +35,40 @@ def train_irn(
     device: str = "auto",
     workers: int | None = None,
 ) -> None:
-    """Train IRNet on the images of a split, take the mean displacement over those of `irn.mean_split` (the same by default), write both."""
+    """Train IRNet on the images of a split and write its weights.
+
+    They hold the mean displacement too, over the images of `irn.mean_split`, by default those of the split.
+    """
     made_by = provenance("train_irn", settings, split=split)
-    own = settings.irn
-    records, mean_records = images_of(manifest, split), images_of(manifest, own.mean_split or split)
+    section, max_side = settings.irn, settings.dataset.max_side
+    records, mean_records = images_of(manifest, split), images_of(manifest, section.mean_split or split)
     cache = CacheReader(ir_labels, "ir_label")
-    names = [record.image_id for record in records]
-    cache.require(names)
-    chosen = join(choose_device(device))
-    torch.manual_seed(settings.seed)
-    model = IRNet(settings.backbone)
-    start_backbone(model.backbone, backbone_weights)
-    model.to(chosen)
-    max_side = settings.dataset.max_side
-    view = partial(
-        pair_view,
-        records=records,
-        ir_labels=cache,
-        scale=own.scale,
-        crop_size=own.crop_size,
-        seed=settings.seed,
-        max_side=max_side,
+    image_ids = [record.image_id for record in records]
+    cache.require(image_ids)
+    task = Task(
+        kind="irn",
+        make_network=partial(IRNet, settings.backbone),
+        image_ids=image_ids,
+        view=partial(
+            pair_view,
+            records=records,
+            ir_labels=cache,
+            scale=section.scale,
+            crop_size=section.crop_size,
+            seed=settings.seed,
+            max_side=max_side,
+        ),
+        objective=irnet_objective(section.radius),
+        measure=partial(_mean_displacement, records=mean_records, settings=settings),
     )
-    means = Means(chosen, settings.precision, loading_workers(workers, chosen), metrics)
-    checkpoint = Checkpoint(out, made_by, [manifest, *ir_labels, backbone_weights])
-    train(model, view, names, irnet_objective(own.radius), own, settings, means, checkpoint)
-    if rank() > 0:
-        return
-    images = (bounded(read_record(record), max_side) for record in mean_records)
-    with torch.inference_mode(), autocast(chosen, settings.precision):
-        mean = mean_displacement(model, progress(images, len(mean_records), "mean displacement"), own.crop_size, chosen)
-    save_weights(out, "irn", model, made_by, crop_size=own.crop_size, mean_displacement=mean)
-    checkpoint.remove()
+    run = Run(out, made_by, [manifest, *ir_labels], backbone_weights, metrics, device, workers)
+    train_and_save(task, Schedule.of(section, settings), run)
+
+
+def _mean_displacement(
+    network: IRNet, device: torch.device, records: Sequence[ImageRecord], settings: Settings
+) -> dict[str, Any]:
+    images = (bounded(read_record(record), settings.dataset.max_side) for record in records)
+    watched = progress(images, len(records), "mean displacement")
+    with torch.inference_mode(), autocast(device, settings.precision):
+        return {"mean_displacement": mean_displacement(network, watched, settings.irn.crop_size, device)}

@@ -9,14 +9,8 @@ from torch.nn import functional
 from irn.grid import cells, padded
 from irn.networks.classifier import Classifier
 from irn.ops.maps import divided_by_maximum
-from irn.ops.resize import bounded, rescale
+from irn.ops.resize import at_scale, bounded
 from irn.settings.values import Settings
-
-
-def at_scale(pixels: np.ndarray, scale: float) -> np.ndarray:
-    """(H, W, 3) uint8 to (round(H scale), round(W scale), 3) uint8, halves to even."""
-    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
-    return rescale(pixels, height, width)
 
 
 def scaled_images(pixels: np.ndarray, settings: Settings) -> list[np.ndarray]:

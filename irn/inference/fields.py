@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from irn.grid import cells, padded
-from irn.networks.backbones import Backbone
+from irn.networks.base import Backbone
 from irn.networks.irnet import IRNet
 from irn.ops.resize import field_of_size
 

@@ -1,13 +1,10 @@
 """The whole method on one image: class attention maps, fields, random walk and labels, one after the other."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from irn.data.images import read_image
-from irn.errors import IrnError
 from irn.grid import cells
 from irn.inference.cams import class_attention_maps, scaled_images
 from irn.inference.fields import fields
@@ -26,18 +23,6 @@ class Networks(NamedTuple):
     irnet: IRNet
     crop_size: int
     mean_displacement: tuple[float, float]
-
-
-def pixels_of(image: str | Path | np.ndarray, settings: Settings) -> np.ndarray:
-    """(H, W, 3) uint8 pixels of an image file, or those given.
-
-    Raises IrnError for a file that is not an image, and for an array of another shape or number type.
-    """
-    if not isinstance(image, np.ndarray):
-        return read_image(Path(image), value_range=settings.dataset.value_range)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise IrnError(f"image: {image.dtype} of shape {image.shape}; expected uint8 of shape (height, width, 3), RGB")
-    return image
 
 
 def label_pixels(

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from irn.errors import IrnError
-from irn.inference.image import Networks, label_pixels, pixels_of
-from irn.io.devices import autocast
+from irn.inference.image import Networks, label_pixels
+from irn.inference.pixels import pixels_of
 from irn.networks.inference import for_inference
+from irn.networks.precision import autocast
 from irn.settings.values import Settings
 from irn.weights.files import load_classifier, load_irnet
 

@@ -1,10 +1,9 @@
-"""Where torch computes, and in which precision."""
+"""Where torch computes."""
 
 import os
 import sys
 import tempfile
 import time
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
@@ -20,9 +19,6 @@ def choose_device(device: str) -> torch.device:
 
     Raises IrnError for "cuda" without a GPU.
     """
-    # cuDNN rounds float32 convolutions to TF32 unless told otherwise, which breaks the tolerances of the numbers.
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise IrnError(
@@ -94,8 +90,3 @@ def loading_workers(workers: int | None, device: torch.device) -> int:
     if workers is not None:
         return workers
     return max(1, available_cores() // local_count()) if device.type == "cuda" else 0
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """Context in which networks compute in float32 or, with "bf16", their convolutions in bfloat16."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

@@ -4,7 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from irn.networks.backbones import FineTuned, make_backbone
+from irn.networks.backbones import make_backbone
+from irn.networks.base import FineTuned
 
 
 class Classifier(FineTuned):
@@ -16,9 +17,9 @@ class Classifier(FineTuned):
         self.classifier = nn.Conv2d(self.backbone.channels[-1], classes, 1, bias=False)
         self.start(from_scratch)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) normalised images to (B, classes) logits."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.head_alone):
+    def forward(self, x: torch.Tensor, head_alone: bool = False) -> torch.Tensor:
+        """(B, 3, H, W) normalised images to (B, classes) logits; with `head_alone` the backbone gets no gradients."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not head_alone):
             features = self.backbone(x)[-1]
         return self.classifier(functional.adaptive_avg_pool2d(features, 1)).flatten(1)
 

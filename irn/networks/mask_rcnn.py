@@ -18,17 +18,18 @@ from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from torchvision.ops.poolers import initLevelMapper
 
-from irn.networks.backbones import Backbone, FineTuned, make_backbone, seeded
+from irn.networks.backbones import make_backbone
+from irn.networks.base import Backbone, FineTuned, seeded
 
-POOLED = (4, 8, 16, 32)  # strides of the levels that regions are pooled from
+POOLED = (4, 8, 16, 32)  # strides of the feature maps that regions are pooled from
 Masks = list[torch.Tensor]
 
 
 class MaskRcnn(FineTuned):
     """torchvision's Mask R-CNN on levels 2 to 5 of a backbone, whose last stage is strided as it was published.
 
-    `side` is the long side in pixels at which images are looked at; `channels`, 256 in the papers, are those of the pyramid and
-    the heads; `regions` are those of an image that the heads learn from in a step.
+    `side` is the long side in pixels to which images are resized; `channels`, 256 in the papers, are those of the
+    pyramid and the heads; `regions` are those of an image that the heads learn from in a step.
     """
 
     def __init__(
@@ -42,15 +43,23 @@ class MaskRcnn(FineTuned):
     ) -> None:
         super().__init__()
         self.network = MaskRCNN(
-            _Pyramid(backbone, channels), None, min_size=side, max_size=side, image_mean=[0.0] * 3, image_std=[1.0] * 3,
-            box_head=TwoMLPHead(channels * 7 * 7, 4 * channels), box_predictor=FastRCNNPredictor(4 * channels, classes + 1),
+            _Pyramid(backbone, channels),
+            None,
+            min_size=side,
+            max_size=side,
+            image_mean=[0.0] * 3,
+            image_std=[1.0] * 3,
+            box_head=TwoMLPHead(channels * 7 * 7, 4 * channels),
+            box_predictor=FastRCNNPredictor(4 * channels, classes + 1),
             box_batch_size_per_image=regions,
-            mask_head=MaskRCNNHeads(channels, (channels,) * 4, 1), mask_predictor=MaskRCNNPredictor(channels, channels, classes + 1),
-        )  # fmt: skip
-        for pool in (self.network.roi_heads.box_roi_pool, self.network.roi_heads.mask_roi_pool):
-            # torchvision guesses them from the first image, and wrongly from a small one that it pads.
-            pool.scales, pool.map_levels = [1 / stride for stride in POOLED], initLevelMapper(2, 5)  # type: ignore[union-attr]
-        self._samplers = [OwnSampler(self.network.rpn), OwnSampler(self.network.roi_heads)]
+            mask_head=MaskRCNNHeads(channels, (channels,) * 4, 1),
+            mask_predictor=MaskRCNNPredictor(channels, channels, classes + 1),
+        )
+        heads: Any = self.network.roi_heads
+        for pool in (heads.box_roi_pool, heads.mask_roi_pool):
+            # torchvision guesses them from the first image, wrongly from a small one that it pads.
+            pool.scales, pool.map_levels = [1 / stride for stride in POOLED], initLevelMapper(2, 5)
+        self._samplers = [SeededSampler(self.network.rpn), SeededSampler(self.network.roi_heads)]
         self.start(from_scratch)
 
     @property
@@ -61,12 +70,19 @@ class MaskRcnn(FineTuned):
     def forward(
         self, x: torch.Tensor, targets: list[dict[str, torch.Tensor]] | None = None, seeds: Sequence[int] = ()
     ) -> Any:
-        """(B, 3, H, W) normalised images to their instances, or, with `targets` in training, to the losses by name and `counts`.
+        """The instances of images, or, with `targets` in training, losses and their counts.
 
-        targets: of each image `boxes` (N, 4) float32 x0, y0, x1, y1 in pixels, `labels` (N,) int64 1 + class index, and
-            `masks` (N, H, W) uint8. seeds: of each image in training, for what is drawn of it to learn from.
+        Parameters
+        ----------
+        x: (B, 3, H, W) float32, normalised.
+        targets: for each image `boxes` (N, 4) float32 x0, y0, x1, y1 in pixels, `labels` (N,) int64 1 + class index,
+            and `masks` (N, H, W) uint8.
+        seeds: one for each image in training, for the anchors and regions that are drawn from it.
 
-        Returns of each image `scores` (N,), `labels` (N,) 1 + class index, and `masks` (N, 1, H, W) in [0, 1].
+        Returns
+        -------
+        For each image `boxes` (N, 4), `scores` (N,), `labels` (N,) 1 + class index, and `masks` (N, 1, H, W) in [0, 1].
+        In training torchvision's losses by name, and (3,) int64 as from `counts`.
         """
         if targets is None:
             return self.network(list(x))
@@ -75,7 +91,7 @@ class MaskRcnn(FineTuned):
         return losses, self._drawn()
 
     def counts(self, x: torch.Tensor, targets: list[dict[str, torch.Tensor]], seeds: Sequence[int]) -> torch.Tensor:
-        """(3,) int64: of how many anchors, regions and masks `forward` takes means in training, without computing the heads."""
+        """(3,) int64: how many anchors, regions and masks `forward` takes means over in training, without the heads."""
         self._seed(seeds)
         network: Any = self.network
         images, resized = network.transform(list(x), targets)
@@ -92,8 +108,11 @@ class MaskRcnn(FineTuned):
         return torch.stack([anchors.drawn, regions.drawn, regions.positive])
 
 
-class OwnSampler:
-    """Takes the place of a part's sampler: it draws for each image by its own seed, and counts what it draws."""
+class SeededSampler:
+    """Replaces the sampler of a part: it draws by a seed for each image, and counts what it draws.
+
+    torchvision calls it with nothing but matches, so it has to be told `seeds` before each forward pass.
+    """
 
     positive: torch.Tensor
     drawn: torch.Tensor
@@ -103,7 +122,7 @@ class OwnSampler:
         self.seeds: Sequence[int] = ()
 
     def __call__(self, matched: Masks) -> tuple[Masks, Masks]:
-        """As torchvision's: of each image two masks, of positives and of negatives."""
+        """As torchvision's: two masks for each image, of positives and of negatives."""
         positives, negatives = [], []
         for seed, image in zip(self.seeds, matched, strict=True):
             with seeded(seed, image.device):

@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import nn
 
-from irn.networks.backbones import Backbone
+from irn.networks.base import Backbone
 
 
 class ResNet(Backbone):

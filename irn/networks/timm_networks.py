@@ -1,4 +1,4 @@
-"""Networks of timm as backbones: EfficientNet-Lite and others whose features have the strides that the heads stand on."""
+"""Networks of timm as backbones: EfficientNet-Lite and others whose feature maps have the strides that heads need."""
 
 import difflib
 from collections.abc import Iterator, Sequence
@@ -10,22 +10,17 @@ from torch import nn
 from torch.nn import functional
 
 from irn.errors import IrnError
-from irn.networks.backbones import STRIDES, Backbone
+from irn.networks.base import STRIDES, Backbone
 
-# How networks are asked for the stride of their output, which dilates a last stage that is not strided, or for any size of image.
-WAYS: tuple[dict[str, Any], ...] = (
-    {"output_stride": None},
-    {"dynamic_img_size": True, "dynamic_img_pad": True},
-    {"features_only": True, "output_stride": None},
-)
+LONGEST_REASON = 100  # characters
 PROBE = 64  # pixels a side of the image that finds a network's levels
 
 
 class TimmNetwork(Backbone):
-    """A network of timm. Its kernels are dilated where its last stage would be strided, so that they see what they learned on.
+    """A network of timm. Where its last stage would be strided, kernels are dilated, and see what they learned on.
 
-    Levels at other strides than the five are brought there: finer ones by the mean, coarser ones bilinearly. A vision
-    transformer gives the outcome of a quarter, a half, three quarters and all of its blocks.
+    Feature maps at other strides than those of the five levels are brought there: finer ones by the mean, coarser ones
+    bilinearly. A vision transformer gives the outputs after a quarter, a half, three quarters and all of its blocks.
     """
 
     prefix = "network."
@@ -39,12 +34,12 @@ class TimmNetwork(Backbone):
         self.eval()
         try:
             levels = self._features(torch.zeros(1, 3, PROBE, PROBE))
-        except (AssertionError, RuntimeError):  # it takes images of one size alone
-            raise _unfit(name) from None
-        self.chosen = _chosen(name, [PROBE // level.shape[-1] for level in levels], last_stride)
-        self.channels = tuple(levels[index].shape[1] for index in self.chosen)
-        # What has a gradient from the level at stride 8 is behind it.
-        levels[self.chosen[2]].sum().backward()
+        except (AssertionError, RuntimeError) as error:  # it takes images of one size alone
+            raise _unfit(name, error) from None
+        self.places = _places_of_levels(name, [PROBE // level.shape[-1] for level in levels], last_stride)
+        self.channels = tuple(levels[place].shape[1] for place in self.places)
+        # Early parameters are those that have a gradient from the level at stride 8.
+        levels[self.places[2]].sum().backward()
         self._early = [key for key, parameter in self.named_parameters() if parameter.grad is not None]
         self.zero_grad(set_to_none=True)
         self.train()
@@ -53,14 +48,14 @@ class TimmNetwork(Backbone):
         features = self._features(x)
         height, width = x.shape[-2:]
         sizes = [(-(-height // stride), -(-width // stride)) for stride in (*STRIDES, self.last_stride)]
-        return [_resampled(features[index], size) for index, size in zip(self.chosen, sizes, strict=True)]
+        return [_resampled(features[place], size) for place, size in zip(self.places, sizes, strict=True)]
 
     def early_parameters(self) -> Iterator[nn.Parameter]:
         early = set(self._early)
         return (parameter for name, parameter in self.named_parameters() if name in early)
 
     def _features(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """All that the network gives, the last after its head's convolution where it has one."""
+        """All feature maps of the network, the last after its head's convolution where it has one."""
         if not hasattr(self.network, "forward_intermediates"):
             return self.network(x)
         last, features = self.network.forward_intermediates(x, output_fmt="NCHW")
@@ -77,33 +72,39 @@ def _network(name: str, last_stride: int) -> Any:
         raise IrnError(
             f"backbone {name!r} is neither a torchvision ResNet nor a network of timm {timm.__version__}; {hint}"
         )
-    for way in WAYS:
-        told = {key: last_stride if key == "output_stride" else given for key, given in way.items()}
+    # An output stride dilates a last stage that is not strided; vision transformers are asked for any size of image.
+    ways: tuple[dict[str, Any], ...] = (
+        {"num_classes": 0, "output_stride": last_stride},
+        {"num_classes": 0, "dynamic_img_size": True, "dynamic_img_pad": True},
+        {"features_only": True, "output_stride": last_stride},
+    )
+    for way in ways:
         try:
-            return timm.create_model(
-                name, pretrained=False, **({} if "features_only" in way else {"num_classes": 0}), **told
-            )
-        except (TypeError, RuntimeError, AttributeError, NotImplementedError, AssertionError):
-            continue
-    raise _unfit(name)
+            return timm.create_model(name, pretrained=False, **way)
+        # What timm raises for options that a network does not have.
+        except (TypeError, RuntimeError, AttributeError, NotImplementedError, AssertionError) as error:
+            cause = error
+    raise _unfit(name, cause) from None
 
 
-def _unfit(name: str) -> IrnError:
+def _unfit(name: str, cause: Exception) -> IrnError:
+    reason = " ".join(str(cause).split())[:LONGEST_REASON] or type(cause).__name__
     return IrnError(
-        f"backbone {name!r} cannot give features at stride 16; take another one, such as resnet50 or tf_efficientnet_lite0"
+        f"backbone {name!r} cannot give features at stride 16 ({reason}); take another one, such as resnet50 or"
+        " tf_efficientnet_lite0"
     )
 
 
-def _chosen(name: str, strides: Sequence[int], last_stride: int) -> list[int]:
-    """Which of a network's features are the five levels, given the stride of each."""
+def _places_of_levels(name: str, strides: Sequence[int], last_stride: int) -> list[int]:
+    """Which of a network's feature maps are the five levels, from the stride of each."""
     if set(strides) == {16} and len(strides) >= 4:
         quarter, half, most = (len(strides) * part // 4 - 1 for part in (1, 2, 3))
         return [quarter, quarter, half, most, len(strides) - 1]
     late = [index for index, stride in enumerate(strides[:-1]) if stride == 16]
     if sorted(strides) != list(strides) or not {4, 8} <= set(strides) or not late or strides[-1] != last_stride:
-        given = ", ".join(map(str, strides))
         raise IrnError(
-            f"backbone {name!r} gives features at strides {given}; expected 4, 8, 16 and {last_stride} among them"
+            f"backbone {name!r} gives features at strides {', '.join(map(str, strides))};"
+            f" expected 4, 8, 16 and {last_stride} among them"
         )
     second = strides.index(4)
     return [max(0, second - 1), second, strides.index(8), late[-1], len(strides) - 1]

@@ -81,3 +81,9 @@ def _neighbours(size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
     place = np.maximum((np.arange(count, dtype=np.float32) + 0.5) / STRIDE - 0.5, 0)
     first = np.minimum(place.astype(np.int64), size - 1)
     return first, np.minimum(first + 1, size - 1), place - first.astype(np.float32)
+
+
+def at_scale(pixels: np.ndarray, scale: float) -> np.ndarray:
+    """(H, W, 3) uint8 to (round(H scale), round(W scale), 3) uint8, halves to even."""
+    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+    return rescale(pixels, height, width)

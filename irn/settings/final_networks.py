@@ -5,7 +5,7 @@ irn/training/<name>.py and irn/inference/<name>.py.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -90,9 +90,7 @@ class DeepLab(FinalTraining, stages=("train_deeplab",)):
         flag="deeplab_scales",
     )
 
-    def can_split(self, processes: int, accumulate: int, least: int = 2) -> bool:
-        """As of every training; its batch norm needs two images."""
-        return super().can_split(processes, accumulate, least)
+    least_part: ClassVar[int] = 2  # for its batch norm
 
 
 @dataclass(frozen=True)
@@ -119,3 +117,9 @@ FINAL_NETWORKS = (
 )
 # By the name that stages and scores have: `mask_rcnn` learned from labels, `mask_rcnn_gt` from ground truth.
 TRAINED_NETWORKS = {f"{network.name}{suffix}": network for network in FINAL_NETWORKS for suffix in ("", GROUND_TRUTH)}
+
+
+def titles(last: str) -> str:
+    """The titles of all networks in words, with a word such as "or" before the last."""
+    *others, title = (network.title for network in FINAL_NETWORKS)
+    return f"{', '.join(others)} {last} {title}" if others else title

@@ -1,11 +1,13 @@
 """What all trainings have in common."""
 
+from typing import ClassVar
+
 from irn.settings import types as t
 from irn.settings.types import Section, setting
 
 
 class Training(Section):
-    """What the trainings of both networks have in common."""
+    """What the trainings of all networks have in common."""
 
     epochs: t.Count = setting(
         5, "Passes over the training images. The release's default for IRNet is 3, with batches of 32."
@@ -22,11 +24,9 @@ class Training(Section):
         512, "Side of the training crop in pixels, a multiple of 16. IRNet pads images to it at inference."
     )
 
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Passes in which the last layer alone learns, and all passes."""
-        return 0, self.epochs
+    # Images that a part of a batch has at least, over all processes.
+    least_part: ClassVar[int] = 1
 
-    def can_split(self, processes: int, accumulate: int, least: int = 1) -> bool:
-        """Whether a batch has `least` images for all processes in each of so many parts, one after the other."""
-        return self.batch_size // (processes * accumulate) * processes >= least
+    def can_split(self, processes: int, accumulate: int) -> bool:
+        """Whether a batch has enough images for `accumulate` parts, each computed by all processes together."""
+        return self.batch_size // (processes * accumulate) * processes >= self.least_part

@@ -123,11 +123,6 @@ class Cam(Training, stages=("train_cam",)):
         flag="",
     )
 
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Passes in which the last layer alone learns, and all passes."""
-        return self.head_epochs, self.head_epochs + self.epochs
-
 
 class IrLabels(Section, stages=("make_ir_labels",)):
     """Inter-pixel relation labels."""

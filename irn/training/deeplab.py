@@ -1,44 +1,68 @@
 """How DeepLab learns: what it sees of an image and its semantic label, and what it minimises."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from irn.grid import UNSURE
+from irn.networks.deeplab import DeepLab
 from irn.records import ImageRecord
-from irn.training.parts import Forward, Losses, Objective, Whole
-from irn.training.views import Batch, Place, Sample, draw_seed, sized_view
+from irn.settings.final_networks import DeepLab as DeepLabSettings
+from irn.training.targets import Targets
+from irn.training.task import BatchCounts, Forward, Losses, Objective
+from irn.training.views import Batch, Sample, SampleId, draw_seed, sized_view
+
+
+def make_network(section: DeepLabSettings, backbone: str, classes: int, from_scratch: bool) -> DeepLab:
+    """DeepLab with random values."""
+    return DeepLab(backbone, classes, from_scratch)
+
+
+def make_view(
+    section: DeepLabSettings, records: Sequence[ImageRecord], targets: Targets, seed: int
+) -> Callable[[SampleId], Sample]:
+    """What DeepLab sees: `semantic_view` of images and their targets."""
+    return partial(
+        semantic_view,
+        records=records,
+        semantic_of=targets.semantic,
+        long_side=section.long_side,
+        crop_size=section.crop_size,
+        seed=seed,
+    )
 
 
 def semantic_view(
-    place: Place,
+    sample_id: SampleId,
     records: Sequence[ImageRecord],
     semantic_of: Callable[[ImageRecord], np.ndarray],
     long_side: tuple[int, int],
     crop_size: int,
     seed: int,
 ) -> Sample:
-    """What DeepLab sees: a crop (S, S, 3) uint8, the box that the image fills in it, its label (S, S) uint8, and the seed of its draws.
+    """A crop (S, S, 3) uint8 of an image, the box that the image fills in it, its label (S, S) uint8, and a seed.
 
-    `semantic_of` gives of an image (H, W) uint8, 0 background, 1 + class index, 255 what does not count.
+    semantic_of: of an image (H, W) uint8, 0 background, 1 + class index, 255 not counted.
     """
-    record = records[place.image]
-    crop, box, label = sized_view(place, record, semantic_of(record), long_side, crop_size, seed)
+    record = records[sample_id.image]
+    crop, box, label = sized_view(sample_id, record, semantic_of(record), long_side, crop_size, seed)
     assert label is not None
-    return {"pixels": crop, "box": box, "label": label, "seed": draw_seed(place, seed)}
+    return {"pixels": crop, "box": box, "label": label, "seed": draw_seed(sample_id, seed)}
 
 
-def deeplab_losses(batch: Batch, forward: Forward, whole: Whole) -> Losses:
+def deeplab_losses(batch: Batch, forward: Forward, batch_counts: BatchCounts) -> Losses:
     """The mean cross-entropy of all pixels that count; 0 where none does."""
     logits = forward(batch["images"], batch["seed"].tolist()).float()
     summed = functional.cross_entropy(logits, batch["label"].long(), ignore_index=UNSURE, reduction="sum")
-    return {"loss": summed / whole(_counted(batch)).clamp(min=1)}
+    return {"loss": summed / batch_counts(_pixels(batch)).clamp(min=1)}
 
 
-def _counted(batch: Batch, *_: object) -> torch.Tensor:
+def _pixels(batch: Batch, *_: object) -> torch.Tensor:
+    """() int64: how many pixels count."""
     return (batch["label"] != UNSURE).sum()
 
 
-DEEPLAB = Objective(deeplab_losses, _counted)
+OBJECTIVE = Objective(deeplab_losses, _pixels)

@@ -1,13 +1,14 @@
-"""A batch that is computed in parts, over processes and one after the other, as if it were computed in one.
+"""A batch that is computed in parts, by several processes and one after the other, with the result of one part.
 
-A loss is a sum over what it is a mean of, divided by how many there are. Each part has its sums divided by the counts of the whole
-batch, so that losses and gradients of the parts add up to the batch's.
+A loss that is a mean is a sum divided by a count. Each part divides its sums by the counts of the whole batch, so that
+losses and gradients of the parts add up to those of the batch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,78 +16,65 @@ from torch import nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn.parallel import DistributedDataParallel
 
-from irn.io.devices import autocast
 from irn.io.processes import count, rank, total
-from irn.networks.backbones import Trainable
+from irn.networks.base import Trainable
+from irn.networks.precision import autocast
+from irn.training.task import BatchCounts, Losses, Objective
 from irn.training.views import Batch, Sample, normalised
 
-Losses = dict[str, torch.Tensor]
-# The counts of a part to those of the whole batch.
-Whole = Callable[[torch.Tensor], torch.Tensor]
-Forward = Callable[..., Any]
 
-
-class Objective(NamedTuple):
-    """What a network minimises.
-
-    losses: of a part, what the network computes and the counts of the whole batch, its share of the batch's losses, of which `loss`
-        is minimised and the others reported.
-    counts: of a part and the network, the counts that `losses` asks for, before any part is computed.
-    """
-
-    losses: Callable[[Batch, Forward, Whole], Losses]
-    counts: Callable[[Batch, Trainable], torch.Tensor]
-
-
-def own_parts(batch: Sequence[Any], accumulate: int) -> list[list[Any]]:
-    """Those of the parts of a batch that this process computes, in order; they differ in length by one at most."""
+def parts_of_process(batch: Sequence[Any], accumulate: int) -> list[list[Any]]:
+    """The parts of a batch that this process computes, in order; they differ in length by one at most."""
     bounds = np.linspace(0, len(batch), count() * accumulate + 1).astype(int)
     parts = [list(batch[first:last]) for first, last in pairwise(bounds)]
     return parts[rank() * accumulate : (rank() + 1) * accumulate]
 
 
-def stacked(samples: Sequence[Sample], model: Trainable, device: torch.device) -> Batch:
+def to_batch(samples: Sequence[Sample], network: Trainable, device: torch.device) -> Batch:
     """The arrays of some samples as tensors on the device, and their `images`, normalised."""
     batch = {name: torch.from_numpy(np.stack([sample[name] for sample in samples])).to(device) for name in samples[0]}
-    return batch | {"images": normalised(batch, model.backbone)}
+    return batch | {"images": normalised(batch, network.backbone)}
 
 
-def over_processes(model: Trainable) -> nn.Module:
-    """The network as each process calls it: gradients are brought together where there are several."""
+def distributed(network: Trainable) -> nn.Module:
+    """The network as each process calls it: several processes add up their gradients."""
     if count() == 1:
-        return model
-    share_batch_statistics(model)
-    # A head that learns alone, and some networks of timm, leave parameters without gradient.
-    return DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
+        return network
+    share_batch_statistics(network)
+    # Epochs of the last layer alone, and some networks of timm, leave parameters without gradient.
+    return DistributedDataParallel(network, broadcast_buffers=False, find_unused_parameters=True)
 
 
 def backward(
     parts: Sequence[Batch],
-    model: Trainable,
-    network: nn.Module,
+    network: Trainable,
+    shared: nn.Module,
     objective: Objective,
-    device: torch.device,
     precision: str,
+    head_alone: bool = False,
 ) -> Losses:
     """Add the gradients of a batch, of which this process has these parts, and return the losses of the whole batch.
 
-    network: `model` as `over_processes` gives it.
+    shared: `network` as `distributed` gives it. head_alone: whether the backbone gets no gradients, for a network whose
+    `forward` can be told so.
     """
-    whole: Whole = total
+    device = parts[0]["images"].device
+    forward = partial(shared, head_alone=True) if head_alone else shared
+    batch_counts: BatchCounts = total
     if len(parts) > 1:
         with torch.no_grad(), autocast(device, precision):
-            counts = total(torch.stack([objective.counts(part, model) for part in parts]).sum(0))
-        whole = lambda _: counts  # noqa: E731
+            counts = total(torch.stack([objective.counts(part, network) for part in parts]).sum(0))
+        batch_counts = lambda _: counts  # noqa: E731
     shares: list[Losses] = []
     for part in parts:
         # Gradients are exchanged once, with those of the last part.
-        waits = isinstance(network, DistributedDataParallel) and part is not parts[-1]
-        with cast(DistributedDataParallel, network).no_sync() if waits else nullcontext():
+        waits = isinstance(shared, DistributedDataParallel) and part is not parts[-1]
+        with cast(DistributedDataParallel, shared).no_sync() if waits else nullcontext():
             with autocast(device, precision):
-                losses = objective.losses(part, network, whole)
-            # The mean over processes is taken of gradients, where the sum is wanted.
+                losses = objective.losses(part, forward, batch_counts)
+            # Processes take the mean of gradients, where the sum is needed.
             (losses["loss"] * count()).backward()
-        shares.append({name: value.detach() for name, value in losses.items()})
+        shares.append({name: loss.detach() for name, loss in losses.items()})
     return {name: total(torch.stack([share[name] for share in shares]).sum(0)) for name in shares[0]}
 
 
@@ -94,14 +82,13 @@ def backward(
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """Batch norm whose statistics are those of the images of all processes; torch's own needs GPUs."""
+    """Batch norm with the statistics of the images of all processes; torch's needs GPUs."""
 
     rest: nn.Module
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to the same."""
-        found = self._normalised(x.float()).to(x.dtype) if self.training else super().forward(x)
-        return self.rest(found)
+        return self.rest(self._normalised(x.float()).to(x.dtype) if self.training else super().forward(x))
 
     def _normalised(self, x: torch.Tensor) -> torch.Tensor:
         values = total(torch.tensor(x.numel() / x.shape[1], device=x.device))
@@ -117,7 +104,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
 
 
 def share_batch_statistics(module: nn.Module) -> None:
-    """Let every batch norm in a network share its statistics over processes; names of tensors stay as they are."""
+    """Let every batch norm in a network share its statistics with all processes; tensors keep their names."""
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
             shared = SharedBatchNorm(child.num_features, child.eps, child.momentum)

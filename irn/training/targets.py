@@ -15,22 +15,20 @@ from irn.ops.stacking import smaller_on_top
 from irn.records import ImageRecord
 
 
-class MadeLabels:
-    """Labels of caches; of instances those with a score above `least_score`."""
+class CachedLabels:
+    """Labels of label caches."""
 
-    def __init__(self, caches: CacheReader, least_score: float = 0) -> None:
-        self.caches, self.least_score = caches, least_score
+    def __init__(self, caches: CacheReader) -> None:
+        self.caches = caches
 
     def semantic(self, record: ImageRecord) -> np.ndarray:
         """(H, W) uint8, 0 background, 1 + class index."""
         return self.caches.image(record, ["semantic"])["semantic"]
 
-    def instances(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
-        """(H, W) integers, 0 none, i = instance i - 1; and (N,) class indices."""
+    def instances(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(H, W) integers, 0 none, i = instance i - 1; (N,) class indices; and (N,) scores."""
         arrays = self.caches.image(record, ["instance_map", "instance_class", "instance_score"])
-        kept = arrays["instance_score"] > self.least_score
-        number = np.concatenate([[0], kept.cumsum() * kept])
-        return number[arrays["instance_map"]], arrays["instance_class"][kept]
+        return arrays["instance_map"], arrays["instance_class"], arrays["instance_score"]
 
 
 class TrueLabels:
@@ -49,13 +47,13 @@ class TrueLabels:
         """(H, W) uint8, 0 background, 1 + class index, 255 void."""
         return self.truths[record.split].of(record).class_mask.astype(np.uint8)
 
-    def instances(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
-        """(H, W) integers, 0 none, i = instance i - 1; and (N,) class indices."""
+    def instances(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(H, W) integers, 0 none, i = instance i - 1; (N,) class indices; and (N,) scores, all infinite."""
         masks, labels = self.truths[record.split].of(record).objects
-        return smaller_on_top(masks), labels - 1
+        return smaller_on_top(masks), labels - 1, np.full(len(labels), np.inf)
 
 
-Targets = MadeLabels | TrueLabels
+Targets = CachedLabels | TrueLabels
 
 
 def open_targets(
@@ -64,30 +62,34 @@ def open_targets(
     object_masks: Path | None,
     records: Sequence[ImageRecord],
     names: Sequence[str],
-    least_score: float = 0,
 ) -> Targets:
-    """Labels of caches, or ground truth where there are none; IrnError unless one of the two is given and has all images."""
+    """Labels of caches, or ground truth where none are given.
+
+    Raises IrnError unless one of the two is given and has all images.
+    """
     if bool(label_caches) == (class_masks is not None):
         raise IrnError(
-            "labels to learn from: expected those of caches (--label-caches) or ground truth (--class-masks), one of the two"
+            "labels to learn from: expected those of caches (--label-caches) or ground truth (--class-masks), one of"
+            " the two"
         )
     if class_masks is not None:
         return TrueLabels(class_masks, object_masks, records, names)
     caches = CacheReader(label_caches, "label", classes=len(names))
     caches.require(record.image_id for record in records)
-    return MadeLabels(caches, least_score)
+    return CachedLabels(caches)
 
 
 class LargeInstances:
-    """The instances of an image that have at least so many pixels, the 254 largest at most, in one byte a pixel."""
+    """The instances of an image with a score above one and at least an area in pixels, the 254 largest at most."""
 
-    def __init__(self, targets: Targets, least_area: int) -> None:
-        self.targets, self.least_area = targets, least_area
+    def __init__(self, targets: Targets, score: float, least_area: int) -> None:
+        self.targets, self.score, self.least_area = targets, score, least_area
 
     def __call__(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
         """(H, W) uint8, 0 none, i = instance i - 1; and (N,) class indices, N at most 254."""
-        instance_map, classes = self.targets.instances(record)
+        instance_map, classes, scores = self.targets.instances(record)
         areas = np.bincount(instance_map.ravel(), minlength=len(classes) + 1)[1:]
+        areas[scores <= self.score] = 0
         kept = np.argsort(-areas, kind="stable")[: UNSURE - 1]
         kept = np.sort(kept[areas[kept] >= max(self.least_area, 1)])
         number = np.zeros(len(classes) + 1, np.uint8)
@@ -96,7 +98,9 @@ class LargeInstances:
 
 
 def repeated(records: Sequence[ImageRecord], table: ImageClasses, threshold: float) -> list[ImageRecord]:
-    """The images, those of rare classes several times: sqrt(threshold / f) times, rounded, f being the rarest class's share of images.
+    """The images, those of rare classes several times.
+
+    It is sqrt(threshold / f) times, rounded, where f is the share of images with the rarest class of the image.
 
     Reference: Gupta, Dollár, Girshick, "LVIS", CVPR 2019, section B.1: repeat factor sampling.
     """
@@ -104,8 +108,8 @@ def repeated(records: Sequence[ImageRecord], table: ImageClasses, threshold: flo
     share = np.bincount([index for classes in present for index in classes], minlength=len(table.names)) / max(
         len(records), 1
     )
-    found = []
+    images = []
     for record, classes in zip(records, present, strict=True):
         factor = max((math.sqrt(threshold / share[index]) for index in classes), default=1.0)
-        found += [record] * max(1, round(factor))
-    return found
+        images += [record] * max(1, round(factor))
+    return images

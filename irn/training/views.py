@@ -1,4 +1,4 @@
-"""What a network sees of an image: a random scale, mirror and crop of it, and its label."""
+"""What a network sees of an image in training: a random scale, mirror image and crop, and its label."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import torch
 
 from irn.data.images import read_record
 from irn.grid import UNSURE
-from irn.networks.backbones import Backbone
+from irn.networks.base import Backbone
 from irn.ops.resize import rescale
 from irn.records import ImageRecord
 
@@ -15,20 +15,20 @@ Sample = dict[str, np.ndarray]
 Batch = dict[str, torch.Tensor]
 
 
-class Place(NamedTuple):
-    """Which image of which epoch; with the seed it decides all that is random about a sample."""
+class SampleId(NamedTuple):
+    """Which epoch, and which image in it; with the seed it decides all that is random in a sample."""
 
     epoch: int
     image: int
 
 
-def draw_seed(place: Place, seed: int) -> np.ndarray:
-    """() int64: the seed of what a network draws by itself for a sample, whatever samples are computed beside it."""
-    return np.array(np.random.SeedSequence([seed, *place, 1]).generate_state(1)[0], np.int64)
+def draw_seed(sample_id: SampleId, seed: int) -> np.ndarray:
+    """() int64: the seed of what a network draws for a sample, whatever samples are in its batch."""
+    return np.array(np.random.SeedSequence([seed, *sample_id, 1]).generate_state(1)[0], np.int64)
 
 
 def normalised(batch: Batch, backbone: Backbone) -> torch.Tensor:
-    """(B, S, S, 3) uint8 `pixels` to (B, 3, S, S) float32, exactly 0 outside the images, whose `box` is top, left, bottom, right."""
+    """(B, S, S, 3) uint8 `pixels` to (B, 3, S, S) float32, 0 outside of `box` (B, 4), top, left, bottom, right."""
     images = backbone.normalise(batch["pixels"])
     side = torch.arange(images.shape[-1], device=images.device)
     top, left, bottom, right = (batch["box"][:, i, None] for i in range(4))
@@ -37,10 +37,15 @@ def normalised(batch: Batch, backbone: Backbone) -> torch.Tensor:
 
 
 def sized_view(
-    place: Place, record: ImageRecord, label: np.ndarray | None, long_side: tuple[int, int], crop_size: int, seed: int
+    sample_id: SampleId,
+    record: ImageRecord,
+    label: np.ndarray | None,
+    long_side: tuple[int, int],
+    crop_size: int,
+    seed: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Read an image and see it by `random_view`, its long side drawn from a range in pixels; `label` and what is returned are as there."""
-    rng = np.random.default_rng([seed, *place])
+    """The `random_view` of an image file, with its long side drawn from a range in pixels."""
+    rng = np.random.default_rng([seed, *sample_id])
     scale = rng.integers(long_side[0], long_side[1] + 1) / max(record.height, record.width)
     return random_view(rng, read_record(record), label, scale, crop_size)
 
@@ -59,28 +64,28 @@ def random_view(
 
     Returns
     -------
-    The crop (S, S, 3) uint8, the box that the image fills in it as (4,) int64 top, left, bottom, right, and the
-    label's crop (S, S) uint8, 255 outside the image.
+    The crop (S, S, 3) uint8, the box that the image fills in it as (4,) int64 top, left, bottom, right, and the crop of
+    the label (S, S) uint8, 255 outside the image.
     """
     height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
     pixels = rescale(pixels, height, width)
     mirrored = rng.random() < 0.5
-    (top, from_top, rows), (left, from_left, columns) = (_place(rng, side, crop_size) for side in (height, width))
+    (top, from_top, rows), (left, from_left, columns) = (_overlap(rng, side, crop_size) for side in (height, width))
     inside = (slice(top, top + rows), slice(left, left + columns))
-    taken = (slice(from_top, from_top + rows), slice(from_left, from_left + columns))
+    source = (slice(from_top, from_top + rows), slice(from_left, from_left + columns))
     crop = np.zeros((crop_size, crop_size, 3), np.uint8)
-    crop[inside] = (pixels[:, ::-1] if mirrored else pixels)[taken]
+    crop[inside] = (pixels[:, ::-1] if mirrored else pixels)[source]
     box = np.array([top, left, top + rows, left + columns])
     if label is None:
         return crop, box, None
     label = rescale(label, height, width, nearest=True)
     label_crop = np.full((crop_size, crop_size), UNSURE, np.uint8)
-    label_crop[inside] = (label[:, ::-1] if mirrored else label)[taken]
+    label_crop[inside] = (label[:, ::-1] if mirrored else label)[source]
     return crop, box, label_crop
 
 
-def _place(rng: np.random.Generator, side: int, crop_size: int) -> tuple[int, int, int]:
-    """Where a side starts in the crop, where the crop starts in the side, and the length that they share."""
+def _overlap(rng: np.random.Generator, side: int, crop_size: int) -> tuple[int, int, int]:
+    """Where a side starts in the crop, where the crop starts in the side, and the length of their overlap."""
     if side <= crop_size:
         return int(rng.integers(crop_size - side + 1)), 0, side
     return 0, int(rng.integers(side - crop_size + 1)), crop_size

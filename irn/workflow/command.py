@@ -6,22 +6,36 @@ from typing import NamedTuple
 
 from irn.grid import working_size
 from irn.records import ImageRecord
+from irn.settings.final_networks import FinalNetwork
 from irn.settings.values import Settings
 from irn.workflow.options import PROCESSES, Option
 
 
 @dataclass(frozen=True, eq=False)
 class Command:
-    """A command: its name, which its module in irn/commands/ and its function have too, its help, and its options."""
+    """A command: its name, which its module in irn/commands/ and its function have too, its help, and its options.
+
+    network: what it trains, if that is a final network; one module does it for all of them.
+    """
 
     name: str
     help: str
     takes: tuple[Option, ...]
+    network: FinalNetwork | None = None
 
     @property
     def command(self) -> str:
-        """The name of its function."""
+        """Its name in Python, as in keys and settings."""
         return self.name
+
+    @property
+    def function(self) -> str:
+        """The name of its function and of the module in irn/commands/ that holds it."""
+        return "train_final_network" if self.network else self.command
+
+    def modules(self, settings: Settings | None) -> tuple[str, ...]:
+        """The modules that decide what it makes, with all that they import."""
+        return (f"irn.commands.{self.function}",)
 
     @property
     def words(self) -> str:
@@ -101,6 +115,10 @@ class Stage(Command):
     def command(self) -> str:
         """The name of its command."""
         return self.runs or self.name
+
+    def modules(self, settings: Settings | None) -> tuple[str, ...]:
+        """Those of its command, and those that it loads."""
+        return (*super().modules(settings), *(self.loads(settings) if settings else ()))
 
     @property
     def per_image(self) -> bool:

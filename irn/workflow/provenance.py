@@ -8,18 +8,19 @@ from typing import Any
 
 from irn.settings.table import of_stage
 from irn.settings.values import Settings, value
+from irn.workflow.commands import COMMANDS
 from irn.workflow.fingerprint import code_fingerprint
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "h5py", "numba", "pillow", "pydensecrf2")
 
 
 def provenance(stage: str, settings: Settings | None = None, **more: Any) -> dict[str, Any]:
-    """JSON-ready record of a stage: its settings, what `more` decides, code fingerprint, git commit and library versions."""
-    given = {row.key: value(settings, row.key) for row in of_stage(stage) if row.flag} if settings else {}
+    """JSON-ready record of a stage: its settings, what `more` decides, code fingerprint, git commit and versions."""
+    values = {row.key: value(settings, row.key) for row in of_stage(stage) if row.flag} if settings else {}
     return {
         "stage": stage,
-        "settings": given | more,
-        "code": code_fingerprint(f"irn.commands.{stage}"),
+        "settings": values | more,
+        "code": code_fingerprint(*COMMANDS[stage].modules(settings)),
         "git_commit": git_commit(),
         "python": platform.python_version(),
         "versions": {name: found for name in LIBRARIES if (found := _version(name))},

@@ -116,7 +116,7 @@ def recipe_of(stage: Stage, settings: Settings, reads: dict[str, Recipe], **more
 
 def code_of(stage: Stage, settings: Settings) -> str:
     """The fingerprint of the code that makes a stage."""
-    return code_fingerprint(f"irn.commands.{stage.command}", *stage.loads(settings))
+    return code_fingerprint(*stage.modules(settings))
 
 
 def with_reads(recipe: Recipe) -> dict[str, Recipe]:

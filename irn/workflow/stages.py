@@ -128,6 +128,7 @@ def _teaches(settings: Settings, network: str, labels: str) -> bool:
 
 def _training(name: str, network: FinalNetwork) -> Stage:
     by_truth = name.endswith(GROUND_TRUTH)
+    loaded = (f"irn.training.{network.name}", *(truth_modules() if by_truth else ()))
     masks = (o.CLASS_MASKS, o.OBJECT_MASKS) if network.learns == "objects" else (o.CLASS_MASKS,)
     return Stage(
         f"train_{name}", f"Train {network.title} on the labels that were made, or on ground truth.",
@@ -140,11 +141,12 @@ def _training(name: str, network: FinalNetwork) -> Stage:
         splits=TRAIN_SPLIT,
         uses_truth=by_truth,
         when=partial(_teaches, network=network.name, labels="ground_truth" if by_truth else "pseudo"),
-        cores=16, memory=(16000, 0), minutes=480, gpu=True, runs=f"train_{network.name}", loads=_readers_of_truth,
+        cores=16, memory=(16000, 0), minutes=480, gpu=True,
+        network=network, runs=f"train_{network.name}", loads=lambda settings: loaded,
     )  # fmt: skip
 
 
-def _prediction(name: str, training: Stage) -> Stage:
+def _prediction(name: str, network: FinalNetwork, training: Stage) -> Stage:
     return Stage(
         f"predict_{name}", "Segment held-out images.",
         takes=(o.WEIGHTS, o.MANIFEST, o.OUT_FOLDER, o.SPLIT, o.DEVICE),
@@ -152,12 +154,13 @@ def _prediction(name: str, training: Stage) -> Stage:
         makes=("predictions",),
         splits=HELD_OUT_SPLIT,
         when=training.when,
-        cores=16, memory=(16000, 0), minutes=240, gpu=True, runs="predict",
+        cores=16, memory=(16000, 0), minutes=240, gpu=True,
+        runs="predict", loads=lambda settings: (f"irn.inference.{network.name}",),
     )  # fmt: skip
 
 
 TRAININGS = {name: _training(name, network) for name, network in TRAINED_NETWORKS.items()}
-PREDICTING = {name: _prediction(name, training) for name, training in TRAININGS.items()}
+PREDICTING = {name: _prediction(name, network, TRAININGS[name]) for name, network in TRAINED_NETWORKS.items()}
 
 # ---- scores and pictures
 

@@ -1,0 +1,66 @@
+"""Train a final network on the labels that were made, or on ground truth."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from irn.data.tables import images_of, read_classes
+from irn.io.progress import notice
+from irn.settings.final_networks import FinalNetwork, FinalTraining
+from irn.settings.values import Settings, value
+from irn.training.final_networks import teaching_of
+from irn.training.run import Run, train_and_save
+from irn.training.schedule import Schedule
+from irn.training.targets import open_targets, repeated
+from irn.training.task import Task
+from irn.workflow.provenance import provenance
+
+
+def train_final_network(
+    network: FinalNetwork,
+    manifest: Path,
+    labels: Path,
+    out: Path,
+    settings: Settings,
+    label_caches: Sequence[Path] = (),
+    class_masks: Path | None = None,
+    object_masks: Path | None = None,
+    split: str | None = None,
+    backbone_weights: Path | None = None,
+    from_scratch: bool = False,
+    metrics: Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+) -> None:
+    """Train a final network on the images of a split and write its weights.
+
+    It learns from `label_caches`, or from ground truth in `class_masks` and `object_masks`, as `evaluate` takes them.
+    Without `from_scratch` the backbone starts from `backbone_weights`, ImageNet's by default, and is frozen up to stride
+    8; with it every layer learns.
+    """
+    taught_by = "labels" if label_caches else "ground truth"
+    made_by = provenance(f"train_{network.name}", settings, split=split, from_scratch=from_scratch, taught_by=taught_by)
+    section: FinalTraining = value(settings, network.name)
+    teaching = teaching_of(network.name)
+    table = read_classes(labels)
+    records = images_of(manifest, split)
+    targets = open_targets(label_caches, class_masks, object_masks, records, table.names)
+    records = repeated(records, table, section.repeat_threshold)
+    task = Task(
+        kind=network.name,
+        make_network=partial(teaching.make_network, section, settings.backbone, len(table.names), from_scratch),
+        image_ids=[record.image_id for record in records],
+        view=teaching.make_view(section, records, targets, settings.seed),
+        objective=teaching.OBJECTIVE,
+        class_names=table.names,
+    )
+    inputs = [manifest, labels, *label_caches, class_masks, object_masks]
+    schedule = Schedule.of(section, settings)
+    run = Run(out, made_by, inputs, backbone_weights, metrics, device, workers, from_scratch)
+    train_and_save(task, schedule, run)
+    steps = schedule.epochs * schedule.steps_per_epoch(len(records))
+    if steps < 2 * schedule.warmup:
+        notice(
+            f"{steps} steps, and the learning rate rises for {schedule.warmup}: the network has hardly learned; raise"
+            f" {network.name}.epochs"
+        )

@@ -1,0 +1,69 @@
+"""What Mask R-CNN finds in an image."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+
+from irn.inference.predictions import Prediction
+from irn.io.tensors import Contents
+from irn.networks.mask_rcnn import MaskRcnn
+from irn.ops.stacking import first_on_top
+from irn.settings.final_networks import MaskRcnn as MaskRcnnSettings
+from irn.weights.onnx_export import Exported, TakesPixels
+
+PADDED = 32  # torchvision pads images to multiples of this number of pixels
+
+
+def make_network(contents: Contents) -> MaskRcnn:
+    """The network that a weights file describes."""
+    mask_head = contents["state_dict"].get("network.roi_heads.mask_head.0.0.weight")
+    channels = 256 if mask_head is None else len(mask_head)
+    return MaskRcnn(str(contents["backbone"]), len(contents["class_names"]), contents["crop_size"], channels)
+
+
+def find(network: MaskRcnn, pixels: np.ndarray, section: MaskRcnnSettings, shown: float) -> Prediction:
+    """The instances in (H, W, 3) uint8; the semantic map is that of those with at least the score `shown`."""
+    backbone = network.backbone
+    image = backbone.normalise(torch.from_numpy(pixels).to(backbone.mean.device))
+    instances = network(image[None])[0]
+    masks = (instances["masks"][:, 0] > 0.5).cpu().numpy()
+    filled = masks.any((1, 2))
+    masks, classes = masks[filled], instances["labels"].cpu().numpy()[filled] - 1
+    scores = instances["scores"].float().cpu().numpy()[filled]
+    labels = np.concatenate([[0], classes + 1]).astype(np.uint8)
+    return Prediction(masks, classes, scores, labels[first_on_top(masks, scores >= shown)])
+
+
+def exported(network: MaskRcnn) -> Exported:
+    """Outputs are `boxes` (N, 4) x0, y0, x1, y1 in pixels, `labels` (N,), `scores` (N,) and `masks` (N, 1, H, W).
+
+    Labels are 1 + class index; masks are in [0, 1] and have the size of the image.
+    """
+    axes = {name: {0: "instances"} for name in ("boxes", "labels", "scores", "masks")}
+    axes["masks"] |= {2: "height", 3: "width"}
+    return Exported(_Instances(network), axes)
+
+
+class _Instances(TakesPixels):
+    """Mask R-CNN with its own resizing: ONNX rounds some sizes of torchvision's unlike torch."""
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        network = self.network.network
+        size = torch._shape_as_tensor(pixels)[:2]
+        height, width = torch.div(size * network.transform.max_size, size.max(), rounding_mode="floor")
+        image = self.normalised(pixels)[None]
+        image = functional.interpolate(image, size=(height, width), mode="bilinear", align_corners=False)
+        image = functional.pad(image, (0, -width % PADDED, 0, -height % PADDED))
+        images = ImageList(image, [(height, width)])
+        features = network.backbone(image)
+        proposals, _ = network.rpn(images, features)
+        instances = network.roi_heads(features, proposals, images.image_sizes)[0][0]
+        ratio = (size.float() / torch.stack([height, width]).float()).flip(0).repeat(2)
+        boxes = instances["boxes"] * ratio
+        sides: Any = (size[0], size[1])
+        masks = paste_masks_in_image(instances["masks"], boxes, sides)
+        return boxes, instances["labels"], instances["scores"], masks
