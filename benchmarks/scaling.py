@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import matplotlib
 import numpy as np
 from cases.losses import losses_of
 from cases.walk import RADIUS, walk_inputs, walk_of
@@ -78,24 +77,19 @@ def many_labels(count: int) -> Callable[[], Any]:
 
 def plot(series: dict[str, dict[str, Any]], path: Path) -> None:
     """One panel for each of what grows, both axes logarithmic."""
-    matplotlib.use("agg")
-    from matplotlib import pyplot
+    import altair as alt  # late: what is measured runs in processes that import this module
+    import pandas as pd
+    import vl_convert
 
-    figure, panels = pyplot.subplots(
-        2, -(-len(series) // 2), figsize=(3 * -(-len(series) // 2), 6), layout="constrained"
-    )
-    for panel in panels.flat[len(series) :]:
-        panel.remove()
-    for panel, (what, found) in zip(panels.flat, series.items(), strict=False):
-        panel.loglog(found["x"], found["seconds"], "o-")
-        panel.set(title=what, xlabel=what.split(", ")[1], ylabel="seconds")
-        panel.grid(alpha=0.3, which="both")
-        if max(found["x"]) < 1000:
-            # The axis covers about a decade, where labels of minor ticks run into each other.
-            panel.xaxis.set_minor_formatter("")
-            panel.set_xticks(found["x"], [str(n) for n in found["x"]])
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    panels = []
+    for what, measures in series.items():
+        rows = pd.DataFrame({"x": measures["x"], "seconds": measures["seconds"]})
+        title = what.split(", ")[1]
+        x = alt.X("x:Q", title=title, scale=alt.Scale(type="log"), axis=alt.Axis(values=measures["x"]))
+        y = alt.Y("seconds:Q", scale=alt.Scale(type="log"))
+        panels.append(alt.Chart(rows, title=what, width=220, height=200).mark_line(point=True).encode(x=x, y=y))
+    chart = alt.concat(*panels, columns=-(-len(panels) // 2))
+    path.write_bytes(vl_convert.vegalite_to_png(chart.to_dict()))
 
 
 def _measured(points: list[tuple[int, Callable[[], Any]]], repeats: int) -> dict[str, Any]:

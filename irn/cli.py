@@ -26,7 +26,6 @@ HELP_WIDTH = 100
 EXTRAS = {
     "altair": "report",
     "jinja2": "report",
-    "matplotlib": "report",
     "onnx": "onnx",
     "pandas": "report",
     "pydensecrf": "crf",

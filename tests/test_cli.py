@@ -87,7 +87,7 @@ class TestHelp:
     def test_a_stage_without_networks_starts_without_heavy_packages(self, stage: str) -> None:
         done = run_python("-c", f"import sys; import irn.cli, irn.commands.{stage}; print(*sys.modules)")
         assert done.returncode == 0
-        assert set(done.stdout.split()).isdisjoint({"torch", "pandas", "matplotlib"})
+        assert set(done.stdout.split()).isdisjoint({"torch", "pandas", "altair"})
 
     @pytest.mark.parametrize("command", [None, *COMMANDS])
     def test_every_command_has_help(self, command: str | None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -310,7 +310,5 @@ def test_the_environment_holds_the_pinned_versions() -> None:
     versions = dict(re.split("==?", entry, maxsplit=1) for entry in entries)
     for package, version in versions.items():
         if package not in ("python", "pip", "cxx-compiler"):
-            assert pinned[{"pytorch": "torch", "matplotlib-base": "matplotlib"}.get(package, package)] == version, (
-                package
-            )
+            assert pinned["torch" if package == "pytorch" else package] == version, package
     assert set(versions) >= {"pytorch", "torchvision", "h5py", "numpy", "pydensecrf2", "numba", "pydantic"}
