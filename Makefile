@@ -42,7 +42,7 @@ demo-network: env
 	@cat results/demo/evaluate/evaluate.log
 
 test: env check
-	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses $(PROCESSES)
 
 # What takes minutes and changes seldom: every case of the benchmark at small sizes.
 test-slow: env

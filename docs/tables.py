@@ -10,9 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from rebuilds import EDITS, named  # noqa: E402
+sys.path[:0] = [str(ROOT)]
 
 from irn.cli import build_parser  # noqa: E402
 from irn.io.cache_format import FORMATS, ArraySpec  # noqa: E402
@@ -48,7 +46,7 @@ def pages() -> dict[Path, str]:
     texts = {ROOT / "configs/schema.json": json.dumps(Settings.model_json_schema(), indent=1)}
     tables = {
         "docs/configuration.md": {"settings": _settings()},
-        "docs/store.md": {"files": _files(), "edits": _edits(), "behind": _behind()},
+        "docs/store.md": {"files": _files(), "behind": _behind()},
         "docs/formats.md": {"formats": _formats()},
         "docs/hpc.md": {"stages": _stages()},
         "docs/commands.md": {"commands": _commands()},
@@ -99,7 +97,13 @@ def _runs_again(row: Setting) -> str:
     stages = [name for name in ALL_STAGES if row.goes_to(name) and not name.endswith(GROUND_TRUTH)]
     first = [name for name in stages if not any(name in behind(other) for other in stages)]
     followed = {name for stage in first for name in behind(stage)} > LAST
-    return named(tuple(first), followed)
+    return _rules(first, followed)
+
+
+def _rules(names: list[str], followed: bool = True) -> str:
+    """Rules as the last column of a table names them; an arrow adds all behind them."""
+    text = ", ".join(f"`{name}`" for name in names) or "nothing"
+    return f"{text} →" if names and followed else text
 
 
 def _formats() -> list[str]:
@@ -119,11 +123,6 @@ def _error(spec: ArraySpec) -> str:
     if "f" not in spec.kinds:
         return ""
     return f"{spec.error:.2g}" if spec.error else "exact"
-
-
-def _edits() -> list[str]:
-    rows = [f"| {edit.edit} | {named(edit.rules, edit.behind, edit.note)} |" for edit in EDITS.values()]
-    return ["| edit | runs again |", "|---|---|", *rows]
 
 
 def _behind() -> list[str]:

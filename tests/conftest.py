@@ -9,6 +9,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from filelock import FileLock
 from golden_cases import GOLDEN, NetworkCase, release_checkpoint
 from helpers import SMALL, run, snakemake
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from irn.data.images import read_image
 
@@ -26,27 +28,36 @@ torch.set_num_threads(1)
 MANY = int(os.environ.get("FUZZ", "0"))
 settings.register_profile("irn", max_examples=MANY or 60, derandomize=not MANY, deadline=None, database=None)
 settings.load_profile("irn")
-# The jobs that the first test on SLURM submits take minutes; one process of pytest tests these files meanwhile.
+# The jobs that the first test on SLURM submits take minutes; the process that looks at them tests these files meanwhile.
 BESIDE_SLURM = ("test_workflow", "test_final_networks", "test_rebuilds")
 # What takes longest comes first, so that no process is left with it when the others are done.
 LONGEST = ("test_parts", "test_backbones", "test_docs", "test_kills", "test_training", "test_report", "test_precompile")
 ORDER = {name: place for place, name in enumerate((*BESIDE_SLURM, *LONGEST), 1)}
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each file is tested by one process, and so is SLURM with what is tested beside it."""
     items.sort(key=place_of)
-    for item in items:
-        name = item.path.stem
-        group = "slurm" if name in ("test_slurm", *BESIDE_SLURM) else name
-        item.add_marker(pytest.mark.xdist_group("release" if name in ("test_golden", "test_notebook") else group))
 
 
 def place_of(item: pytest.Item) -> int:
     if item.path.stem == "test_slurm":
         return 0 if item.name == "test_jobs_are_submitted" else len(ORDER) + 2
     return ORDER.get(item.path.stem, len(ORDER) + 1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """With several processes (-n), each takes whole files in this order."""
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
+
+
+class ByFile(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0]).stem
+        if file in ("test_golden", "test_notebook"):
+            return "network_case"
+        return "slurm" if file in ("test_slurm", *BESIDE_SLURM) else file
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,12 @@
 """What several test files need: commands run in this process, the workflow, and small images."""
 
+import contextlib
 import csv
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +17,14 @@ from PIL import Image
 from scipy import ndimage
 
 from irn.cli import main
+from irn.errors import IrnError
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.checkpoint import Checkpoint
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
 from irn.ops.losses import pair_losses, total_loss
+from irn.settings.reading import read_config
+from irn.workflow.run import Run, check_data
 
 Tensors = dict[str, torch.Tensor]
 Arrays = dict[str, np.ndarray]
@@ -110,6 +113,25 @@ def rules_to_run(
     return rules
 
 
+def run_in(folder: Path, *entries: str) -> Run:
+    """The run that a folder's small.yaml describes, with other settings laid over it."""
+    with contextlib.chdir(folder):
+        return Run(read_config([Path("small.yaml")], entries))
+
+
+def missing(folder: Path, *entries: str) -> set[str]:
+    """The stages of which some file is missing: those whose rules a dry run lists, as tests/test_rebuilds.py holds."""
+    recipes = run_in(folder, *entries).shown
+    return {recipe.stage.name for recipe in recipes if not all((folder / file).exists() for file in recipe.files())}
+
+
+def refusal(folder: Path) -> str:
+    """The line by which a workflow whose data does not do is refused before its first job."""
+    with contextlib.chdir(folder), pytest.raises(IrnError) as error:
+        check_data(run_in(folder))
+    return str(error.value)
+
+
 def read_all(paths: Path | list[Path], kind: str) -> dict[str, dict[str, np.ndarray]]:
     """Everything in some cache files, by image id."""
     reader = CacheReader([paths] if isinstance(paths, Path) else paths, kind)
@@ -179,7 +201,7 @@ def write_data(folder: Path, names: Sequence[str], samples: Mapping[str, Sample]
     """Write images by their ids, of the classes `names`: the two tables, and the masks and caches that samples have."""
     data = SmallData(folder)
     rows, present = [["image_id", "path", "height", "width", "split"]], [["image_id", *names]]
-    with ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         caches: dict[str, CacheWriter] = {}
         for image_id, sample in samples.items():
             height, width = sample.pixels.shape[:2]

@@ -24,9 +24,10 @@ from irn.io.cache import CacheReader, CacheWriter
 from irn.networks.classifier import Classifier
 from irn.records import Shard
 from irn.settings.checking import settings_of_options
-from irn.settings.table import of_stage
+from irn.settings.table import all_settings, of_stage
 from irn.settings.values import value
 from irn.weights.files import save_weights
+from irn.workflow.command import Stage
 from irn.workflow.commands import COMMANDS as ROWS
 from irn.workflow.stages import STAGES
 
@@ -186,42 +187,12 @@ class TestTerminal:
         assert "\x1b[" not in said_on_a_terminal(tmp_path, NO_COLOR="1")
 
 
-class TestDefaults:
-    def test_class_maps(self) -> None:
-        assert settings_of("make-cams")["cam.scales"] == (1.0, 0.5, 1.5, 2.0)
-
-    def test_ir_labels(self) -> None:
-        assert settings_of("make-ir-labels") == {
-            "dataset.max_side": None,
-            "ir_labels.foreground_threshold": 0.30,
-            "ir_labels.background_threshold": 0.05,
-            "ir_labels.crf": "numba",
-        }
-
-    def test_walk(self) -> None:
-        assert settings_of("random-walk") == {
-            "dataset.max_side": None, "walk.beta": 10, "walk.steps": 256, "walk.radius": 5, "walk.centroid_length": 2.5,
-        }  # fmt: skip
-
-    def test_labels(self) -> None:
-        assert settings_of("make-labels") == {"labels.semantic_threshold": 0.25, "labels.instance_threshold": 0.25}
-
-    @pytest.mark.parametrize(("command", "section"), [("train-cam", "cam"), ("train-irn", "irn")])
-    def test_training(self, command: str, section: str) -> None:
-        settings = settings_of(command)
-        expected = {"epochs": 5, "batch_size": 16, "crop_size": 512, "learning_rate": 0.1, "head_factor": 10}
-        assert {name: settings[f"{section}.{name}"] for name in expected} == expected
-        both = {"backbone": "resnet50", "momentum": 1e-4, "weight_decay": 1e-4, "precision": "float32", "seed": 0}
-        assert {name: settings[name] for name in both} == both
-        assert options_of(command)["device"] == "auto"
-
-    def test_training_of_each(self) -> None:
-        assert settings_of("train-cam")["cam.long_side"] == (320, 640)
-        settings = settings_of("train-irn")
-        assert (settings["irn.scale"], settings["irn.radius"]) == ((0.5, 1.5), 10)
-
-    def test_evaluation(self) -> None:
-        assert settings_of("evaluate")["evaluate.cam_threshold"] == 0.15
+class TestOptions:
+    @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+    def test_what_is_not_given_has_the_default_of_its_setting(self, stage: Stage) -> None:
+        settings = settings_of(stage.words)
+        assert settings == {key: all_settings()[key].default for key in settings}
+        assert options_of(stage.words).get("device", "auto") == "auto"
 
     @pytest.mark.parametrize("command", [stage.words for stage in STAGES if stage.per_image])
     def test_shards(self, command: str) -> None:

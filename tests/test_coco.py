@@ -1,6 +1,5 @@
 """Data sets in COCO's layout: drawings of the demonstration as such a set, to the tables, to ground truth and through the workflow."""
 
-import contextlib
 import csv
 import json
 import shutil
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from helpers import SMALL, refused, rules_to_run, run, snakemake
+from helpers import SMALL, refusal, refused, rules_to_run, run, run_in, snakemake
 from PIL import Image
 from pycocotools import mask as pycoco
 
@@ -25,8 +24,6 @@ from irn.data.segmentations import decoded
 from irn.data.tables import read_classes, read_manifest
 from irn.io.cache import CacheWriter
 from irn.records import ImageRecord
-from irn.settings.reading import read_config
-from irn.workflow.run import Run
 
 # As COCO has them: with gaps, in any order, and one that no annotation is of.
 CATEGORIES = [(90, CLASSES[4]), (3, CLASSES[0]), (200, "unicorn"), (18, CLASSES[1]), (19, CLASSES[2]), (22, CLASSES[3])]
@@ -581,18 +578,13 @@ def test_an_edit_anywhere_in_the_data_set_lists_it_again(coco: Coco, tmp_path: P
 
 
 def recipes_in(folder: Path) -> dict[str, Any]:
-    with contextlib.chdir(folder):
-        return Run(read_config([Path("small.yaml")])).configurations[0]
+    return run_in(folder).configurations[0]
 
 
 def asked_for(folder: Path, **dataset: Any) -> str:
-    """The last line of a workflow that is refused before its first job."""
     sizes = {"cam": {"batch_size": 1}, "irn": {"batch_size": 1}}
     (folder / "small.yaml").write_text(yaml.safe_dump({"dataset": dataset, **sizes}), encoding="utf-8")
-    result = snakemake(folder)
-    assert result.returncode == 2
-    assert not (folder / "results").exists()
-    return result.stderr.strip().splitlines()[-1]
+    return refusal(folder)
 
 
 def test_ground_truth_that_the_split_to_score_lacks_is_found_before_the_first_job(coco: Coco, tmp_path: Path) -> None:

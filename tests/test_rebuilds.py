@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,8 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from helpers import ROOT, SMALL, rules_to_run
-from rebuilds import EDITS
+from helpers import ROOT, SMALL, missing, rules_to_run, run_in
 
 from irn.errors import IrnError
 from irn.settings.reading import check_config, read_config
@@ -57,18 +57,6 @@ def below(folder: Path, given: Any) -> Any:
     if isinstance(given, list):
         return [below(folder, item) for item in given]
     return str(folder / given) if isinstance(given, Path) else given
-
-
-def run_in(folder: Path, *entries: str) -> Run:
-    """The run that a folder's small.yaml describes, with other settings laid over it."""
-    with contextlib.chdir(folder):
-        return Run(read_config([Path("small.yaml")], entries))
-
-
-def missing(folder: Path, *entries: str) -> set[str]:
-    """The stages of which some file is missing."""
-    recipes = run_in(folder, *entries).shown
-    return {recipe.stage.name for recipe in recipes if not all((folder / file).exists() for file in recipe.files())}
 
 
 def with_behind(rules: set[str], there: set[str]) -> set[str]:
@@ -384,55 +372,78 @@ def first(folder: Path, pattern: str) -> Path:
 
 
 Edit = Callable[[Path], AbstractContextManager[dict[str, Any] | None]]
-# The row of the table and an edit of the user's data, given the folder of `voc`.
+# How a row of the table begins, and an edit of the user's data, given the folder of `voc`.
 IN_DATA: list[tuple[str, Edit]] = [
-    ("images", lambda f: added(f / "data/JPEGImages/new.jpg")),
-    ("images", lambda f: gone(first(f, "data/JPEGImages/*"))),
-    ("labels", lambda f: newer(first(f, "data/Annotations/*"))),
-    ("labels", lambda f: newer(f / "data/classes.txt")),
-    ("lists", lambda f: newer(f / "data/ImageSets/Segmentation/train.txt")),
-    ("masks", lambda f: added(f / "data/SegmentationClass/new.png")),
-    ("masks", lambda f: gone(first(f, "data/SegmentationObject/demo_0002*"))),
+    ("An image added", lambda f: added(f / "data/JPEGImages/new.jpg")),
+    ("An image added", lambda f: gone(first(f, "data/JPEGImages/*"))),
+    ("A label changed", lambda f: newer(first(f, "data/Annotations/*"))),
+    ("A label changed", lambda f: newer(f / "data/classes.txt")),
+    ("A list of images changed", lambda f: newer(f / "data/ImageSets/Segmentation/train.txt")),
+    ("A mask added", lambda f: added(f / "data/SegmentationClass/new.png")),
+    ("A mask added", lambda f: gone(first(f, "data/SegmentationObject/demo_0002*"))),
 ]
-# The row of the table, the finished run in which it is tried, and the edit, given its folder.
+# How a row begins, the finished run in which it is tried, and the edit, given its folder.
 CASES: list[tuple[str, str, Edit]] = [
-    ("images", "voc", lambda f: newer(first(f, "data/JPEGImages/*"))),
-    ("masks", "voc", lambda f: newer(first(f, "data/SegmentationObject/*"))),
-    ("pretrained", "voc", lambda f: other_content(f / "pretrained.pth")),
-    ("external", "external", lambda f: newer(f / "cams.h5")),
-    ("deleted cache", "finished", lambda f: gone(f / "results/small/make_cams/0-of-1.h5")),
-    ("deleted weights", "finished", lambda f: gone(f / "results/small/train_irn/weights.pt")),
-    ("newer", "finished", lambda f: newer((f / "results/small/make_cams/0-of-1.h5").resolve())),
-    ("newer", "finished", lambda f: newer(f / "results/small/train_cam/weights.pt")),
-    ("forced", "finished", lambda f: options("--forcerun", "infer_fields")),
-    ("code", "finished", lambda f: edited_source(("irn/ops/walk.py", "\nimport ", "\nNUMBER = 1\nimport "))),
+    ("An image added", "voc", lambda f: newer(first(f, "data/JPEGImages/*"))),
+    ("A mask added", "voc", lambda f: newer(first(f, "data/SegmentationObject/*"))),
+    ("The content of the file named by `pretrained`", "voc", lambda f: other_content(f / "pretrained.pth")),
+    ("A file named by `cam.external`", "external", lambda f: newer(f / "cams.h5")),
+    ("A file in the store deleted", "finished", lambda f: gone(f / "results/small/make_cams/0-of-1.h5")),
+    ("IRNet's weights", "finished", lambda f: gone(f / "results/small/train_irn/weights.pt")),
+    ("A file in the store replaced", "finished", lambda f: newer((f / "results/small/make_cams/0-of-1.h5").resolve())),
+    ("A file in the store replaced", "finished", lambda f: newer(f / "results/small/train_cam/weights.pt")),
+    ("`--forcerun", "finished", lambda f: options("--forcerun", "infer_fields")),
+    ("The code of a module", "finished", lambda f: edited_source(("irn/ops/walk.py", "\nimport ", "\nNUMBER = 1\nimport "))),
     (
-        "carrying code", "finished",
+        "Code that transports", "finished",
         lambda f: edited_source(*((f"irn/{name}", "\nfrom ", "\nNUMBER = 1\nfrom ") for name in (
             "io/cache.py", "io/parallel.py", "checks/data_set.py", "settings/values.py", "workflow/recipes.py", "weights/files.py", "cli.py",
         ))),
     ),
     (
-        "format", "finished",
+        "The format of a cache", "finished",
         lambda f: edited_source(("irn/io/cache_format.py", '("M", "h", "w"), "f", "float32"', '("M", "h", "w"), "f", "float16"')),
     ),
     (
-        "comments", "finished",
+        "A comment", "finished",
         lambda f: edited_source(
             ("irn/ops/walk.py", '"""', '"""Surely: '),
             ("irn/ops/walk.py", "\ndef ", "\n# A comment.\n\n\n\ndef "),
             ("irn/ops/labels.py", "pieces of instances in one image", "pieces in an image"),
         ),
     ),
-    ("rules", "finished", lambda f: edited_source(("rules/labels.smk", '"irn make-labels ', '"irn  make-labels '))),
-    ("libraries", "finished", lambda f: upgraded("torch")),
-    ("resources", "finished", lambda f: options("--cores", "1", "--set-threads", "random_walk=3", "--resources", "gpu=2", "mem_mb=9000")),
-    ("resources", "finished", lambda f: options("--set-resources", "random_walk:mem_mb=99", "train_cam:runtime=9")),
-    ("profile", "finished", lambda f: profile("--profile")),
-    ("profile", "finished", lambda f: profile("--workflow-profile")),
-    ("printing", "finished", lambda f: options("--verbose", "--printshellcmds", "--quiet", "progress")),
-    ("taken back", "finished", lambda f: edited_source(("irn/ops/walk.py", "", ""))),
+    ("The command of a rule", "finished", lambda f: edited_source(("rules/labels.smk", '"irn make-labels ', '"irn  make-labels '))),
+    ("A library", "finished", lambda f: upgraded("torch")),
+    ("Cores, threads", "finished", lambda f: options("--cores", "1", "--set-threads", "random_walk=3", "--resources", "gpu=2", "mem_mb=9000")),
+    ("Cores, threads", "finished", lambda f: options("--set-resources", "random_walk:mem_mb=99", "train_cam:runtime=9")),
+    ("A profile", "finished", lambda f: profile("--profile")),
+    ("A profile", "finished", lambda f: profile("--workflow-profile")),
+    ("What is printed", "finished", lambda f: options("--verbose", "--printshellcmds", "--quiet", "progress")),
+    ("An edit undone", "finished", lambda f: edited_source(("irn/ops/walk.py", "", ""))),
 ]  # fmt: skip
+
+
+def listed_edits() -> dict[str, str]:
+    """The table in docs/store.md: what runs again by the edit."""
+    table = (ROOT / "docs/store.md").read_text(encoding="utf-8").partition("| edit | runs again |\n|---|---|\n")[2]
+    rows = [line.strip("| ").split(" | ") for line in table.partition("\n\n")[0].splitlines()]
+    return dict(rows)
+
+
+EDITS = listed_edits()
+
+
+def row_of(beginning: str) -> str:
+    (row,) = [edit for edit in EDITS if edit.startswith(beginning)]
+    return row
+
+
+def expected_of(beginning: str, there: set[str]) -> set[str]:
+    """The rules that a row names; with an arrow those behind them too."""
+    again = EDITS[row_of(beginning)].partition(";")[0]
+    rules = set(re.findall(r"`(\w+)`", again))
+    assert rules or again == "nothing"
+    return with_behind(rules, there) if again.endswith("→") else rules
 
 
 @pytest.mark.parametrize(
@@ -444,7 +455,7 @@ def test_an_edit_outside_the_configuration(request: pytest.FixtureRequest, row: 
         arguments = (told or {}).pop("arguments", ())
         found = rules_to_run(folder, *arguments, **(told or {}))
     there = {recipe.stage.name for recipe in run_in(folder).shown}
-    assert found == (with_behind(set(EDITS[row].rules), there) if EDITS[row].behind else set(EDITS[row].rules))
+    assert found == expected_of(row, there)
 
 
 @pytest.mark.parametrize(("row", "edit"), IN_DATA, ids=[f"{number}: {row}" for number, (row, _) in enumerate(IN_DATA)])
@@ -452,11 +463,11 @@ def test_an_edit_of_the_data_set_changes_the_keys_of_what_reads_it(voc: Path, ro
     there = {recipe.stage.name for recipe in run_in(voc).shown}
     with edit(voc):
         found = missing(voc)
-    assert found == with_behind(set(EDITS[row].rules), there)
+    assert found == expected_of(row, there)
 
 
 def test_every_row_of_other_edits_is_tried() -> None:
-    assert {row for row, *_ in (*IN_DATA, *CASES)} == set(EDITS)
+    assert {row_of(beginning) for beginning, *_ in (*IN_DATA, *CASES)} == set(EDITS)
 
 
 def test_the_time_of_a_pretrained_file_does_not_count(voc: Path) -> None:

@@ -216,7 +216,9 @@ def test_each_job_asks_for_what_its_stage_needs(on_slurm: tuple[Path, list[Job]]
         if job["Restarts"] == "0" and job["JobState"] == "COMPLETED":
             stage, (base, each) = ALL_STAGES[job["rule"]], ALL_STAGES[job["rule"]].memory
             hours, minutes = divmod(stage.minutes, 60)
-            assert (job["MinMemoryNode"], job["NumCPUs"]) == (f"{base + each}M", "1"), stage.name
+            # Those of an array ask for a megabyte more.
+            assert int(job["MinMemoryNode"].removesuffix("M")) - (base + each) in (0, 1), stage.name
+            assert job["NumCPUs"] == "1", stage.name
             assert job["TimeLimit"] == f"{hours:02}:{minutes:02}:00", stage.name
 
 
