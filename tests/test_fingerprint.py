@@ -203,6 +203,11 @@ def test_modules_that_import_each_other(edit: Edit) -> None:
     assert fingerprint_of_walk() != before
 
 
+def test_a_module_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(FileNotFoundError, match=r"irn\.ops\.nowhere"):
+        code_fingerprint("irn.commands.random_walk", "irn.ops.nowhere")
+
+
 # ---- every module of the package
 
 RECORD_IMPORTS = """

@@ -25,7 +25,13 @@ def code_fingerprint(*modules: str) -> str:
 
 
 def counted_modules(*modules: str) -> dict[str, str]:
-    """The modules that count, and the templates beside them, each with a digest of what counts in it."""
+    """The modules that count, and the templates beside them, each with a digest of what counts in it.
+
+    Raises FileNotFoundError for a module that does not exist: a key without its code would never change.
+    """
+    for module in modules:
+        if _file_of(module) is None:
+            raise FileNotFoundError(f"no module {module}, whose code is to be part of a key")
     seen: dict[str, str] = {}
     visited: set[str] = set()
     waiting = list(modules)
