@@ -14,19 +14,12 @@ from PIL import Image, ImageDraw
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from irn.commands.report import CACHES  # noqa: E402
 from irn.data.images import read_record  # noqa: E402
 from irn.data.tables import images_of, read_classes  # noqa: E402
 from irn.io.cache import CacheReader  # noqa: E402
 from irn.pictures.text import INK, WHITE, font  # noqa: E402
 from irn.pictures.tiles import ARRAYS, Scene, Tile, tiles_of  # noqa: E402
-
-STAGES = {
-    "cam": "make_cams",
-    "ir_label": "make_ir_labels",
-    "field": "infer_fields",
-    "walk": "random_walk",
-    "label": "make_labels",
-}
 
 
 class Failure(NamedTuple):
@@ -95,7 +88,7 @@ def tile_of(folder: Path, failure: Failure) -> Tile:
     )
     table = read_classes(folder / "build_manifest/labels.csv")
     arrays = {
-        kind: CacheReader(sorted((folder / STAGES[kind]).glob("*.h5")), kind).image(record, ARRAYS[kind])
+        kind: CacheReader(sorted((folder / CACHES[kind]).glob("*.h5")), kind).image(record, ARRAYS[kind])
         for kind in kinds
     }
     scene = Scene(record, read_record(record), arrays, table.present[record.image_id], table.names, centroid_length=1.0)

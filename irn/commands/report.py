@@ -19,14 +19,9 @@ from irn.report.page import Shown, render
 from irn.report.run_folder import RunFolder
 from irn.report.warnings import warnings_of
 from irn.settings.values import Settings
+from irn.workflow.stages import STAGES
 
-CACHES = {
-    "cam": "make_cams",
-    "ir_label": "make_ir_labels",
-    "field": "infer_fields",
-    "walk": "random_walk",
-    "label": "make_labels",
-}
+CACHES = {stage.cache: stage.name for stage in STAGES if stage.cache}
 
 
 def report(run: Path, out: Path, settings: Settings, workers: int | None = None) -> None:
@@ -45,7 +40,8 @@ def report(run: Path, out: Path, settings: Settings, workers: int | None = None)
     manifest, labels = folder.file("build_manifest", "manifest.csv"), folder.file("build_manifest", "labels.csv")
     if not manifest or not labels:
         raise IrnError(
-            f"{run}: no manifest and labels in build_manifest/; expected a run that has listed its images; run snakemake first"
+            f"{run}: no manifest and labels in build_manifest/; expected a run that has listed its images; run"
+            " snakemake first"
         )
     records, classes = read_manifest(manifest), read_classes(labels)
     caches = {
@@ -59,7 +55,7 @@ def report(run: Path, out: Path, settings: Settings, workers: int | None = None)
     if "label" in caches:
         sources.open_truth(folder.masks(), held, scored)
     facts = list(map_images(partial(_look_at, sources), held, workers)) if caches else []
-    order = ordered([one for one in facts if one.split in scored] or facts)
+    order = ordered([image for image in facts if image.split in scored] or facts)
     places = spread(len(order.images), settings.report.images) if order.images else []
     by_id = {record.image_id: record for record in held}
     pictures = draw(sources, [by_id[order.images[place].image_id] for place in places], workers)

@@ -25,7 +25,10 @@ FOUND = 0.5  # overlap from which on an object counts as found
 
 
 class Facts(NamedTuple):
-    """What is known of one image: classes, flat class maps, shares of pixels (None without the cache), scores (None without truth)."""
+    """What is known of one image: its classes, those with flat maps, and how its labels look.
+
+    Shares of pixels are None without the cache that they come from, scores without ground truth.
+    """
 
     image_id: str
     split: str
@@ -74,12 +77,13 @@ class Order(NamedTuple):
 
 
 def ordered(facts: Sequence[Facts]) -> Order:
-    """Images by their score, or, where none has one, by how sure their labels are; those with a class alone, if any has."""
-    held = [one for one in facts if one.present] or list(facts)
-    scored = [one for one in held if one.iou is not None]
+    """Images by their score, or, without any, by how sure their labels are; only those with a class, if any has one."""
+    candidates = [image for image in facts if image.present] or list(facts)
+    scored = [image for image in candidates if image.iou is not None]
     if scored:
-        return Order(sorted(scored, key=lambda one: -(one.iou or 0)), "mIoU of the semantic label")
-    return Order(sorted(held, key=lambda one: one.unsure or 0), "share of pixels that the IR label is sure of")
+        return Order(sorted(scored, key=lambda image: -(image.iou or 0)), "mIoU of the semantic label")
+    by_sureness = sorted(candidates, key=lambda image: image.unsure or 0)
+    return Order(by_sureness, "share of pixels that the IR label is sure of")
 
 
 class Picture(NamedTuple):

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, NamedTuple
@@ -41,7 +42,7 @@ class Chart(NamedTuple):
 
 
 class Card(NamedTuple):
-    """An image of the gallery in words and pictures; `above` is the number of the picture that lies over the image at first."""
+    """An image of the gallery in words and pictures; `above` numbers the picture that lies over the image at first."""
 
     image_id: str
     classes: list[tuple[int, str, str]]
@@ -61,9 +62,7 @@ def render(
     shown: Sequence[Shown],
     warnings: Sequence[PageWarning],
 ) -> str:
-    """The report as one HTML file. Names from users are escaped wherever they stand."""
-    import vl_convert  # 80 MB, only for this
-
+    """The report as one HTML file. Names from users are escaped wherever they appear."""
     environment = Environment(
         loader=PackageLoader("irn.report"),
         autoescape=True,
@@ -73,28 +72,23 @@ def render(
     )
     scores = run.table("scores.csv")
     means = tables.one_run(scores) if scores is not None else None
-    sections = [("Scores", score_charts(run, means)), ("Training", training_charts(run))]
-    numbered = [
-        (title, [(f"chart-{title.lower()}-{n}", chart) for n, chart in enumerate(own)]) for title, own in sections
-    ]
+    sections = {"Scores": score_charts(run, means), "Training": training_charts(run)}
+    numbered = {
+        title: [(f"chart-{title.lower()}-{number}", chart) for number, chart in enumerate(section)]
+        for title, section in sections.items()
+    }
+    specs = {name: chart.spec for section in numbered.values() for name, chart in section}
     sweep = sweep_part(run)
-    specs = {name: chart.spec for _, own in numbered for name, chart in own} | (
-        {"chart-sweep": sweep["spec"]} if sweep["spec"] else {}
-    )
-    named = badges([one.rank for one in shown], len(order.images))
-    chosen = sorted({index for one in shown for index in one.facts.present})
+    if sweep["spec"]:
+        specs["chart-sweep"] = sweep["spec"]
+    badge_of = badges([image.rank for image in shown], len(order.images))
     return environment.get_template("report.html.j2").render(
         run=run,
         version=__version__,
         today=date.today().isoformat(),
-        # What would end the element that it stands in.
-        library=re.sub(
-            "</(?=script)", r"<\/", vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"), flags=re.I
-        )
-        if specs
-        else "",
+        library=_library() if specs else "",
         specs=specs,
-        sections=dict(numbered),
+        sections=numbered,
         settings=tables.settings_rows(run),
         stages=tables.stage_rows(run),
         versions=tables.versions(run),
@@ -107,8 +101,8 @@ def render(
         ablation=run.table("ablation.csv"),
         ablation_figure=_svg(run),
         order=order,
-        cards=[card(one, named.get(one.rank, ""), classes) for one in shown],
-        filters=[(index, classes.names[index], sum(index in one.facts.present for one in shown)) for index in chosen],
+        cards=[card(image, badge_of.get(image.rank, ""), classes) for image in shown],
+        filters=_filters(shown, classes),
         kinds=KINDS,
         says={kind: (caption.title, f"{caption.sees} Wrong: {caption.wrong}") for kind, caption in KINDS.items()},
         warnings=warnings,
@@ -116,26 +110,41 @@ def render(
     )
 
 
+def _library() -> str:
+    """The JavaScript that draws charts."""
+    import vl_convert  # 80 MB, only for this
+
+    # A closing tag in it would end the element that holds it.
+    return re.sub("</(?=script)", r"<\/", vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"), flags=re.I)
+
+
+def _filters(shown: Sequence[Shown], classes: ImageClasses) -> list[tuple[int, str, int]]:
+    """The classes in the gallery: index, name, and in how many of its images each is."""
+    counts = Counter(index for image in shown for index in image.facts.present)
+    return [(index, classes.names[index], counts[index]) for index in sorted(counts)]
+
+
 def score_charts(run: RunFolder, scores: pd.DataFrame | None) -> list[Chart]:
     """Per-class bars of each split, and the CAMs' score over thresholds."""
-    found = []
+    shown = []
+    leading = [column.name for column in columns().values() if column.leads]
     for split, rows in scores.groupby("split", sort=False) if scores is not None else ():
-        for metric in (column.name for column in columns().values() if column.leads):
+        for metric in leading:
             if ((rows["metric"] == metric) & (rows["class"] != MEAN)).any():
                 note = "Lines are the standard deviation over seeds." if "std" in rows else ""
-                found.append(Chart(f"{metric} of each class, {split}", note, charts.score_bars(rows, metric)))
+                shown.append(Chart(f"{metric} of each class, {split}", note, charts.score_bars(rows, metric)))
     path = run.file("evaluate", "thresholds.csv")
     curve = pd.read_csv(path, dtype={"split": str}) if path else pd.DataFrame()
     if len(curve.dropna()):
-        chosen = run.settings.evaluate.cam_threshold
-        note = f"The dashed line is evaluate.cam_threshold, {chosen:g}; points are the best thresholds."
-        found.append(Chart("mIoU of CAMs over thresholds", note, charts.threshold_curve(curve, chosen)))
-    return found
+        threshold = run.settings.evaluate.cam_threshold
+        note = f"The dashed line is evaluate.cam_threshold, {threshold:g}; points are the best thresholds."
+        shown.append(Chart("mIoU of CAMs over thresholds", note, charts.threshold_curve(curve, threshold)))
+    return shown
 
 
 def training_charts(run: RunFolder) -> list[Chart]:
     """The losses of every training."""
-    found = []
+    shown = []
     for stage in run.stages:
         path = run.file(stage, "metrics.jsonl")
         if not path:
@@ -144,14 +153,15 @@ def training_charts(run: RunFolder) -> list[Chart]:
         still = still_displacement(run.settings.irn.radius) if stage == "train_irn" else None
         for name, spec in charts.training_curves(stage, lines, still):
             notes = []
-            if any(PUBLISHED_BATCH * step <= _seen(lines) for step, _ in PUBLISHED.get(stage, {}).get(name, ())):
+            if charts.published(stage, name, _seen(lines)):
                 notes.append("Diamonds: the published log.")
             if still and name == "foreground_displacement":
                 notes.append(
-                    f"Dashed: a field of zeros, about {still:.1f} cells; a loss that stays there has learned no instances."
+                    f"Dashed: a field of zeros, about {still:.1f} cells; a loss that stays there has learned no"
+                    " instances."
                 )
-            found.append(Chart(f"{stage}: {name.replace('_', ' ')}", " ".join(notes), spec))
-    return found
+            shown.append(Chart(f"{stage}: {name.replace('_', ' ')}", " ".join(notes), spec))
+    return shown
 
 
 def _seen(lines: Sequence[dict[str, Any]]) -> int:
@@ -192,12 +202,12 @@ def sweep_part(run: RunFolder) -> dict[str, Any]:
 
 def run_keys(run: RunFolder) -> set[str]:
     """The settings that a sweep of the run sets."""
-    return {key for one in run.configurations for key in one["values"]}
+    return {key for configuration in run.configurations for key in configuration["values"]}
 
 
-def card(one: Shown, badge: str, classes: ImageClasses) -> Card:
+def card(shown: Shown, badge: str, classes: ImageClasses) -> Card:
     """What the gallery says of an image."""
-    facts = one.facts
+    facts = shown.facts
     lines = []
     if facts.iou is not None:
         lines.append(f"mIoU {facts.iou:.3f}")
@@ -212,17 +222,18 @@ def card(one: Shown, badge: str, classes: ImageClasses) -> Card:
         (index, classes.names[index], "#{:02x}{:02x}{:02x}".format(*colours[index + 1])) for index in facts.present
     ]
     words = ", ".join(name for _, name, _ in named) or "no class"
-    pictures = [(picture, f"{picture.caption}, of image {facts.image_id} with {words}") for picture in one.pictures]
-    kinds = [picture.kind for picture in one.pictures]
+    pictures = [(picture, f"{picture.caption}, of image {facts.image_id} with {words}") for picture in shown.pictures]
+    kinds = [picture.kind for picture in shown.pictures]
     above = next((kinds.index(kind) for kind in ("semantic", "ir_label", "cam") if kind in kinds), 0)
-    return Card(facts.image_id, named, badge, lines, one.rank, pictures, above)
+    return Card(facts.image_id, named, badge, lines, shown.rank, pictures, above)
 
 
 def badges(ranks: Sequence[int], count: int) -> dict[int, str]:
     """What to call some of the ranks among `count` images: the one nearest to the middle, the best and the worst."""
-    return (
-        {min(ranks, key=lambda rank: abs(rank - (count + 1) / 2)): "median", count: "worst", 1: "best"} if ranks else {}
-    )
+    if not ranks:
+        return {}
+    middle = min(ranks, key=lambda rank: abs(rank - (count + 1) / 2))
+    return {middle: "median", count: "worst", 1: "best"}
 
 
 def _svg(run: RunFolder) -> str:

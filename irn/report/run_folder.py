@@ -19,7 +19,7 @@ from irn.workflow.stages import ALL_STAGES
 
 
 class StageFolder(NamedTuple):
-    """One stage of the run's own configuration: its folder in the store, what its key stands for, and its files that exist."""
+    """A stage of the run's own configuration: its folder in the store, the record behind its key, and its files."""
 
     name: str
     folder: Path
@@ -39,7 +39,7 @@ class StageFolder(NamedTuple):
         return list(dict.fromkeys(line.removeprefix(NOTICE) for line in lines))
 
     def cost(self) -> tuple[float, float] | None:
-        """Seconds of all its jobs together, and the memory of the largest in MB, by Snakemake's benchmarks; None where there are none."""
+        """Seconds of all its jobs together, and MB of the largest; None without Snakemake's benchmarks."""
         tables = [pd.read_csv(path, sep="\t", na_values=["-", "NA"]) for path in self._beside("benchmark.tsv")]
         if not tables:
             return None
@@ -107,17 +107,17 @@ class RunFolder:
         )
 
     @cached_property
-    def given(self) -> dict[str, Any]:
+    def settings_by_key(self) -> dict[str, Any]:
         """The settings of all stages, by key."""
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for stage in self.stages.values():
-            found |= {key: given for key, given in stage.record.get("settings", {}).items() if key in all_settings()}
-        return found
+            values |= {key: value for key, value in stage.record.get("settings", {}).items() if key in all_settings()}
+        return values
 
     @cached_property
     def settings(self) -> Settings:
         """The same as settings; what no stage got is the paper's."""
-        return settings_of_options(self.given, {}, f"see {self.folder}")
+        return settings_of_options(self.settings_by_key, {}, f"see {self.folder}")
 
     def masks(self) -> tuple[Path | None, Path | None]:
         """Where ground truth of classes and of objects lies; none where nothing was scored."""

@@ -36,7 +36,7 @@ class StageRow(NamedTuple):
 def settings_rows(run: RunFolder) -> list[tuple[str, str, str, str]]:
     """Settings that differ from the paper's: key, value, the paper's value, meaning."""
     rows = []
-    for key, value in run.given.items():
+    for key, value in run.settings_by_key.items():
         setting = all_settings()[key]
         text, paper = as_text(value), as_text(setting.default)
         if text != paper:
