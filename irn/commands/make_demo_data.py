@@ -11,7 +11,8 @@ from irn.data.demo.scenes import draw_scene
 from irn.io.files import whole_folder
 from irn.io.parallel import available_cores, map_in_order
 from irn.io.progress import progress
-from irn.settings.values import Demo, Settings
+from irn.settings.dataset import Demo
+from irn.settings.values import Settings
 
 
 def make_demo_data(out: Path, settings: Settings, workers: int | None = None) -> None:

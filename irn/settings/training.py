@@ -1,4 +1,4 @@
-"""What all trainings have in common."""
+"""The settings that all trainings have."""
 
 from typing import ClassVar
 
@@ -9,16 +9,15 @@ from irn.settings.types import Section, setting
 class Training(Section):
     """What the trainings of all networks have in common."""
 
-    epochs: t.Count = setting(
-        5, "Passes over the training images. The release's default for IRNet is 3, with batches of 32."
-    )
-    batch_size: t.Count = setting(16, "Batch size, in images; at most as many as there are to train on.")
+    epochs: t.Count = setting(5, "Number of epochs. The release's default for IRNet is 3, with batches of 32.")
+    batch_size: t.Count = setting(16, "Batch size, in images; at most the number of training images.")
     learning_rate: t.Positive = setting(
         0.1,
-        "Learning rate of the backbone (classifier) or boundary head (IRNet) at the first step; it falls as (1 - step / steps)^0.9.",
+        "Initial learning rate of the backbone (classifier) or the boundary head (IRNet); it falls as (1 - step /"
+        " steps)^0.9.",
     )
     head_factor: t.Positive = setting(
-        10.0, "The learning rate of the classifier's last layer or of the displacement head, as a multiple of that."
+        10.0, "Learning rate of the classifier's last layer or the displacement head, as a multiple of that."
     )
     crop_size: t.Side = setting(
         512, "Side of the training crop in pixels, a multiple of 16. IRNet pads images to it at inference."

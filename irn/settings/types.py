@@ -1,4 +1,4 @@
-"""What values of settings can be, each with the words that a message uses for it, and the sections that hold them."""
+"""Types of settings, each with the words that a message uses for it, and the sections that hold settings."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, NamedTuple
@@ -104,7 +104,7 @@ Sweep = Annotated[
 
 
 class Section(BaseModel):
-    """A part of the configuration; `stages` get those of its settings that name no others."""
+    """A part of the configuration. Its settings go to `stages` unless they name others."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, regex_engine="python-re")
     stages: ClassVar[tuple[str, ...]] = ()
@@ -115,7 +115,7 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _as_text(cls, values: Any) -> Any:
-        """Snakemake hands numbers and null in nested `--config` over as text; true and false are no numbers."""
+        """Snakemake passes numbers and null in nested `--config` as text; true and false are not numbers."""
         if not isinstance(values, dict):
             return values
         numbers = {name for name, field in cls.model_fields.items() if field.annotation in (int, float)}
@@ -129,7 +129,7 @@ class Section(BaseModel):
         }
 
 
-# Of a setting that says which stages there are, and is given to none.
+# Of a setting that decides which stages and files there are, and that no stage gets.
 NO_STAGE = ("",)
 
 
@@ -144,16 +144,19 @@ class Wiring(NamedTuple):
 
 
 def setting(default: Any, meaning: str, stages: tuple[str, ...] = (), flag: str | None = None) -> Any:
-    """A setting that is `default`, the paper's value, when nobody sets it; `stages` get it, or else those of its section.
+    """A setting of a section.
 
-    Its option is `flag`, by default its own name. With an empty `flag` there is none: it names or chooses files, which a
-    rule gives to its command.
+    default: the paper's value.
+    meaning: a sentence or two, for `irn config`, the help of commands and docs/configuration.md.
+    stages: the stages and commands that get it, by name or by a pattern such as `train_*`; by default, those of its
+        section.
+    flag: its option, by default its name; empty if it has none, since it names or selects files that a rule passes.
     """
     return Field(default, description=meaning, json_schema_extra=Wiring(stages, flag))  # type: ignore[arg-type]
 
 
 def together(section: Section, name: str, words: str, right: Any) -> PydanticCustomError:
-    """The mistake of a setting that does not fit another one of its section, for which `right` is the nearest value."""
+    """The error for a setting that does not fit another one of its section; `right` is the nearest value that does."""
     return PydanticCustomError(
         "together", "{expected}", {"name": name, "value": getattr(section, name), "expected": words, "right": right}
     )
