@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from multiprocessing.connection import Connection
@@ -98,11 +99,12 @@ def measured(context: Any, name: str, quick: bool) -> dict[str, Any]:
     from cases.common import Measure
 
     case = CASES[name]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as ends_of_pipes:
         pipes: dict[str, Any] = {}
         processes = []
         for side in case.names:
             pipe, other = context.Pipe()
+            ends_of_pipes.enter_context(pipe)  # closed after an error too, or the processes would wait for more
             process = context.Process(target=serve, args=(other, name, side, quick, Path(folder)))
             process.start()
             other.close()

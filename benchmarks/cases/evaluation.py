@@ -30,9 +30,17 @@ def _sides(quick: bool, folder: Path) -> Sides:
     def run(table: str, workers: int | None = None) -> dict[str, float]:
         with redirect_stdout(io.StringIO()):
             evaluate(
-                folder / table, folder / "classes.csv", folder / "scores.csv", folder / "class", settings, [folder / "cams.h5"],
-                [folder / "labels.h5"], folder / "object", thresholds_out=folder / "thresholds.csv", workers=workers,
-            )  # fmt: skip
+                manifest=folder / table,
+                labels=folder / "classes.csv",
+                out=folder / "scores.csv",
+                class_masks=folder / "class",
+                settings=settings,
+                cams=[folder / "cams.h5"],
+                label_caches=[folder / "labels.h5"],
+                object_masks=folder / "object",
+                thresholds_out=folder / "thresholds.csv",
+                workers=workers,
+            )
         return naive.scores_of(folder / "scores.csv")
 
     return {
