@@ -1,4 +1,4 @@
-"""irn/commands/ablation.py: each row against the labels that the workflow's own commands make of such parts, and what it refuses."""
+"""irn/commands/ablation.py: its rows against labels made by the workflow's own commands, and what it refuses."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ AP = ["AP25", "AP50", "AP70", "AP75", "AP"]
 
 
 class DataSet:
-    """Ten images, eight of split train, with two or three objects of two classes (one with none), and caches that find them roughly."""
+    """Ten images, eight of split train, with up to three objects of two classes, and caches that find them roughly."""
 
     def __init__(self, root: Path) -> None:
         rng = np.random.default_rng(0)
@@ -138,8 +138,8 @@ class TestRows:
         found = [tuple(values) for values in table[columns[1:6]].itertuples(index=False)]
         assert found == [
             ("semantic", "CAM", 0, 0, 0), ("semantic", "CAM + CRF", 1, 0, 0), ("semantic", "full", 0, 1, 0),
-            ("instance", "CAM", 0, 0, 0), ("instance", "CAM + displacement", 0, 0, 1), ("instance", "CAM + boundary", 0, 1, 0),
-            ("instance", "full", 0, 1, 1),
+            ("instance", "CAM", 0, 0, 0), ("instance", "CAM + displacement", 0, 0, 1),
+            ("instance", "CAM + boundary", 0, 1, 0), ("instance", "full", 0, 1, 1),
         ]  # fmt: skip
         assert set(table["split"]) == {"train"}
         assert set(table["images"]) == {8}

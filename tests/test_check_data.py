@@ -45,7 +45,7 @@ def voc_set(root: Path, **objects: str) -> Path:
 
 
 def check(root: Path, capsys: Capture, kind: str = "folder", *more: object) -> tuple[int, str, dict[str, list[str]]]:
-    """The exit code, all that is printed, and the problems as `file: problem; remedy`, notices and notes of the JSON file."""
+    """The exit code, the output, and problems as `file: problem; remedy`, and notices and notes in the JSON."""
     capsys.readouterr()
     out = root.parent / "check.json"
     code = main(["check-data", "--kind", kind, "--root", str(root), "--json", str(out), *map(str, more)])
@@ -161,7 +161,8 @@ class TestImages:
         tables = [tmp_path / "m.csv", tmp_path / "l.csv"]
         given = ["--manifest", tables[0], "--labels", tables[1]]
         run(
-            "build-manifest", "--kind", "folder", "--root", root, "--out-manifest", tables[0], "--out-labels", tables[1],
+            "build-manifest", "--kind", "folder", "--root", root, "--out-manifest", tables[0],
+            "--out-labels", tables[1],
             "--value-range", 0, 65535,
         )  # fmt: skip
         sizes = [
@@ -649,7 +650,8 @@ class TestMasks:
         root = folder_set(tmp_path / "set")
         for one in "abc":
             save_png(root / "SegmentationClass" / name.format(one), np.zeros((40, 48), np.uint8))
-        wanted = f"SegmentationClass: no mask of any image; expected <image_id>.png (has {name.format('a')}, {name.format('b')}, "
+        files = f"{name.format('a')}, {name.format('b')}, "
+        wanted = f"SegmentationClass: no mask of any image; expected <image_id>.png (has {files}"
         assert wanted in only(check(root, capsys)[2], "notices")
 
     @pytest.mark.parametrize(

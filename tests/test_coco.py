@@ -1,4 +1,4 @@
-"""Data sets in COCO's layout: drawings of the demonstration as such a set, to the tables, to ground truth and through the workflow."""
+"""Data sets in COCO's layout, made of the demonstration's drawings: tables, ground truth, and the workflow."""
 
 import csv
 import json
@@ -294,7 +294,7 @@ def test_the_smaller_of_two_instances_is_on_top_and_crowds_are_void(coco: Coco) 
 
 
 class Scored:
-    """Caches of labels and CAMs for the data set, which are its truth moved by a few pixels, and the same truth as PNGs."""
+    """Caches of labels and CAMs for the data set, its truth moved by a few pixels, and the same truth as PNGs."""
 
     def __init__(self, coco: Coco) -> None:
         self.coco, self.folder = coco, coco.root.parent
@@ -419,8 +419,10 @@ def test_mistakes_about_ground_truth(scored: Scored, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda c: c.train["annotations"][0].update(image_id=7), "an annotation is of image 7, which is not among the 3 images"),
-        (lambda c: c.train["annotations"][0].update(category_id=7), "an annotation is of category 7, which is not among the 6 categories"),
+        (lambda c: c.train["annotations"][0].update(image_id=7),
+         "an annotation is of image 7, which is not among the 3 images"),
+        (lambda c: c.train["annotations"][0].update(category_id=7),
+         "an annotation is of category 7, which is not among the 6 categories"),
         (lambda c: c.train["annotations"][0].pop("category_id"), "holds annotations without image_id or category_id"),
         (lambda c: c.train["images"][0].update(id=9), "image id 9 appears 2 times; every id must be unique"),
         (lambda c: c.train["categories"][0].update(id=3), "category id 3 appears 2 times"),
@@ -428,18 +430,23 @@ def test_mistakes_about_ground_truth(scored: Scored, capsys: pytest.CaptureFixtu
         (lambda c: c.train["categories"][0].update(id="90"), "lacks a whole number as id or a name"),
         (lambda c: c.train["categories"][0].pop("name"), "lacks a whole number as id or a name"),
         (lambda c: c.train["images"][0].pop("file_name"), "image 581 has no file_name"),
-        (lambda c: c.train["images"][0].update(file_name="\ud800.jpg"), "image 581 has no file_name, or one that is not text"),
+        (lambda c: c.train["images"][0].update(file_name="\ud800.jpg"),
+         "image 581 has no file_name, or one that is not text"),
         (lambda c: c.train["images"][0].update(file_name="my dog.jpg"), "no image 'my dog.jpg'"),
         (lambda c: c.train["images"][0].update(height=9), f"{BIG}.jpg: "),
-        (lambda c: c.train["images"].append({"id": 1, "file_name": f"b/{NINE}.png"}), f"{NINE}.jpg and b/{NINE}.png would both be image"),
+        (lambda c: c.train["images"].append({"id": 1, "file_name": f"b/{NINE}.png"}),
+         f"{NINE}.jpg and b/{NINE}.png would both be image"),
         (lambda c: c.train.update(images=[], annotations=[]), "it lists no image"),
         (lambda c: c.train.update(categories=[], annotations=[]), "no category in it"),
         (lambda c: c.train.update(images={}), "its images are not a list of objects with an id"),
-        (lambda c: c.train.pop("categories"), "no 'categories' in it; expected an instances file of COCO, with images,"),
+        (lambda c: c.train.pop("categories"),
+         "no 'categories' in it; expected an instances file of COCO, with images,"),
         (lambda c: c.train.pop("annotations"), "no 'annotations' in it"),
         (lambda c: c.train.update(annotations={}), "not a readable JSON file"),
-        (lambda c: c.val["categories"].pop(), "instances_val2014.json: its categories are not those of the split before it"),
-        (lambda c: c.files.update(train2017=c.train), "instances_train2014.json and instances_train2017.json could both be split 'train'"),
+        (lambda c: c.val["categories"].pop(),
+         "instances_val2014.json: its categories are not those of the split before it"),
+        (lambda c: c.files.update(train2017=c.train),
+         "instances_train2014.json and instances_train2017.json could both be split 'train'"),
     ],
 )  # fmt: skip
 def test_mistakes_in_an_instances_file(
@@ -480,8 +487,8 @@ def test_files_that_are_no_instances_files(
 def test_parts_that_are_missing(coco: Coco, capsys: pytest.CaptureFixture[str]) -> None:
     said = mistake(coco, capsys, "--splits", "test")
     assert (
-        "no instances_<split>.json for split 'test' (has captions_train2014.json, instances_train2014.json, instances_val2014.json)"
-        in said
+        "no instances_<split>.json for split 'test' (has captions_train2014.json, instances_train2014.json,"
+        " instances_val2014.json)" in said
     )
     assert "every image of split 'train2014' is also in a split named before it" in mistake(
         coco, capsys, "--splits", "train", "train2014"
@@ -595,7 +602,10 @@ def test_ground_truth_that_the_split_to_score_lacks_is_found_before_the_first_jo
     missing = "no instances_<split>.json for split 'val' (has instances_train.json); name a split that has one"
     for key in ("class_masks", "object_masks"):
         assert asked_for(tmp_path, **about, **{key: str(other)}) == f"{other}: {missing}"
-    lacking = "no mask of 1 of the 1 images of dataset.eval_split 'val' (COCO_val2014_000000000042); add them, or set dataset.eval_split"
+    lacking = (
+        "no mask of 1 of the 1 images of dataset.eval_split 'val' (COCO_val2014_000000000042); add them, or set"
+        " dataset.eval_split"
+    )
     file = other / "instances_train.json"
     assert asked_for(tmp_path, **about, class_masks=str(file)).startswith(f"{file}: {lacking}")
     # A folder of index PNGs goes as well.

@@ -1,4 +1,4 @@
-"""irn/commands/evaluate.py on small data sets made here: exact scores, the table's format, and every mistake it answers."""
+"""irn/commands/evaluate.py on small data sets made here: exact scores, the format of the table, and all refusals."""
 
 import csv
 import math

@@ -10,7 +10,7 @@ HEADER = "stage,split,metric,class,value,images\n"
 
 
 def gather(folder: Path, scores: dict[tuple[float, float], tuple[float, float]]) -> pd.DataFrame:
-    """The table of a sweep over beta and a threshold, from the mIoU of semantic labels and the AP50 of each combination."""
+    """The table of a sweep over two keys, from the mIoU of semantic labels and the AP50 of each combination."""
     listed = []
     for number, ((beta, threshold), (semantic, instance)) in enumerate(scores.items()):
         path = folder / f"{number}.csv"

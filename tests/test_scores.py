@@ -297,7 +297,7 @@ class TestAveragePrecision:
         np.testing.assert_allclose(scorer.average_precision(THRESHOLDS), expected, rtol=0, atol=1e-12)
 
     def test_objects_that_overlap_keep_their_whole_masks(self):
-        # A ring around a disc: each prediction is one of them to the pixel, though a label map of the truth could hold only one whole.
+        # A ring around a disc: each prediction equals one of them, though a label map of the truth could hold only one.
         whole, inner = boxes((1, 8), (0, 1, 0, 8)), boxes((1, 8), (0, 1, 2, 4))
         scorer = VocAP(Terms(2))
         truth = true_image(objects=np.stack([whole, inner]) > 0, labels=np.array([1, 2]))

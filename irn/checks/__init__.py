@@ -1,1 +1,1 @@
-"""Everything that may be wrong with a data set, said before it costs hours."""
+"""Everything that may be wrong with a data set, reported before it costs hours."""

@@ -43,7 +43,7 @@ def evaluate(
     split: the split to score, or several joined by `+`; by default every split of the manifest. A stage is scored on
         a split when its caches hold images of it, and then they must hold all of them.
     predictions: of final networks, each with the stage that its scores have, such as `mask_rcnn_gt`, and its folder;
-        scored on splits of which the folder holds images.
+        scored on the splits whose images the folder holds.
     thresholds_out: where the mean IoU of the CAMs at each threshold goes, if anywhere.
 
     Raises

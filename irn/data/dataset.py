@@ -88,8 +88,8 @@ def check_at_a_glance(dataset: Any, batch_sizes: Mapping[str, int], is_scored: b
     batch_sizes: the largest batch of each training of the paper, by its section.
     is_scored: whether labels are scored against ground truth.
 
-    Raises IrnError if a split that is asked for has no image, a training has fewer images than one of its batches, or an
-    image to score has no mask.
+    Raises IrnError if a split that is asked for has no image, a training has fewer images than one of its batches, or
+    an image to score has no mask.
     """
     images = glanced_at(dataset)
     if not images:

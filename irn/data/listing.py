@@ -47,7 +47,7 @@ def find_images(folder: Path, findings: Findings, below: bool = False) -> dict[s
     Files without an image's extension, and links that lead nowhere, are counted in a notice.
     """
     paths: dict[str, list[Path]] = {}
-    others: Counter[str] = Counter()
+    ignored: Counter[str] = Counter()
     astray: list[str] = []
     # As text: paths would take most of the time that a dry run takes for many images.
     for place, files in islice(folders_within(folder, _raise), None if below else 1):
@@ -62,11 +62,11 @@ def find_images(folder: Path, findings: Findings, below: bool = False) -> dict[s
             elif suffix.lower() in IMAGE_SUFFIXES:
                 paths.setdefault(within + stem, []).append(place / name)
             else:
-                others[suffix or name] += 1
+                ignored[suffix or name] += 1
     if astray:
         findings.notice(f"{folder}: {len(astray)} links that lead to no file, or pipes, not read ({some(astray)})")
-    if others:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
+    if ignored:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(ignored.items()))
         findings.notice(f"{folder}: {kinds}: not read, since images end in {', '.join(IMAGE_SUFFIXES)}")
     return dict(sorted(paths.items()))
 

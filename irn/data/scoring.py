@@ -92,7 +92,7 @@ def counted(
     what: str,
     need: Callable[[ImageRecord], float] | None = None,
 ) -> Counts:
-    """The counts of all images, of which there is at least one; `workers` and `need` as of `map_images`."""
+    """The counts of all images, at least one; `workers` and `need` are those of `map_images`."""
     each = progress(map_images(count, records, workers, need), len(records), what)
     total = next(each)
     for counts in each:

@@ -113,7 +113,7 @@ def _read_table(path: Path, findings: Findings) -> _Table:
 
 
 def _without_empty(path: Path, rows: list[list[str]], findings: Findings) -> list[list[str]]:
-    """The table without its empty rows and columns, which spreadsheets leave at the ends."""
+    """The table without its empty rows and columns, which spreadsheets leave behind."""
     filled = [[bool(cell.strip()) for cell in row] for row in rows]
     columns = [place for place in range(len(rows[0])) if any(row[place] for row in filled)]
     kept = [[row[place] for place in columns] for row, full in zip(rows, filled, strict=True) if any(full)]

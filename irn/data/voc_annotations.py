@@ -27,7 +27,7 @@ def read_annotations(root: Path, images: Sequence[Listed], findings: Findings) -
 
     Class names are those of `classes.txt`; without it VOC's 20 if every name in the XML files of these images is one
     of them; else the names in the files, sorted. Names that differ by case or blanks alone, or look like a slip of
-    another, are a problem, since one of them would move all others.
+    another, are a problem, since a slip would shift the indices of the other classes.
     """
     folder, list_file = root / ANNOTATIONS, root / NAMES
     names_in = _names_in_images(folder, images, findings)

@@ -31,7 +31,7 @@ def best_overlaps(
 
     Returns
     -------
-    (T,) float64 in [0, 1], 0 where there is no such piece.
+    (T,) float64 in [0, 1], 0 without such a piece.
     """
     iou = pairwise_iou(instance_map, len(classes), objects)
     iou[(np.asarray(classes)[:, None] + 1 != labels) | (np.asarray(scores)[:, None] <= 0)] = 0

@@ -1,4 +1,4 @@
-"""What a metric is: it counts image by image, its counts add up, and at the end it has a score for each class."""
+"""What a metric is: it counts image by image, its counts add up, and in the end each class gets a score."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ THRESHOLDS = tuple(number / BINS for number in range(1, BINS))
 def score_histogram(maps: np.ndarray) -> np.ndarray:
     """Count the cells of an image by their highest score over (K, h, w) float maps, as a share of the maximum of all.
 
-    Returns (BINS,) int64, equal bins of [0, 1]; all 0 where there is no map, or none above 0.
+    Returns (BINS,) int64, equal bins of [0, 1]; all 0 without a map, or without a value above 0.
     """
     maximum = maps.max(initial=0)
     if maximum <= 0:

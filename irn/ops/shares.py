@@ -16,6 +16,6 @@ class Shares(NamedTuple):
 
 
 def label_shares(label: np.ndarray) -> Shares:
-    """How the pixels of a label map divide: (H, W) integers, 0 background, 255 unsure, others foreground."""
+    """How the pixels of a label map divide: (H, W) integers, 0 background, 255 unsure, anything else foreground."""
     background, unsure = float(np.mean(label == 0)), float(np.mean(label == UNSURE))
     return Shares(1 - background - unsure, background, unsure)

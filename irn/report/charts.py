@@ -91,10 +91,10 @@ def threshold_curve(rows: pd.DataFrame, cam_threshold: float) -> Spec:
     best = rows.loc[rows.groupby("split")["mIoU"].idxmax()]
     x = alt.X("threshold:Q", title="score of background")
     y = alt.Y("mIoU:Q", title="mIoU of CAMs", scale=alt.Scale(domainMin=0))
-    told = ["split:N", "threshold:Q", alt.Tooltip("mIoU:Q", format=".3f")]
+    tooltip = ["split:N", "threshold:Q", alt.Tooltip("mIoU:Q", format=".3f")]
     dash = alt.StrokeDash("split:N", title="split", legend=None if len(best) == 1 else alt.Legend())
-    line = alt.Chart(rows).mark_line(color=LEGEND["cam"][1]).encode(x=x, y=y, strokeDash=dash, tooltip=told)
-    point = alt.Chart(best).mark_point(color=_INK, filled=True, size=60).encode(x=x, y=y, tooltip=told)
+    line = alt.Chart(rows).mark_line(color=LEGEND["cam"][1]).encode(x=x, y=y, strokeDash=dash, tooltip=tooltip)
+    point = alt.Chart(best).mark_point(color=_INK, filled=True, size=60).encode(x=x, y=y, tooltip=tooltip)
     scored = (
         alt.Chart(pd.DataFrame({"threshold": [cam_threshold]})).mark_rule(color=_INK, strokeDash=[4, 4]).encode(x=x)
     )
@@ -110,8 +110,8 @@ def training_curves(stage: str, lines: Sequence[dict[str, Any]], still: float | 
     """
     batch = lines[0]["batch_size"]
     rows = pd.DataFrame([line for line in lines if line["event"] == "step"])
-    told = {"event", "epoch", "step", "learning_rate", "images_per_second"}
-    names = [name for name in rows if name not in told] if len(rows) else []
+    not_losses = {"event", "epoch", "step", "learning_rate", "images_per_second"}
+    names = [name for name in rows if name not in not_losses] if len(rows) else []
     return [(name, _curve(rows, name, batch, stage, still)) for name in names]
 
 
@@ -121,16 +121,16 @@ def _curve(rows: pd.DataFrame, name: str, batch: int, stage: str, still: float |
     points = pd.DataFrame([{"images seen": step * PUBLISHED_BATCH, "loss": level} for step, level in levels])
     x = alt.X("images seen:Q", title="images seen", axis=alt.Axis(tickCount=4))
     y = alt.Y("loss:Q", title=None, scale=alt.Scale(domainMin=0), axis=alt.Axis(tickCount=4))
-    told = [alt.Tooltip("images seen:Q"), alt.Tooltip("loss:Q", format=".4f")]
+    tooltip = [alt.Tooltip("images seen:Q"), alt.Tooltip("loss:Q", format=".4f")]
     layers = [
-        alt.Chart(seen).mark_line(color=LEGEND["semantic"][1], point=len(seen) < 3).encode(x=x, y=y, tooltip=told)
+        alt.Chart(seen).mark_line(color=LEGEND["semantic"][1], point=len(seen) < 3).encode(x=x, y=y, tooltip=tooltip)
     ]
-    words = f"{name.replace('_', ' ')} over images seen, at the end {rows[name].iloc[-1]:.4g}"
+    words = f"{name.replace('_', ' ')} over images seen, finally {rows[name].iloc[-1]:.4g}"
     if len(points):
         layers.append(
             alt.Chart(points)
             .mark_point(color=_INK, shape="diamond", filled=True, size=80)
-            .encode(x=x, y=y, tooltip=told)
+            .encode(x=x, y=y, tooltip=tooltip)
         )
         words += f"; published log: {', '.join(f'{level:g} after step {step}' for step, level in levels)}"
     if still and name == "foreground_displacement":
@@ -140,7 +140,7 @@ def _curve(rows: pd.DataFrame, name: str, batch: int, stage: str, still: float |
 
 
 def published(stage: str, name: str, images: int) -> list[tuple[int, float]]:
-    """Steps and levels of the published log that lie within so many images seen."""
+    """Steps and levels of the published log, as far as it goes within a number of images seen."""
     return [(step, level) for step, level in PUBLISHED.get(stage, {}).get(name, ()) if step * PUBLISHED_BATCH <= images]
 
 
@@ -151,7 +151,7 @@ def sweep_chart(sweep: pd.DataFrame, keys: Sequence[str], metric: str, best: str
         {f"key {n}": rows[key].astype(str) for n, key in enumerate(keys[:2])}
         | {"score": rows[metric], "best": rows[best]}
     )
-    told = [alt.Tooltip(f"key {n}:N", title=key) for n, key in enumerate(keys[:2])] + [
+    tooltip = [alt.Tooltip(f"key {n}:N", title=key) for n, key in enumerate(keys[:2])] + [
         alt.Tooltip("score:Q", format=".4f")
     ]
     x = alt.X("key 0:N", sort=None, title=keys[0], axis=alt.Axis(labelAngle=0))
@@ -160,7 +160,9 @@ def sweep_chart(sweep: pd.DataFrame, keys: Sequence[str], metric: str, best: str
     if len(keys) == 1:
         y = alt.Y("score:Q", title=metric, scale=alt.Scale(zero=False))
         dots = (
-            alt.Chart(rows).mark_point(filled=True, size=70, color=LEGEND["semantic"][1]).encode(x=x, y=y, tooltip=told)
+            alt.Chart(rows)
+            .mark_point(filled=True, size=70, color=LEGEND["semantic"][1])
+            .encode(x=x, y=y, tooltip=tooltip)
         )
         ring = alt.Chart(best_rows).mark_point(size=260, color=_INK, strokeWidth=2).encode(x=x, y=y)
         return _finished(alt.layer(dots, ring), f"{words}.", 220)
@@ -168,7 +170,7 @@ def sweep_chart(sweep: pd.DataFrame, keys: Sequence[str], metric: str, best: str
     base = alt.Chart(rows).encode(x=x, y=y)
     low, high = rows["score"].min(), rows["score"].max()
     colour = alt.Color("score:Q", title=metric, scale=alt.Scale(scheme=HEAT))
-    cells = base.mark_rect().encode(color=colour, tooltip=told)
+    cells = base.mark_rect().encode(color=colour, tooltip=tooltip)
     ring = alt.Chart(best_rows).mark_rect(fill=None, stroke=LEGEND["semantic"][1], strokeWidth=5).encode(x=x, y=y)
     dark = alt.condition(f"datum.score < {(low + high) / 2}", alt.value("white"), alt.value("black"))
     text = base.mark_text().encode(text=alt.Text("score:Q", format=".3f"), color=dark)

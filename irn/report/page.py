@@ -34,7 +34,7 @@ class Shown(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A chart with its title and what is said below it."""
+    """A chart with its title and the note below it."""
 
     title: str
     note: str

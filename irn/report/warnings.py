@@ -21,7 +21,7 @@ class PageWarning(NamedTuple):
 
 
 def warnings_of(run: RunFolder, classes: ImageClasses, facts: Sequence[Facts]) -> list[PageWarning]:
-    """All that was found: in the classes, in the images, and what the stages themselves said in their logs."""
+    """All warnings: of the classes, of the images, and the notices that stages left in their logs."""
     warnings = [*_of_classes(run, classes, facts), *_of_images(classes, facts)]
     for stage in run.stages.values():
         warnings += [PageWarning(f"Said by {stage.name}", line, []) for line in stage.notices]

@@ -123,7 +123,7 @@ def choose_fur(rng: Generator, ground: np.ndarray, neighbour: np.ndarray | None)
 
 
 def colour(hue: float, saturation: float, value: float) -> np.ndarray:
-    """(3,) RGB in 0..1; a hue turns on, the others end at 0 and 1."""
+    """(3,) RGB in [0, 1]; the hue wraps around, saturation and value are clipped to [0, 1]."""
     return np.array(colorsys.hsv_to_rgb(hue % 1, float(np.clip(saturation, 0, 1)), float(np.clip(value, 0, 1))))
 
 

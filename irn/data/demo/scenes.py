@@ -60,7 +60,7 @@ class Scene:
 
 
 def draw_scene(rng: Generator, size: int) -> Scene:
-    """One image: ground and clutter, 1 to 4 animals of which two of a class often touch, then light, blur and noise."""
+    """An image: ground and clutter, 1 to 4 animals (often a touching pair of one class), then light, blur and noise."""
     sides = [size, round(size * rng.uniform(0.75, 1))]
     height, width = sides if rng.random() < 0.4 else sides[::-1]
     scene = Scene(_draw_ground(rng, height, width))
