@@ -1,4 +1,4 @@
-"""The command line, made from irn/workflow/stages.py and irn/settings/values.py. Nothing heavy is imported until a command runs."""
+"""The command line, made from the rows of commands and settings. Nothing heavy is imported until a command runs."""
 
 import argparse
 import importlib
@@ -20,6 +20,7 @@ from irn.settings.table import Setting, of_stage
 from irn.workflow.argument_types import FileToWrite, file_to_write
 from irn.workflow.command import Command
 from irn.workflow.commands import COMMANDS, GROUPS
+from irn.workflow.options import Option
 
 HELP_WIDTH = 100
 # The extras of pyproject.toml by the modules that they bring.
@@ -34,53 +35,61 @@ EXTRAS = {
 
 
 class InGroups(argparse.RawDescriptionHelpFormatter):
-    """Help of all commands, which stand in groups at its end."""
+    """Help of all commands, which lists them in groups at its end."""
 
     def _iter_indented_subactions(self, action: argparse.Action) -> Generator[argparse.Action, None, None]:
         yield from ()
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line."""
+    """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit code: 0, or 2 after one line on standard error for a mistake of the user's."""
+    """Run one command. Returns the exit code: 0, or 2 after one line on standard error about a user's mistake."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = vars(build_parser().parse_args(arguments))
     command = COMMANDS[options.pop("command")]
     keep_freed_memory()
     try:
         _check_outputs(options)
-        if rows := _rows(command):
-            given = {row.key: options.pop(row.key) for row in rows if row.key in options}
-            options["settings"] = settings_of_options(
-                given, {row.key: row.flag for row in rows}, f"see irn {command.words} --help"
-            )
-        module = importlib.import_module(f"irn.commands.{command.function}")
-        function: Callable[..., None] = getattr(module, command.function)
-        if command.network:
-            function = partial(function, command.network)
+        _take_settings(options, command)
+        function = _function_of(command)
         if "processes" in options:
-            function = partial(_together, function, options.pop("processes"), arguments)
+            function = partial(_in_processes, function, options.pop("processes"), arguments)
         function(**options)
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise
         remedy = f"pip install 'irn[{EXTRAS[error.name]}]'"
-        _say(f"irn {command.words}: ", f"needs the package {error.name}, which is not installed; {remedy} brings it")
+        _complain(command, f"needs the package {error.name}, which is not installed; {remedy} brings it")
         return 2
     except (IrnError, OSError, MemoryError, RuntimeError) as error:
-        _say(f"irn {command.words}: ", _in_one_line(error, command))
+        _complain(command, _in_one_line(error, command))
         return 2
     return 0
 
 
-def _together(function: Callable[..., None], processes: int, arguments: Sequence[str], **options: Any) -> None:
-    """Run a command that several processes can share: in this one, or by torchrun in so many, which run this again."""
+def _take_settings(options: dict[str, Any], command: Command) -> None:
+    """Replace the options that are settings by `settings`, if the command has any."""
+    settings = _settings_with_option(command)
+    if settings:
+        values = {setting.key: options.pop(setting.key) for setting in settings if setting.key in options}
+        flags = {setting.key: setting.flag for setting in settings}
+        options["settings"] = settings_of_options(values, flags, f"see irn {command.words} --help")
+
+
+def _function_of(command: Command) -> Callable[..., None]:
+    module = importlib.import_module(f"irn.commands.{command.function}")
+    function: Callable[..., None] = getattr(module, command.function)
+    return partial(function, command.network) if command.network else function
+
+
+def _in_processes(function: Callable[..., None], processes: int, arguments: Sequence[str], **options: Any) -> None:
+    """Run a command in this process, or have torchrun start several that share the work and run this again."""
     from irn.io.devices import hand_out_gpus
     from irn.io.processes import is_one_of_several, sharing_one_output, start
 
@@ -92,26 +101,26 @@ def _together(function: Callable[..., None], processes: int, arguments: Sequence
         function(**options)
 
 
-def _say(who: str, said: str) -> None:
-    """Say what was wrong: here, or where this is one of several processes by the one that started them."""
+def _complain(command: Command, message: str) -> None:
+    """Print what was wrong; one of several processes leaves that to the process that started them."""
     if "TORCHELASTIC_ERROR_FILE" in os.environ:
         from irn.io.processes import record
 
-        record(said)
+        record(message)
     else:
-        print(who + said, file=sys.stderr)
+        print(f"irn {command.words}: {message}", file=sys.stderr)
 
 
 def _in_one_line(error: Exception, command: Command) -> str:
-    """What to say of a mistake, or of a lack of memory; raises any other error."""
-    said = " ".join(str(error).split())
-    if isinstance(error, MemoryError | RuntimeError):
-        # torch raises a RuntimeError, of several kinds on GPUs.
-        signs = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
-        if isinstance(error, RuntimeError) and not any(sign in said for sign in signs):
-            raise error
-        return f"not enough memory{said and f' ({said})'}; {_what_to_lower(command)}give the command more memory"
-    return said
+    """The message for a mistake or a lack of memory; raises any other error."""
+    message = " ".join(str(error).split())
+    if not isinstance(error, MemoryError | RuntimeError):
+        return message
+    # torch raises a RuntimeError, of several kinds on GPUs.
+    signs = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+    if isinstance(error, RuntimeError) and not any(sign in message for sign in signs):
+        raise error
+    return f"not enough memory{message and f' ({message})'}; {_what_to_lower(command)}give the command more memory"
 
 
 def build_parser() -> Parser:
@@ -135,23 +144,17 @@ def build_parser() -> Parser:
         parser_class=Parser,
     )
     for command in COMMANDS.values():
-        own = commands.add_parser(command.words, help=command.help, description=command.help, allow_abbrev=False)
+        subparser = commands.add_parser(command.words, help=command.help, description=command.help, allow_abbrev=False)
         for option in command.takes:
-            told = option.keywords
-            shown = (
-                told["help"] if told.get("default") in (None, ()) else f"{told['help']} (default: {told['default']})"
-            )
-            added: Any = own.add_argument(option.flag, **{**told, "help": shown})
-            if told.get("type") in (Path, file_to_write):
-                added.complete = shtab.FILE
-        for row in _rows(command):
-            _add_setting(own, row)
-        own.set_defaults(command=command.name)
+            _add_option(subparser, option)
+        for setting in _settings_with_option(command):
+            _add_setting(subparser, setting)
+        subparser.set_defaults(command=command.name)
     return parser
 
 
 def _groups() -> str:
-    """Every command with its help, in the groups of irn/workflow/stages.py."""
+    """Every command with its help, in groups."""
     lines = []
     for title, commands in GROUPS.items():
         lines += ["", f"{title}:"]
@@ -159,28 +162,41 @@ def _groups() -> str:
             lines += textwrap.wrap(
                 command.help, HELP_WIDTH, initial_indent=f"  {command.words:20}", subsequent_indent=" " * 22
             )
-    return "\n".join([*lines[1:], "", "irn COMMAND --help says all of a command."])
+    return "\n".join([*lines[1:], "", "irn COMMAND --help describes a command."])
 
 
-def _rows(command: Command) -> list[Setting]:
+def _settings_with_option(command: Command) -> list[Setting]:
     """The settings that are options of a command."""
-    return [row for row in of_stage(command.name) if row.flag]
+    return [setting for setting in of_stage(command.name) if setting.flag]
 
 
-def _add_setting(parser: Parser, row: Setting) -> None:
-    """An option that is checked later, by the words and ranges of the setting; it has its default where it is not given."""
-    many = isinstance(row.default, tuple) or "list" in row.expected
-    shown = " ".join(map(str, row.default)) if isinstance(row.default, tuple) else row.default
-    told: dict[str, Any] = {"nargs": "+"} if many else {}
-    meaning = row.meaning.replace("`", "") + ("" if row.default is None else f" (default: {shown})")
-    metavar = row.flag.strip("-").replace("-", "_").upper()
+def _add_option(parser: Parser, option: Option) -> None:
+    keywords = dict(option.keywords)
+    if keywords.get("default") not in (None, ()):
+        keywords["help"] += f" (default: {keywords['default']})"
+    action: Any = parser.add_argument(option.flag, **keywords)
+    if keywords.get("type") in (Path, file_to_write):
+        action.complete = shtab.FILE
+
+
+def _add_setting(parser: Parser, setting: Setting) -> None:
+    """Add the option of a setting. Its value is checked later, by the rules of settings; the default is theirs too."""
+    is_list = isinstance(setting.default, tuple) or "list" in setting.expected
+    default = " ".join(map(str, setting.default)) if isinstance(setting.default, tuple) else setting.default
+    meaning = setting.meaning.replace("`", "") + ("" if setting.default is None else f" (default: {default})")
+    keywords: dict[str, Any] = {"nargs": "+"} if is_list else {}
     parser.add_argument(
-        row.flag, dest=row.key, default=argparse.SUPPRESS, metavar=metavar, help=meaning.replace("%", "%%"), **told
+        setting.flag,
+        dest=setting.key,
+        default=argparse.SUPPRESS,
+        metavar=setting.flag.strip("-").replace("-", "_").upper(),
+        help=meaning.replace("%", "%%"),
+        **keywords,
     )
 
 
 def _check_outputs(options: dict[str, Any]) -> None:
-    """IrnError where a file to write is one that is read, or another one to write."""
+    """Raise IrnError if a file to write is also read, or is to be written twice."""
     named: dict[str, str] = {}
     for name in sorted(options, key=lambda name: isinstance(options[name], FileToWrite)):
         values = options[name] if isinstance(options[name], list) else [options[name]]
@@ -193,11 +209,9 @@ def _check_outputs(options: dict[str, Any]) -> None:
 
 def _what_to_lower(command: Command) -> str:
     """The options that memory depends on, and the keys of those that are settings."""
-    keys = {row.flag: f"{row.flag} ({row.key})" for row in _rows(command)} | {
-        option.flag: option.flag for option in command.takes
-    }
-    sizes = [
-        keys[flag] for flag in ("--batch-size", "--crop-size", "--long-side", "--scales", "--workers") if flag in keys
-    ]
-    parts = f"raise {keys['--accumulate']}, which computes a batch in parts, " if "--accumulate" in keys else ""
+    names = {setting.flag: f"{setting.flag} ({setting.key})" for setting in _settings_with_option(command)}
+    names |= {option.flag: option.flag for option in command.takes}
+    flags = ("--batch-size", "--crop-size", "--long-side", "--scales", "--workers")
+    sizes = [names[flag] for flag in flags if flag in names]
+    parts = f"raise {names['--accumulate']}, which computes a batch in parts, " if "--accumulate" in names else ""
     return f"{parts}lower {' or '.join(sizes)}, or " if sizes else ""

@@ -10,7 +10,8 @@ from irn.settings.writing import as_yaml
 
 
 def config(configfile: Sequence[Path] = (), json_schema: bool = False) -> None:
-    """Print every setting with its meaning, as YAML with the values of the files laid over each other, or the JSON schema."""
-    print(
-        json.dumps(Settings.model_json_schema(), indent=1) if json_schema else as_yaml(read_config(configfile)), end=""
-    )
+    """Print every setting with its meaning and its value in the files, as YAML, or the JSON schema instead."""
+    if json_schema:
+        print(json.dumps(Settings.model_json_schema(), indent=1), end="")
+    else:
+        print(as_yaml(read_config(configfile)), end="")

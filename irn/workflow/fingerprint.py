@@ -1,4 +1,4 @@
-"""Which code a key stands for: all that a stage's command imports, near or far, except what cannot change what it makes."""
+"""The code in a key: all that a stage's command imports, near or far, except what cannot change what it makes."""
 
 import ast
 import hashlib

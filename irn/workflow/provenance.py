@@ -23,12 +23,12 @@ def provenance(stage: str, settings: Settings | None = None, **more: Any) -> dic
         "code": code_fingerprint(*COMMANDS[stage].modules(settings)),
         "git_commit": git_commit(),
         "python": platform.python_version(),
-        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+        "versions": {name: installed for name in LIBRARIES if (installed := _version(name))},
     }
 
 
 def git_commit() -> str | None:
-    """The commit of the checkout that the package runs from, with `+` when files were edited; None outside a checkout."""
+    """The commit of the checkout that the package runs from, with `+` after edits; None outside a checkout."""
     checkout = Path(__file__).parents[2]
     # An installed package may lie within a repository of its user's.
     if not (checkout / ".git").exists():

@@ -180,8 +180,8 @@ EVALUATE = Stage(
 ABLATION = Stage(
     "ablation", "Score labels with and without each part of the method.",
     takes=(
-        o.MANIFEST, o.LABELS, o.CAMS, o.WALKS, o.CLASS_MASKS, optional(o.OBJECT_MASKS), o.OUT, optional(o.FIGURE), o.SPLIT,
-        o.WORKERS,
+        o.MANIFEST, o.LABELS, o.CAMS, o.WALKS, o.CLASS_MASKS, optional(o.OBJECT_MASKS), o.OUT, optional(o.FIGURE),
+        o.SPLIT, o.WORKERS,
     ),
     reads=(BUILD_MANIFEST, MAKE_CAMS, RANDOM_WALK),
     makes=("ablation.csv", "ablation.svg"),
