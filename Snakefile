@@ -3,8 +3,8 @@
 #   snakemake --cores 2                                              the demonstration
 #   snakemake --cores 8 --configfile configs/voc2012_paper.yaml      the paper's run
 #
-# Settings that nobody names have the paper's values; config.yaml is the demonstration, and holds when no file is given.
-# Every rule runs one command of the package in irn/.
+# Settings that a configuration leaves out keep the paper's values. config.yaml is the demonstration, which runs if no file
+# is given. Every rule runs one command of the package in irn/.
 from snakemake.utils import min_version
 
 min_version("9.16")
@@ -24,7 +24,7 @@ include: "rules/results.smk"
 include: "rules/slurm.smk"
 
 
-# What looks wrong in what was made, and the setting to look at; a log holds it too.
+# What looks wrong in the results, and which setting to change; logs contain it too.
 onsuccess:
     for path, line in run.notices():
         print(f"{path}: {line}", file=sys.stderr)
