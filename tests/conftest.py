@@ -28,7 +28,7 @@ torch.set_num_threads(1)
 MANY = int(os.environ.get("FUZZ", "0"))
 settings.register_profile("irn", max_examples=MANY or 60, derandomize=not MANY, deadline=None, database=None)
 settings.load_profile("irn")
-# The jobs that the first test on SLURM submits take minutes; the process that looks at them tests these files meanwhile.
+# The jobs that the first test on SLURM submits take minutes; meanwhile the same process tests these files.
 BESIDE_SLURM = ("test_workflow", "test_final_networks", "test_rebuilds")
 # What takes longest comes first, so that no process is left with it when the others are done.
 LONGEST = ("test_parts", "test_backbones", "test_docs", "test_kills", "test_training", "test_report", "test_precompile")

@@ -15,7 +15,7 @@ GOLDEN = Path(__file__).with_name("golden")
 
 
 class NetworkCase(NamedTuple):
-    """Files of the network case: the release's checkpoints, what they were imported to, and the tables of its one image."""
+    """Files of the network case: the release's checkpoints, weights imported from them, and the tables of its image."""
 
     cam_checkpoint: Path
     irn_checkpoint: Path
@@ -77,7 +77,7 @@ def share_equal(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def instances_agree(label: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-    """Assert that two images' arrays of a label cache have the same instances with a score, as golden/README.md says."""
+    """Assert that two images' label arrays have the same scored instances, as defined in golden/README.md."""
     found, wanted = list(_scored_instances(label)), list(_scored_instances(expected))
     assert len(found) == len(wanted)
     for mask, class_index, score in wanted:

@@ -1,6 +1,6 @@
-"""Damaged and forged caches by their seeds, and what the reader says of each; run as a program, since HDF5 could take its process along.
+"""Damage and forge caches by seed, and read each; a program of its own, since HDF5 could crash its process.
 
-`python mutations.py FOLDER KIND FIRST COUNT` ends with code 0 if each is read as it was written, or refused with IrnError.
+`python mutations.py FOLDER KIND FIRST COUNT` exits with 0 if each is read as written or refused with IrnError.
 """
 
 import faulthandler
@@ -131,7 +131,7 @@ TYPES = (
 
 
 def forge(rng: Rng, path: Path) -> None:
-    """Change something by HDF5's own means: attributes, shapes, number types, groups in place of arrays and arrays in place of groups."""
+    """Change attributes, shapes or number types by HDF5's own means, or swap arrays and groups."""
     with h5py.File(path, "r+") as file:
         group = file[one_of(rng, list(file))]
         name, what = one_of(rng, list(group)), rng.integers(6)

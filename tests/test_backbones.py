@@ -58,7 +58,7 @@ FIGURES = dict.fromkeys(CHANNELS, IMAGENET) | dict.fromkeys(
 # The network for which the state dict of each is refused.
 OTHERS = dict(zip(CHANNELS, [*list(CHANNELS)[1:], "resnet18"], strict=True))
 LITE = "tf_efficientnet_lite0"
-# One of torchvision, a convolutional one of timm and a transformer: commands and trainings see no more than these differ in.
+# One of torchvision, a convolutional one of timm and a transformer: all that commands and trainings can tell apart.
 FEW = ("resnet18", LITE, "vit_tiny_patch16_224")
 PROVENANCE = {"stage": "a_stage"}
 Network = TypeVar("Network", Classifier, IRNet)

@@ -1,4 +1,4 @@
-"""The benchmark runs at small sizes: both sides of each case agree, and the tables say what was measured and compared."""
+"""The benchmark at small sizes: both sides of each case agree, and the tables say what was measured and compared."""
 
 import json
 import subprocess

@@ -147,7 +147,8 @@ class TestCompletion:
         (tmp_path / "irn.sh").write_text(run_python("-m", "irn", "--print-completion", "bash").stdout)
         (tmp_path / "cams_of_a_run.h5").touch()
         typed = " ".join(["irn", *words])
-        script = f"source ./irn.sh; COMP_WORDS=({typed}); COMP_CWORD={len(words)}; COMP_LINE='{typed}'; COMP_POINT={len(typed)}; "
+        script = f"source ./irn.sh; COMP_WORDS=({typed}); COMP_CWORD={len(words)}; "
+        script += f"COMP_LINE='{typed}'; COMP_POINT={len(typed)}; "
         script += "_shtab_irn irn; printf '%s\\n' \"${COMPREPLY[@]}\""
         done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)
         assert set(done.stdout.split()) == expected

@@ -42,10 +42,12 @@ def demo(**edits: Any) -> dict[str, Any]:
 def test_what_nobody_sets_is_the_papers_value() -> None:
     settings = check_config(demo())
     paper = {
-        "backbone": "resnet50", "pretrained": "imagenet", "momentum": 1e-4, "weight_decay": 1e-4, "cam.epochs": 5, "cam.batch_size": 16,
-        "cam.learning_rate": 0.1, "cam.head_factor": 10, "cam.crop_size": 512, "cam.long_side": (320, 640), "cam.scales": (1, 0.5, 1.5, 2),
-        "ir_labels.foreground_threshold": 0.3, "ir_labels.background_threshold": 0.05, "ir_labels.crf": "numba", "irn.epochs": 5,
-        "irn.batch_size": 16, "irn.learning_rate": 0.1, "irn.head_factor": 10, "irn.crop_size": 512, "irn.scale": (0.5, 1.5),
+        "backbone": "resnet50", "pretrained": "imagenet", "momentum": 1e-4, "weight_decay": 1e-4,
+        "cam.epochs": 5, "cam.batch_size": 16, "cam.learning_rate": 0.1, "cam.head_factor": 10,
+        "cam.crop_size": 512, "cam.long_side": (320, 640), "cam.scales": (1, 0.5, 1.5, 2),
+        "ir_labels.foreground_threshold": 0.3, "ir_labels.background_threshold": 0.05, "ir_labels.crf": "numba",
+        "irn.epochs": 5, "irn.batch_size": 16, "irn.learning_rate": 0.1, "irn.head_factor": 10,
+        "irn.crop_size": 512, "irn.scale": (0.5, 1.5),
         "irn.radius": 10, "seed": 0, "walk.beta": 10, "walk.centroid_length": 2.5,
         "walk.steps": 256, "walk.radius": 5, "labels.semantic_threshold": 0.25, "labels.instance_threshold": 0.25,
         "evaluate.cam_threshold": 0.15, "precision": "float32",

@@ -107,7 +107,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def signature(line: str) -> tuple[object, ...]:
-    """The configuration and the profile that a call names, and whether it asks for stages by name; others differ in settings."""
+    """The configuration and profile that a call names, and whether it names stages; calls alike differ in settings."""
     words = shlex.split(line)[1:]
     return (
         *(word for word in words if re.fullmatch(r"(configs|profiles)/[\w.]+", word)),

@@ -1,4 +1,4 @@
-"""CAM caches from elsewhere: they are taken over as they are, and every mistake in them is named before anything is made from them."""
+"""CAM caches from elsewhere: they are copied as they are, and every mistake in them is named before they are used."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Mask R-CNN and DeepLab: what they are shown, that they learn it, resume, and segment new images; and how they are scored."""
+"""Mask R-CNN and DeepLab: what they are shown, that they learn, resume and segment new images; how they are scored."""
 
 import csv
 import json
@@ -62,10 +62,11 @@ from irn.weights.files import load_classifier
 
 SIZE = (64, 80)
 IMAGES = "abcdef"
+AP = ("AP25", "AP50", "AP70", "AP75", "AP")
 
 
 def squares(number: int) -> tuple[np.ndarray, list[int]]:
-    """The instance map and classes of an image: a dark square at the left, a bright one at the right, both or one of the two."""
+    """The instance map and classes of an image: a dark square at the left, a bright one at the right, or both."""
     instance_map = np.zeros(SIZE, np.uint16)
     places = (np.s_[8 + 4 * number : 40 + 4 * number, 4:36], np.s_[12:44, 44:76])
     classes = [[0, 1], [0], [1]][number % 3]
@@ -347,7 +348,7 @@ class TestPredict:
                 if row["class"] == "mean"
             }
         assert set(means) == {
-            *(("mask_rcnn", split, metric) for split in ("train", "val") for metric in ("AP25", "AP50", "AP70", "AP75", "AP")),
+            *(("mask_rcnn", split, metric) for split in ("train", "val") for metric in AP),
             *(("deeplab_gt", split, "mIoU") for split in ("train", "val")),
         }  # fmt: skip
         assert means["mask_rcnn", "train", "AP50"] > 0.8
@@ -652,7 +653,7 @@ class TestWorkflow:
             if row["stage"].startswith(("mask_rcnn", "deeplab"))
         }
         assert found == {
-            *((stage, "val", metric) for stage in ("mask_rcnn", "mask_rcnn_gt") for metric in ("AP25", "AP50", "AP70", "AP75", "AP")),
+            *((stage, "val", metric) for stage in ("mask_rcnn", "mask_rcnn_gt") for metric in AP),
             *((stage, "val", "mIoU") for stage in ("deeplab", "deeplab_gt")),
         }  # fmt: skip
         assert {row["images"] for row in rows if row["split"] == "val"} == {"4"}
@@ -713,7 +714,7 @@ class TestScores:
     def test_cocos_average_precision_by_hand(self) -> None:
         whole, half = np.ones((4, 4), bool), np.zeros((4, 4), bool)
         half[:2] = True
-        # Two objects of class 0, one found in full and first; the other by a mask of overlap 0.5, which counts at 0.50 alone.
+        # Two objects of class 0: the first is found whole, the other by a mask of IoU 0.5, which counts at 0.50 alone.
         images = [
             CocoImage((4, 4), [(0, False, encoded(whole[None])[0])], [(0, 0.9, encoded(whole[None])[0])]),
             CocoImage((4, 4), [(0, False, encoded(whole[None])[0])], [(0, 0.8, encoded(half[None])[0])]),

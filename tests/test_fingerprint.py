@@ -154,7 +154,8 @@ def test_what_computes_counts_for_the_stages_that_import_it(edit: Edit, module: 
         ),
         (
             "\n\ndef check(x: int) -> int:\n    if x < 0:\n        raise ValueError('x is negative')\n    return x\n",
-            "\n\ndef check(x: int) -> int:\n    if x <= 0 or x > 9:\n        raise ValueError(f'{x}, expected 1 to 9')\n    return x\n",
+            "\n\ndef check(x: int) -> int:\n"
+            "    if x <= 0 or x > 9:\n        raise ValueError(f'{x}, expected 1 to 9')\n    return x\n",
         ),
     ],
     ids=["comment", "blank lines", "docstring", "layout", "advice", "errors", "errors and their conditions"],
@@ -274,11 +275,10 @@ def test_a_module_in_the_key_of_no_stage_is_one_that_cannot_change_results() -> 
     uncounted = {
         module for module in modules - counted - others - empty if not is_in(module, (*CARRYING, *CONTROLLING))
     }
-    # What notebooks and `irn predict` by hand call, what `make env` compiles, an import and an export of other programs'
-    # files.
+    # What notebooks and `irn predict` call, what `make env` compiles, and other programs' files.
     assert uncounted == {
-        "irn.__main__", "irn.inference.guessed", "irn.inference.image", "irn.inference.labeller", "irn.inference.notebook", "irn.inference.precompile",
-        "irn.data.cam_dictionaries",
+        "irn.__main__", "irn.inference.guessed", "irn.inference.image", "irn.inference.labeller",
+        "irn.inference.notebook", "irn.inference.precompile", "irn.data.cam_dictionaries",
     }  # fmt: skip
 
 

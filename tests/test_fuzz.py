@@ -308,6 +308,10 @@ def test_nesting_without_end(place: Path, content: bytes) -> None:
 KEYS = st.sampled_from(
     [*all_settings(), *("walk", "dataset.demo", "betas", "walk.betas", "dataset.root.x", "cam.", ""), "sweep.walk.beta"]
 )
+ODD_WORDS = [
+    *("null", "None", "1e3", "0x10", "1_000", "16", "0.5", "~", ".nan", "-0"),
+    *("none", "both", "pseudo", "voc", "/", "."),
+]
 ODD_VALUES = (
     LEAVES | st.lists(LEAVES, max_size=3) | st.dictionaries(TEXTS | st.integers() | st.none(), LEAVES, max_size=2)
     | st.dates() | st.binary(max_size=3) | st.integers(min_value=10**30) | st.tuples(st.integers(), st.integers())

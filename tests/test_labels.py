@@ -10,7 +10,7 @@ from irn.ops.labels import synthesise_labels
 
 
 def slow_upsample(small: np.ndarray) -> np.ndarray:
-    """(h, w) to (4 h, 4 w) bilinearly: pixel i lies at (i + 0.5) / 4 - 0.5 between the cells' centres, the rim continued."""
+    """(h, w) to (4 h, 4 w) bilinearly: pixel i is at (i + 0.5) / 4 - 0.5 between the centres of cells; edges extend."""
     for axis in (0, 1):
         size = small.shape[axis]
         place = np.clip((np.arange(4 * size) + 0.5) / 4 - 0.5, 0, size - 1)

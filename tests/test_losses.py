@@ -14,7 +14,7 @@ EPSILON = 1e-5
 def slow_losses(
     logits: torch.Tensor, displacement: torch.Tensor, label: torch.Tensor, radius: int
 ) -> dict[str, torch.Tensor]:
-    """Sums over the pairs that count, one after the other; the sources are those whose whole neighbourhood lies in the map."""
+    """Sums over the pairs that count, one by one; sources are pixels whose whole neighbourhood lies in the map."""
     batch, height, width = label.shape
     zero = torch.zeros((), dtype=torch.float64)
     sums = {

@@ -1,4 +1,4 @@
-"""A batch in parts, over processes and one after the other, is the batch in one: losses, gradients, whole trainings, checkpoints."""
+"""A batch in parts, over processes or in turn, equals the whole batch: losses, gradients, trainings, checkpoints."""
 
 import copy
 import json
@@ -142,7 +142,7 @@ def agree(found: Path, expected: Path, start: Path) -> None:
     assert list(one) == list(other)
     for name, tensor in other.items():
         if name in before:
-            # By the whole of a tensor: convolutions round by their batch and processor, and where that turns a ReLU single weights differ.
+            # By the norm of a tensor: rounding differs with the batch, and a flipped ReLU changes single weights.
             error, moved = (torch.linalg.vector_norm((tensor - its[name]).double()).item() for its in (one, before))
             assert error <= 0.05 * moved + 1e-6, (
                 f"{name}: differs by {error:.2g} where training moved it by {moved:.2g}"

@@ -75,7 +75,7 @@ def finished(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def voc(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The finished run as one of the user's own data set in the VOC layout, at `data`, and of a backbone `pretrained.pth`."""
+    """The finished run as one of a user's data set in the VOC layout, `data`, with a backbone `pretrained.pth`."""
     folder = tmp_path_factory.mktemp("voc")
     shutil.copytree(finished / "results/small/make_demo_data/data", folder / "data")
     (folder / "pretrained.pth").write_bytes(b"a backbone")
@@ -96,7 +96,7 @@ def external(finished: Path, voc: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 def taken_over(finished: Path, folder: Path, changes: dict[str, Any]) -> Path:
-    """Make a folder in which a run with other settings is complete: the files of its stages are copies under their names."""
+    """Complete a run with other settings in a folder, by copies of the files of its stages under their new names."""
     (folder / "small.yaml").write_text(
         yaml.safe_dump({**SMALL, **changes, "cam": {**SMALL["cam"], **changes.get("cam", {})}})
     )
@@ -371,6 +371,8 @@ def first(folder: Path, pattern: str) -> Path:
     return sorted(folder.glob(pattern))[0]
 
 
+NEW_CONSTANT = ("\nimport ", "\nNUMBER = 1\nimport ")
+WALK_SHAPE = '("M", "h", "w"), "f",'
 Edit = Callable[[Path], AbstractContextManager[dict[str, Any] | None]]
 # How a row of the table begins, and an edit of the user's data, given the folder of `voc`.
 IN_DATA: list[tuple[str, Edit]] = [
@@ -393,16 +395,17 @@ CASES: list[tuple[str, str, Edit]] = [
     ("A file in the store replaced", "finished", lambda f: newer((f / "results/small/make_cams/0-of-1.h5").resolve())),
     ("A file in the store replaced", "finished", lambda f: newer(f / "results/small/train_cam/weights.pt")),
     ("`--forcerun", "finished", lambda f: options("--forcerun", "infer_fields")),
-    ("The code of a module", "finished", lambda f: edited_source(("irn/ops/walk.py", "\nimport ", "\nNUMBER = 1\nimport "))),
+    ("The code of a module", "finished", lambda f: edited_source(("irn/ops/walk.py", *NEW_CONSTANT))),
     (
         "Code that transports", "finished",
         lambda f: edited_source(*((f"irn/{name}", "\nfrom ", "\nNUMBER = 1\nfrom ") for name in (
-            "io/cache.py", "io/parallel.py", "checks/data_set.py", "settings/values.py", "workflow/recipes.py", "weights/files.py", "cli.py",
+            "io/cache.py", "io/parallel.py", "checks/data_set.py", "settings/values.py", "workflow/recipes.py",
+            "weights/files.py", "cli.py",
         ))),
     ),
     (
         "The format of a cache", "finished",
-        lambda f: edited_source(("irn/io/cache_format.py", '("M", "h", "w"), "f", "float32"', '("M", "h", "w"), "f", "float16"')),
+        lambda f: edited_source(("irn/io/cache_format.py", f'{WALK_SHAPE} "float32"', f'{WALK_SHAPE} "float16"')),
     ),
     (
         "A comment", "finished",
@@ -412,10 +415,19 @@ CASES: list[tuple[str, str, Edit]] = [
             ("irn/ops/labels.py", "pieces of instances in one image", "pieces in an image"),
         ),
     ),
-    ("The command of a rule", "finished", lambda f: edited_source(("rules/labels.smk", '"irn make-labels ', '"irn  make-labels '))),
+    (
+        "The command of a rule", "finished",
+        lambda f: edited_source(("rules/labels.smk", '"irn make-labels ', '"irn  make-labels ')),
+    ),
     ("A library", "finished", lambda f: upgraded("torch")),
-    ("Cores, threads", "finished", lambda f: options("--cores", "1", "--set-threads", "random_walk=3", "--resources", "gpu=2", "mem_mb=9000")),
-    ("Cores, threads", "finished", lambda f: options("--set-resources", "random_walk:mem_mb=99", "train_cam:runtime=9")),
+    (
+        "Cores, threads", "finished",
+        lambda f: options("--cores", "1", "--set-threads", "random_walk=3", "--resources", "gpu=2", "mem_mb=9000"),
+    ),
+    (
+        "Cores, threads", "finished",
+        lambda f: options("--set-resources", "random_walk:mem_mb=99", "train_cam:runtime=9"),
+    ),
     ("A profile", "finished", lambda f: profile("--profile")),
     ("A profile", "finished", lambda f: profile("--workflow-profile")),
     ("What is printed", "finished", lambda f: options("--verbose", "--printshellcmds", "--quiet", "progress")),

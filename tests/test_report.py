@@ -31,7 +31,7 @@ from irn.workflow.run import Run
 BROWSER = [shutil.which(name) for name in ("chromium", "chromedriver")]
 in_browser = pytest.mark.skipif(
     not all(BROWSER),
-    reason="no chromium and chromedriver here; install Debian's chromium and chromium-driver to open reports in a browser",
+    reason="no chromium and chromedriver; install Debian's chromium and chromium-driver to open reports in a browser",
 )
 SIZE = (48, 60)
 # What HTML, JSON within HTML and Vega might take for more than a name.
@@ -120,7 +120,7 @@ def test_images_are_spread_from_the_best_to_the_worst(count, chosen, places):
 
 
 class HandMade:
-    """A run on `count` images of a folder; image i has the classes of row i of `present`, and labels that get worse from image to image."""
+    """A run on a folder of images: image i has the classes of row i of `present`, and each image worse labels."""
 
     def __init__(
         self, folder: Path, present: Sequence[Sequence[int]], truth: bool = True, settings: Sequence[str] = ()
@@ -188,8 +188,8 @@ class HandMade:
             label = self.label(own, 8 * number)
             pieces = np.array([own[0]] if len(own) and label.any() else [], int)
             return {
-                "semantic": label, "instance_map": (label > 0).astype(int) * (len(pieces) > 0), "instance_class": pieces,
-                "instance_score": np.ones(len(pieces)),
+                "semantic": label, "instance_map": (label > 0).astype(int) * (len(pieces) > 0),
+                "instance_class": pieces, "instance_score": np.ones(len(pieces)),
             }  # fmt: skip
 
         none = np.zeros(0, int)

@@ -1,4 +1,4 @@
-"""irn/commands/show.py and irn/pictures/: what a user sees in the panels, and the mistakes that are answered before any is drawn."""
+"""irn/commands/show.py and irn/pictures/: what a user sees in the panels, and mistakes found before any is drawn."""
 
 from colorsys import rgb_to_hsv
 from pathlib import Path

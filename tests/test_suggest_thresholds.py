@@ -1,4 +1,4 @@
-"""irn/ops/separation.py against a twin that splits all scores at each threshold, and irn/commands/suggest_thresholds.py on small caches."""
+"""irn/ops/separation.py beside a twin that splits all scores at each threshold, and its command on small caches."""
 
 from pathlib import Path
 
@@ -66,7 +66,7 @@ class TestSeparation:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Nine images in CAM and walk caches, the last without a class; the walk's scores are 0.1 or 0.8, in two maps of one class."""
+    """CAM and walk caches of nine images, the last without a class; walk scores are 0.1 or 0.8."""
     rng = np.random.default_rng(0)
     records = [
         ImageRecord(f"{number:03}", tmp_path / f"{number:03}.jpg", *SIZE, "train" if number else "val")

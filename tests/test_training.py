@@ -353,7 +353,8 @@ class TestMistakes:
     ) -> None:
         said = refused(capsys, tmp_path, *irn_command(data, cam.weights, tmp_path / "w.pt", "--radius", 9))
         assert said == (
-            "irn train-irn: --crop-size is 64; expected at least 80 for pairs of radius 9, or a smaller radius; see irn train-irn --help"
+            "irn train-irn: --crop-size is 64; expected at least 80 for pairs of radius 9, or a smaller radius;"
+            " see irn train-irn --help"
         )
 
     def test_an_image_without_an_ir_label(
@@ -390,7 +391,7 @@ class TestMistakes:
 
 
 def coordinates(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """An image that names each pixel's row and column, one above both so that nothing is 0, and a label that follows from them."""
+    """An image of each pixel's row and column, both plus 1 so that nothing is 0, and a label that follows from them."""
     y, x = np.indices((height, width))
     pixels = np.stack([y + 1, x + 1, np.full_like(y, 77)], -1).astype(np.uint8)
     return pixels, label_at(pixels)

@@ -28,7 +28,8 @@ def test_results_are_seen_in_the_folder_of_the_run(finished: Path) -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["stage", "split", "metric", "class", "value", "images"]
     assert {(row["stage"], row["metric"]) for row in rows if row["class"] == "mean"} == {
-        ("cam", "mIoU"), ("semantic", "mIoU"), *(("instance", metric) for metric in ("AP25", "AP50", "AP70", "AP75", "AP")),
+        ("cam", "mIoU"), ("semantic", "mIoU"),
+        *(("instance", metric) for metric in ("AP25", "AP50", "AP70", "AP75", "AP")),
     }  # fmt: skip
     assert {row["images"] for row in rows} == {"20"}
     for stage in PER_IMAGE:

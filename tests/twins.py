@@ -6,7 +6,7 @@ import numpy as np
 
 
 def slow_half_disc(radius: int) -> list[tuple[int, int]]:
-    """Offsets (dy, dx) nearer than `radius`, one of each opposite pair: downwards, or to the right in the row itself."""
+    """Offsets (dy, dx) nearer than `radius`, one of each opposite pair: downwards, or to the right in the same row."""
     around = range(-radius, radius + 1)
     return [
         (dy, dx)
@@ -26,7 +26,7 @@ def slow_path(dy: int, dx: int) -> list[tuple[int, int]]:
 
 
 def slow_affinities(boundary: np.ndarray, beta: float, radius: int) -> np.ndarray:
-    """(h w, h w) float64: 1 on the diagonal, (1 - maximum on the path) ** beta for pairs within the radius, both ways."""
+    """(h w, h w) float64: 1 on the diagonal, (1 - maximum on the path) ** beta for pairs within the radius."""
     h, w = boundary.shape
     field = boundary.astype(np.float64)
     matrix = np.eye(h * w)
@@ -91,7 +91,7 @@ def slow_pieces(mask: np.ndarray) -> np.ndarray:
 
 
 def slow_groups(displacement: np.ndarray) -> np.ndarray:
-    """(h, w) int: the number of the region that each cell ends in, 0 for none; regions have displacements under 2.5 cells."""
+    """(h, w) int: the region that each cell ends in, 0 for none; regions have displacements under 2.5 cells."""
     lengths = np.sqrt(displacement[0].astype(np.float64) ** 2 + displacement[1].astype(np.float64) ** 2)
     regions = slow_pieces(lengths < 2.5)
     ends = slow_follow(displacement)

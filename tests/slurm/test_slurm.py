@@ -61,7 +61,7 @@ class Cluster:
         self.profile = folder / "profile"
         self.profile.mkdir()
         text = (ROOT / "profiles/slurm/config.yaml").read_text()
-        # As the profile's first comment says. The cluster has no accounts; gpu is asked for while the networks stay on the CPU.
+        # As the profile's first comment says. The cluster has no accounts; gpu is requested, and not used.
         text = re.sub(r"^#(?=\S|  )", "", text, flags=re.M)
         text = re.sub(r"^ *slurm_account: .*\n", "", text, flags=re.M)
         text = text.replace("gpu_model: a100", "gpu_model: standin\n    gpu: 1").replace(
@@ -98,7 +98,7 @@ class Cluster:
             return subprocess.Popen(command, env=self.environment, stdout=file, stderr=file, cwd=ROOT)
 
     def jobs(self, folder: Path) -> list[Job]:
-        """What SLURM knows of each job that Snakemake in `folder` submitted, with its rule, in order; each task of an array is one."""
+        """What SLURM knows of each job (or task of an array) that Snakemake in `folder` submitted, with its rule."""
         lines = self.run("scontrol", "--details", "--oneliner", "show", "job").splitlines()
         found = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in lines]
         found = [job for job in found if job.get("WorkDir") == str(folder)]
