@@ -48,7 +48,8 @@ def scene(seed: int, height: int, width: int, classes: int = 2, objects: int = 5
     class_mask = np.where(object_mask > 0, nearest % classes + 1, 0).astype(np.uint8)
 
     colours = rng.uniform(40, 215, (objects + 1, 3))
-    # A pixel has 0.7 vertices of the CRF's lattice, as in the median of 45 of VOC's photographs: colours change slowly, brightness fast.
+    # A pixel has 0.7 vertices of the CRF's lattice, the median of 45 of VOC's photographs: colours change slowly,
+    # brightness fast.
     fields = ((17, 30, 3), (30, 12, 1), (15, 2, 1))
     texture = sum(strength * _smooth(rng, (height, width, channels), (s, s, 0)) for strength, s, channels in fields)
     pixels = np.clip(colours[object_mask] + texture, 0, 255).astype(np.uint8)
@@ -66,13 +67,14 @@ def scene(seed: int, height: int, width: int, classes: int = 2, objects: int = 5
     displacement = towards * (objects_small > 0) + np.stack([_smooth(rng, (h, w), 3) for _ in range(2)])
 
     cam, high_res = _class_maps(rng, height, width, classes, centre_y, centre_x, radius_y, radius_x)
+    displacement = displacement.astype(np.float32)
     return Scene(
-        pixels, class_mask, object_mask, np.arange(classes), cam, high_res, boundary, displacement.astype(np.float32), groups
+        pixels, class_mask, object_mask, np.arange(classes), cam, high_res, boundary, displacement, groups
     )  # fmt: skip
 
 
 def cell_label(drawn: Scene) -> np.ndarray:
-    """(h, w) uint8: the class of each cell, unsure in a band along the outlines, 8 pixels to each side where the scene is 512 high."""
+    """(h, w) uint8: the class of each cell, unsure along outlines: 8 pixels to each side in a scene 512 pixels high."""
     outline = ndimage.morphological_gradient(drawn.object_mask.astype(np.int16), 3) > 0
     label = np.where(ndimage.distance_transform_edt(~outline) < len(outline) / 64, UNSURE, drawn.class_mask)
     return label[CENTRES].astype(np.uint8)
@@ -88,7 +90,7 @@ def _class_maps(
     radius_y: np.ndarray,
     radius_x: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`cam` and `high_res` as the stage makes them: rectified maps of stride 16 at four scales, each resized and added."""
+    """`cam` and `high_res` as the stage makes them: rectified maps of stride 16 at four scales, resized and added."""
     sizes = ((cells(height), cells(width)), (padded(height), padded(width)))
     sums = [torch.zeros(classes, *size) for size in sizes]
     for scale in (1.0, 0.5, 1.5, 2.0):

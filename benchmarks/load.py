@@ -1,4 +1,4 @@
-"""Memory, time and files of the stages, with networks that nothing was taught, on many tiny images or on large photographs.
+"""Memory, time and files of the stages, with untrained networks, on many tiny images or on large photographs.
 
 benchmarks/load.py many --images 2000 20000     each stage on that many images of 32 x 24 pixels, and snakemake -n
 benchmarks/load.py large --max-side 1024        each stage on 8 photographs of 4032 x 3024 pixels, 4 processes
@@ -26,7 +26,7 @@ TINY, PHOTOGRAPH = (24, 32), (3024, 4032)
 
 
 class Cost(NamedTuple):
-    """Seconds by the clock, those of the process itself on processors, and the peak memory of all in MB, shared pages counted once."""
+    """Seconds by the clock, processor seconds of the process itself, peak memory of all in MB, shared pages once."""
 
     seconds: float
     own: float

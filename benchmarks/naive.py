@@ -67,7 +67,7 @@ def sparse_walk(scores: np.ndarray, boundary: np.ndarray, beta: float, steps: in
 
 
 def labels_at_once(walk: np.ndarray, height: int, width: int, threshold: float) -> np.ndarray:
-    """(height, width) int64: argmax over background and all maps, made large together; 0 background, else 1 + row of `walk`."""
+    """(height, width) int64: argmax over background and all enlarged maps; 0 background, 1 + row of `walk`."""
     large = functional.interpolate(torch.from_numpy(walk)[None], scale_factor=4, mode="bilinear", align_corners=False)[
         0, :, :height, :width
     ]
@@ -102,7 +102,7 @@ def ir_label(
 def class_maps(
     model: Classifier, scaled: Sequence[torch.Tensor], classes: np.ndarray, height: int, width: int
 ) -> dict[str, np.ndarray]:
-    """`cam` (K, h, w) and `high_res` (K, H, W): all classes of each scale and its mirror, one after the other; those present at the end."""
+    """`cam` (K, h, w) and `high_res` (K, H, W): all classes, scale by scale and mirror by mirror, then cut to K."""
     sizes = (cells(height), cells(width)), (padded(height), padded(width))
     sums = [torch.zeros(1)] * 2
     for pixels in scaled:
@@ -129,19 +129,19 @@ def fields(model: IRNet, pixels: torch.Tensor, crop_size: int) -> dict[str, np.n
 
 
 def pair_labels(label: np.ndarray, radius: int) -> list[torch.Tensor]:
-    """What each pair of each sample is, in three (B, P, S) tensors of truth values: background, foreground, different."""
+    """What each pair of each sample is, in three bool tensors (B, P, S): background, foreground, different."""
     source, targets = _pair_indices(*label.shape[1:], radius)
     flat = label.reshape(len(label), -1)
-    one, other = flat[:, None, source], flat[:, targets]
-    sure = (one < 255) & (other < 255)
-    same = one == other
-    return [torch.from_numpy(kind) for kind in (sure & same & (one == 0), sure & same & (one > 0), sure & ~same)]
+    start, end = flat[:, None, source], flat[:, targets]
+    sure = (start < 255) & (end < 255)
+    same = start == end
+    return [torch.from_numpy(kind) for kind in (sure & same & (start == 0), sure & same & (start > 0), sure & ~same)]
 
 
 def pair_losses(
     boundary_logits: torch.Tensor, displacement: torch.Tensor, label: np.ndarray, radius: int
 ) -> dict[str, torch.Tensor]:
-    """The four losses from a gather of all pixels of all paths, and from pair labels that are made on the CPU and sent along."""
+    """The four losses from a gather of all pixels of all paths, and from pair labels made on the CPU and sent along."""
     background, foreground, different = (kind.to(displacement.device) for kind in pair_labels(label, radius))
     batch, _, h, w = boundary_logits.shape
     offsets = pair_offsets(radius)
@@ -253,7 +253,7 @@ def _mean_iou(truths: list[np.ndarray], predicted: list[np.ndarray], classes: in
 def _overlaps(
     truths: list[np.ndarray], objects: list[np.ndarray], instances: list[list[np.ndarray]]
 ) -> tuple[list[tuple[int, float, float, tuple[int, int]]], dict[int, int]]:
-    """Every prediction's class, score, largest overlap with an object of its class, and that object; and objects by class."""
+    """Every prediction's class, score, largest overlap with an object of its class, that object; objects by class."""
     predictions: list[tuple[int, float, float, tuple[int, int]]] = []
     found: dict[int, int] = {}
     for image, (truth, mask, (instance_map, classes, scores)) in enumerate(

@@ -46,7 +46,7 @@ def _judge(m: Measures) -> tuple[str, list[Finding]]:
     wait = m["cache"].median - m["float32"].median
     rate = (plain - ours) / wait / MB if wait > 0 else float("inf")
     return (
-        f"maps within {error:.1g}; from storage slower than {rate:.0f} MB/s the cache is read faster than plain float32",
+        f"maps within {error:.1g}; below {rate:.0f} MB/s of storage the cache is read faster than plain float32",
         [
             Finding("CAM cache, bytes", f"1/{plain / ours:.1f}", "float32"),
             speed("reading the CAM cache from the page cache", m["cache"], than=m["float32, compressed"]),

@@ -13,7 +13,7 @@ Sides = dict[str, Callable[[], Any]]
 
 
 class Measure(NamedTuple):
-    """One side: its name, seconds of each repeat and of the first call, bytes that it added to its process, what it returned."""
+    """One side: its name, seconds of each repeat and of the first call, bytes added to its process, and its result."""
 
     side: str
     seconds: list[float]
@@ -39,9 +39,10 @@ class Finding(NamedTuple):
 
 
 class Case(NamedTuple):
-    """`sides` makes the inputs and returns what is measured, by name; `judge` raises Disagreement unless the results are equal.
+    """A case: `sides` makes the inputs and returns what is measured, by name.
 
-    `names` lists the sides in the order in which they take turns. Those in `once` are too slow to repeat.
+    `judge` raises Disagreement unless the results are equal. `names` lists the sides in the order in which they take
+    turns. Those in `once` are too slow to repeat.
     """
 
     title: str

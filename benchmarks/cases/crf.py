@@ -1,4 +1,4 @@
-"""Inter-pixel relation labels by dense CRF, beside pydensecrf, with a lattice for each of the two runs and with one, and on two cores."""
+"""IR labels by dense CRF, beside pydensecrf with a lattice for each of the two runs or one, and on two cores."""
 
 from functools import partial
 from importlib.util import find_spec

@@ -15,7 +15,7 @@ from irn.ops.losses import pair_losses, total_loss
 
 
 def loss_inputs(cells: int) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
-    """Boundary logits (2, 1, s, s) and displacement (2, 2, s, s) that take a gradient, and labels (2, s, s) of two scenes."""
+    """Boundary logits (2, 1, s, s) and displacement (2, 2, s, s) with gradients, and labels (2, s, s) of two scenes."""
     scenes = [scene(seed, STRIDE * cells, STRIDE * cells) for seed in (1, 2)]
     boundary = torch.from_numpy(np.stack([s.boundary for s in scenes]))[:, None].clamp(1e-3, 1 - 1e-3)
     displacement = torch.from_numpy(np.stack([s.displacement for s in scenes]))

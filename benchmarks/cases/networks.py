@@ -1,4 +1,4 @@
-"""The networks: a training step of IRNet, beside gathered paths and a backbone in the graph, and class attention maps."""
+"""A training step of IRNet, beside gathered paths and a backbone in the graph; and class attention maps."""
 
 import copy
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from irn.training.views import normalised
 
 
 def calibrate(model: Classifier | IRNet, images: torch.Tensor) -> None:
-    """Give a random backbone the batch norm statistics of some images, so that its features have the sizes of trained ones."""
+    """Give a random backbone the batch norm statistics of images, so that features are as large as trained ones."""
     model.backbone.train()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -1,4 +1,4 @@
-"""From photograph to labels, stage by stage: this project's chain beside the same chain as one would write it after the paper."""
+"""From photograph to labels, stage by stage: this project's chain beside one written after the paper."""
 
 import copy
 import tempfile
