@@ -20,7 +20,7 @@ from test_scores import boxes, filled, random_image, slow_iou
 from irn.grid import cells
 from irn.io.cache import CacheWriter
 from irn.ops.image_scores import best_overlaps, flat_maps, image_iou
-from irn.ops.levels import still_displacement
+from irn.ops.reference_losses import zero_field_loss
 from irn.ops.losses import pair_losses
 from irn.ops.overlaps import object_classes
 from irn.ops.shares import label_shares
@@ -105,7 +105,7 @@ class TestImageScores:
 def test_a_field_of_zeros_has_the_loss_that_the_curve_is_compared_with():
     label = torch.ones((1, 24, 24), dtype=torch.uint8)
     losses = pair_losses(torch.zeros((1, 1, 24, 24)), torch.zeros((1, 2, 24, 24)), label, 5)
-    assert still_displacement(5) == pytest.approx(float(losses["foreground_displacement"]))
+    assert zero_field_loss(5) == pytest.approx(float(losses["foreground_displacement"]))
 
 
 @pytest.mark.parametrize(

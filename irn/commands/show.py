@@ -31,19 +31,19 @@ def show(
     images: Sequence[str] = (),
     split: str | None = None,
 ) -> None:
-    """Draw `out/<image_id>.png` for each image: the image, and a tile for each thing that the caches hold of it.
+    """Draw `out/<image_id>.png` for each image: the image, and a tile for each array that the caches hold of it.
 
     Parameters
     ----------
     labels: the labels table, for the names of classes; without it a class goes by its index.
-    images: ids from the manifest. When there are none, `show.images` of the settings are drawn, evenly spaced among those that
+    images: ids from the manifest. Without any, `show.images` of the settings are drawn, evenly spaced among those that
         all caches hold and, with `labels`, that have a class.
     split: only images of this split, or of several joined by `+`.
 
     Raises
     ------
-    IrnError, before anything is written, for an id that the manifest or a cache lacks, an image that is missing or would be
-    replaced by a panel, and caches that do not fit the manifest or the labels table.
+    IrnError, before anything is written, for an id that the manifest or a cache lacks, an image that is missing or
+    would be replaced by a panel, and caches that do not fit the manifest or the labels table.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -53,27 +53,25 @@ def show(
     count = len(table.names) if table else MAX_CLASSES
     caches = {kind: CacheReader(files, kind, classes=count) for kind, files in paths.items() if files}
     records = images_of(manifest, split)
-    chosen = (
-        _named(records, images, manifest, split)
-        if images
-        else _spread(records, caches, table, settings.show.images, manifest)
-    )
-    _keep_images(chosen, manifest, out)
+    if images:
+        shown = _named(records, images, manifest, split)
+    else:
+        shown = _spread(records, caches, table, settings.show.images, manifest)
+    _keep_images(shown, manifest, out)
     for cache in caches.values():
-        cache.require(record.image_id for record in chosen)
+        cache.require(record.image_id for record in shown)
 
     def scenes() -> Iterator[Scene]:
-        return (_read_scene(record, caches, table, settings.walk.centroid_length) for record in chosen)
+        return (_read_scene(record, caches, table, settings.walk.centroid_length) for record in shown)
 
     # Read all twice rather than keep all: a mistake in the last image must leave no panel of the first.
     for _ in scenes():
         pass
-    for scene in progress(scenes(), len(chosen), "show"):
+    for scene in progress(scenes(), len(shown), "show"):
         panel = draw_panel(scene)
         with whole_file(out / f"{scene.record.image_id}.png") as partial:
-            panel.save(
-                partial, format="PNG", compress_level=2
-            )  # 6, the default, takes three times as long for 10 % of the bytes
+            # 6, the default, takes three times as long for 10 % of the bytes.
+            panel.save(partial, format="PNG", compress_level=2)
 
 
 def _named(
@@ -95,23 +93,23 @@ def _spread(
     count: int,
     manifest: Path,
 ) -> list[ImageRecord]:
-    """`count` images, evenly spaced among those that all caches hold, those with a class where there are any."""
-    held = [record for record in records if all(record.image_id in cache for cache in caches.values())]
-    if not held:
+    """`count` images, evenly spaced among those that all caches hold, only those with a class where there are any."""
+    in_caches = [record for record in records if all(record.image_id in cache for cache in caches.values())]
+    if not in_caches:
         files = ", ".join(str(path) for cache in caches.values() for path in cache.paths)
         raise IrnError(
             f"{files}: no image of {manifest} is in all of these caches; give caches that were made from this manifest"
         )
-    held = [record for record in held if table is None or table.present.get(record.image_id)] or held
-    return [held[place] for place in spread(len(held), count)]
+    with_class = [record for record in in_caches if table is None or table.present.get(record.image_id)] or in_caches
+    return [with_class[place] for place in spread(len(with_class), count)]
 
 
-def _keep_images(chosen: Sequence[ImageRecord], manifest: Path, out: Path) -> None:
+def _keep_images(shown: Sequence[ImageRecord], manifest: Path, out: Path) -> None:
     """IrnError where a panel would replace an image of the manifest."""
-    older = [record for record in chosen if (out / f"{record.image_id}.png").exists()]
+    existing = [record for record in shown if (out / f"{record.image_id}.png").exists()]
     # Every path of a long manifest is looked up only where there is something to replace.
-    sources = {record.path.resolve() for record in read_manifest(manifest)} if older else set()
-    for record in older:
+    sources = {record.path.resolve() for record in read_manifest(manifest)} if existing else set()
+    for record in existing:
         if (out / f"{record.image_id}.png").resolve() in sources:
             raise IrnError(
                 f"--out {out}: the panel of image {record.image_id!r} would replace that image; give another folder"
@@ -131,14 +129,14 @@ def _read_scene(
 
 
 def _classes_in(arrays: dict[str, dict[str, np.ndarray]]) -> list[int] | None:
-    """The class indices that the caches of an image name; None when there is no cache that could."""
-    found = []
+    """The class indices that the caches of an image name; None without a cache that could name any."""
+    indices = []
     if "cam" in arrays:
-        found.append(arrays["cam"]["classes"])
+        indices.append(arrays["cam"]["classes"])
     if "ir_label" in arrays:
         label = arrays["ir_label"]["label"]
-        found.append(label[(label > 0) & (label != UNSURE)].astype(int) - 1)
+        indices.append(label[(label > 0) & (label != UNSURE)].astype(int) - 1)
     if "label" in arrays:
-        found.append(arrays["label"]["instance_class"])
-        found.append(arrays["label"]["semantic"][arrays["label"]["semantic"] > 0].astype(int) - 1)
-    return np.unique(np.concatenate(found)).astype(int).tolist() if found else None
+        semantic = arrays["label"]["semantic"]
+        indices += [arrays["label"]["instance_class"], semantic[semantic > 0].astype(int) - 1]
+    return np.unique(np.concatenate(indices)).astype(int).tolist() if indices else None

@@ -1,4 +1,4 @@
-"""What one sees in each kind of picture, and what would be wrong in it."""
+"""What each kind of picture shows, and what would be wrong in it."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ class Caption(NamedTuple):
     wrong: str
 
 
-KINDS = {
+CAPTIONS = {
     "image": Caption(
         "Image",
         "The image as the networks read it.",
@@ -21,31 +21,27 @@ KINDS = {
         "CAM",
         "The class attention map of one class: dark where nothing speaks for it, pale yellow where most does.",
         "It lies on the background, or beside small objects: the classifier learned the surroundings; train it"
-        " longer or on more"
-        " images. It is bright everywhere or nowhere: it points to nothing.",
+        " longer or on more images. It is bright everywhere or nowhere: it points to nothing.",
     ),
     "ir_label": Caption(
         "IR label",
-        "What IRNet learns from: sure foreground in the colour of its class, sure background dark, unsure pixels in"
-        " stripes.",
-        "Colour on the background, or dark on an object: IRNet is taught wrong. Mostly stripes: it is taught little."
-        " Change"
-        " ir_labels.foreground_threshold and ir_labels.background_threshold.",
+        "What IRNet learns from: sure foreground in the colour of its class, sure background dark, unsure pixels"
+        " in stripes.",
+        "Colour on the background, or dark on an object: IRNet is taught wrong. Mostly stripes: it is taught"
+        " little. Change ir_labels.foreground_threshold and ir_labels.background_threshold.",
     ),
     "boundary": Caption(
         "Boundary",
         "Probability of a boundary, black for 0 and white for 1, cell by cell.",
-        "Black everywhere: nothing stops the walk, and labels spill. Bright inside objects: the walk stays where the"
-        " CAM was.",
+        "Black everywhere: nothing stops the walk, and labels spill. Bright inside objects: the walk stays where"
+        " the CAM was.",
     ),
     "displacement": Caption(
         "Displacement",
         "Where each cell points, towards the centre of its instance: the wheel gives the direction of a colour,"
-        " arrows the direction"
-        " and the length.",
-        "Pale, with short arrows: IRNet has learned no instances. Arrows that do not meet in one place per object:"
-        " instances are split"
-        " or joined.",
+        " arrows the direction and the length.",
+        "Pale, with short arrows: IRNet has learned no instances. Arrows that do not meet in one place per"
+        " object: instances are split or joined.",
     ),
     "groups": Caption(
         "Groups and centroids",
@@ -62,9 +58,8 @@ KINDS = {
     "semantic": Caption(
         "Semantic label",
         "The class of each pixel in its colour, with a white outline; background has none.",
-        "It spills over the object's edge: raise labels.semantic_threshold. It covers a part alone: lower it. If"
-        " neither helps, look at"
-        " the boundary.",
+        "It spills over the object's edge: raise labels.semantic_threshold. It covers only a part: lower it. If"
+        " neither helps, look at the boundary.",
     ),
     "truth": Caption(
         "Ground truth",

@@ -1,4 +1,4 @@
-"""What is found in each image of a run, which of them the report shows, and how they are drawn."""
+"""What a run holds of its images: caches and ground truth, and pictures of both."""
 
 import base64
 import io
@@ -21,34 +21,11 @@ from irn.pictures.tiles import ARRAYS, Scene, tiles_of
 from irn.records import ImageRecord
 
 QUALITY = 78  # of WebP
-FOUND = 0.5  # overlap from which on an object counts as found
-
-
-class Facts(NamedTuple):
-    """What is known of one image: its classes, those with flat maps, and how its labels look.
-
-    Shares of pixels are None without the cache that they come from, scores without ground truth.
-    """
-
-    image_id: str
-    split: str
-    present: list[int]
-    flat: list[int]
-    unsure: float | None
-    foreground: float | None
-    pieces: int
-    iou: float | None
-    overlaps: list[float] | None
-
-    @property
-    def found(self) -> int:
-        """How many of its objects were found."""
-        return sum(overlap >= FOUND for overlap in self.overlaps or ())
 
 
 @dataclass
-class Sources:
-    """What is known of the images: caches by kind, classes, ground truth by split, and what a centroid is."""
+class RunImages:
+    """The images of a run: caches by kind, classes, ground truth by split, and the settings' walk.centroid_length."""
 
     caches: Mapping[str, CacheReader]
     classes: ImageClasses
@@ -58,36 +35,20 @@ class Sources:
     def open_truth(
         self, masks: tuple[Path | None, Path | None], records: Sequence[ImageRecord], splits: Sequence[str]
     ) -> None:
-        """Open the ground truth of some splits."""
+        """Open the ground truth of some splits; masks are those of classes and of objects."""
+        class_masks, object_masks = masks
         for split in splits:
             of_split = [record for record in records if record.split == split]
-            if masks[0] and of_split:
-                self.truths[split] = open_truths(masks[0], masks[1], of_split, self.classes.names)
+            if class_masks and of_split:
+                self.truths[split] = open_truths(class_masks, object_masks, of_split, self.classes.names)
 
     def truth(self, record: ImageRecord) -> ImageTruth | None:
         """Ground truth of an image, if its split has some."""
         return self.truths[record.split].of(record) if record.split in self.truths else None
 
 
-class Order(NamedTuple):
-    """Images from the best to the worst, and what that means."""
-
-    images: list[Facts]
-    words: str
-
-
-def ordered(facts: Sequence[Facts]) -> Order:
-    """Images by their score, or, without any, by how sure their labels are; only those with a class, if any has one."""
-    candidates = [image for image in facts if image.present] or list(facts)
-    scored = [image for image in candidates if image.iou is not None]
-    if scored:
-        return Order(sorted(scored, key=lambda image: -(image.iou or 0)), "mIoU of the semantic label")
-    by_sureness = sorted(candidates, key=lambda image: image.unsure or 0)
-    return Order(by_sureness, "share of pixels that the IR label is sure of")
-
-
 class Picture(NamedTuple):
-    """One tile of an image as a WebP in text, its kind, caption and size in pixels."""
+    """One tile of an image: its kind, caption, address in HTML (a WebP) and size in pixels."""
 
     kind: str
     caption: str
@@ -96,25 +57,28 @@ class Picture(NamedTuple):
     height: int
 
 
-def draw(sources: Sources, records: Sequence[ImageRecord], workers: int | None) -> list[list[Picture]]:
+def draw(images: RunImages, records: Sequence[ImageRecord], workers: int | None) -> list[list[Picture]]:
     """The tiles of each image."""
-    return list(map_images(partial(_draw, sources), records, workers))
+    return list(map_images(partial(_draw, images), records, workers))
 
 
-def _draw(sources: Sources, record: ImageRecord) -> list[Picture]:
-    arrays = {kind: cache.image(record, ARRAYS[kind]) for kind, cache in sources.caches.items()}
-    truth = sources.truth(record)
-    present = sources.classes.of(record.image_id)
-    pixels = read_record(record)
-    masks = (truth.class_mask, truth.objects[0]) if truth else None
-    scene = Scene(record, pixels, arrays, present, sources.classes.names, sources.centroid_length, masks)
-    return [
-        Picture(t.kind, t.caption, _encoded(t.pixels), t.pixels.shape[1], t.pixels.shape[0]) for t in tiles_of(scene)
-    ]
+def _draw(images: RunImages, record: ImageRecord) -> list[Picture]:
+    arrays = {kind: cache.image(record, ARRAYS[kind]) for kind, cache in images.caches.items()}
+    truth = images.truth(record)
+    scene = Scene(
+        record,
+        read_record(record),
+        arrays,
+        images.classes.of(record.image_id),
+        images.classes.names,
+        images.centroid_length,
+        (truth.class_mask, truth.objects[0]) if truth else None,
+    )
+    return [_picture(tile.kind, tile.caption, tile.pixels) for tile in tiles_of(scene)]
 
 
-def _encoded(pixels: np.ndarray) -> str:
-    """A picture as the address of an image in HTML."""
+def _picture(kind: str, caption: str, pixels: np.ndarray) -> Picture:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "WEBP", quality=QUALITY, method=4)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    source = f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    return Picture(kind, caption, source, pixels.shape[1], pixels.shape[0])

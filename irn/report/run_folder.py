@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Hashable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,36 +19,43 @@ from irn.settings.values import Settings
 from irn.workflow.stages import ALL_STAGES
 
 
+class Cost(NamedTuple):
+    """What a stage cost: the time of all its jobs together, and the memory of the largest, NaN where not measured."""
+
+    seconds: float
+    megabytes: float
+
+
 class StageFolder(NamedTuple):
-    """A stage of the run's own configuration: its folder in the store, the record behind its key, and its files."""
+    """A stage of the run's own configuration: folder in the store, what its key was made from, files that exist."""
 
     name: str
     folder: Path
     record: dict[str, Any]
     files: list[Path]
 
-    def _beside(self, name: str) -> list[Path]:
-        """What lies beside each cache, or in the folder of a stage that has one for itself, by the end of its name."""
+    def _beside(self, suffix: str) -> list[Path]:
+        """The files of a stage that end in `suffix`: beside each cache, or in the folder of a stage without caches."""
         if ALL_STAGES[self.name].per_image:
-            return [path for cache in self.files if (path := cache.with_suffix(f".{name}")).exists()]
-        return sorted(self.folder.glob(f"*{name}"))
+            return [path for cache in self.files if (path := cache.with_suffix(f".{suffix}")).exists()]
+        return sorted(self.folder.glob(f"*{suffix}"))
 
     @property
     def notices(self) -> list[str]:
-        """What its commands found wrong, each line once."""
+        """The notices in the logs of its commands, each once."""
         lines = [line for log in self._beside("log") for line in notices_in(log)]
         return list(dict.fromkeys(line.removeprefix(NOTICE) for line in lines))
 
-    def cost(self) -> tuple[float, float] | None:
-        """Seconds of all its jobs together, and MB of the largest; None without Snakemake's benchmarks."""
+    def cost(self) -> Cost | None:
+        """What its jobs cost by Snakemake's benchmarks; None where there are none."""
         tables = [pd.read_csv(path, sep="\t", na_values=["-", "NA"]) for path in self._beside("benchmark.tsv")]
         if not tables:
             return None
         rows = pd.concat(tables)
-        return float(rows["s"].sum()), float(rows["max_rss"].max())
+        return Cost(float(rows["s"].sum()), float(rows["max_rss"].max()))
 
-    def made_by(self) -> dict[str, Any]:
-        """The provenance in its first cache; empty where it makes none."""
+    def provenance(self) -> dict[str, Any]:
+        """The provenance in its first cache; empty where it has none."""
         if not ALL_STAGES[self.name].per_image or not self.files:
             return {}
         return provenance_of(self.files[0])
@@ -56,7 +64,7 @@ class StageFolder(NamedTuple):
 class RunFolder:
     """A run's folder. What was not made is missing in it.
 
-    Raises IrnError for a folder that no run has made.
+    Raises IrnError for a folder that is not a run's.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -65,15 +73,15 @@ class RunFolder:
         try:
             listed = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
             self.configurations: list[dict[str, Any]] = listed["configurations"]
-            named = self.configurations[0]["stages"]
+            folders = self.configurations[0]["stages"]
         except (OSError, ValueError, KeyError, IndexError):
             raise IrnError(
                 f"{folder}: no run.json that a run wrote; expected results/<run>, which snakemake makes"
             ) from None
-        # Paths in it are those of the folder that the workflow ran in.
+        # Paths in it are relative to the folder that the workflow ran in.
         self.project = self.folder.parents[1]
         self.stages = {
-            name: self._stage(name, self.project / path) for name, path in named.items() if name in ALL_STAGES
+            name: self._stage(name, self.project / path) for name, path in folders.items() if name in ALL_STAGES
         }
 
     def _stage(self, name: str, folder: Path) -> StageFolder:
@@ -82,42 +90,41 @@ class RunFolder:
         if ALL_STAGES[name].per_image:
             links = sorted((self.folder / name).glob("*.h5"), key=lambda path: int(re.split(r"\D", path.name)[0]))
             return StageFolder(name, folder, record, [path.resolve() for path in links if path.exists()])
-        return StageFolder(
-            name, folder, record, [path for file in ALL_STAGES[name].makes if (path := folder / file).exists()]
-        )
+        files = [folder / file for file in ALL_STAGES[name].makes]
+        return StageFolder(name, folder, record, [path for path in files if path.exists()])
 
     def file(self, stage: str, name: str) -> Path | None:
-        """A file in the folder of a stage, if both are there."""
+        """A file in the folder of a stage, if both exist."""
         path = self.stages[stage].folder / name if stage in self.stages else None
         return path if path and path.exists() else None
 
     def caches(self, stage: str) -> list[Path]:
-        """The caches of a per-image stage; none unless all are there."""
+        """The caches of a per-image stage; none unless all exist."""
         links = list((self.folder / stage).glob("*.h5"))
         files = self.stages[stage].files if stage in self.stages else []
         return files if len(files) == len(links) else []
 
     def table(self, name: str) -> pd.DataFrame | None:
-        """A table of the run, such as `scores.csv`, if it is there."""
+        """A table of the run, such as `scores.csv`, if it exists."""
         path = self.folder / name
-        return (
-            pd.read_csv(path, dtype={"class": str, "seed": str, "split": str}, keep_default_na=False, na_values=[""])
-            if path.exists()
-            else None
-        )
+        if not path.exists():
+            return None
+        text_columns: dict[Hashable, type[str]] = {"class": str, "seed": str, "split": str}
+        return pd.read_csv(path, dtype=text_columns, keep_default_na=False, na_values=[""])
 
     @cached_property
-    def settings_by_key(self) -> dict[str, Any]:
+    def setting_values(self) -> dict[str, Any]:
         """The settings of all stages, by key."""
         values: dict[str, Any] = {}
         for stage in self.stages.values():
-            values |= {key: value for key, value in stage.record.get("settings", {}).items() if key in all_settings()}
+            settings = stage.record.get("settings", {})
+            values |= {key: value for key, value in settings.items() if key in all_settings()}
         return values
 
     @cached_property
     def settings(self) -> Settings:
-        """The same as settings; what no stage got is the paper's."""
-        return settings_of_options(self.settings_by_key, {}, f"see {self.folder}")
+        """The same as settings; those that no stage has are the paper's."""
+        return settings_of_options(self.setting_values, {}, f"see {self.folder}")
 
     def masks(self) -> tuple[Path | None, Path | None]:
         """Where ground truth of classes and of objects lies; none where nothing was scored."""

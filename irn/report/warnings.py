@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from irn.data.tables import ImageClasses
-from irn.report.images import Facts
+from irn.report.facts import Facts
 from irn.report.run_folder import RunFolder
 
 MOST_NAMED = 20
@@ -12,7 +12,7 @@ HALF = 0.5  # share of unsure pixels from which on an image is named
 
 
 class PageWarning(NamedTuple):
-    """What was found, what it means and what to do, and the classes or images that it is about."""
+    """What looks wrong, what it means and what to do; the classes or images concerned, and how many more there are."""
 
     title: str
     text: str
@@ -21,19 +21,19 @@ class PageWarning(NamedTuple):
 
 
 def warnings_of(run: RunFolder, classes: ImageClasses, facts: Sequence[Facts]) -> list[PageWarning]:
-    """All warnings: of the classes, of the images, and the notices that stages left in their logs."""
-    warnings = [*_of_classes(run, classes, facts), *_of_images(classes, facts)]
-    for stage in run.stages.values():
-        warnings += [PageWarning(f"Said by {stage.name}", line, []) for line in stage.notices]
-    return warnings
+    """What looks wrong in classes and images, and the notices in the logs of stages."""
+    notices = [
+        PageWarning(f"Said by {stage.name}", notice, []) for stage in run.stages.values() for notice in stage.notices
+    ]
+    return [*_of_classes(run, classes, facts), *_of_images(classes, facts), *notices]
 
 
 def _of_classes(run: RunFolder, classes: ImageClasses, facts: Sequence[Facts]) -> list[PageWarning]:
-    learned = run.settings.dataset.train_split.split("+")
-    rows = [image.present for image in facts if image.split in learned]
-    counts = [sum(index in present for present in rows) for index in range(len(classes.names))]
-    never = [name for name, count in zip(classes.names, counts, strict=True) if rows and count == 0]
-    always = [name for name, count in zip(classes.names, counts, strict=True) if rows and count == len(rows)]
+    splits = run.settings.dataset.train_split.split("+")
+    trained = [image.present for image in facts if image.split in splits]
+    counts = [sum(index in present for present in trained) for index in range(len(classes.names))]
+    never = [name for name, count in zip(classes.names, counts, strict=True) if trained and count == 0]
+    always = [name for name, count in zip(classes.names, counts, strict=True) if trained and count == len(trained)]
     return [
         *_warning(
             "Classes in no training image",
@@ -42,8 +42,8 @@ def _of_classes(run: RunFolder, classes: ImageClasses, facts: Sequence[Facts]) -
         ),
         *_warning(
             "Classes in every training image",
-            "The classifier cannot tell them from what is always there, so their CAMs may lie anywhere; add images"
-            " without them.",
+            "The classifier cannot tell them from what is always there, so their CAMs may lie anywhere;"
+            " add images without them.",
             always,
         ),
     ]
@@ -61,8 +61,7 @@ def _of_images(classes: ImageClasses, facts: Sequence[Facts]) -> list[PageWarnin
         *_warning(
             "More than half unsure",
             "The IR label says little of these images; lower ir_labels.foreground_threshold or raise"
-            " ir_labels.background_threshold"
-            " if there are many.",
+            " ir_labels.background_threshold if there are many.",
             ids(lambda image: (image.unsure or 0) > HALF),
         ),
         *_warning(
@@ -75,5 +74,6 @@ def _of_images(classes: ImageClasses, facts: Sequence[Facts]) -> list[PageWarnin
 
 
 def _warning(title: str, text: str, about: list[str]) -> list[PageWarning]:
+    """A warning about some classes or images; none about none."""
     more = max(0, len(about) - MOST_NAMED)
     return [PageWarning(f"{title}: {len(about)}", text, about[:MOST_NAMED], more)] if about else []

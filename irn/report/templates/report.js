@@ -20,7 +20,7 @@ function lay(card, button) {
   }
   stack.children[1].src = above.src;
   stack.children[1].alt = above.alt;
-  for (const one of card.querySelectorAll(".tiles button")) one.setAttribute("aria-pressed", one === button);
+  for (const other of card.querySelectorAll(".tiles button")) other.setAttribute("aria-pressed", other === button);
   card.querySelector(".over").textContent = SAYS[button.dataset.kind][0].toLowerCase();
   card.querySelector(".says").textContent = SAYS[button.dataset.kind][1];
 }

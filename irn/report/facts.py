@@ -1,0 +1,89 @@
+"""What is known of each image of a run in numbers, and their order from the best to the worst."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from irn.ops.image_scores import best_overlaps, flat_maps, image_iou
+from irn.ops.shares import label_shares
+from irn.records import ImageRecord
+from irn.report.images import RunImages
+
+FOUND = 0.5  # overlap from which on an object counts as found
+
+
+class Facts(NamedTuple):
+    """What is known of one image.
+
+    present, flat: indices of its classes, and of those whose class map is flat.
+    unsure, foreground: shares of its pixels in the IR label and the semantic label; None without the cache.
+    pieces: instances with a score above 0.
+    iou, overlaps: mean IoU of its semantic label, and the best overlap of each object; None without ground truth.
+    """
+
+    image_id: str
+    split: str
+    present: list[int]
+    flat: list[int]
+    unsure: float | None
+    foreground: float | None
+    pieces: int
+    iou: float | None
+    overlaps: list[float] | None
+
+    @property
+    def objects_found(self) -> int:
+        """How many of its objects were found."""
+        return sum(overlap >= FOUND for overlap in self.overlaps or ())
+
+
+def facts_of(record: ImageRecord, images: RunImages) -> Facts:
+    """What the caches of a run hold of an image, and how good its labels are where there is ground truth."""
+    caches = images.caches
+    flat: list[int] = []
+    unsure = foreground = iou = overlaps = None
+    pieces = 0
+    if "cam" in caches:
+        maps = caches["cam"].image(record, ["classes", "cam"])
+        flat = maps["classes"][flat_maps(maps["cam"])].tolist()
+    if "ir_label" in caches:
+        unsure = label_shares(caches["ir_label"].image(record)["label"]).unsure
+    if "label" in caches:
+        label = caches["label"].image(record)
+        foreground, pieces = label_shares(label["semantic"]).foreground, int((label["instance_score"] > 0).sum())
+        iou, overlaps = _scores(record, label, images)
+    present = images.classes.of(record.image_id)
+    return Facts(record.image_id, record.split, present, flat, unsure, foreground, pieces, iou, overlaps)
+
+
+def _scores(
+    record: ImageRecord, label: dict[str, np.ndarray], images: RunImages
+) -> tuple[float | None, list[float] | None]:
+    """The mean IoU of an image's labels, and the best overlap of each object, as far as there is ground truth."""
+    truth = images.truth(record)
+    if not truth:
+        return None, None
+    iou = image_iou(truth.class_mask, label["semantic"], len(images.classes.names))
+    overlaps = None
+    if truth.has_objects:
+        pieces = (label["instance_class"], label["instance_score"], label["instance_map"])
+        overlaps = best_overlaps(*pieces, *truth.objects).tolist()
+    return None if np.isnan(iou) else iou, overlaps
+
+
+class Ranking(NamedTuple):
+    """Images from the best to the worst, and by what, in words."""
+
+    images: list[Facts]
+    words: str
+
+
+def ranked(facts: Sequence[Facts]) -> Ranking:
+    """Images by their score or, without any, by how sure their labels are; only those with a class, if any has one."""
+    with_class = [image for image in facts if image.present] or list(facts)
+    scored = [image for image in with_class if image.iou is not None]
+    if scored:
+        return Ranking(sorted(scored, key=lambda image: -(image.iou or 0)), "mIoU of the semantic label")
+    surest_first = sorted(with_class, key=lambda image: image.unsure or 0)
+    return Ranking(surest_first, "share of pixels that the IR label is sure of")

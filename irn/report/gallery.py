@@ -1,0 +1,86 @@
+"""The gallery of the page: a card for each image that is shown."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from irn.data.tables import ImageClasses
+from irn.pictures.colours import voc_palette
+from irn.report.facts import FOUND, Facts, Ranking
+from irn.report.images import Picture
+
+
+class CardClass(NamedTuple):
+    """A class of a card: its index, its name and its colour in pictures, as in HTML."""
+
+    class_index: int
+    name: str
+    colour: str
+
+
+class Card(NamedTuple):
+    """An image in words and pictures, each picture with words for readers who do not see it.
+
+    rank: its place among all images, 1 for the best. above: the index of the picture that lies over the image at first.
+    """
+
+    image_id: str
+    classes: list[CardClass]
+    badge: str
+    lines: list[str]
+    rank: int
+    pictures: list[tuple[Picture, str]]
+    above: int
+
+
+def cards(
+    ranking: Ranking, places: Sequence[int], pictures: Sequence[list[Picture]], classes: ImageClasses
+) -> list[Card]:
+    """The cards of the images at some places of the ranking, from 0, with the pictures of each."""
+    named = badges([place + 1 for place in places], len(ranking.images))
+    return [
+        card(ranking.images[place], place + 1, named.get(place + 1, ""), drawn, classes)
+        for place, drawn in zip(places, pictures, strict=True)
+    ]
+
+
+def card(facts: Facts, rank: int, badge: str, pictures: list[Picture], classes: ImageClasses) -> Card:
+    """What the gallery says of an image."""
+    palette = voc_palette()
+    present = [
+        CardClass(index, classes.names[index], "#{:02x}{:02x}{:02x}".format(*palette[index + 1]))
+        for index in facts.present
+    ]
+    names = ", ".join(entry.name for entry in present) or "no class"
+    in_words = [(picture, f"{picture.caption}, of image {facts.image_id} with {names}") for picture in pictures]
+    kinds = [picture.kind for picture in pictures]
+    above = next((kinds.index(kind) for kind in ("semantic", "ir_label", "cam") if kind in kinds), 0)
+    return Card(facts.image_id, present, badge, _lines(facts), rank, in_words, above)
+
+
+def _lines(facts: Facts) -> list[str]:
+    """What is known of an image in numbers."""
+    lines = []
+    if facts.iou is not None:
+        lines.append(f"mIoU {facts.iou:.3f}")
+    if facts.overlaps is not None:
+        lines.append(f"objects found {facts.objects_found} of {len(facts.overlaps)} (IoU {FOUND:g} or more)")
+    if facts.unsure is not None:
+        lines.append(f"unsure {facts.unsure:.0%}")
+    if facts.foreground is not None:
+        lines.append(f"foreground {facts.foreground:.0%}")
+    return lines
+
+
+def badges(ranks: Sequence[int], count: int) -> dict[int, str]:
+    """The ranks among `count` images that have a name: the best, the worst and the nearest to the middle."""
+    if not ranks:
+        return {}
+    middle = min(ranks, key=lambda rank: abs(rank - (count + 1) / 2))
+    return {middle: "median", count: "worst", 1: "best"}
+
+
+def class_filters(gallery: Sequence[Card]) -> list[tuple[int, str, int]]:
+    """Index and name of each class in the gallery, and how many of its images have it."""
+    entries = [entry for card in gallery for entry in card.classes]
+    names = {entry.class_index: entry.name for entry in entries}
+    return [(index, names[index], sum(entry.class_index == index for entry in entries)) for index in sorted(names)]
