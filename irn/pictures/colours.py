@@ -32,13 +32,16 @@ def distinct_colours(count: int) -> np.ndarray:
 
 
 def heat(values: np.ndarray) -> np.ndarray:
-    """(H, W) floats in [0, 1] to (H, W, 3) uint8, from black through red to pale yellow; beyond [0, 1] the end colours stay."""
+    """(H, W) floats to (H, W, 3) uint8, from black for 0 or less through red to pale yellow for 1 or more."""
     steps = np.linspace(0, 1, len(HEAT_COLOURS))
     return np.stack([np.interp(values, steps, channel) for channel in HEAT_COLOURS.T], axis=-1).round().astype(np.uint8)
 
 
 def heat_overlay(image: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Heat over a dimmed image, the more opaque the hotter: (H, W, 3) uint8 and (H, W) floats in [0, 1] to (H, W, 3) uint8."""
+    """Heat over a dimmed image, the more opaque the hotter.
+
+    image: (H, W, 3) uint8. values: (H, W) floats in [0, 1]. Returns (H, W, 3) uint8.
+    """
     opacity = 0.85 * np.clip(values, 0, 1)[..., None] ** 0.6
     return _mix(dimmed(image, 0.45), heat(values), opacity)
 
@@ -47,7 +50,7 @@ def flow_colours(displacement: np.ndarray, longest: float | None = None) -> np.n
     """Colour vectors by the wheel: hue is the direction, saturation the length, white is no displacement.
 
     displacement: (2, H, W) floats, (dy, dx); a vector to the right is red, down is yellow-green, left cyan, up violet.
-    longest: the length of full colour; the 99th percentile of all lengths where it is not given. Returns (H, W, 3) uint8.
+    longest: the length of full colour; by default the 99th percentile of all lengths. Returns (H, W, 3) uint8.
     """
     dy, dx = displacement.astype(float)
     length = np.hypot(dy, dx)
@@ -67,7 +70,10 @@ def flow_length(displacement: np.ndarray) -> float:
 
 
 def flow_wheel(diameter: int) -> tuple[np.ndarray, np.ndarray]:
-    """The legend of `flow_colours`: the colours of all vectors in a disc (D, D, 3) uint8, and the disc itself (D, D) opacity in [0, 1]."""
+    """The legend of `flow_colours`: the colours of all vectors in a disc, and where the disc is.
+
+    Returns (D, D, 3) uint8 and (D, D) floats, the opacity in [0, 1].
+    """
     radius = diameter / 2
     offsets = np.arange(diameter) + 0.5 - radius
     vectors = np.stack(np.meshgrid(offsets, offsets, indexing="ij"))

@@ -13,37 +13,30 @@ TITLE_SIZE, CAPTION_SIZE = 20, 14
 
 
 def draw_panel(scene: Scene) -> Image.Image:
-    """All tiles of one image in one row, in two when there are more than five, under a title with the classes present."""
+    """All tiles of an image in a row, or in two rows from six on, under a title with the classes present."""
     tiles = tiles_of(scene)
     rows = 1 if len(tiles) <= MOST_IN_A_ROW else 2
     columns = -(-len(tiles) // rows)
     height, width = tiles[0].pixels.shape[:2]
     column = max(width, LEAST_COLUMN)
-    size = (
-        2 * MARGIN + columns * (column + GAP) - GAP,
-        TITLE_HEIGHT + rows * (CAPTION_HEIGHT + height + GAP) - GAP + MARGIN,
-    )
-    panel = Image.new("RGB", size, WHITE)
+    panel_width = 2 * MARGIN + columns * (column + GAP) - GAP
+    panel_height = TITLE_HEIGHT + rows * (CAPTION_HEIGHT + height + GAP) - GAP + MARGIN
+    panel = Image.new("RGB", (panel_width, panel_height), WHITE)
     draw = ImageDraw.Draw(panel)
-    _draw_title(draw, scene, size[0] - MARGIN)
+    _draw_title(draw, scene, panel_width - MARGIN)
     for number, tile in enumerate(tiles):
         x = MARGIN + number % columns * (column + GAP)
         y = TITLE_HEIGHT + number // columns * (CAPTION_HEIGHT + height + GAP)
-        draw.text(
-            (x, y + CAPTION_HEIGHT - 5),
-            shortened(tile.caption, CAPTION_SIZE, column),
-            INK,
-            font(CAPTION_SIZE),
-            anchor="ls",
-        )
-        # A frame, for a displacement field is as white as the paper where nothing moves.
+        caption = shortened(tile.caption, CAPTION_SIZE, column)
+        draw.text((x, y + CAPTION_HEIGHT - 5), caption, INK, font(CAPTION_SIZE), anchor="ls")
+        # A frame, since a displacement field is as white as the paper where nothing moves.
         draw.rectangle((x - 1, y + CAPTION_HEIGHT - 1, x + width, y + CAPTION_HEIGHT + height), outline=FRAME)
         panel.paste(Image.fromarray(tile.pixels), (x, y + CAPTION_HEIGHT))
     return panel
 
 
 def _draw_title(draw: ImageDraw.ImageDraw, scene: Scene, right: int) -> None:
-    """The image's id, then the classes present, each beside its colour in the label maps, as many as there is room for."""
+    """The image's id, then as many of its classes as there is room for, each beside its colour in label maps."""
     baseline = TITLE_HEIGHT - 8
     title = shortened(scene.record.image_id, TITLE_SIZE, right - MARGIN)
     draw.text((MARGIN, baseline), title, INK, font(TITLE_SIZE), anchor="ls")
@@ -57,14 +50,10 @@ def _draw_title(draw: ImageDraw.ImageDraw, scene: Scene, right: int) -> None:
         left = len(scene.present) - done
         needed = 16 + small.getlength(scene.name(index))
         # Unless it is the last, a name must leave room for telling how many follow.
-        if x + needed + (14 + small.getlength(f"+ {left - 1} more") if left > 1 else 0) > right:
-            draw.text(
-                (x, baseline),
-                shortened(f"+ {left} more" if done else f"{left} classes", CAPTION_SIZE, right - x),
-                FAINT,
-                small,
-                anchor="ls",
-            )
+        rest = 14 + small.getlength(f"+ {left - 1} more") if left > 1 else 0
+        if x + needed + rest > right:
+            words = f"+ {left} more" if done else f"{left} classes"
+            draw.text((x, baseline), shortened(words, CAPTION_SIZE, right - x), FAINT, small, anchor="ls")
             return
         draw.rectangle((x, baseline - 11, x + 11, baseline), tuple(palette[index + 1].tolist()))
         draw.text((x + 16, baseline), scene.name(index), INK, small, anchor="ls")
