@@ -36,13 +36,14 @@ def choose_device(device: str) -> torch.device:
 
 
 def hand_out_gpus(processes: int, device: str) -> None:
-    """Let processes to come see as many GPUs as they are, of which each takes its own; IrnError where there are fewer."""
+    """Reserve a GPU for each of the processes to be started; IrnError where there are fewer GPUs."""
     if device == "cpu" or not torch.cuda.is_available():
         return
     visible = torch.cuda.device_count()
     if visible < processes:
         raise IrnError(
-            f"--processes {processes}: {visible} GPUs are visible to torch; ask for at most that, in the workflow by gpus"
+            f"--processes {processes}: {visible} GPUs are visible to torch; ask for at most that, in the workflow by"
+            " gpus"
         )
     # A scheduler that hands out GPUs says so in this variable.
     if "CUDA_VISIBLE_DEVICES" not in os.environ:
@@ -50,9 +51,10 @@ def hand_out_gpus(processes: int, device: str) -> None:
 
 
 def claim_gpus(count: int, wanted: int = 1, folder: Path | None = None) -> list[int]:
-    """The first `wanted` of `count` GPUs that no other process has claimed, for this process until it ends; waits while there are fewer.
+    """Claim the first `wanted` of `count` GPUs that no other process has claimed; waits while there are fewer.
 
-    A claim is a lock on a file in `folder` (that of temporary files by default), which the system gives back however the process ends.
+    A claim is a lock on a file in `folder`, by default that of temporary files. It lasts until this process ends: the
+    system releases it however that happens.
     """
     folder = folder or Path(tempfile.gettempdir())
     waiting = False
@@ -72,11 +74,9 @@ def claim_gpus(count: int, wanted: int = 1, folder: Path | None = None) -> list[
         for lock in locks.values():
             lock.release()
         if not waiting:
-            some = "one" if wanted == 1 else str(wanted)
-            print(
-                f"waiting for {some} of {count} GPUs, {'all' if not locks else 'too many'} taken by other jobs",
-                file=sys.stderr,
-            )
+            number = "one" if wanted == 1 else wanted
+            taken = "too many" if locks else "all"
+            print(f"waiting for {number} of {count} GPUs, {taken} taken by other jobs", file=sys.stderr)
             waiting = True
         time.sleep(1)
 
@@ -86,7 +86,7 @@ _claims: list[FileLock] = []
 
 
 def loading_workers(workers: int | None, device: torch.device) -> int:
-    """How many processes load images for a network: as asked for, or else every core for a GPU, and none beside a CPU's own work."""
+    """How many processes load images for a network: as asked for, or else one a core for a GPU and none for a CPU."""
     if workers is not None:
         return workers
     return max(1, available_cores() // local_count()) if device.type == "cuda" else 0
