@@ -20,9 +20,9 @@ from test_scores import boxes, filled, random_image, slow_iou
 from irn.grid import cells
 from irn.io.cache import CacheWriter
 from irn.ops.image_scores import best_overlaps, flat_maps, image_iou
-from irn.ops.reference_losses import zero_field_loss
 from irn.ops.losses import pair_losses
 from irn.ops.overlaps import object_classes
+from irn.ops.reference_losses import zero_field_loss
 from irn.ops.shares import label_shares
 from irn.pictures.tiles import spread
 from irn.settings.reading import read_config
