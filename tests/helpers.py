@@ -46,7 +46,7 @@ SMALL = {
     "labels": {"semantic_threshold": 0.4, "instance_threshold": 0.4},
     "show": {"images": 2},
 }  # fmt: skip
-# And the networks at its end.
+# And its final networks.
 FINAL = {
     "mask_rcnn": {
         "labels": "both",

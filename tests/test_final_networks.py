@@ -113,7 +113,7 @@ def training(network: str, data: SmallData, out: Path, *more: object) -> list[ob
 
 @pytest.fixture(scope="module")
 def trained(data: SmallData, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Weights of both networks after a few passes over the squares, and where they wrote their losses."""
+    """Weights of both networks after a few epochs on the squares, and where they wrote their losses."""
     folder, save = tmp_path_factory.mktemp("trained"), Checkpoint.save
     Checkpoint.save = lambda *_: None  # type: ignore[method-assign]
     try:

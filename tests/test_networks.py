@@ -9,6 +9,7 @@ from helpers import random_images, train_once
 from irn.networks.backbones import RESNETS, make_backbone
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
+from irn.networks.precision import autocast
 
 SMALL = ("resnet18", "resnet50")
 CHANNELS = {"resnet18": (64, 64, 128, 256, 512), "resnet50": (64, 256, 512, 1024, 2048)}
@@ -132,3 +133,11 @@ def test_normalise() -> None:
     assert found.dtype == torch.float32
     np.testing.assert_allclose(found.numpy(), expected.transpose(0, 3, 1, 2), rtol=0, atol=1e-6)
     np.testing.assert_array_equal(backbone.normalise(torch.from_numpy(pixels[0])).numpy(), found[0].numpy())
+
+
+def test_networks_never_compute_in_tf32() -> None:
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    with autocast(torch.device("cpu"), "float32"):
+        assert not torch.is_autocast_enabled("cpu")
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32

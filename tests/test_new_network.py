@@ -12,14 +12,14 @@ import yaml
 from helpers import ROOT, SMALL, rules_to_run, snakemake
 
 TINY = Path(__file__).with_name("tiny")
-SECTION = '''class Tiny(FinalTraining, stages=("train_tiny",)):
+SECTION = '''class TinySettings(FinalTraining, stages=("train_tiny",)):
     """Two convolutions, which learn a class for each pixel."""
 
     width: t.Count = setting(8, "Channels between the convolutions.")
 
 
 '''
-ROW = 'FINAL_NETWORKS = (\n    FinalNetwork("tiny", "Tiny network", "classes", "#444444", Tiny),\n'
+ROW = 'FINAL_NETWORKS = (\n    FinalNetwork("tiny", "Tiny network", "classes", "#444444", TinySettings),\n'
 
 
 @pytest.fixture(scope="module")

@@ -35,8 +35,8 @@ def train_final_network(
     """Train a final network on the images of a split and write its weights.
 
     It learns from `label_caches`, or from ground truth in `class_masks` and `object_masks`, as `evaluate` takes them.
-    Without `from_scratch` the backbone starts from `backbone_weights`, ImageNet's by default, and is frozen up to stride
-    8; with it every layer learns.
+    Without `from_scratch` the backbone starts from `backbone_weights`, by default ImageNet's, and its layers up to
+    stride 8 are frozen; with it every layer learns.
     """
     taught_by = "labels" if label_caches else "ground truth"
     made_by = provenance(f"train_{network.name}", settings, split=split, from_scratch=from_scratch, taught_by=taught_by)

@@ -8,7 +8,7 @@ from irn.inference.predictions import Prediction, pieces
 from irn.io.tensors import Contents
 from irn.networks.deeplab import DeepLab
 from irn.ops.resize import at_scale
-from irn.settings.final_networks import DeepLab as DeepLabSettings
+from irn.settings.final_networks import DeepLabSettings
 from irn.weights.onnx_export import Exported, TakesPixels
 
 

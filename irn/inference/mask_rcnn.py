@@ -12,7 +12,7 @@ from irn.inference.predictions import Prediction
 from irn.io.tensors import Contents
 from irn.networks.mask_rcnn import MaskRcnn
 from irn.ops.stacking import first_on_top
-from irn.settings.final_networks import MaskRcnn as MaskRcnnSettings
+from irn.settings.final_networks import MaskRcnnSettings
 from irn.weights.onnx_export import Exported, TakesPixels
 
 PADDED = 32  # torchvision pads images to multiples of this number of pixels

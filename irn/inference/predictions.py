@@ -25,8 +25,8 @@ class Prediction(NamedTuple):
 def pieces(semantic: np.ndarray, probability: np.ndarray) -> Prediction:
     """A semantic map with the 4-connected pieces of each class as instances.
 
-    semantic: (H, W) uint8, 0 background, 1 + class index. probability: (H, W), of the class of each pixel; the score of a
-    piece is its mean.
+    semantic: (H, W) uint8, 0 background, 1 + class index. probability: (H, W), of the class of each pixel; the score of
+    a piece is its mean.
     """
     masks, classes, scores = [], [], []
     for label in np.unique(semantic[semantic > 0]):

@@ -81,7 +81,7 @@ def claim_gpus(count: int, wanted: int = 1, folder: Path | None = None) -> list[
         time.sleep(1)
 
 
-# A lock that nothing holds on to is given back.
+# A lock is released when nothing refers to it.
 _claims: list[FileLock] = []
 
 

@@ -38,7 +38,7 @@ class FinalTraining(Training):
     )
 
 
-class MaskRcnn(FinalTraining, stages=("train_mask_rcnn",)):
+class MaskRcnnSettings(FinalTraining, stages=("train_mask_rcnn",)):
     """Mask R-CNN, which segments instances. Values without a source are those of the method's author for VOC."""
 
     epochs: t.Count = setting(7, "Number of epochs. 7 are 18,000 steps of 4 of VOC's 10,582 images.")
@@ -68,7 +68,7 @@ class MaskRcnn(FinalTraining, stages=("train_mask_rcnn",)):
     )
 
 
-class DeepLab(FinalTraining, stages=("train_deeplab",)):
+class DeepLabSettings(FinalTraining, stages=("train_deeplab",)):
     """DeepLabV3, which gives each pixel a class. Values are its paper's for VOC (Chen et al., 2017)."""
 
     epochs: t.Count = setting(45, "Number of epochs. 45 are 30,000 steps of 16 of VOC's 10,582 images.")
@@ -114,8 +114,8 @@ class FinalNetwork:
 
 
 FINAL_NETWORKS = (
-    FinalNetwork("mask_rcnn", "Mask R-CNN", "objects", "#b5521b", MaskRcnn),
-    FinalNetwork("deeplab", "DeepLab", "classes", "#0b7d5c", DeepLab),
+    FinalNetwork("mask_rcnn", "Mask R-CNN", "objects", "#b5521b", MaskRcnnSettings),
+    FinalNetwork("deeplab", "DeepLab", "classes", "#0b7d5c", DeepLabSettings),
 )
 # By the name in stages and scores: `mask_rcnn` is trained on labels, `mask_rcnn_gt` on ground truth.
 TRAINED_NETWORKS = {f"{network.name}{suffix}": network for network in FINAL_NETWORKS for suffix in ("", GROUND_TRUTH)}

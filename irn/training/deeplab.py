@@ -10,7 +10,7 @@ from torch.nn import functional
 from irn.grid import UNSURE
 from irn.networks.deeplab import DeepLab
 from irn.records import ImageRecord
-from irn.settings.final_networks import DeepLab as DeepLabSettings
+from irn.settings.final_networks import DeepLabSettings
 from irn.training.targets import Targets
 from irn.training.task import BatchCounts, Forward, Losses, Objective
 from irn.training.views import Batch, Sample, SampleId, draw_seed, sized_view

@@ -11,7 +11,7 @@ from irn.grid import UNSURE
 from irn.networks.base import Trainable
 from irn.networks.mask_rcnn import MaskRcnn
 from irn.records import ImageRecord
-from irn.settings.final_networks import MaskRcnn as MaskRcnnSettings
+from irn.settings.final_networks import MaskRcnnSettings
 from irn.training.targets import LargeInstances, Targets
 from irn.training.task import BatchCounts, Forward, Losses, Objective
 from irn.training.views import Batch, Sample, SampleId, draw_seed, sized_view

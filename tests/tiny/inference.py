@@ -6,7 +6,7 @@ import torch
 from irn.inference.predictions import Prediction, pieces
 from irn.io.tensors import Contents
 from irn.networks.tiny import Tiny
-from irn.settings.final_networks import Tiny as TinySettings
+from irn.settings.final_networks import TinySettings
 from irn.weights.onnx_export import Exported, TakesPixels
 
 

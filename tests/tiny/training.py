@@ -9,7 +9,7 @@ from torch.nn import functional
 from irn.grid import UNSURE
 from irn.networks.tiny import Tiny
 from irn.records import ImageRecord
-from irn.settings.final_networks import Tiny as TinySettings
+from irn.settings.final_networks import TinySettings
 from irn.training.targets import Targets
 from irn.training.task import BatchCounts, Forward, Losses, Objective
 from irn.training.views import Batch, Sample, SampleId, sized_view
