@@ -18,8 +18,8 @@ from irn.commands.report import CACHES  # noqa: E402
 from irn.data.images import read_record  # noqa: E402
 from irn.data.tables import images_of, read_classes  # noqa: E402
 from irn.io.cache import CacheReader  # noqa: E402
+from irn.pictures.panels import ARRAYS, Panel, Scene, panels_of  # noqa: E402
 from irn.pictures.text import INK, WHITE, font  # noqa: E402
-from irn.pictures.tiles import ARRAYS, Scene, Tile, tiles_of  # noqa: E402
 
 
 class Failure(NamedTuple):
@@ -80,7 +80,7 @@ def run(name: str, settings: dict[str, dict[str, Any]], tile: str = "") -> Path:
     return ROOT / "results" / name
 
 
-def tile_of(folder: Path, failure: Failure) -> Tile:
+def tile_of(folder: Path, failure: Failure) -> Panel:
     """The first tile of a kind of an image in a run."""
     kinds = {"image": (), "cam": ("cam",), "ir_label": ("ir_label",)}.get(failure.tile, ("field", "walk", "label"))
     record = next(
@@ -92,10 +92,10 @@ def tile_of(folder: Path, failure: Failure) -> Tile:
         for kind in kinds
     }
     scene = Scene(record, read_record(record), arrays, table.present[record.image_id], table.names, centroid_length=1.0)
-    return next(tile for tile in tiles_of(scene) if tile.kind == failure.tile)
+    return next(tile for tile in panels_of(scene) if tile.kind == failure.tile)
 
 
-def draw(rows: list[tuple[Failure, Tile, Tile, Tile]]) -> Image.Image:
+def draw(rows: list[tuple[Failure, Panel, Panel, Panel]]) -> Image.Image:
     """A row for each failure: the image, what it usually looks like, and what is wrong."""
     height, width = (max(tile.pixels.shape[side] for _, *tiles in rows for tile in tiles) for side in (0, 1))
     height, width = height + 28, width + 8

@@ -15,12 +15,12 @@ sys.path[:0] = [str(ROOT)]
 from irn.cli import build_parser  # noqa: E402
 from irn.io.cache_format import FORMATS, ArraySpec  # noqa: E402
 from irn.settings.final_networks import GROUND_TRUTH  # noqa: E402
+from irn.settings.lookup import Setting, all_settings  # noqa: E402
 from irn.settings.reading import read_config  # noqa: E402
-from irn.settings.table import Setting, all_settings  # noqa: E402
 from irn.settings.types import Section  # noqa: E402
 from irn.settings.values import Settings, value  # noqa: E402
 from irn.settings.writing import as_text  # noqa: E402
-from irn.workflow.commands import COMMANDS  # noqa: E402
+from irn.workflow.other_commands import COMMANDS  # noqa: E402
 from irn.workflow.stages import ALL_STAGES, REPORT, STAGES, behind  # noqa: E402
 
 ALL = (*STAGES, REPORT)

@@ -16,11 +16,11 @@ from irn import __version__
 from irn.errors import IrnError
 from irn.io.memory import keep_freed_memory
 from irn.settings.checking import settings_of_options
-from irn.settings.table import Setting, of_stage
+from irn.settings.lookup import Setting, of_stage
 from irn.workflow.argument_types import FileToWrite, file_to_write
 from irn.workflow.command import Command
-from irn.workflow.commands import COMMANDS, GROUPS
 from irn.workflow.options import Option
+from irn.workflow.other_commands import COMMANDS, GROUPS
 
 HELP_WIDTH = 100
 # The extras of pyproject.toml by the modules that they bring.

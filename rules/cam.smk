@@ -32,7 +32,7 @@ rule make_cams:
     input:
         manifest=from_stage("build_manifest", "manifest.csv"),
         labels=from_stage("build_manifest", "labels.csv"),
-        weights=from_stage("train_cam"),
+        weights=from_stage("train_cam", "weights.pt"),
         external=lambda w: [ancient(file) for file in recipe_of(w).settings.cam.external or ()],
     output:
         cams=paths("make_cams").output(),

@@ -75,7 +75,8 @@ def show_run():
 
 def stages_of(targets):
     """The names in targets, each a rule or a file in the store."""
-    return {Path(target).parts[2] if STORE in Path(target).parents else target for target in targets}
+    names = {Path(target).parts[2] if STORE in Path(target).parents else target for target in targets}
+    return names & ALL_STAGES.keys()
 
 
 def from_stage(source, name="", to=None):
@@ -109,7 +110,7 @@ def backbone(wildcards):
     recipe = recipe_of(wildcards)
     pretrained = recipe.settings.pretrained
     if pretrained is None:
-        return from_stage("train_cam")(wildcards) if recipe.stage.name == "train_irn" else []
+        return from_stage("train_cam", "weights.pt")(wildcards) if recipe.stage.name == "train_irn" else []
     if pretrained == "imagenet":
         return from_stage("download_backbone")(wildcards)
     # The key holds its content, so its time does not count.

@@ -54,7 +54,7 @@ rule train_irn:
 rule infer_fields:
     input:
         manifest=from_stage("build_manifest", "manifest.csv"),
-        weights=from_stage("train_irn"),
+        weights=from_stage("train_irn", "weights.pt"),
     output:
         fields=paths("infer_fields").output(),
     log:

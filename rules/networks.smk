@@ -41,7 +41,7 @@ for name, network in TRAINED_NETWORKS.items():
             predict
         input:
             manifest=from_stage("build_manifest", "manifest.csv"),
-            weights=from_stage(train),
+            weights=from_stage(train, "weights.pt"),
         output:
             predictions=directory(paths(predict).output("predictions")),
         log:

@@ -24,11 +24,11 @@ from irn.io.cache import CacheReader, CacheWriter
 from irn.networks.classifier import Classifier
 from irn.records import Shard
 from irn.settings.checking import settings_of_options
-from irn.settings.table import all_settings, of_stage
+from irn.settings.lookup import all_settings, of_stage
 from irn.settings.values import value
 from irn.weights.files import save_weights
 from irn.workflow.command import Stage
-from irn.workflow.commands import COMMANDS as ROWS
+from irn.workflow.other_commands import COMMANDS as ROWS
 from irn.workflow.stages import STAGES
 
 COMMANDS = [command.words for command in ROWS.values()]

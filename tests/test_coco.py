@@ -15,11 +15,11 @@ from PIL import Image
 from pycocotools import mask as pycoco
 
 from irn.cli import main
+from irn.data.coco_files import names_at_a_glance
+from irn.data.coco_instances import InstancesFile
+from irn.data.coco_masks import InstanceMasks
 from irn.data.demo.animals import CLASSES
 from irn.data.demo.scenes import draw_scene
-from irn.data.instance_masks import InstanceMasks
-from irn.data.instances import InstancesFile
-from irn.data.instances_files import names_at_a_glance
 from irn.data.segmentations import decoded
 from irn.data.tables import read_classes, read_manifest
 from irn.io.cache import CacheWriter

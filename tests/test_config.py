@@ -12,13 +12,13 @@ from helpers import ROOT, refused, run
 from jsonschema import Draft202012Validator
 
 from irn.errors import IrnError
+from irn.settings.lookup import all_settings, of_stage
 from irn.settings.reading import check_config, check_files, read_config
 from irn.settings.sweeps import variations
-from irn.settings.table import all_settings, of_stage
 from irn.settings.types import NO_STAGE
 from irn.settings.values import Settings, value
 from irn.settings.writing import as_yaml
-from irn.workflow.commands import COMMANDS
+from irn.workflow.other_commands import COMMANDS
 from irn.workflow.stages import ALL_STAGES
 
 PRESETS = sorted((ROOT / "configs").glob("*.yaml"))

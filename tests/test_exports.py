@@ -14,7 +14,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 from torchvision.datasets import CocoDetection
 
-from irn.data.instances import InstancesFile
+from irn.data.coco_instances import InstancesFile
 from irn.io.cache import CacheWriter
 
 NAMES = [f"class {number}" for number in range(1, 255)]  # as many as there can be

@@ -16,8 +16,8 @@ from irn.settings.checking import settings_of_options
 from irn.settings.final_networks import GROUND_TRUTH
 from irn.settings.values import Settings
 from irn.workflow.command import Stage
-from irn.workflow.commands import COMMANDS
 from irn.workflow.fingerprint import CARRYING, CONTROLLING, code_fingerprint, counted_modules
+from irn.workflow.other_commands import COMMANDS
 from irn.workflow.stages import GATHER_SCORES, REPORT, STAGES
 
 PACKAGE = irn.workflow.fingerprint.PACKAGE

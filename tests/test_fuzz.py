@@ -19,17 +19,17 @@ from hypothesis import strategies as st
 
 from irn.cli import main
 from irn.data.coco import LAYOUT
+from irn.data.coco_files import boxes_alone, boxes_at_a_glance, names_at_a_glance
+from irn.data.coco_instances import InstancesFile
 from irn.data.findings import Findings
-from irn.data.instances import InstancesFile
-from irn.data.instances_files import boxes_alone, boxes_at_a_glance, names_at_a_glance
 from irn.data.listing import Listed
 from irn.data.tables import read_classes, read_manifest
 from irn.data.user_tables import read_labels, read_splits
 from irn.data.voc_annotations import object_names
 from irn.errors import IrnError
+from irn.settings.lookup import all_settings
 from irn.settings.reading import check_config, read_config
 from irn.settings.sweeps import variations
-from irn.settings.table import all_settings
 from irn.settings.writing import as_yaml
 
 MANY = int(os.environ.get("FUZZ", "0"))

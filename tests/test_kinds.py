@@ -161,7 +161,7 @@ def test_settings_and_ground_truth_follow_the_registry(streets: Path) -> None:
 from pathlib import Path
 from irn.data.dataset import check_scored, glanced_at, has_ground_truth, mask_folders
 from irn.settings.reading import check_config
-from irn.settings.table import all_settings
+from irn.settings.lookup import all_settings
 settings = check_config({"dataset": {"kind": "streets", "root": "data"}})
 print(settings.dataset.kind, has_ground_truth(settings.dataset), *mask_folders(settings.dataset, Path("data")))
 check_scored(settings.dataset, glanced_at(settings.dataset))

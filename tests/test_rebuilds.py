@@ -17,8 +17,8 @@ import yaml
 from helpers import ROOT, SMALL, missing, rules_to_run, run_in
 
 from irn.errors import IrnError
+from irn.settings.lookup import all_settings
 from irn.settings.reading import check_config, read_config
-from irn.settings.table import all_settings
 from irn.settings.values import value
 from irn.settings.writing import as_text
 from irn.workflow.recipes import Recipe

@@ -24,7 +24,7 @@ from irn.ops.losses import pair_losses
 from irn.ops.overlaps import object_classes
 from irn.ops.reference_losses import zero_field_loss
 from irn.ops.shares import label_shares
-from irn.pictures.tiles import spread
+from irn.pictures.panels import spread
 from irn.settings.reading import read_config
 from irn.workflow.run import Run
 

@@ -16,7 +16,7 @@ from irn.errors import IrnError
 from irn.grid import cells
 from irn.io.cache import CacheWriter
 from irn.pictures.colours import distinct_colours, flow_colours, flow_wheel, heat, outlines, overlay, voc_palette
-from irn.pictures.tiles import Scene, tiles_of
+from irn.pictures.panels import Scene, panels_of
 from irn.settings.checking import settings_of_options
 
 NAMES = ["cat", "dog", "owl", "elk"]
@@ -105,7 +105,7 @@ def captions(data, kind, **arrays):
     scene = Scene(
         record, read_image(record.path), {kind: data.arrays(kind, "001") | arrays}, None, None, centroid_length=2.5
     )
-    return [found.caption for found in tiles_of(scene)]
+    return [found.caption for found in panels_of(scene)]
 
 
 def tile(panel, number, of, size=(HEIGHT, WIDTH)):

@@ -3,20 +3,16 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from irn.checks.classes import check_classes
-from irn.checks.images import check_images, records_of
+from irn.checks.images import check_images
 from irn.checks.masks import check_masks
 from irn.data.findings import Findings
-from irn.data.images import Look, look
+from irn.data.images import Look
 from irn.data.kinds import Kind, kind
-from irn.data.listing import Listed
+from irn.data.reading import read_data_set
 from irn.data.tables import ImageClasses
-from irn.errors import IrnError
-from irn.io.parallel import map_images
-from irn.io.progress import progress
 from irn.records import ImageRecord
 
 
@@ -69,32 +65,17 @@ def check_data_set(
     """
     findings, row = Findings(), kind(kind_name)
     root = Path(root).absolute()
-    images: list[Listed] = []
-    classes = ImageClasses([], {})
-    with findings.collected():
-        if not root.is_dir():
-            remedy = (
-                "make it with irn make-demo-data, or fix the path" if row.is_drawn else "fix the path of the data set"
-            )
-            raise IrnError(f"{root}: no such folder; {remedy}")
-        images, classes = row.layout.read(root, splits, labels_csv, findings)
-    looks = progress(map_images(partial(_look, value_range=value_range), images, workers), len(images), "check images")
-    seen = dict(zip(images, looks, strict=True))
-    records = records_of(seen, value_range, findings)
-    readable = {image: seen_image for image, seen_image in seen.items() if isinstance(seen_image, Look)}
-    check_images(images, readable, findings)
-    present = {record.image_id: classes.present.get(record.image_id, []) for record in records}
+    remedy = "make it with irn make-demo-data, or fix the path" if row.is_drawn else "fix the path of the data set"
+    contents = read_data_set(row.layout, root, splits, labels_csv, value_range, workers, findings, remedy)
+    readable = {image: seen_image for image, seen_image in contents.seen.items() if isinstance(seen_image, Look)}
+    check_images(list(contents.seen), readable, findings)
     modes = Counter(seen_image.mode for seen_image in readable.values())
-    data = DataSet(records, ImageClasses(classes.names, present), modes, findings)
-    if classes.names:
+    data = DataSet(contents.records, contents.classes, modes, findings)
+    if data.classes.names:
         counts = {name: row_counts["all"] for name, row_counts in data.counts().items()}
-        check_classes(data.classes, counts, root, any(classes.present.values()), findings)
+        check_classes(data.classes, counts, root, contents.has_labels, findings)
         _check_truth(data, row, root, class_masks, workers)
     return data
-
-
-def _look(image: Listed, value_range: tuple[float, float] | None) -> Look | IrnError:
-    return look(image.path, value_range)
 
 
 def _check_truth(data: DataSet, row: Kind, root: Path, class_masks: Path | None, workers: int | None) -> None:

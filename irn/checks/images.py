@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from irn.data.findings import Findings, some
 from irn.data.images import Look
 from irn.data.listing import Listed
-from irn.errors import IrnError
-from irn.records import ImageRecord
 
 SMALL = 32  # pixels of a side, two cells of the classifier's maps
 
@@ -25,24 +23,6 @@ ODDITIES: tuple[tuple[str, Callable[[Look], bool]], ...] = (
         lambda image: min(image.height, image.width) < SMALL,
     ),
 )
-
-
-def records_of(
-    seen: Mapping[Listed, Look | IrnError], value_range: tuple[float, float] | None, findings: Findings
-) -> list[ImageRecord]:
-    """Rows of the manifest; problems of images that cannot be read or have another size than annotated."""
-    records = []
-    for image, seen_image in seen.items():
-        if isinstance(seen_image, IrnError):
-            findings.mistake(seen_image)
-            continue
-        height, width = seen_image.height, seen_image.width
-        if image.size not in (None, (height, width)):
-            size = f"{height} x {width} pixels{' as EXIF turns it' if seen_image.turned else ''}"
-            problem = f"{size}, but the annotations say {image.size[0]} x {image.size[1]}"
-            findings.problem(image.path, problem, "give the image that was annotated")
-        records.append(ImageRecord(image.image_id, image.path, height, width, image.split, value_range))
-    return records
 
 
 def check_images(images: Sequence[Listed], readable: Mapping[Listed, Look], findings: Findings) -> None:

@@ -8,7 +8,7 @@ from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
 from irn.io.parallel import map_images
-from irn.pictures.tiles import spread
+from irn.pictures.panels import spread
 from irn.report.facts import facts_of, ranked
 from irn.report.gallery import cards
 from irn.report.images import RunImages, draw

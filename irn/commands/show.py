@@ -12,8 +12,8 @@ from irn.grid import MAX_CLASSES, UNSURE
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
 from irn.io.progress import progress
-from irn.pictures.panels import draw_panel
-from irn.pictures.tiles import ARRAYS, Scene, spread
+from irn.pictures.panels import ARRAYS, Scene, spread
+from irn.pictures.strip import draw_strip
 from irn.records import ImageRecord
 from irn.settings.values import Settings
 
@@ -68,7 +68,7 @@ def show(
     for _ in scenes():
         pass
     for scene in progress(scenes(), len(shown), "show"):
-        panel = draw_panel(scene)
+        panel = draw_strip(scene)
         with whole_file(out / f"{scene.record.image_id}.png") as partial:
             # 6, the default, takes three times as long for 10 % of the bytes.
             panel.save(partial, format="PNG", compress_level=2)

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from irn.data.coco_files import boxes_alone, instances_file, name_of, names_at_a_glance, with_year
+from irn.data.coco_instances import InstancesFile, one_id
 from irn.data.findings import Findings, some
-from irn.data.instances import InstancesFile, one_id
-from irn.data.instances_files import boxes_alone, instances_file, name_of, names_at_a_glance, with_year
 from irn.data.layout import Layout
 from irn.data.listing import Listed, all_taken, folders_within
 from irn.data.tables import ImageClasses

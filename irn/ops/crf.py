@@ -72,10 +72,12 @@ def _refine_by_pydensecrf(pixels: np.ndarray, guesses: list[np.ndarray], labels:
     from pydensecrf.utils import unary_from_labels
 
     height, width = pixels.shape[:2]
-    near, alike = KERNELS
     field = densecrf.DenseCRF2D(width, height, labels)
-    field.addPairwiseGaussian(sxy=near.position, compat=near.weight)
-    field.addPairwiseBilateral(sxy=alike.position, srgb=alike.colour, rgbim=pixels, compat=alike.weight)
+    for kernel in KERNELS:
+        if kernel.colour == 0:
+            field.addPairwiseGaussian(sxy=kernel.position, compat=kernel.weight)
+        else:
+            field.addPairwiseBilateral(sxy=kernel.position, srgb=kernel.colour, rgbim=pixels, compat=kernel.weight)
     refined = []
     for guess in guesses:
         field.setUnaryEnergy(

@@ -1,60 +1,200 @@
-"""The layout of a panel: all tiles of one image below a title, each with its caption."""
+"""The panels of an image: the image, and what each kind of cache holds of it."""
 
-from PIL import Image, ImageDraw
+from collections.abc import Callable
+from typing import NamedTuple
 
+import numpy as np
+from PIL import Image
+
+from irn.grid import STRIDE, UNSURE
+from irn.ops.resize import rescale
+from irn.pictures import colours
 from irn.pictures.colours import voc_palette
-from irn.pictures.text import FAINT, FRAME, INK, WHITE, font, shortened
-from irn.pictures.tiles import Scene, tiles_of
+from irn.pictures.marks import with_arrows, with_names, with_wheel
+from irn.pictures.text import GREY, INK, WHITE
+from irn.records import ImageRecord
 
-LEAST_COLUMN = 150  # pixels: a caption must stay legible above a narrow image
-MOST_IN_A_ROW = 5
-GAP, MARGIN, CAPTION_HEIGHT, TITLE_HEIGHT = 6, 12, 23, 36
-TITLE_SIZE, CAPTION_SIZE = 20, 14
+LEAST_HEIGHT, MOST_HEIGHT, MOST_WIDTH = 192, 320, 560  # pixels of a panel
+MOST_CAM_PANELS = 3
 
-
-def draw_panel(scene: Scene) -> Image.Image:
-    """All tiles of an image in a row, or in two rows from six on, under a title with the classes present."""
-    tiles = tiles_of(scene)
-    rows = 1 if len(tiles) <= MOST_IN_A_ROW else 2
-    columns = -(-len(tiles) // rows)
-    height, width = tiles[0].pixels.shape[:2]
-    column = max(width, LEAST_COLUMN)
-    panel_width = 2 * MARGIN + columns * (column + GAP) - GAP
-    panel_height = TITLE_HEIGHT + rows * (CAPTION_HEIGHT + height + GAP) - GAP + MARGIN
-    panel = Image.new("RGB", (panel_width, panel_height), WHITE)
-    draw = ImageDraw.Draw(panel)
-    _draw_title(draw, scene, panel_width - MARGIN)
-    for number, tile in enumerate(tiles):
-        x = MARGIN + number % columns * (column + GAP)
-        y = TITLE_HEIGHT + number // columns * (CAPTION_HEIGHT + height + GAP)
-        caption = shortened(tile.caption, CAPTION_SIZE, column)
-        draw.text((x, y + CAPTION_HEIGHT - 5), caption, INK, font(CAPTION_SIZE), anchor="ls")
-        # A frame, since a displacement field is as white as the paper where nothing moves.
-        draw.rectangle((x - 1, y + CAPTION_HEIGHT - 1, x + width, y + CAPTION_HEIGHT + height), outline=FRAME)
-        panel.paste(Image.fromarray(tile.pixels), (x, y + CAPTION_HEIGHT))
-    return panel
+# The arrays that are drawn of each kind of cache.
+ARRAYS = {
+    "cam": ("classes", "high_res"),
+    "ir_label": ("label",),
+    "field": ("boundary", "displacement"),
+    "walk": ("groups",),
+    "label": ("semantic", "instance_map", "instance_class", "instance_score"),
+}
 
 
-def _draw_title(draw: ImageDraw.ImageDraw, scene: Scene, right: int) -> None:
-    """The image's id, then as many of its classes as there is room for, each beside its colour in label maps."""
-    baseline = TITLE_HEIGHT - 8
-    title = shortened(scene.record.image_id, TITLE_SIZE, right - MARGIN)
-    draw.text((MARGIN, baseline), title, INK, font(TITLE_SIZE), anchor="ls")
-    x = MARGIN + font(TITLE_SIZE).getlength(title) + 18
-    if scene.present is None:
-        return
-    if not scene.present:
-        draw.text((x, baseline), shortened("no class", CAPTION_SIZE, right - x), FAINT, font(CAPTION_SIZE), anchor="ls")
-    palette, small = voc_palette(), font(CAPTION_SIZE)
-    for done, index in enumerate(scene.present):
-        left = len(scene.present) - done
-        needed = 16 + small.getlength(scene.name(index))
-        # Unless it is the last, a name must leave room for telling how many follow.
-        rest = 14 + small.getlength(f"+ {left - 1} more") if left > 1 else 0
-        if x + needed + rest > right:
-            words = f"+ {left} more" if done else f"{left} classes"
-            draw.text((x, baseline), shortened(words, CAPTION_SIZE, right - x), FAINT, small, anchor="ls")
-            return
-        draw.rectangle((x, baseline - 11, x + 11, baseline), tuple(palette[index + 1].tolist()))
-        draw.text((x + 16, baseline), scene.name(index), INK, small, anchor="ls")
-        x += needed + 14
+class Panel(NamedTuple):
+    """One picture of a strip: (H, W, 3) uint8, the same size for all panels of an image; `kind` says what it shows."""
+
+    kind: str
+    caption: str
+    pixels: np.ndarray
+
+
+class Scene(NamedTuple):
+    """What there is to draw of one image.
+
+    pixels: (H, W, 3) uint8. arrays: by kind of cache those of `ARRAYS`, as far as there are.
+    present: the indices of its classes, if known. names: of all classes, if known.
+    centroid_length: in cells, as in `instance_groups`.
+    truth: ground truth, if any: (H, W) integers, 0 background, 1 + class index, 255 void; and (T, H, W) bool masks of
+        objects.
+    """
+
+    record: ImageRecord
+    pixels: np.ndarray
+    arrays: dict[str, dict[str, np.ndarray]]
+    present: list[int] | None
+    names: list[str] | None
+    centroid_length: float
+    truth: tuple[np.ndarray, np.ndarray] | None = None
+
+    def name(self, index: int) -> str:
+        """What to call a class."""
+        return self.names[index] if self.names else f"class {index}"
+
+
+def spread(count: int, places: int) -> list[int]:
+    """So many `places` of 0 to `count` - 1, evenly spaced, with the first and the last; fewer where `count` is less."""
+    return sorted({int(place) for place in np.linspace(0, count - 1, min(places, count)).round()})
+
+
+def _tile_size(height: int, width: int) -> tuple[int, int]:
+    """Small images grow by halves to at least 192 rows, large ones shrink to at most 320 rows and 560 columns."""
+    scale = min(max(np.ceil(2 * LEAST_HEIGHT / height) / 2, 1), MOST_HEIGHT / height, MOST_WIDTH / width)
+    return max(round(height * scale), 1), max(round(width * scale), 1)
+
+
+def panels_of(scene: Scene) -> list[Panel]:
+    """The image, then the panels of each cache that is given, and of ground truth."""
+    image = rescale(scene.pixels, *_tile_size(*scene.pixels.shape[:2]))
+    drawn: dict[str, Callable[[Scene, np.ndarray], list[Panel]]] = {
+        "cam": _cam_panels,
+        "ir_label": _ir_label_panels,
+        "field": _field_panels,
+        "walk": _walk_panels,
+        "label": _label_panels,
+    }
+    panels = [Panel("image", "image", image)]
+    for kind, draw in drawn.items():
+        if kind in scene.arrays:
+            panels += draw(scene, image)
+    return panels + _truth_panels(scene, image)
+
+
+def _cam_panels(scene: Scene, image: np.ndarray) -> list[Panel]:
+    classes, maps = scene.arrays["cam"]["classes"], scene.arrays["cam"]["high_res"]
+    if not len(classes):
+        return [Panel("cam", "CAM: no class", colours.dimmed(image, 0.45))]
+    panels = []
+    for index, values in zip(classes[:MOST_CAM_PANELS], maps, strict=False):
+        shown = np.asarray(Image.fromarray(values).resize(image.shape[1::-1], Image.Resampling.BILINEAR))
+        panels.append(Panel("cam", f"CAM: {scene.name(int(index))}", colours.heat_overlay(image, shown)))
+    if len(classes) > MOST_CAM_PANELS:
+        panels[-1] = panels[-1]._replace(caption=f"{panels[-1].caption} (+ {len(classes) - MOST_CAM_PANELS} more)")
+    return panels
+
+
+def _ir_label_panels(scene: Scene, image: np.ndarray) -> list[Panel]:
+    label = _at_tile_size(scene.arrays["ir_label"]["label"], image)
+    caption = "IR label (striped: unsure)" if (label == UNSURE).any() else "IR label"
+    return [Panel("ir_label", caption, _with_unsure(image, label))]
+
+
+def _with_unsure(image: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Classes in their colours, background dark, and what is unsure or void in stripes."""
+    unsure = label == UNSURE
+    sure = np.where(unsure, 0, label)
+    pixels = np.where((sure > 0)[..., None], image, colours.dimmed(image, 0.3))
+    pixels = colours.overlay(pixels, sure, voc_palette(), 0.7)
+    pixels = colours.painted(pixels, unsure, GREY, 0.35)
+    return colours.painted(pixels, unsure & colours.stripes(*unsure.shape), WHITE, 0.6)
+
+
+def _field_panels(scene: Scene, image: np.ndarray) -> list[Panel]:
+    """The fields cell by cell: smooth pictures would promise more detail than there is."""
+    boundary, displacement = scene.arrays["field"]["boundary"], scene.arrays["field"]["displacement"]
+    grey = np.round(255 * np.clip(_at_tile_size(boundary, image, scene.record), 0, 1)).astype(np.uint8)
+    flow = _at_tile_size(colours.flow_colours(displacement).transpose(2, 0, 1), image, scene.record).transpose(1, 2, 0)
+    caption = f"displacement, up to {colours.flow_length(displacement):.1f} cells"
+    arrows = with_wheel(with_arrows(flow, _at_tile_size(displacement, image, scene.record)))
+    return [
+        Panel("boundary", "boundary", np.repeat(grey[..., None], 3, axis=-1)),
+        Panel("displacement", caption, arrows),
+    ]
+
+
+def _walk_panels(scene: Scene, image: np.ndarray) -> list[Panel]:
+    """The instance groups cell by cell; no panel for a cache without them."""
+    groups = scene.arrays["walk"].get("groups")
+    if groups is None:
+        return []
+    # Numbered from 1: colours and outlines leave 0 out.
+    numbers, dense = np.unique(groups, return_inverse=True)
+    shown = _at_tile_size(1 + dense.reshape(groups.shape), image, scene.record)
+    pixels = colours.painted(_coloured(image, shown, len(numbers)), colours.outlines(shown), WHITE)
+    caption = f"groups: {len(numbers)}"
+    if "field" not in scene.arrays:
+        return [Panel("groups", caption, pixels)]
+    length = np.hypot(*scene.arrays["field"]["displacement"])
+    centroids = _at_tile_size((length < scene.centroid_length).astype(int), image, scene.record)
+    pixels = colours.painted(pixels, colours.outlines(centroids), INK)
+    return [Panel("groups", f"{caption} (black: centroids)", pixels)]
+
+
+def _label_panels(scene: Scene, image: np.ndarray) -> list[Panel]:
+    semantic = _at_tile_size(scene.arrays["label"]["semantic"], image)
+    pixels = colours.overlay(colours.dimmed(image, 0.85), semantic, voc_palette(), 0.7)
+    pixels = colours.painted(pixels, colours.outlines(semantic), WHITE, 0.8)
+    return [_instance_tile(scene, image), Panel("semantic", "semantic label", pixels)]
+
+
+def _truth_panels(scene: Scene, image: np.ndarray) -> list[Panel]:
+    if scene.truth is None:
+        return []
+    classes, objects = scene.truth
+    label = _at_tile_size(classes, image)
+    pixels = _with_unsure(image, label)
+    for mask in objects:
+        pixels = colours.painted(pixels, colours.outlines(_at_tile_size(mask.astype(int), image)), WHITE)
+    count = f", {len(objects)} object{'s' * (len(objects) != 1)}" if len(objects) else ""
+    return [Panel("truth", f"ground truth{count}{' (striped: void)' if (label == UNSURE).any() else ''}", pixels)]
+
+
+def _instance_tile(scene: Scene, image: np.ndarray) -> Panel:
+    arrays = scene.arrays["label"]
+    pieces, scores = _at_tile_size(arrays["instance_map"], image).astype(int), arrays["instance_score"]
+    # New numbers for the pieces with a score, 0 for those without, which are outlined only.
+    number = np.concatenate([[0], np.cumsum(scores > 0) * (scores > 0)]).astype(int)
+    shown = number[pieces]
+    dropped = np.where(shown > 0, 0, pieces)
+    pixels = colours.painted(_coloured(image, shown, number.max()), colours.outlines(dropped), GREY)
+    pixels = colours.painted(pixels, colours.outlines(shown), WHITE)
+    texts = [
+        (scene.name(int(index)), f"{score:.2f}")
+        for index, score in zip(arrays["instance_class"], scores, strict=True)
+        if score > 0
+    ]
+    note = " (grey: too small)" if dropped.any() else ""
+    return Panel("instances", f"instances: {len(texts)}{note}", with_names(pixels, shown, texts))
+
+
+def _coloured(image: np.ndarray, regions: np.ndarray, count: int) -> np.ndarray:
+    """The dimmed image with a colour of its own over each of the regions 1 to `count`."""
+    palette = np.concatenate([[(0, 0, 0)], colours.distinct_colours(count)]).astype(np.uint8)
+    return colours.overlay(colours.dimmed(image, 0.85), regions, palette, 0.6)
+
+
+def _at_tile_size(values: np.ndarray, image: np.ndarray, record: ImageRecord | None = None) -> np.ndarray:
+    """Bring a map (..., H, W) to the size of a panel, by the nearest value.
+
+    With `record` the map has cells of stride 4, the last of which may reach beyond the image.
+    """
+    height, width = (record.height / STRIDE, record.width / STRIDE) if record else values.shape[-2:]
+    rows = ((np.arange(image.shape[0]) + 0.5) * height / image.shape[0]).astype(int)
+    columns = ((np.arange(image.shape[1]) + 0.5) * width / image.shape[1]).astype(int)
+    return values[..., rows[:, None], columns]

@@ -17,7 +17,7 @@ from irn.data.tables import ImageClasses
 from irn.data.truth import ImageTruth, SplitTruth
 from irn.io.cache import CacheReader
 from irn.io.parallel import map_images
-from irn.pictures.tiles import ARRAYS, Scene, tiles_of
+from irn.pictures.panels import ARRAYS, Scene, panels_of
 from irn.records import ImageRecord
 
 QUALITY = 78  # of WebP
@@ -48,7 +48,7 @@ class RunImages:
 
 
 class Picture(NamedTuple):
-    """One tile of an image: its kind, caption, address in HTML (a WebP) and size in pixels."""
+    """One panel of an image: its kind, caption, address in HTML (a WebP) and size in pixels."""
 
     kind: str
     caption: str
@@ -58,7 +58,7 @@ class Picture(NamedTuple):
 
 
 def draw(images: RunImages, records: Sequence[ImageRecord], workers: int | None) -> list[list[Picture]]:
-    """The tiles of each image."""
+    """The panels of each image."""
     return list(map_images(partial(_draw, images), records, workers))
 
 
@@ -74,7 +74,7 @@ def _draw(images: RunImages, record: ImageRecord) -> list[Picture]:
         images.centroid_length,
         (truth.class_mask, truth.objects[0]) if truth else None,
     )
-    return [_picture(tile.kind, tile.caption, tile.pixels) for tile in tiles_of(scene)]
+    return [_picture(panel.kind, panel.caption, panel.pixels) for panel in panels_of(scene)]
 
 
 def _picture(kind: str, caption: str, pixels: np.ndarray) -> Picture:

@@ -11,9 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from irn import __version__
 from irn.data.tables import ImageClasses
+from irn.pictures.captions import CAPTIONS
 from irn.records import ImageRecord
 from irn.report import tables
-from irn.report.captions import CAPTIONS
 from irn.report.facts import Facts, Ranking
 from irn.report.gallery import Card, class_filters
 from irn.report.run_folder import RunFolder

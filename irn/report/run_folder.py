@@ -14,7 +14,7 @@ from irn.errors import IrnError
 from irn.io.cache import provenance_of
 from irn.io.progress import NOTICE, notices_in
 from irn.settings.checking import settings_of_options
-from irn.settings.table import all_settings
+from irn.settings.lookup import all_settings
 from irn.settings.values import Settings
 from irn.workflow.stages import ALL_STAGES
 

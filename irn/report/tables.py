@@ -12,7 +12,7 @@ from irn.records import ImageRecord
 from irn.report.charts import LEGEND
 from irn.report.facts import Facts
 from irn.report.run_folder import RunFolder
-from irn.settings.table import all_settings
+from irn.settings.lookup import all_settings
 from irn.settings.writing import as_text
 from irn.workflow.stages import ALL_STAGES
 

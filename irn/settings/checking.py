@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from irn.errors import IrnError
-from irn.settings.table import all_settings, set_value
+from irn.settings.lookup import all_settings, set_value
 from irn.settings.values import Settings
 from irn.settings.writing import as_snippet, quoted
 

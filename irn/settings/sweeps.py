@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from irn.errors import IrnError
 from irn.settings.checking import validated
-from irn.settings.table import all_settings, set_value
+from irn.settings.lookup import all_settings, set_value
 from irn.settings.together import check_together
 from irn.settings.values import Settings, value
 

@@ -185,13 +185,12 @@ class _Method(Section):
         "float32",
         "Number format of the networks' convolutions: `float32`, or `bf16` (bfloat16) for GPUs and processors that"
         " support it; results differ slightly.",
-        ("train_*", "make_cams", "infer_fields", "predict*"),
+        ("train_*", "make_cams", "infer_*", "predict*"),
     )
     dataset: Dataset = Dataset()
     backbone: t.Network = setting(
         "resnet50",
-        "Backbone of all networks: resnet18, resnet34, resnet50 or resnet101 of torchvision, or the name of a timm"
-        " model.",
+        "Backbone of all networks: one of torchvision's ResNets (resnet18 to resnet101), or the name of a timm model.",
         ("train_*", "download_backbone"),
     )
     pretrained: Annotated[t.NonEmpty | None, Expected("imagenet, the path of a state dict, or null")] = setting(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from irn.settings.table import all_settings, set_value
+from irn.settings.lookup import all_settings, set_value
 from irn.settings.types import Section
 from irn.settings.values import Settings
 

@@ -15,12 +15,14 @@ from irn.workflow.options import PROCESSES, Option
 class Command:
     """A command: its name, which its module in irn/commands/ and its function have too, its help, and its options.
 
+    group: the heading under which `irn --help` lists it.
     network: what it trains, if that is a final network; one module does it for all of them.
     """
 
     name: str
     help: str
     takes: tuple[Option, ...]
+    group: str = ""
     network: FinalNetwork | None = None
 
     @property

@@ -31,6 +31,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     words = [f"{key} {as_text(old.get(key))} -> {as_text(new.get(key))}" for key in _changed("settings", before, after)]
     words += ["code edited"] * (before.get("code") != after.get("code"))
     words += ["another cache format"] * (before.get("format") != after.get("format"))
+    words += ["other configurations"] * (before.get("configurations") != after.get("configurations"))
     words += [f"{name} changed" for name in _changed("files", before, after)]
     return words + [f"reads another {stage}" for stage in _changed("reads", before, after)]
 

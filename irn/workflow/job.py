@@ -5,7 +5,7 @@ from shlex import quote
 from typing import Any
 
 from irn.settings.final_networks import TRAINED_NETWORKS
-from irn.settings.table import of_stage
+from irn.settings.lookup import of_stage
 from irn.workflow.command import Stage
 from irn.workflow.options import (
     CLASS_MASKS,

@@ -6,12 +6,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from irn.settings.table import of_stage
+from irn.settings.lookup import of_stage
 from irn.settings.values import Settings, value
-from irn.workflow.commands import COMMANDS
 from irn.workflow.fingerprint import code_fingerprint
+from irn.workflow.other_commands import COMMANDS
 
-LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "h5py", "numba", "pillow", "pydensecrf2")
+LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "h5py", "numba", "timm", "pillow", "pydensecrf2")
 
 
 def provenance(stage: str, settings: Settings | None = None, **more: Any) -> dict[str, Any]:

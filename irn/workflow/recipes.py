@@ -15,7 +15,7 @@ from typing import Any
 from irn.data.dataset import mask_folders
 from irn.data.kinds import KINDS
 from irn.io.cache_format import FORMATS
-from irn.settings.table import of_stage
+from irn.settings.lookup import of_stage
 from irn.settings.values import Settings, value
 from irn.workflow.command import Stage
 from irn.workflow.digests import content_digest, digest, stat_digest
@@ -107,7 +107,8 @@ def recipes_of(settings: Settings, known: dict[Any, dict[str, Any]]) -> dict[str
 def recipe_of(stage: Stage, settings: Settings, reads: dict[str, Recipe], **more: Any) -> Recipe:
     """The recipe of a stage, whose key also depends on `more`."""
     keys = {name: source.key for name, source in reads.items()}
-    record = {"stage": stage.name, "settings": _settings_in_key(stage, settings), "reads": keys}
+    record: dict[str, Any] = {"stage": stage.name, "settings": _settings_in_key(stage, settings), "reads": keys}
+    record["code"] = more.pop("code", None) or code_of(stage, settings)
     if stage.cache:
         # All but the meaning.
         record["format"] = {name: [list(spec.dims), *spec[1:-1]] for name, spec in FORMATS[stage.cache].items()}

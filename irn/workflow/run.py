@@ -11,7 +11,7 @@ from irn.io.files import whole_file
 from irn.io.progress import notices_in
 from irn.settings.sweeps import Variation, variations
 from irn.settings.values import Settings
-from irn.workflow.recipes import RESULTS, STORE, Recipe, code_of, recipe_of, recipes_of, with_reads
+from irn.workflow.recipes import RESULTS, STORE, Recipe, recipe_of, recipes_of, with_reads
 from irn.workflow.stages import ABLATION, EVALUATE, GATHER_SCORES, MAKE_LABELS, REPORT
 
 
@@ -51,7 +51,7 @@ class Run:
         listed = [
             {**about, "scores": recipe.files()[0]} for about, recipe in zip(self._about_each(), scores, strict=True)
         ]
-        reads = {recipe.key: recipe for recipe in scores}
+        reads = {f"{EVALUATE.name} of configuration {number}": recipe for number, recipe in enumerate(scores)}
         return recipe_of(GATHER_SCORES, self.settings, reads, configurations=listed)
 
     def _report(self) -> Recipe:
@@ -62,7 +62,7 @@ class Run:
             reads |= {name + suffix: recipe for name, recipe in recipes.items() if not recipe.stage.on_request}
         if self.gathering:
             reads[GATHER_SCORES.name] = self.gathering
-        return recipe_of(REPORT, self.settings, reads, code=code_of(REPORT, self.settings))
+        return recipe_of(REPORT, self.settings, reads)
 
     @property
     def tables(self) -> list[str]:

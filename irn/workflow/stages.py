@@ -26,6 +26,7 @@ def _readers_of_truth(settings: Settings) -> tuple[str, ...]:
 
 MAKE_DEMO_DATA = Stage(
     "make_demo_data", "Draw the demonstration data set.",
+    group="Data",
     takes=(o.OUT_FOLDER, o.WORKERS),
     makes=("data",),
     when=lambda settings: KINDS[settings.dataset.kind].is_drawn,
@@ -33,18 +34,20 @@ MAKE_DEMO_DATA = Stage(
 )  # fmt: skip
 BUILD_MANIFEST = Stage(
     "build_manifest", "List the images of a data set and the classes in each.",
+    group="Data",
     takes=(o.KIND, o.ROOT, o.OUT_MANIFEST, o.OUT_LABELS, o.LABELS_CSV, optional(o.CLASS_MASKS), o.WORKERS),
     reads=(MAKE_DEMO_DATA,),
     makes=("manifest.csv", "labels.csv"),
     # An instances file of COCO has half a gigabyte. Each image is opened in full, in a process for each core.
     cores=4, memory=(2000, 500),
-    loads=lambda settings: (KINDS[settings.dataset.kind].layout_module, "irn.data.images"),
+    loads=lambda settings: (KINDS[settings.dataset.kind].layout_module, "irn.data.reading"),
 )  # fmt: skip
 
 # ---- class attention maps
 
 DOWNLOAD_BACKBONE = Stage(
     "download_backbone", "Fetch a backbone's ImageNet weights.",
+    group="Class attention maps",
     takes=(o.OUT,),
     makes=("backbone.pt",),
     when=lambda settings: settings.pretrained == "imagenet",
@@ -52,18 +55,20 @@ DOWNLOAD_BACKBONE = Stage(
 )  # fmt: skip
 TRAIN_CAM = Stage(
     "train_cam", "Train the classifier of class attention maps.",
+    group="Class attention maps",
     takes=(
         o.MANIFEST, o.LABELS, o.OUT, o.SPLIT, o.BACKBONE_WEIGHTS, o.FROM_SCRATCH, o.METRICS,
         o.DEVICE, o.PROCESSES, o.WORKERS,
     ),
     reads=(BUILD_MANIFEST, DOWNLOAD_BACKBONE),
-    makes=("weights.pt",),
+    makes=("weights.pt", "metrics.jsonl"),
     splits=TRAIN_SPLIT,
     when=lambda settings: not settings.cam.external,
     cores=16, memory=(16000, 0), minutes=240, gpu=True,
 )  # fmt: skip
 MAKE_CAMS = Stage(
     "make_cams", "Make class attention maps, or copy external ones.",
+    group="Class attention maps",
     takes=(
         o.MANIFEST, o.LABELS, optional(o.WEIGHTS), o.EXTERNAL, o.OUT, o.SPLIT, o.SHARD, o.DEVICE, o.WORKERS,
     ),
@@ -76,25 +81,27 @@ MAKE_CAMS = Stage(
 
 MAKE_IR_LABELS = Stage(
     "make_ir_labels", "Make inter-pixel relation labels by dense CRF.",
+    group="Boundaries and displacement",
     takes=(o.MANIFEST, o.CAMS, o.OUT, o.SPLIT, o.SHARD, o.WORKERS),
     reads=(BUILD_MANIFEST, MAKE_CAMS),
     cache="ir_label",
-    # A process has 180 MB, and a lattice of a 500 x 375 image 20 to 40 MB.
     cores=16, memory=(1000, 300), process=ProcessMemory(150e6, original=25, working=400), minutes=240,
 )  # fmt: skip
 TRAIN_IRN = Stage(
     "train_irn", "Train IRNet's boundary and displacement heads.",
+    group="Boundaries and displacement",
     takes=(
         o.MANIFEST, o.IR_LABELS, o.OUT, o.SPLIT, o.BACKBONE_WEIGHTS, o.METRICS,
         o.DEVICE, o.PROCESSES, o.WORKERS,
     ),
     reads=(BUILD_MANIFEST, MAKE_IR_LABELS, DOWNLOAD_BACKBONE, TRAIN_CAM),
-    makes=("weights.pt",),
+    makes=("weights.pt", "metrics.jsonl"),
     splits=TRAIN_SPLIT,
     cores=16, memory=(16000, 0), minutes=240, gpu=True,
 )  # fmt: skip
 INFER_FIELDS = Stage(
     "infer_fields", "Infer boundary maps and displacement fields.",
+    group="Boundaries and displacement",
     takes=(o.MANIFEST, o.WEIGHTS, o.OUT, o.SPLIT, o.SHARD, o.DEVICE, o.WORKERS),
     reads=(BUILD_MANIFEST, TRAIN_IRN),
     cache="field",
@@ -105,14 +112,15 @@ INFER_FIELDS = Stage(
 
 RANDOM_WALK = Stage(
     "random_walk", "Spread class attention maps over instances by random walk.",
+    group="Labels",
     takes=(optional(o.MANIFEST), o.CAMS, o.FIELDS, o.OUT, o.SPLIT, o.SHARD, o.WORKERS),
     reads=(BUILD_MANIFEST, MAKE_CAMS, INFER_FIELDS),
     cache="walk",
-    # A process for each core, and 6 MB for the walk of a 500 x 375 image.
     cores=16, memory=(1000, 300), process=ProcessMemory(200e6, original=10, working=40), minutes=120,
 )  # fmt: skip
 MAKE_LABELS = Stage(
     "make_labels", "Make semantic and instance labels from the walk.",
+    group="Labels",
     takes=(optional(o.MANIFEST), o.WALKS, o.OUT, o.SPLIT, o.SHARD, o.WORKERS),
     reads=(BUILD_MANIFEST, RANDOM_WALK),
     cache="label",
@@ -132,12 +140,13 @@ def _training(name: str, network: FinalNetwork) -> Stage:
     masks = (o.CLASS_MASKS, o.OBJECT_MASKS) if network.learns == "objects" else (o.CLASS_MASKS,)
     return Stage(
         f"train_{name}", f"Train {network.title} on the labels that were made, or on ground truth.",
+        group="Final networks",
         takes=(
             o.MANIFEST, o.LABELS, optional(o.LABEL_CACHES), *map(optional, masks), o.OUT, o.SPLIT,
             o.BACKBONE_WEIGHTS, o.FROM_SCRATCH, o.METRICS, o.DEVICE, o.PROCESSES, o.WORKERS,
         ),
         reads=(BUILD_MANIFEST, *(() if by_truth else (MAKE_LABELS,)), DOWNLOAD_BACKBONE),
-        makes=("weights.pt",),
+        makes=("weights.pt", "metrics.jsonl"),
         splits=TRAIN_SPLIT,
         uses_truth=by_truth,
         when=partial(_teaches, network=network.name, labels="ground_truth" if by_truth else "pseudo"),
@@ -166,6 +175,7 @@ PREDICTING = {name: _prediction(name, network, TRAININGS[name]) for name, networ
 
 EVALUATE = Stage(
     "evaluate", "Score CAMs and labels against ground truth.",
+    group="Scores and pictures",
     takes=(
         o.MANIFEST, o.LABELS, optional(o.CAMS), optional(o.LABEL_CACHES), o.PREDICTIONS, o.CLASS_MASKS,
         optional(o.OBJECT_MASKS), o.OUT, o.THRESHOLDS_OUT, o.SPLIT, o.WORKERS,
@@ -179,6 +189,7 @@ EVALUATE = Stage(
 )  # fmt: skip
 ABLATION = Stage(
     "ablation", "Score labels with and without each part of the method.",
+    group="Scores and pictures",
     takes=(
         o.MANIFEST, o.LABELS, o.CAMS, o.WALKS, o.CLASS_MASKS, optional(o.OBJECT_MASKS), o.OUT, optional(o.FIGURE),
         o.SPLIT, o.WORKERS,
@@ -193,6 +204,7 @@ ABLATION = Stage(
 )  # fmt: skip
 SHOW = Stage(
     "show", "Draw what each stage made of an image, side by side.",
+    group="Scores and pictures",
     takes=(
         o.MANIFEST, optional(o.LABELS), optional(o.CAMS), optional(o.IR_LABELS), optional(o.FIELDS), optional(o.WALKS),
         optional(o.LABEL_CACHES), o.IMAGES, o.OUT_FOLDER, o.SPLIT,
@@ -207,6 +219,7 @@ SHOW = Stage(
 
 SUGGEST_THRESHOLDS = Stage(
     "suggest_thresholds", "Find the thresholds that separate foreground best, without ground truth.",
+    group="Scores and pictures",
     takes=(optional(o.CAMS), optional(o.WALKS), o.OUT, optional(o.MANIFEST), o.SPLIT, o.WORKERS),
     reads=(BUILD_MANIFEST, MAKE_CAMS, RANDOM_WALK),
     makes=("suggested.csv",),
@@ -216,6 +229,7 @@ SUGGEST_THRESHOLDS = Stage(
 )  # fmt: skip
 EXPORT_COCO = Stage(
     "export_coco", "Write instances of labels as an instances file of COCO.",
+    group="Labels",
     takes=(o.MANIFEST, o.LABELS, o.LABEL_CACHES, o.OUT, o.SPLIT, o.WORKERS),
     reads=(BUILD_MANIFEST, MAKE_LABELS),
     makes=("instances.json",),
@@ -226,6 +240,7 @@ EXPORT_COCO = Stage(
 )  # fmt: skip
 EXPORT_VOC = Stage(
     "export_voc", "Write labels as index PNGs in the layout of PASCAL VOC.",
+    group="Labels",
     takes=(o.MANIFEST, o.LABEL_CACHES, o.OUT_FOLDER, o.SPLIT, o.WORKERS),
     reads=(BUILD_MANIFEST, MAKE_LABELS),
     makes=("SegmentationClass", "SegmentationObject"),
@@ -260,12 +275,14 @@ STAGES = (
 
 GATHER_SCORES = Stage(
     "gather_scores", "Put the scores of several seeds and settings into one table.",
+    group="Scores and pictures",
     takes=(o.CONFIGURATIONS, o.OUT, o.SWEEP_OUT),
     reads=(EVALUATE,),
     makes=("scores.csv", "sweep.csv"),
 )  # fmt: skip
 REPORT = Stage(
     "report", "Make the report of a run, one HTML file.",
+    group="Scores and pictures",
     takes=(o.RUN, o.OUT, o.WORKERS),
     reads=tuple(stage for stage in (*STAGES, GATHER_SCORES) if not stage.on_request),
     makes=("report.html",),

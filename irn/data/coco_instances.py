@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from irn.data.instances_scan import scan
+from irn.data.coco_scan import scan
 from irn.data.names import check_class_names, is_text, safe_id
 from irn.data.segmentations import decoded
 from irn.errors import IrnError

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from irn.data.instances_files import mapped
+from irn.data.coco_files import mapped
 from irn.errors import IrnError
 
 PARTS = ("images", "annotations", "categories")

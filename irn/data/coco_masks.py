@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from irn.data.instances import InstancesFile
-from irn.data.instances_files import boxes_at_a_glance, instances_file, names_at_a_glance, with_year
+from irn.data.coco_files import boxes_at_a_glance, instances_file, names_at_a_glance, with_year
+from irn.data.coco_instances import InstancesFile
 from irn.data.listing import Listed
 from irn.data.names import safe_id
 from irn.data.truth import Objects, Truth

@@ -1,0 +1,79 @@
+"""A data set as it is read: its images and their classes, as the two tables will hold them."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from irn.data.findings import Findings
+from irn.data.images import Look, look
+from irn.data.layout import Layout
+from irn.data.listing import Listed
+from irn.data.tables import ImageClasses
+from irn.errors import IrnError
+from irn.io.parallel import map_images
+from irn.io.progress import progress
+from irn.records import ImageRecord
+
+Range = tuple[float, float]
+
+
+class Contents(NamedTuple):
+    """What a data set holds.
+
+    seen: how each image looks, or why it cannot be read.
+    records: rows of the manifest, of the images that can be read.
+    classes: of these images.
+    has_labels: whether any image that is listed has a class.
+    """
+
+    seen: dict[Listed, Look | IrnError]
+    records: list[ImageRecord]
+    classes: ImageClasses
+    has_labels: bool
+
+
+def read_data_set(
+    layout: Layout,
+    root: Path,
+    splits: Sequence[str] | None,
+    labels_csv: Path | None,
+    value_range: Range | None,
+    workers: int | None,
+    findings: Findings,
+    missing_remedy: str,
+) -> Contents:
+    """Read a data set and open each of its images in full; what cannot be read goes to the findings."""
+    images: list[Listed] = []
+    classes = ImageClasses([], {})
+    with findings.collected():
+        if not root.is_dir():
+            raise IrnError(f"{root}: no such folder; {missing_remedy}")
+        images, classes = layout.read(root, splits, labels_csv, findings)
+    looks = progress(map_images(partial(_look, value_range=value_range), images, workers), len(images), "check images")
+    seen = dict(zip(images, looks, strict=True))
+    records = records_of(seen, value_range, findings)
+    present = {record.image_id: classes.present.get(record.image_id, []) for record in records}
+    return Contents(seen, records, ImageClasses(classes.names, present), any(classes.present.values()))
+
+
+def records_of(
+    seen: Mapping[Listed, Look | IrnError], value_range: Range | None, findings: Findings
+) -> list[ImageRecord]:
+    """Rows of the manifest; problems of images that cannot be read or have another size than annotated."""
+    records = []
+    for image, seen_image in seen.items():
+        if isinstance(seen_image, IrnError):
+            findings.mistake(seen_image)
+            continue
+        height, width = seen_image.height, seen_image.width
+        if image.size not in (None, (height, width)):
+            size = f"{height} x {width} pixels{' as EXIF turns it' if seen_image.turned else ''}"
+            problem = f"{size}, but the annotations say {image.size[0]} x {image.size[1]}"
+            findings.problem(image.path, problem, "give the image that was annotated")
+        records.append(ImageRecord(image.image_id, image.path, height, width, image.split, value_range))
+    return records
+
+
+def _look(image: Listed, value_range: Range | None) -> Look | IrnError:
+    return look(image.path, value_range)
