@@ -27,7 +27,7 @@ class NetworkCase(NamedTuple):
 
 @cache
 def canonical_tensor(name: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """The tensor that the canonical name stands for."""
+    """The tensor of a canonical name."""
     if name == "mean_shift.running_mean":
         return torch.tensor([0.3, -0.2])
     x = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)

@@ -120,7 +120,7 @@ def run_in(folder: Path, *entries: str) -> Run:
 
 
 def missing(folder: Path, *entries: str) -> set[str]:
-    """The stages of which some file is missing: those whose rules a dry run lists, as tests/test_rebuilds.py holds."""
+    """The stages with a missing file: those whose rules a dry run lists; tests/test_rebuilds.py compares the two."""
     recipes = run_in(folder, *entries).shown
     return {recipe.stage.name for recipe in recipes if not all((folder / file).exists() for file in recipe.files())}
 
@@ -290,7 +290,7 @@ def same_bytes(one: Tensors, other: Tensors) -> bool:
 
 
 def killed_after(monkeypatch: pytest.MonkeyPatch, epochs: int, *command: object) -> None:
-    """Run a training that dies as soon as its checkpoint after so many epochs is on disk."""
+    """Run a training that dies as soon as its checkpoint after this many epochs is on disk."""
     save = Checkpoint.save
 
     def save_and_die(self: Checkpoint, done: int, *state: Any) -> None:

@@ -32,7 +32,7 @@ def folder_set(root: Path, labels: str = "image_id,dog,cat\na,1,0\nb,0,1\nc,0,0\
 
 
 def voc_set(root: Path, **objects: str) -> Path:
-    """Images with an annotation of what stands for their objects: class names, or XML."""
+    """Images with an annotation of their objects: class names, or XML."""
     (root / "ImageSets/Segmentation").mkdir(parents=True)
     (root / "Annotations").mkdir()
     (root / "ImageSets/Segmentation/train.txt").write_text("".join(f"{name}\n" for name in objects), encoding="utf-8")

@@ -27,7 +27,7 @@ class Errors:
 
 
 def keep_a_gpu(count: int, folder: Path, pipe: Connection) -> None:
-    """In a child: claim one of so many GPUs, say which, and keep it until told to end."""
+    """In a child: claim one of `count` GPUs, report which, and keep it until told to end."""
     sys.stderr = Errors(pipe)  # type: ignore[assignment]
     pipe.send(claim_gpus(count, folder=folder)[0])
     pipe.recv()

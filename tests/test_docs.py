@@ -85,7 +85,7 @@ def test_every_command_has_the_options_of_the_docs(line: str) -> None:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the docs think of it: a checkout, with the data sets and files of which they speak."""
+    """A folder as the docs assume it: a checkout, with the data sets and files that they mention."""
     folder = tmp_path_factory.mktemp("docs")
     for name in ("Snakefile", "rules", "irn", "envs", "configs", "profiles", "config.yaml"):
         (folder / name).symlink_to(ROOT / name)

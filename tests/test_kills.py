@@ -182,7 +182,7 @@ def test_a_killed_stage_ends_as_an_undisturbed_one(
 
 @pytest.mark.parametrize("stage", OUTPUTS)
 def test_a_full_disk_leaves_nothing(whole: tuple[Path, dict[str, float]], tmp_path: Path, stage: str) -> None:
-    # A limit on the size of files stands in for the disk: it fails in the same place, in the middle of a write.
+    # A limit on the size of files acts like a full disk: it fails in the same place, in the middle of a write.
     reference, _ = whole
     outputs = OUTPUTS[stage]
     arguments = texts(

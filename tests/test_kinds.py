@@ -115,7 +115,7 @@ def irn(folder: Path, *words: object, program: str = MAIN) -> str:
 
 @pytest.fixture
 def streets(tmp_path: Path) -> Path:
-    """A data set of two images: in each the road, and two cars of which the second is nearer."""
+    """A data set of two images: in each the road, and two cars, the second nearer."""
     (tmp_path / "streets.py").write_text(STREETS, encoding="utf-8")
     for name in ("leftImg8bit", "gtFine"):
         (tmp_path / "data" / name).mkdir(parents=True)

@@ -140,7 +140,7 @@ def test_the_total_is_half_of_all_four() -> None:
 
 
 def test_perfect_fields_cost_nothing() -> None:
-    # Every cell of the object points at one centroid, the background nowhere; a wall stands between the two.
+    # Every cell of the object points at one centroid, the background nowhere; a wall lies between the two.
     label = torch.zeros((1, 12, 16), dtype=torch.uint8)
     label[0, :, 8:] = 1
     y, x = torch.meshgrid(torch.arange(12.0), torch.arange(16.0), indexing="ij")

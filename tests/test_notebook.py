@@ -229,7 +229,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 def label_image(case: Case, **changed: Any) -> Arrays:
-    """The labels of its image, from arguments of which some are changed."""
+    """The labels of its image, with some arguments changed."""
     arguments = {name: getattr(case, name) for name in Case._fields[:4]} | {"device": "cpu"} | changed
     image, classes = arguments.pop("image"), arguments.pop("classes")
     return irn.open_labeller(**arguments)(image, classes)

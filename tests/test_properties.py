@@ -207,7 +207,7 @@ class TestMaps:
         np.testing.assert_array_equal(maps(pixels, [3, 0, 2]), there[[2, 0, 1]])
 
     def test_the_boundary_of_a_mirrored_image_is_mirrored(self) -> None:
-        """Where no padding stands at one side; the displacement is of the image alone, so it need not be."""
+        """Where neither side is padded; the displacement need not be, since it covers the image alone."""
         torch.manual_seed(0)
         model = IRNet("resnet18").eval()
         pixels = smooth_image(np.random.default_rng(0), 48, 64)

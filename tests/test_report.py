@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import refused, run, save_png, snakemake
+from helpers import Sample, refused, run, snakemake, write_data
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -128,39 +128,26 @@ class HandMade:
         self.folder, self.present = folder, present
         self.ids = [f"image_{number}" for number in range(len(present))]
         rng = np.random.default_rng(0)
-        for image_id in self.ids:
-            save_png(folder / f"data/images/{image_id}.png", rng.integers(0, 255, (*SIZE, 3), np.uint8))
-        rows = [
-            [image_id, *(int(index in own) for index in range(len(NAMES)))]
-            for image_id, own in zip(self.ids, present, strict=True)
-        ]
-        pd.DataFrame(rows, columns=["image_id", *NAMES]).to_csv(folder / "data/labels.csv", index=False)
+        samples = {}
+        for image_id, classes in zip(self.ids, present, strict=True):
+            mask = self.label(classes, 0).astype(np.uint8) if truth else None
+            pixels = rng.integers(0, 255, (*SIZE, 3), np.uint8)
+            samples[image_id] = Sample(pixels, classes, class_mask=mask, object_mask=mask)
+        write_data(folder / "data", NAMES, samples)
         data = "kind: folder, root: data, eval_split: train"
         entries = ["run=mine", f"dataset={{{data}}}", "mask_rcnn={labels: none}", *settings]
         if truth:
-            for image_id, own in zip(self.ids, present, strict=True):
-                for masks in ("class_masks", "object_masks"):
-                    save_png(folder / masks / f"{image_id}.png", self.label(own, 0).astype(np.uint8))
-            entries[1] = f"dataset={{{data}, class_masks: class_masks, object_masks: object_masks}}"
+            entries[1] = f"dataset={{{data}, class_masks: data/class_masks, object_masks: data/object_masks}}"
         with contextlib.chdir(folder):
             self.run = Run(read_config(entries=entries))
             self.run.show()
             self.stages = self.run.configurations[0]
             files = self.stages["build_manifest"].files()
-            run(
-                "build-manifest",
-                "--kind",
-                "folder",
-                "--root",
-                "data",
-                "--out-manifest",
-                files[0],
-                "--out-labels",
-                files[1],
-            )
+            outputs = ["--out-manifest", files[0], "--out-labels", files[1]]
+            run("build-manifest", "--kind", "folder", "--root", "data", *outputs)
 
     def label(self, own: Sequence[int], missed: int) -> np.ndarray:
-        """A box of the image's first class, of which some columns are missed."""
+        """A box of the image's first class, without its last columns."""
         label = np.zeros(SIZE, int)
         if len(own):
             label[8:40, 10 : 50 - missed] = 1 + own[0]

@@ -100,7 +100,7 @@ def data(tmp_path):
 
 
 def captions(data, kind, **arrays):
-    """What stands above the tiles of image 001 when one cache is given."""
+    """The captions of the tiles of image 001 when one cache is given."""
     record = read_manifest(data.root / "manifest.csv")[0]
     scene = Scene(
         record, read_image(record.path), {kind: data.arrays(kind, "001") | arrays}, None, None, centroid_length=2.5
@@ -146,7 +146,7 @@ class TestPanels:
         assert 100 < height < 900
         assert 500 < width < 3000
 
-    def test_image_stands_first_as_it_is(self, data):
+    def test_the_image_comes_first_and_unchanged(self, data):
         assert (tile(data.show()["001"], 0, 1) == 100).all()
 
     def test_nothing_found_in_an_image(self, data):
@@ -229,7 +229,7 @@ class TestTiles:
         assert len(np.unique(still, axis=0)) > 100
 
     def test_field_lies_over_the_image_to_the_pixel(self, tmp_path):
-        """A size that is no multiple of 4: the last cells lie partly beyond the image."""
+        """With a size that is not a multiple of 4, the last cells lie partly beyond the image."""
         data = DataSet(tmp_path, ["001"], (201, 242))
         boundary = np.zeros((51, 61))
         boundary[10:, 20:] = 1

@@ -103,7 +103,7 @@ def test_results_of_other_settings_are_not_shown_and_those_taken_back_are(finish
     assert {path: path.readlink() for path in shown.rglob("*") if path.is_symlink()} == before
     made = snakemake(tmp_path, *arguments, "--until", "make_labels")
     assert made.returncode == 0
-    # What a stage found wrong is said at the end.
+    # Notices of stages are repeated after the last job.
     assert re.search(
         r"make_labels/.*log: notice: (\d+) of \1 images .* lower labels\.semantic_threshold", made.stderr
     ), made.stderr

@@ -342,7 +342,7 @@ def test_snakemake_can_be_a_job_itself(within_a_job: tuple[Path, list[Job]]) -> 
 def test_a_site_that_takes_gres(within_a_job: tuple[Path, list[Job]]) -> None:
     jobs = [job for job in within_a_job[1] if job["rule"] in GPU_RULES]
     assert {job["JOB_GRES"] for job in jobs} == {"gpu:standin:1"}
-    # SLURM's versions differ in what stands behind gres.
+    # SLURM's versions differ in what follows gres.
     assert {job.get("TresPerNode", "")[len("gres/") :] for job in jobs} == {"gpu:standin:1"}
     # What --gpus would say.
     assert not any("TresPerJob" in job for job in jobs)
