@@ -21,8 +21,7 @@ def check_data(
 ) -> None:
     """Read a data set and open each image in full; print what it holds and a table of its problems.
 
-
-    json: where the same goes for programs, if anywhere.
+    json: where the same is written for programs, if anywhere.
 
     Raises IrnError, after everything is printed, if there are problems.
     """

@@ -79,7 +79,7 @@ def predict(
             f" at least {settings.predict.class_score:g}"
         )
     with whole_folder(out) as unfinished:
-        loaded = map_images(_pixels, records, loading_workers(workers, torch_device))
+        loaded = map_images(read_record, records, loading_workers(workers, torch_device))
         pairs = zip(records, progress(loaded, len(records), "predict"), strict=True)
         results = _write_predictions(unfinished, predictor, pairs, least, shown)
     drawn = sum(result["score"] >= shown for result in results)
@@ -150,7 +150,3 @@ def _record(path: Path, value_range: tuple[float, float] | None) -> ImageRecord:
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise IrnError(f"{path}: not a readable image ({error}); leave it out") from None
     return ImageRecord(path.stem, path, height, width, "", value_range)
-
-
-def _pixels(record: ImageRecord) -> np.ndarray:
-    return read_record(record)

@@ -102,6 +102,6 @@ def _target(instance_map: torch.Tensor, labels: torch.Tensor) -> dict[str, torch
     boxes = masks_to_boxes(masks) if len(numbers) else torch.zeros(0, 4, device=masks.device)
     # The last pixel belongs to the instance.
     boxes[:, 2:] += 1
-    height_and_width = boxes[:, 2:] - boxes[:, :2]
-    large = (height_and_width >= SMALLEST_SIDE).all(1)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    large = (sides >= SMALLEST_SIDE).all(1)
     return {"boxes": boxes[large], "labels": labels[numbers[large]], "masks": masks[large].to(torch.uint8)}

@@ -79,7 +79,7 @@ class Schedule:
         return {name: getattr(self, name) for name in LOGGED}
 
     def rate(self, step: int, steps: int) -> float:
-        """The learning rate of a step, counted from 0, as a share of its height."""
+        """The learning rate of a step, counted from 0, as a fraction of its maximum."""
         rising = min(1.0, (step + 1) / (self.warmup + 1))
         return rising * (1 - step / steps) ** POLY_POWER if step < steps else 0.0
 

@@ -100,7 +100,7 @@ class LargeInstances:
 def repeated(records: Sequence[ImageRecord], table: ImageClasses, threshold: float) -> list[ImageRecord]:
     """The images, those of rare classes several times.
 
-    It is sqrt(threshold / f) times, rounded, where f is the share of images with the rarest class of the image.
+    Each is repeated sqrt(threshold / f) times, rounded, where f is the share of images with its rarest class.
 
     Reference: Gupta, Dollár, Girshick, "LVIS", CVPR 2019, section B.1: repeat factor sampling.
     """

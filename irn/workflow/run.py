@@ -9,10 +9,15 @@ from typing import Any
 from irn.data.dataset import check_at_a_glance
 from irn.io.files import whole_file
 from irn.io.progress import notices_in
+from irn.settings.final_networks import TRAINED_NETWORKS
 from irn.settings.sweeps import Variation, variations
-from irn.settings.values import Settings
+from irn.settings.values import Settings, value
 from irn.workflow.recipes import RESULTS, STORE, Recipe, recipe_of, recipes_of, with_reads
 from irn.workflow.stages import ABLATION, EVALUATE, GATHER_SCORES, MAKE_LABELS, REPORT
+
+# The settings' section of each training.
+SECTIONS = {"train_cam": "cam", "train_irn": "irn"}
+SECTIONS |= {f"train_{name}": network.name for name, network in TRAINED_NETWORKS.items()}
 
 
 class Run:
@@ -164,10 +169,10 @@ def check_data(run: Run) -> None:
         for recipe in run.recipes.values():
             if recipe.settings.dataset != dataset:
                 continue
-            for name, section in (("train_cam", recipe.settings.cam), ("train_irn", recipe.settings.irn)):
-                if recipe.stage.name == name:
-                    key = name.removeprefix("train_")
-                    batch_sizes[key] = max(section.batch_size, batch_sizes.get(key, 0))
+            key = SECTIONS.get(recipe.stage.name)
+            # An image of a rare class may count several times.
+            if key and not value(recipe.settings, key).model_dump().get("repeat_threshold"):
+                batch_sizes[key] = max(value(recipe.settings, key).batch_size, batch_sizes.get(key, 0))
             is_scored |= recipe.stage is EVALUATE
         check_at_a_glance(dataset, batch_sizes, is_scored)
 
