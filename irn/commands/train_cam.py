@@ -10,9 +10,9 @@ from irn.io.progress import notice
 from irn.networks.classifier import Classifier
 from irn.settings.values import Settings
 from irn.training.classifier import CLASSIFIER, classifier_view
-from irn.training.run import Run, train_and_save
 from irn.training.schedule import Schedule
 from irn.training.task import Task
+from irn.training.train_and_save import TrainingOptions, train_and_save
 from irn.workflow.provenance import provenance
 
 
@@ -30,7 +30,9 @@ def train_cam(
 ) -> None:
     """Train a multilabel classifier on the images of a split and write its weights."""
     made_by = provenance("train_cam", settings, split=split, from_scratch=from_scratch)
-    run = Run(out, made_by, [manifest, labels], backbone_weights, metrics, device, workers, from_scratch)
+    options = TrainingOptions(
+        out, made_by, [manifest, labels], backbone_weights, metrics, device, workers, from_scratch
+    )
     section = settings.cam
     records = images_of(manifest, split)
     table = read_classes(labels)
@@ -58,4 +60,4 @@ def train_cam(
         objective=CLASSIFIER,
         class_names=table.names,
     )
-    train_and_save(task, Schedule.of(section, settings), run)
+    train_and_save(task, Schedule.of(section, settings), options)

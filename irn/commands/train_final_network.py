@@ -9,10 +9,10 @@ from irn.io.progress import notice
 from irn.settings.final_networks import FinalNetwork, FinalTraining
 from irn.settings.values import Settings, value
 from irn.training.final_networks import teaching_of
-from irn.training.run import Run, train_and_save
 from irn.training.schedule import Schedule
 from irn.training.targets import open_targets, repeated
 from irn.training.task import Task
+from irn.training.train_and_save import TrainingOptions, train_and_save
 from irn.workflow.provenance import provenance
 
 
@@ -56,8 +56,8 @@ def train_final_network(
     )
     inputs = [manifest, labels, *label_caches, class_masks, object_masks]
     schedule = Schedule.of(section, settings)
-    run = Run(out, made_by, inputs, backbone_weights, metrics, device, workers, from_scratch)
-    train_and_save(task, schedule, run)
+    options = TrainingOptions(out, made_by, inputs, backbone_weights, metrics, device, workers, from_scratch)
+    train_and_save(task, schedule, options)
     steps = schedule.epochs * schedule.steps_per_epoch(len(records))
     if steps < 2 * schedule.warmup:
         notice(

@@ -18,9 +18,9 @@ from irn.ops.resize import bounded
 from irn.records import ImageRecord
 from irn.settings.values import Settings
 from irn.training.irnet import irnet_objective, pair_view
-from irn.training.run import Run, train_and_save
 from irn.training.schedule import Schedule
 from irn.training.task import Task
+from irn.training.train_and_save import TrainingOptions, train_and_save
 from irn.workflow.provenance import provenance
 
 
@@ -61,8 +61,8 @@ def train_irn(
         objective=irnet_objective(section.radius),
         measure=partial(_mean_displacement, records=mean_records, settings=settings),
     )
-    run = Run(out, made_by, [manifest, *ir_labels], backbone_weights, metrics, device, workers)
-    train_and_save(task, Schedule.of(section, settings), run)
+    options = TrainingOptions(out, made_by, [manifest, *ir_labels], backbone_weights, metrics, device, workers)
+    train_and_save(task, Schedule.of(section, settings), options)
 
 
 def _mean_displacement(

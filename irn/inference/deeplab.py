@@ -12,7 +12,7 @@ from irn.settings.final_networks import DeepLabSettings
 from irn.weights.onnx_export import Exported, TakesPixels
 
 
-def make_network(contents: Contents) -> DeepLab:
+def network_of(contents: Contents) -> DeepLab:
     """The network that a weights file describes."""
     return DeepLab(str(contents["backbone"]), len(contents["class_names"]))
 

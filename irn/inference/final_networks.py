@@ -16,13 +16,13 @@ from irn.weights.onnx_export import Exported
 class Finding(Protocol):
     """What the module of a final network offers.
 
-    make_network: the network that the contents of a weights file describe.
+    network_of: the network that the contents of a weights file describe.
     find: what it finds in pixels (H, W, 3) uint8, in evaluation mode; `section` are the network's settings, `shown` is
         the least score of an instance that the semantic map shows.
     exported: how it goes into an ONNX file.
     """
 
-    def make_network(self, contents: Contents) -> FineTuned: ...
+    def network_of(self, contents: Contents) -> FineTuned: ...
 
     def find(self, network: Any, pixels: np.ndarray, section: Any, shown: float) -> Prediction: ...
 
@@ -36,4 +36,4 @@ def finding_of(name: str) -> Finding:
 
 def load_final_network(path: Path, name: str, contents: Contents | None = None) -> tuple[FineTuned, Contents]:
     """A final network of a name from its weights file, as `load_network` gives it."""
-    return load_network(path, name, finding_of(name).make_network, contents)
+    return load_network(path, name, finding_of(name).network_of, contents)

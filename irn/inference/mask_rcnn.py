@@ -18,7 +18,7 @@ from irn.weights.onnx_export import Exported, TakesPixels
 PADDED = 32  # torchvision pads images to multiples of this number of pixels
 
 
-def make_network(contents: Contents) -> MaskRcnn:
+def network_of(contents: Contents) -> MaskRcnn:
     """The network that a weights file describes."""
     mask_head = contents["state_dict"].get("network.roi_heads.mask_head.0.0.weight")
     channels = 256 if mask_head is None else len(mask_head)

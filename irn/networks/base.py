@@ -98,6 +98,11 @@ def freeze_batch_norm(module: nn.Module) -> None:
             child.eval()
 
 
+def beside_batch_norm(module: nn.Module) -> list[nn.Module]:
+    """What a batch norm does besides: those of timm have the rectifier, and dropout, as parts."""
+    return [part for name, part in module.named_children() if name in ("drop", "act")]
+
+
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Random numbers of torch from a seed; what is drawn afterwards does not change by it."""

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from irn.networks.base import beside_batch_norm
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -28,8 +30,7 @@ def _fold_batch_norm(module: nn.Module) -> None:
             and convolution.out_channels == norm.num_features
         ):
             setattr(module, name, fuse_conv_bn_eval(convolution, norm))
-            # timm's batch norms hold the rectifier too.
-            rest = [part for name, part in norm.named_children() if name in ("drop", "act")]
+            rest = beside_batch_norm(norm)
             setattr(module, norm_name, nn.Sequential(*rest) if rest else nn.Identity())
     for _, child in children:
         _fold_batch_norm(child)

@@ -17,7 +17,7 @@ from torch.distributed.nn.functional import all_reduce
 from torch.nn.parallel import DistributedDataParallel
 
 from irn.io.processes import count, rank, total
-from irn.networks.base import Trainable
+from irn.networks.base import Trainable, beside_batch_norm
 from irn.networks.precision import autocast
 from irn.training.task import BatchCounts, Losses, Objective
 from irn.training.views import Batch, Sample, normalised
@@ -81,6 +81,9 @@ def backward(
 # ---- batch norm that learns
 
 
+TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+
+
 class SharedBatchNorm(nn.BatchNorm2d):
     """Batch norm with the statistics of the images of all processes; torch's needs GPUs."""
 
@@ -108,10 +111,9 @@ def share_batch_statistics(module: nn.Module) -> None:
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
             shared = SharedBatchNorm(child.num_features, child.eps, child.momentum)
-            shared._parameters, shared._buffers = child._parameters, child._buffers
-            # timm's batch norms hold the rectifier too.
-            rest = [part for part_name, part in child.named_children() if part_name in ("drop", "act")]
-            shared.rest = nn.Sequential(*rest)
+            for tensor in TENSORS:
+                setattr(shared, tensor, getattr(child, tensor))
+            shared.rest = nn.Sequential(*beside_batch_norm(child))
             setattr(module, name, shared.train(child.training))
         else:
             share_batch_statistics(child)

@@ -10,7 +10,7 @@ from irn.settings.final_networks import TinySettings
 from irn.weights.onnx_export import Exported, TakesPixels
 
 
-def make_network(contents: Contents) -> Tiny:
+def network_of(contents: Contents) -> Tiny:
     """The network that a weights file describes."""
     width = len(contents["state_dict"]["first.weight"])
     return Tiny(str(contents["backbone"]), len(contents["class_names"]), width)

@@ -19,7 +19,7 @@ from irn.weights.files import save_weights
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingOptions:
     """Where a training starts, computes and writes, as the options of its command say.
 
     made_by: its record for the weights file. inputs: the files that it reads beside `backbone_weights`.
@@ -42,24 +42,24 @@ class Run:
             )
 
 
-def train_and_save(task: Task, schedule: Schedule, run: Run) -> None:
+def train_and_save(task: Task, schedule: Schedule, options: TrainingOptions) -> None:
     """Make the network, train it from where a killed training left it, and write its weights and losses.
 
     Raises IrnError as `train` and `start_backbone` do.
     """
-    device = join(choose_device(run.device))
+    device = join(choose_device(options.device))
     # Sets the first values of the network, and of the backbone where it starts from scratch.
     torch.manual_seed(schedule.seed)
     network = task.make_network()
-    if not run.from_scratch:
-        start_backbone(network.backbone, run.backbone_weights)
+    if not options.from_scratch:
+        start_backbone(network.backbone, options.backbone_weights)
     network.to(device)
-    checkpoint = Checkpoint(run.out, run.made_by, [*run.inputs, run.backbone_weights])
-    losses = train(network, task, schedule, device, loading_workers(run.workers, device), checkpoint)
+    checkpoint = Checkpoint(options.out, options.made_by, [*options.inputs, options.backbone_weights])
+    losses = train(network, task, schedule, device, loading_workers(options.workers, device), checkpoint)
     if rank() > 0:
         return
-    if run.metrics is not None:
-        losses.write(run.metrics)
+    if options.metrics is not None:
+        losses.write(options.metrics)
     more = task.measure(network, device)
-    save_weights(run.out, task.kind, network, run.made_by, task.class_names, schedule.crop_size, **more)
+    save_weights(options.out, task.kind, network, options.made_by, task.class_names, schedule.crop_size, **more)
     checkpoint.remove()
