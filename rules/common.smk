@@ -75,8 +75,7 @@ def show_run():
 
 def stages_of(targets):
     """The names in targets, each a rule or a file in the store."""
-    names = {Path(target).parts[2] if STORE in Path(target).parents else target for target in targets}
-    return names & ALL_STAGES.keys()
+    return ALL_STAGES.keys() & {Path(name).parts[2] if STORE in Path(name).parents else name for name in targets}
 
 
 def from_stage(source, name="", to=None):
