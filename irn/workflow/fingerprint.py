@@ -74,8 +74,8 @@ def _normalised(path: Path) -> tuple[str, tuple[str, ...]]:
     """Digest of a source file without what does not count, and the names that it may import from this package."""
     what_counts = _WithoutWords()
     tree = what_counts.visit(ast.parse(path.read_text(encoding="utf-8")))
-    # Faster than source text.
-    return _digest(ast.dump(tree).encode()), tuple(sorted(what_counts.imported))
+    # As source text, which versions of Python agree on.
+    return _digest(ast.unparse(tree).encode()), tuple(sorted(what_counts.imported))
 
 
 def _digest(content: bytes) -> str:
