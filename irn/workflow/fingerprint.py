@@ -44,7 +44,7 @@ def counted_modules(*modules: str) -> dict[str, str]:
         path = _file_of(module)
         if path is None or _is_in(module, CONTROLLING):
             continue
-        digest, imported = _normalised(path)
+        digest, imported = _normalised(path.read_text(encoding="utf-8"))
         waiting += imported
         if not _is_in(module, CARRYING):
             seen[module] = digest
@@ -70,10 +70,10 @@ def _file_of(module: str) -> Path | None:
 
 
 @cache
-def _normalised(path: Path) -> tuple[str, tuple[str, ...]]:
-    """Digest of a source file without what does not count, and the names that it may import from this package."""
+def _normalised(source: str) -> tuple[str, tuple[str, ...]]:
+    """Digest of source code without what does not count, and the names that it may import from this package."""
     what_counts = _WithoutWords()
-    tree = what_counts.visit(ast.parse(path.read_text(encoding="utf-8")))
+    tree = what_counts.visit(ast.parse(source))
     # As source text, which versions of Python agree on.
     return _digest(ast.unparse(tree).encode()), tuple(sorted(what_counts.imported))
 
