@@ -42,6 +42,7 @@ from irn.data.predictions import Predictions
 from irn.data.segmentations import decoded
 from irn.data.tables import ImageClasses, read_manifest
 from irn.inference.cams import class_attention_maps
+from irn.inference.deeplab import find as find_with_deeplab
 from irn.inference.final_networks import load_final_network
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.checkpoint import Checkpoint
@@ -55,6 +56,7 @@ from irn.ops.overlaps import mask_iou, pairwise_iou
 from irn.ops.resize import at_scale
 from irn.ops.stacking import first_on_top
 from irn.records import ImageRecord
+from irn.settings.final_networks import DeepLabSettings
 from irn.training.mask_rcnn import instance_view
 from irn.training.targets import CachedLabels, LargeInstances, TrueLabels, repeated
 from irn.training.views import SampleId
@@ -287,6 +289,25 @@ class TestTraining:
         truth = ["--class-masks", data.class_masks]
         for given in ([], ["--label-caches", data.cache("label"), *truth]):
             assert "one of the two" in refused(capsys, tmp_path, *training(network, data, tmp_path / "w.pt", *given))
+
+
+def test_deeplab_averages_over_scales_and_mirror_images() -> None:
+    torch.manual_seed(0)
+    network, pixels = DeepLab("resnet18", 2).eval(), np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
+    scales, total = (0.5, 1.0), torch.zeros(3, 64, 80)
+    with torch.inference_mode():
+        for scale in scales:
+            image = network.backbone.normalise(torch.from_numpy(at_scale(pixels, scale)))
+            for view, turned in ((image, False), (image.flip(-1), True)):
+                probability = network(view[None]).softmax(1)
+                probability = probability.flip(-1) if turned else probability
+                total += torch.nn.functional.interpolate(probability, (64, 80), mode="bilinear")[0] / 4
+        found = find_with_deeplab(network, pixels, DeepLabSettings(scales=scales), 0)
+    probability, semantic = (array.numpy() for array in total.max(0))
+    np.testing.assert_array_equal(found.semantic, semantic)
+    assert len(found.scores)
+    for mask, score in zip(found.masks, found.scores, strict=True):
+        assert score == pytest.approx(probability[mask].mean(), rel=1e-5)
 
 
 class TestPredict:
