@@ -37,9 +37,15 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
 
     def append(module: str, text: str) -> None:
         path = copy / module
-        path.write_text((path.read_text(encoding="utf-8") if path.exists() else "") + text, encoding="utf-8")
+        write(path, (path.read_text(encoding="utf-8") if path.exists() else "") + text)
 
     return append
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    # Templates do not change while a program runs, but here.
+    irn.workflow.fingerprint._templates.cache_clear()
 
 
 def rewrite(module: str, old: str, new: str) -> None:
@@ -47,7 +53,7 @@ def rewrite(module: str, old: str, new: str) -> None:
     path = irn.workflow.fingerprint.PACKAGE / module
     text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
+    write(path, text.replace(old, new))
 
 
 def fingerprints() -> dict[str, str]:
