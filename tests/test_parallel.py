@@ -65,6 +65,17 @@ def test_no_more_processes_than_memory_holds(
     )
 
 
+def test_available_memory_is_what_a_control_group_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner, outer = tmp_path / "outer/inner", tmp_path / "outer"
+    inner.mkdir(parents=True)
+    # A process's own pages count; what the system may drop, such as cached files, does not.
+    for folder, limit, held in ((inner, "max", 0), (outer, str(80 * 2**20), 30 * 2**20)):
+        (folder / "memory.max").write_text(f"{limit}\n", encoding="ascii")
+        (folder / "memory.stat").write_text(f"anon {held}\nfile {2**40}\n", encoding="ascii")
+    monkeypatch.setattr("irn.io.memory._groups", lambda: [inner, outer])
+    assert available_memory() == 50 * 2**20
+
+
 def test_available_memory_is_at_most_what_slurm_gave(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_MEM_PER_NODE", raising=False)
     free = available_memory()
