@@ -59,7 +59,7 @@ def test_the_files_of_each_stage_are_those_that_the_store_names(
             for path in recipe.folder.rglob("*")
             if "data" not in path.parts and "panels" not in path.parts and path.is_file()
         ]
-        about = ("key.json", "metrics.jsonl", "benchmark.tsv")
+        about = ("key.json", "benchmark.tsv")
         found = [path for path in found if not path.name.endswith((*about, ".log"))]
         wanted = [Path(file) for file in recipe.files() if not Path(file).is_dir()]
         assert set(found) == set(wanted)
