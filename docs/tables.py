@@ -20,7 +20,7 @@ from irn.settings.reading import read_config  # noqa: E402
 from irn.settings.types import Section  # noqa: E402
 from irn.settings.values import Settings, value  # noqa: E402
 from irn.settings.writing import as_text  # noqa: E402
-from irn.workflow.other_commands import COMMANDS  # noqa: E402
+from irn.workflow.commands_without_rule import COMMANDS  # noqa: E402
 from irn.workflow.stages import ALL_STAGES, REPORT, STAGES, behind  # noqa: E402
 
 ALL = (*STAGES, REPORT)

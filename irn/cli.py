@@ -19,8 +19,8 @@ from irn.settings.checking import settings_of_options
 from irn.settings.lookup import Setting, of_stage
 from irn.workflow.argument_types import FileToWrite, file_to_write
 from irn.workflow.command import Command
+from irn.workflow.commands_without_rule import COMMANDS, GROUPS
 from irn.workflow.options import Option
-from irn.workflow.other_commands import COMMANDS, GROUPS
 
 HELP_WIDTH = 100
 # The extras of pyproject.toml by the modules that they bring.

@@ -36,8 +36,8 @@ from irn.io.tensors import load_file
 from irn.networks.backbones import make_backbone
 from irn.networks.base import Backbone
 from irn.networks.classifier import Classifier
+from irn.networks.folding import for_inference
 from irn.networks.imagenet import imagenet_state_dict, load_backbone, start_backbone
-from irn.networks.inference import for_inference
 from irn.networks.irnet import IRNet
 from irn.weights.files import load_classifier, load_irnet, save_weights
 

@@ -28,7 +28,7 @@ from irn.settings.lookup import all_settings, of_stage
 from irn.settings.values import value
 from irn.weights.files import save_weights
 from irn.workflow.command import Stage
-from irn.workflow.other_commands import COMMANDS as ROWS
+from irn.workflow.commands_without_rule import COMMANDS as ROWS
 from irn.workflow.stages import STAGES
 
 COMMANDS = [command.words for command in ROWS.values()]

@@ -18,7 +18,7 @@ from irn.settings.sweeps import variations
 from irn.settings.types import NO_STAGE
 from irn.settings.values import Settings, value
 from irn.settings.writing import as_yaml
-from irn.workflow.other_commands import COMMANDS
+from irn.workflow.commands_without_rule import COMMANDS
 from irn.workflow.stages import ALL_STAGES
 
 PRESETS = sorted((ROOT / "configs").glob("*.yaml"))

@@ -16,8 +16,8 @@ from irn.settings.checking import settings_of_options
 from irn.settings.final_networks import GROUND_TRUTH
 from irn.settings.values import Settings
 from irn.workflow.command import Stage
+from irn.workflow.commands_without_rule import COMMANDS
 from irn.workflow.fingerprint import CARRYING, CONTROLLING, code_fingerprint, counted_modules
-from irn.workflow.other_commands import COMMANDS
 from irn.workflow.stages import GATHER_SCORES, REPORT, STAGES
 
 PACKAGE = irn.workflow.fingerprint.PACKAGE
@@ -109,7 +109,7 @@ def test_what_cannot_change_results_leaves_all_alone(edit: Edit, module: str) ->
         ("networks/irnet.py", {"train_irn", "infer_fields"}),
         ("networks/mask_rcnn.py", {"train_mask_rcnn", "predict_mask_rcnn"}),
         ("networks/deeplab.py", {"train_deeplab", "predict_deeplab"}),
-        ("networks/inference.py", {"make_cams", "infer_fields"} | PREDICTIONS),
+        ("networks/folding.py", {"make_cams", "infer_fields"} | PREDICTIONS),
         ("networks/precision.py", NETWORKS),
         ("training/loop.py", TRAININGS),
         ("training/views.py", TRAININGS),

@@ -143,7 +143,7 @@ class TestBase:
     def test_only_what_makes_tables_and_charts_needs_more(self, base: Environment) -> None:
         code = """if True:
             from importlib import import_module
-            from irn.workflow.other_commands import COMMANDS
+            from irn.workflow.commands_without_rule import COMMANDS
             for function in sorted({command.function for command in COMMANDS.values()}):
                 try:
                     import_module(f"irn.commands.{function}")

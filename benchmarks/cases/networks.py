@@ -14,7 +14,7 @@ from torch import nn
 from cases.common import Case, Finding, Measures, Sides, largest_error, memory, must, speed
 from irn.inference.cams import class_attention_maps
 from irn.networks.classifier import Classifier
-from irn.networks.inference import for_inference
+from irn.networks.folding import for_inference
 from irn.networks.irnet import IRNet
 from irn.ops.losses import total_loss
 from irn.ops.resize import at_scale

@@ -17,7 +17,7 @@ from irn.inference.cams import class_attention_maps
 from irn.inference.fields import fields
 from irn.io.cache import CacheWriter
 from irn.networks.classifier import Classifier
-from irn.networks.inference import for_inference
+from irn.networks.folding import for_inference
 from irn.networks.irnet import IRNet
 from irn.ops.crf import ir_label
 from irn.ops.instances import instance_scores

@@ -12,7 +12,7 @@ from irn.inference.fields import fields
 from irn.io.cache import write_cache
 from irn.io.devices import choose_device, loading_workers
 from irn.io.parallel import map_images
-from irn.networks.inference import for_inference
+from irn.networks.folding import for_inference
 from irn.networks.precision import autocast
 from irn.ops.resize import bounded
 from irn.records import WHOLE, ImageRecord, Shard

@@ -15,7 +15,7 @@ from irn.inference.cams import class_attention_maps, scaled_images
 from irn.io.cache import CacheReader, write_cache
 from irn.io.devices import choose_device, loading_workers
 from irn.io.parallel import map_images
-from irn.networks.inference import for_inference
+from irn.networks.folding import for_inference
 from irn.networks.precision import autocast
 from irn.records import WHOLE, ImageRecord, Shard
 from irn.settings.values import Settings

@@ -12,7 +12,7 @@ from irn.inference.image import Networks, label_pixels
 from irn.inference.predictions import Prediction, pieces
 from irn.io.tensors import Contents
 from irn.networks.classifier import Classifier
-from irn.networks.inference import for_inference
+from irn.networks.folding import for_inference
 from irn.settings.values import Settings
 from irn.weights.files import load_classifier, load_irnet
 

@@ -9,7 +9,7 @@ import torch
 from irn.errors import IrnError
 from irn.inference.image import Networks, label_pixels
 from irn.inference.pixels import pixels_of
-from irn.networks.inference import for_inference
+from irn.networks.folding import for_inference
 from irn.networks.precision import autocast
 from irn.settings.values import Settings
 from irn.weights.files import load_classifier, load_irnet

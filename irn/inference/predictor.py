@@ -13,7 +13,7 @@ from irn.inference.final_networks import finding_of, load_final_network
 from irn.inference.pixels import pixels_of
 from irn.inference.predictions import Prediction
 from irn.io.tensors import Contents
-from irn.networks.inference import for_inference
+from irn.networks.folding import for_inference
 from irn.networks.precision import autocast
 from irn.ops.resize import bounded, rescale
 from irn.settings.final_networks import FINAL_NETWORKS

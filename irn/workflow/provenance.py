@@ -8,8 +8,8 @@ from typing import Any
 
 from irn.settings.lookup import of_stage
 from irn.settings.values import Settings, value
+from irn.workflow.commands_without_rule import COMMANDS
 from irn.workflow.fingerprint import code_fingerprint
-from irn.workflow.other_commands import COMMANDS
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "h5py", "numba", "timm", "pillow", "pydensecrf2")
 
