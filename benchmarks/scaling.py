@@ -18,7 +18,7 @@ from irn.commands.make_labels import make_labels
 from irn.io.cache import CacheWriter
 from irn.ops.crf import ir_label
 from irn.ops.labels import synthesise_labels
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 SIZES = ((188, 250), (375, 500), (540, 960), (750, 1000), (1080, 1920), (3024, 4032))
 

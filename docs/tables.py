@@ -17,8 +17,8 @@ from irn.io.cache_format import FORMATS, ArraySpec  # noqa: E402
 from irn.settings.final_networks import GROUND_TRUTH  # noqa: E402
 from irn.settings.lookup import Setting, all_settings  # noqa: E402
 from irn.settings.reading import read_config  # noqa: E402
+from irn.settings.settings import Settings, value  # noqa: E402
 from irn.settings.types import Section  # noqa: E402
-from irn.settings.values import Settings, value  # noqa: E402
 from irn.settings.writing import as_text  # noqa: E402
 from irn.workflow.commands_without_rule import COMMANDS  # noqa: E402
 from irn.workflow.stages import ALL_STAGES, REPORT, STAGES, behind  # noqa: E402

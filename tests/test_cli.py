@@ -25,7 +25,7 @@ from irn.networks.classifier import Classifier
 from irn.records import Shard
 from irn.settings.checking import settings_of_options
 from irn.settings.lookup import all_settings, of_stage
-from irn.settings.values import value
+from irn.settings.settings import value
 from irn.weights.files import save_weights
 from irn.workflow.command import Stage
 from irn.workflow.commands_without_rule import COMMANDS as ROWS

@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator
 from irn.errors import IrnError
 from irn.settings.lookup import all_settings, of_stage
 from irn.settings.reading import check_config, check_files, read_config
+from irn.settings.settings import Settings, value
 from irn.settings.sweeps import variations
 from irn.settings.types import NO_STAGE
-from irn.settings.values import Settings, value
 from irn.settings.writing import as_yaml
 from irn.workflow.commands_without_rule import COMMANDS
 from irn.workflow.stages import ALL_STAGES

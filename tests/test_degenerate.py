@@ -16,7 +16,7 @@ from irn.ops.instances import instance_groups, instance_scores
 from irn.ops.labels import synthesise_labels
 from irn.ops.losses import pair_losses, total_loss
 from irn.ops.walk import walk_instances
-from irn.settings.values import Walk
+from irn.settings.settings import Walk
 
 PIXELS = smooth_image(np.random.default_rng(0), 48, 64)
 CLASSES = np.array([1, 4])

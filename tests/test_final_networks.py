@@ -43,7 +43,7 @@ from irn.data.segmentations import decoded
 from irn.data.tables import ImageClasses, read_manifest
 from irn.inference.cams import class_attention_maps
 from irn.inference.deeplab import find as find_with_deeplab
-from irn.inference.final_networks import load_final_network
+from irn.inference.finding import load_final_network
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.checkpoint import Checkpoint
 from irn.networks.backbones import make_backbone

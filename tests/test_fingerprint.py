@@ -14,7 +14,7 @@ import irn.workflow.fingerprint
 from irn.data.kinds import KINDS
 from irn.settings.checking import settings_of_options
 from irn.settings.final_networks import GROUND_TRUTH
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.workflow.command import Stage
 from irn.workflow.commands_without_rule import COMMANDS
 from irn.workflow.fingerprint import CARRYING, CONTROLLING, code_fingerprint, counted_modules
@@ -76,7 +76,7 @@ def test_a_copy_has_the_same_fingerprints(edit: Edit, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     "module",
     [
-        "cli.py", "settings/values.py", "settings/types.py", "workflow/stages.py", "workflow/recipes.py", "errors.py",
+        "cli.py", "settings/settings.py", "settings/types.py", "workflow/stages.py", "workflow/recipes.py", "errors.py",
         "weights/files.py", "checks/data_set.py", "inference/notebook.py", "new_module.py", "io/cache.py",
         "io/cache_format.py", "io/checkpoint.py", "io/progress.py", "io/devices.py", "commands/status.py",
     ],

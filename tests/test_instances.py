@@ -5,7 +5,7 @@ import pytest
 from twins import same_partition, slow_follow, slow_groups
 
 from irn.ops.instances import follow_displacement, instance_groups, instance_scores
-from irn.settings.values import Walk
+from irn.settings.settings import Walk
 
 
 def towards(centroids: list[tuple[float, float]], h: int, w: int) -> tuple[np.ndarray, np.ndarray]:

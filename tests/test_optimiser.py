@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from irn.settings.checking import settings_of_options
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.training.schedule import make_optimiser
 
 

@@ -23,7 +23,7 @@ from irn.ops.losses import pair_losses
 from irn.ops.paths import pair_offsets
 from irn.ops.resize import at_scale
 from irn.ops.walk import affinities, random_walk
-from irn.settings.values import Walk
+from irn.settings.settings import Walk
 
 GOLDEN = Path(__file__).parent / "golden"
 

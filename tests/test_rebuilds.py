@@ -19,7 +19,7 @@ from helpers import ROOT, SMALL, missing, rules_to_run, run_in
 from irn.errors import IrnError
 from irn.settings.lookup import all_settings
 from irn.settings.reading import check_config, read_config
-from irn.settings.values import value
+from irn.settings.settings import value
 from irn.settings.writing import as_text
 from irn.workflow.recipes import Recipe
 from irn.workflow.run import Run
@@ -399,7 +399,7 @@ CASES: list[tuple[str, str, Edit]] = [
     (
         "Code that transports", "finished",
         lambda f: edited_source(*((f"irn/{name}", "\nfrom ", "\nNUMBER = 1\nfrom ") for name in (
-            "io/cache.py", "io/parallel.py", "checks/data_set.py", "settings/values.py", "workflow/recipes.py",
+            "io/cache.py", "io/parallel.py", "checks/data_set.py", "settings/settings.py", "workflow/recipes.py",
             "weights/files.py", "cli.py",
         ))),
     ),

@@ -5,7 +5,7 @@ import pytest
 from twins import slow_affinities, slow_half_disc, slow_walk
 
 from irn.ops.walk import affinities, chebyshev_coefficients, random_walk, walk_instances
-from irn.settings.values import Walk
+from irn.settings.settings import Walk
 
 # Of the maximum: what golden/README.md asks of a whole walk.
 TOLERANCE = 5e-4

@@ -15,7 +15,7 @@ from irn.data.tables import write_manifest
 from irn.io.cache import CacheReader, CacheWriter
 from irn.ops.crf import ir_label, refine
 from irn.records import ImageRecord
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 MANY = 21  # labels: background and VOC's classes
 

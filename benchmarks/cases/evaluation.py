@@ -17,7 +17,7 @@ from irn.io.cache import CacheWriter
 from irn.ops.instances import instance_scores
 from irn.ops.labels import synthesise_labels
 from irn.records import ImageRecord
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 
 def _sides(quick: bool, folder: Path) -> Sides:

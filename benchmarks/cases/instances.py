@@ -10,7 +10,7 @@ from twins import slow_follow
 from cases.common import Case, Finding, Measures, Sides, must, speed
 from irn.io.cache import CacheReader
 from irn.ops.instances import instance_groups
-from irn.settings.values import Walk
+from irn.settings.settings import Walk
 
 GOLDEN = Path(__file__).parents[2] / "tests/golden/fields.h5"
 

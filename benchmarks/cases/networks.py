@@ -18,7 +18,7 @@ from irn.networks.folding import for_inference
 from irn.networks.irnet import IRNet
 from irn.ops.losses import total_loss
 from irn.ops.resize import at_scale
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.training.irnet import irnet_losses
 from irn.training.views import normalised
 

@@ -24,7 +24,7 @@ from irn.ops.instances import instance_scores
 from irn.ops.labels import synthesise_labels
 from irn.ops.resize import at_scale
 from irn.ops.walk import walk_instances
-from irn.settings.values import Walk
+from irn.settings.settings import Walk
 
 BACKBONE = "tf_efficientnet_lite0"
 SCALES = (1.0, 0.5, 1.5)

@@ -18,7 +18,7 @@ from irn.io.cache import CacheWriter
 from irn.ops.labels import synthesise_labels
 from irn.ops.walk import walk_instances
 from irn.records import ImageRecord
-from irn.settings.values import Walk
+from irn.settings.settings import Walk
 
 SNAKEFILE = Path(__file__).parents[2] / "Snakefile"
 ALONE = "nothing to compare with"

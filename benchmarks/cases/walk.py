@@ -15,7 +15,7 @@ from irn.io.cache import CacheReader, CacheWriter
 from irn.ops.instances import instance_scores
 from irn.ops.labels import synthesise_labels
 from irn.ops.walk import random_walk
-from irn.settings.values import Settings, Walk
+from irn.settings.settings import Settings, Walk
 
 BETA, DOUBLINGS, RADIUS = 10, 8, 5
 STEPS = 2**DOUBLINGS

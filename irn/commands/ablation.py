@@ -23,7 +23,7 @@ from irn.ops.metric import Metric, Terms
 from irn.ops.metrics import METRICS, leading
 from irn.pictures.charts import draw_ablation
 from irn.records import ImageRecord
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.workflow.stages import ABLATION
 
 

@@ -10,7 +10,7 @@ from irn.data.tables import write_classes, write_manifest
 from irn.errors import IrnError
 from irn.io.files import whole_file
 from irn.io.progress import notice
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 
 def build_manifest(

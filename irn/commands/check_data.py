@@ -7,7 +7,7 @@ from irn.checks.data_set import check_data_set
 from irn.checks.summary import as_json, as_lines
 from irn.io.files import whole_file
 from irn.io.progress import notice
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 
 def check_data(

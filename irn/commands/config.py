@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from irn.settings.reading import read_config
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.settings.writing import as_yaml
 
 

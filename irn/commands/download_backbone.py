@@ -5,7 +5,7 @@ from pathlib import Path
 from irn.io.tensors import save_file
 from irn.networks.backbones import make_backbone
 from irn.networks.imagenet import imagenet_state_dict
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 
 def download_backbone(out: Path, settings: Settings) -> None:

@@ -17,7 +17,7 @@ from irn.ops.iou import CamIoU, IoU
 from irn.ops.metric import Terms
 from irn.records import ImageRecord
 from irn.settings.final_networks import TRAINED_NETWORKS
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 
 def evaluate(

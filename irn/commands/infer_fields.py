@@ -16,7 +16,7 @@ from irn.networks.folding import for_inference
 from irn.networks.precision import autocast
 from irn.ops.resize import bounded
 from irn.records import WHOLE, ImageRecord, Shard
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.weights.files import load_irnet
 from irn.workflow.provenance import provenance
 

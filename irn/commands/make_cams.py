@@ -18,7 +18,7 @@ from irn.io.parallel import map_images
 from irn.networks.folding import for_inference
 from irn.networks.precision import autocast
 from irn.records import WHOLE, ImageRecord, Shard
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.weights.files import load_classifier
 from irn.workflow.provenance import provenance
 

@@ -12,7 +12,7 @@ from irn.io.files import whole_folder
 from irn.io.parallel import available_cores, map_in_order
 from irn.io.progress import progress
 from irn.settings.dataset import Demo
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 
 def make_demo_data(out: Path, settings: Settings, workers: int | None = None) -> None:

@@ -13,7 +13,7 @@ from irn.io.cache import CacheReader, write_cache
 from irn.io.parallel import map_images
 from irn.io.progress import notice
 from irn.records import WHOLE, ImageRecord, Shard
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.workflow.provenance import provenance
 from irn.workflow.stages import MAKE_LABELS
 

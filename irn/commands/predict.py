@@ -24,7 +24,7 @@ from irn.io.tensors import load_file
 from irn.ops.stacking import first_on_top
 from irn.records import ImageRecord
 from irn.settings.final_networks import titles
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.weights.onnx_export import write_onnx
 
 LEAST = 0.05  # score in COCO's results, where none is given

@@ -14,7 +14,7 @@ from irn.io.parallel import map_images
 from irn.io.progress import notice
 from irn.ops.resize import walk_of_size
 from irn.records import WHOLE, ImageRecord, Shard
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.workflow.provenance import provenance
 from irn.workflow.stages import RANDOM_WALK
 

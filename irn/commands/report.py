@@ -15,7 +15,7 @@ from irn.report.images import RunImages, draw
 from irn.report.page import render
 from irn.report.run_folder import RunFolder
 from irn.report.warnings import warnings_of
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.workflow.stages import STAGES
 
 CACHES = {stage.cache: stage.name for stage in STAGES if stage.cache}

@@ -15,7 +15,7 @@ from irn.io.progress import progress
 from irn.pictures.panels import ARRAYS, Scene, spread
 from irn.pictures.strip import draw_strip
 from irn.records import ImageRecord
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 
 def show(

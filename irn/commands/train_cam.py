@@ -8,7 +8,7 @@ import numpy as np
 from irn.data.tables import images_of, read_classes
 from irn.io.progress import notice
 from irn.networks.classifier import Classifier
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.training.classifier import CLASSIFIER, classifier_view
 from irn.training.schedule import Schedule
 from irn.training.task import Task

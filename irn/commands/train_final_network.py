@@ -7,11 +7,11 @@ from pathlib import Path
 from irn.data.tables import images_of, read_classes
 from irn.io.progress import notice
 from irn.settings.final_networks import FinalNetwork, FinalTraining
-from irn.settings.values import Settings, value
-from irn.training.final_networks import teaching_of
+from irn.settings.settings import Settings, value
 from irn.training.schedule import Schedule
 from irn.training.targets import open_targets, repeated
 from irn.training.task import Task
+from irn.training.teaching import teaching_of
 from irn.training.train_and_save import TrainingOptions, train_and_save
 from irn.workflow.provenance import provenance
 

@@ -16,7 +16,7 @@ from irn.networks.irnet import IRNet
 from irn.networks.precision import autocast
 from irn.ops.resize import bounded
 from irn.records import ImageRecord
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.training.irnet import irnet_objective, pair_view
 from irn.training.schedule import Schedule
 from irn.training.task import Task

@@ -10,7 +10,7 @@ from irn.grid import cells, padded
 from irn.networks.classifier import Classifier
 from irn.ops.maps import divided_by_maximum
 from irn.ops.resize import at_scale, bounded
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 
 def scaled_images(pixels: np.ndarray, settings: Settings) -> list[np.ndarray]:

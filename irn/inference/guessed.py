@@ -13,7 +13,7 @@ from irn.inference.predictions import Prediction, pieces
 from irn.io.tensors import Contents
 from irn.networks.classifier import Classifier
 from irn.networks.folding import for_inference
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.weights.files import load_classifier, load_irnet
 
 File = tuple[Path, Contents]

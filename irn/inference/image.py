@@ -13,7 +13,7 @@ from irn.inference.walk import walk_of
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
 from irn.ops.resize import bounded, walk_of_size
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 
 class Networks(NamedTuple):

@@ -6,7 +6,7 @@ import numpy as np
 
 from irn.ops.crf import ir_label
 from irn.ops.resize import bounded, rescale, resized
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 
 def ir_label_of(pixels: np.ndarray, maps: Mapping[str, np.ndarray], settings: Settings) -> dict[str, np.ndarray]:

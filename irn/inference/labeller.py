@@ -11,7 +11,7 @@ from irn.inference.image import Networks, label_pixels
 from irn.inference.pixels import pixels_of
 from irn.networks.folding import for_inference
 from irn.networks.precision import autocast
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.weights.files import load_classifier, load_irnet
 
 

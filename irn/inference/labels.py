@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from irn.ops.labels import synthesise_labels
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 
 def labels_of(walks: Mapping[str, np.ndarray], height: int, width: int, settings: Settings) -> dict[str, np.ndarray]:

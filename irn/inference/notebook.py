@@ -15,7 +15,7 @@ from irn.io.cache_format import FORMATS
 from irn.io.devices import choose_device
 from irn.io.tensors import load_file
 from irn.settings.checking import settings_of_options
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 
 def open_cache(path: str | Path, *more: str | Path) -> CacheReader:

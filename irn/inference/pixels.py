@@ -6,7 +6,7 @@ import numpy as np
 
 from irn.data.images import read_image
 from irn.errors import IrnError
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 
 def pixels_of(image: str | Path | np.ndarray, settings: Settings) -> np.ndarray:

@@ -5,7 +5,7 @@ import numpy as np
 from irn.ops.lattice import Kernel
 from irn.ops.mean_field import mean_field
 from irn.ops.walk import FLOAT32_STEPS, walk_instances
-from irn.settings.values import Walk
+from irn.settings.settings import Walk
 
 
 def precompile() -> None:

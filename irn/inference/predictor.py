@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from irn.errors import IrnError
-from irn.inference.final_networks import finding_of, load_final_network
+from irn.inference.finding import finding_of, load_final_network
 from irn.inference.pixels import pixels_of
 from irn.inference.predictions import Prediction
 from irn.io.tensors import Contents
@@ -17,7 +17,7 @@ from irn.networks.folding import for_inference
 from irn.networks.precision import autocast
 from irn.ops.resize import bounded, rescale
 from irn.settings.final_networks import FINAL_NETWORKS
-from irn.settings.values import Settings, value
+from irn.settings.settings import Settings, value
 from irn.weights.onnx_export import Exported
 
 NAMES = tuple(network.name for network in FINAL_NETWORKS)  # kinds of weights files

@@ -7,7 +7,7 @@ import numpy as np
 from irn.grid import cells, working_size
 from irn.ops.resize import field_of_size, resized
 from irn.ops.walk import walk_instances
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 
 
 def walk_of(

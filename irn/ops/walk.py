@@ -22,7 +22,7 @@ NOTHING = np.float32(1e-20)
 
 
 class WalkSettings(Protocol):
-    """What a walk depends on beside its maps: the section `walk` of the settings (irn/settings/values.py)."""
+    """What a walk depends on beside its maps: the section `walk` of the settings (irn/settings/settings.py)."""
 
     beta: float  # exponent of the affinities, 0 or more
     steps: int  # 0 or more

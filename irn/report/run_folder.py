@@ -15,7 +15,7 @@ from irn.io.cache import provenance_of
 from irn.io.progress import NOTICE, notices_in
 from irn.settings.checking import settings_of_options
 from irn.settings.lookup import all_settings
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.workflow.stages import ALL_STAGES
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from irn.errors import IrnError
 from irn.settings.lookup import all_settings, set_value
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.settings.writing import as_snippet, quoted
 
 # What a message calls the place of a key, such as `config: walk.beta` or `--beta`.

@@ -1,4 +1,4 @@
-"""The table of settings: a row for each, drawn from the sections of irn/settings/values.py."""
+"""The table of settings: a row for each, drawn from the sections of irn/settings/settings.py."""
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from irn.settings.final_networks import GROUND_TRUTH
+from irn.settings.settings import Settings
 from irn.settings.types import Expected, Section
-from irn.settings.values import Settings
 
 
 class Setting(NamedTuple):
@@ -33,7 +33,7 @@ class Setting(NamedTuple):
 
 @cache
 def all_settings() -> dict[str, Setting]:
-    """Every setting by its key, with dots for nesting, in the order of irn/settings/values.py."""
+    """Every setting by its key, with dots for nesting, in the order of irn/settings/settings.py."""
     return {row.key: row for row in _rows(Settings, "")}
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from irn.errors import IrnError
 from irn.settings.checking import check_keys_are_words, validated
+from irn.settings.settings import Settings
 from irn.settings.sweeps import variations
 from irn.settings.together import check_together
-from irn.settings.values import Settings
 from irn.settings.writing import quoted
 
 DEMONSTRATION = Path(__file__).with_name("demonstration.yaml")  # a link to config.yaml at the root

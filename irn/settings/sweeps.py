@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from irn.errors import IrnError
 from irn.settings.checking import validated
 from irn.settings.lookup import all_settings, set_value
+from irn.settings.settings import Settings, value
 from irn.settings.together import check_together
-from irn.settings.values import Settings, value
 
 # They say where and how a run is made, not what it computes.
 NOT_SWEPT = ("run", "seeds", "sweep", "ablation", "shards", "gpus")

@@ -8,7 +8,7 @@ from irn.data.kinds import KINDS
 from irn.errors import IrnError
 from irn.io.files import dictionaries_of_maps
 from irn.settings.final_networks import FINAL_NETWORKS
-from irn.settings.values import Settings, value
+from irn.settings.settings import Settings, value
 
 Rule = Callable[[Settings], str | None]
 

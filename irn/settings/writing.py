@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import Any
 
 from irn.settings.lookup import all_settings, set_value
+from irn.settings.settings import Settings
 from irn.settings.types import Section
-from irn.settings.values import Settings
 
 LONGEST = 200  # characters that a message quotes
 WIDTH = 110  # columns of comments

@@ -8,8 +8,8 @@ import torch
 from irn.errors import IrnError
 from irn.io.processes import count
 from irn.settings.final_networks import FinalTraining
+from irn.settings.settings import Cam, Settings
 from irn.settings.training import Training
-from irn.settings.values import Cam, Settings
 
 POLY_POWER = 0.9
 LOGGED = ("epochs", "batch_size", "learning_rate", "head_factor", "crop_size", "momentum", "weight_decay", "seed")

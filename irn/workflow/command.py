@@ -7,7 +7,7 @@ from typing import NamedTuple
 from irn.grid import working_size
 from irn.records import ImageRecord
 from irn.settings.final_networks import FinalNetwork
-from irn.settings.values import Settings
+from irn.settings.settings import Settings
 from irn.workflow.options import PROCESSES, Option
 
 

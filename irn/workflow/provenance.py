@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from irn.settings.lookup import of_stage
-from irn.settings.values import Settings, value
+from irn.settings.settings import Settings, value
 from irn.workflow.commands_without_rule import COMMANDS
 from irn.workflow.fingerprint import code_fingerprint
 

@@ -16,7 +16,7 @@ from irn.data.dataset import mask_folders
 from irn.data.kinds import KINDS
 from irn.io.cache_format import FORMATS
 from irn.settings.lookup import of_stage
-from irn.settings.values import Settings, value
+from irn.settings.settings import Settings, value
 from irn.workflow.command import Stage
 from irn.workflow.digests import content_digest, digest, stat_digest
 from irn.workflow.fingerprint import code_fingerprint

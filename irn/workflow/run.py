@@ -10,8 +10,8 @@ from irn.data.dataset import check_at_a_glance
 from irn.io.files import whole_file
 from irn.io.progress import notices_in
 from irn.settings.final_networks import TRAINED_NETWORKS
+from irn.settings.settings import Settings, value
 from irn.settings.sweeps import Variation, variations
-from irn.settings.values import Settings, value
 from irn.workflow.recipes import RESULTS, STORE, Recipe, recipe_of, recipes_of, with_reads
 from irn.workflow.stages import ABLATION, EVALUATE, GATHER_SCORES, MAKE_LABELS, REPORT
 

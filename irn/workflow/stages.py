@@ -8,7 +8,7 @@ from functools import partial
 from irn.data.dataset import has_ground_truth
 from irn.data.kinds import KINDS, truth_modules
 from irn.settings.final_networks import GROUND_TRUTH, TRAINED_NETWORKS, FinalNetwork
-from irn.settings.values import Settings, value
+from irn.settings.settings import Settings, value
 from irn.workflow import options as o
 from irn.workflow.command import ProcessMemory, Splits, Stage
 from irn.workflow.options import optional

@@ -190,7 +190,7 @@ class _Method(Section):
     dataset: Dataset = Dataset()
     backbone: t.Network = setting(
         "resnet50",
-        "Backbone of all networks: one of torchvision's ResNets (resnet18 to resnet101), or the name of a timm model.",
+        "Backbone of all networks: one of torchvision's ResNets, or the name of a timm model.",
         ("train_*", "download_backbone"),
     )
     pretrained: Annotated[t.NonEmpty | None, Expected("imagenet, the path of a state dict, or null")] = setting(
