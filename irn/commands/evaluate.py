@@ -148,6 +148,5 @@ def _harm(split: str, counts: Counts) -> list[str]:
     return [
         f"{split}: semantic labels ({reached:.3f}) score below the CAMs at their best threshold ({best:.3f}); they call"
         f" {labelled:.2f} of the pixels foreground, ground truth {true:.2f}: {remedy} labels.semantic_threshold, and"
-        " look at"
-        " the boundary maps in the panels"
+        " look at the boundary maps in the panels"
     ]

@@ -104,11 +104,11 @@ def recipes_of(settings: Settings, known: dict[Any, dict[str, Any]]) -> dict[str
     return recipes
 
 
-def recipe_of(stage: Stage, settings: Settings, reads: dict[str, Recipe], **more: Any) -> Recipe:
-    """The recipe of a stage, whose key also depends on `more`."""
+def recipe_of(stage: Stage, settings: Settings, reads: dict[str, Recipe], code: str = "", **more: Any) -> Recipe:
+    """The recipe of a stage, whose key also depends on `more`; `code` is its fingerprint if that is known already."""
     keys = {name: source.key for name, source in reads.items()}
     record: dict[str, Any] = {"stage": stage.name, "settings": _settings_in_key(stage, settings), "reads": keys}
-    record["code"] = more.pop("code", None) or code_of(stage, settings)
+    record["code"] = code or code_of(stage, settings)
     if stage.cache:
         # All but the meaning.
         record["format"] = {name: [list(spec.dims), *spec[1:-1]] for name, spec in FORMATS[stage.cache].items()}

@@ -83,9 +83,9 @@ class Run:
     @property
     def shown(self) -> list[Recipe]:
         """The recipes of all that results/<run>/ shows; of stages on request, those whose files exist."""
-        return self.shown_with()
+        return self.shown_with(())
 
-    def shown_with(self, requested: Collection[str] = ()) -> list[Recipe]:
+    def shown_with(self, requested: Collection[str]) -> list[Recipe]:
         """The same with the stages that are requested now, by name."""
         return [recipe for recipe in self.recipes.values() if _is_shown(recipe, requested)]
 
