@@ -145,10 +145,10 @@ def _files() -> list[str]:
 def _stages() -> list[str]:
     lines = ["| rule | cores | memory, MB | minutes | GPU |", "|---|---|---|---|---|"]
     for stage in ALL:
-        base, each = stage.memory
+        base, each = stage.resources.memory
         memory = f"{base} + {each} per core" if each else str(base)
-        gpus = ("`gpus`" if stage.shares_batches else "one") if stage.gpu else ""
-        lines.append(f"| `{stage.name}` | {stage.cores} | {memory} | {stage.minutes} | {gpus} |")
+        gpus = ("`gpus`" if stage.shares_batches else "one") if stage.resources.gpu else ""
+        lines.append(f"| `{stage.name}` | {stage.resources.cores} | {memory} | {stage.resources.minutes} | {gpus} |")
     return lines
 
 

@@ -143,7 +143,7 @@ def backbone_options(wildcards, input):
 
 
 def cores(stage):
-    return ALL_STAGES[stage].cores
+    return ALL_STAGES[stage].resources.cores
 
 
 def needs(stage):

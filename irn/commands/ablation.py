@@ -70,7 +70,7 @@ def ablation(
     for name, records in splits.items():
         sources = Sources(cam_reader, walk_reader, open_truths(class_masks, object_masks, records, names))
         count = partial(_count_image, sources, terms, max_side=max_side)
-        need = partial(ABLATION.process.of, max_side=max_side)
+        need = partial(ABLATION.resources.process.of, max_side=max_side)
         counts = counted(count, records, workers, f"ablation {name}", need)
         rows += _rows(name, counts, len(records))
     table = ablation_table(rows)

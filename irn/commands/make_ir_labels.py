@@ -37,7 +37,7 @@ def make_ir_labels(
     reader = CacheReader(cams, "cam")
     reader.require(record.image_id for record in records)
     label = partial(_label, cams=reader, settings=settings)
-    memory = MAKE_IR_LABELS.process
+    memory = MAKE_IR_LABELS.resources.process
     if settings.ir_labels.crf == "pydensecrf":
         memory = memory._replace(working=PYDENSECRF_LATTICE)
     labels = map_images(label, records, workers, partial(memory.of, max_side=settings.dataset.max_side))

@@ -38,9 +38,8 @@ def make_labels(
     records = images_of_caches(reader, manifest, split, shard)
     reader.require(record.image_id for record in records)
     label = partial(_label, walks=reader, settings=settings)
-    shares = write_cache(
-        out, "label", made_by, records, map_images(label, records, workers, MAKE_LABELS.process.of), _foreground
-    )
+    labels = map_images(label, records, workers, MAKE_LABELS.resources.process.of)
+    shares = write_cache(out, "label", made_by, records, labels, _foreground)
     # An image without a class is background alone by right.
     _say(
         [

@@ -41,7 +41,8 @@ def random_walk(
     for reader in (cam_reader, field_reader):
         reader.require(record.image_id for record in records)
     walk = partial(_walk, cams=cam_reader, fields=field_reader, settings=settings)
-    walked = map_images(walk, records, workers, partial(RANDOM_WALK.process.of, max_side=settings.dataset.max_side))
+    need = partial(RANDOM_WALK.resources.process.of, max_side=settings.dataset.max_side)
+    walked = map_images(walk, records, workers, need)
     # Brought to the size of the image here, so that no large map waits to be written or travels between processes.
     walks = (
         walk_of_size(arrays, cells(record.height), cells(record.width))

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from irn.grid import working_size
-from irn.records import ImageRecord
 from irn.settings.final_networks import FinalNetwork
 from irn.settings.settings import Settings
 from irn.workflow.options import PROCESSES, Option
+from irn.workflow.resources import RESOURCES, Resources
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,28 +55,6 @@ class Splits(NamedTuple):
     of: Callable[[Settings], str]
 
 
-class ProcessMemory(NamedTuple):
-    """What a process takes while it works on an image, in bytes, by measurement.
-
-    itself: without an image.
-    original: for each pixel of the image.
-    working: for each pixel of the image at its working size.
-    """
-
-    itself: float
-    original: float
-    working: float
-
-    def of(self, record: ImageRecord, max_side: int | None = None) -> float:
-        """The bytes for an image, whose working size is at most `max_side` pixels long."""
-        height, width = working_size(record.height, record.width, max_side)
-        return self.itself + self.original * record.height * record.width + self.working * height * width
-
-
-# Of a stage whose processes take about the same for any image.
-MEMORY_OF_A_PROCESS = ProcessMemory(150e6, 0, 0)
-
-
 @dataclass(frozen=True, eq=False)
 class Stage(Command):
     """A command that the workflow runs. Its rule has its name.
@@ -89,11 +66,6 @@ class Stage(Command):
     when: whether a configuration has it.
     uses_truth: whether it reads the masks of the data set, which are part of its key.
     on_request: whether it runs only when its rule is asked for by name, in the run's own configuration.
-    cores: the most that it can use.
-    memory: MB for all its cores together, and for each core.
-    process: what each of its processes takes, where that depends on the size of an image.
-    minutes: the time that it takes at most on VOC.
-    gpu: whether it computes on a GPU if there is one.
     runs: its command, if that has another name.
     loads: modules that its command imports by a name that depends on the settings; their code is part of its key.
     """
@@ -105,11 +77,6 @@ class Stage(Command):
     when: Callable[[Settings], bool] = lambda settings: True
     uses_truth: bool = False
     on_request: bool = False
-    cores: int = 1
-    memory: tuple[int, int] = (1000, 0)
-    process: ProcessMemory = MEMORY_OF_A_PROCESS
-    minutes: int = 20
-    gpu: bool = False
     runs: str = ""
     loads: Callable[[Settings], tuple[str, ...]] = lambda settings: ()
 
@@ -121,6 +88,11 @@ class Stage(Command):
     def modules(self, settings: Settings | None) -> tuple[str, ...]:
         """Those of its command, and those that it loads."""
         return (*super().modules(settings), *(self.loads(settings) if settings else ()))
+
+    @property
+    def resources(self) -> Resources:
+        """What its jobs need of a machine."""
+        return RESOURCES.get(self.name) or RESOURCES.get(self.function) or Resources()
 
     @property
     def per_image(self) -> bool:

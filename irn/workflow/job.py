@@ -50,12 +50,12 @@ class Paths:
 
 def resources(stage: Stage, gpus: int) -> dict[str, Callable[..., int] | int]:
     """Resources of a stage's jobs; memory and time grow each time a job is tried again."""
-    base, each = stage.memory
+    base, each = stage.resources.memory
     needs: dict[str, Callable[..., int] | int] = {
         "mem_mb": lambda wildcards, threads, attempt: (base + each * threads) * attempt,
-        "runtime": lambda wildcards, attempt: stage.minutes * attempt,
+        "runtime": lambda wildcards, attempt: stage.resources.minutes * attempt,
     }
-    if stage.gpu:
+    if stage.resources.gpu:
         needs["gpu"] = gpus if stage.shares_batches else min(gpus, 1)
     return needs
 
@@ -75,7 +75,7 @@ def job_options(recipe: Recipe, split: str | None, shard: str | None, threads: i
         words += ["--split", split, "--shard", str(shard).replace("-of-", "/")]
     elif stage.splits:
         words += ["--split", stage.splits.of(settings)]
-    if stage.gpu:
+    if stage.resources.gpu:
         words += ["--device", "cuda" if settings.gpus else "cpu"]
         if settings.gpus > 1 and stage.shares_batches:
             words += ["--processes", settings.gpus]

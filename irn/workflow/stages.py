@@ -1,6 +1,7 @@
 """The stages of the workflow, a row each.
 
-Keys, resources and options of rules, the command line, `irn status` and the tables in docs/ are made from these rows.
+Keys and options of rules, the command line, `irn status` and the tables in docs/ are made from these rows. What a stage
+needs of a machine is in resources.py.
 """
 
 from functools import partial
@@ -10,7 +11,7 @@ from irn.data.kinds import KINDS, truth_modules
 from irn.settings.final_networks import GROUND_TRUTH, TRAINED_NETWORKS, FinalNetwork
 from irn.settings.settings import Settings, value
 from irn.workflow import options as o
-from irn.workflow.command import ProcessMemory, Splits, Stage
+from irn.workflow.command import Splits, Stage
 from irn.workflow.options import optional
 
 TRAIN_SPLIT = Splits("dataset.train_split", lambda settings: settings.dataset.train_split)
@@ -30,7 +31,6 @@ MAKE_DEMO_DATA = Stage(
     takes=(o.OUT_FOLDER, o.WORKERS),
     makes=("data",),
     when=lambda settings: KINDS[settings.dataset.kind].is_drawn,
-    cores=16, minutes=10,
 )  # fmt: skip
 BUILD_MANIFEST = Stage(
     "build_manifest", "List the images of a data set and the classes in each.",
@@ -38,8 +38,6 @@ BUILD_MANIFEST = Stage(
     takes=(o.KIND, o.ROOT, o.OUT_MANIFEST, o.OUT_LABELS, o.LABELS_CSV, optional(o.CLASS_MASKS), o.WORKERS),
     reads=(MAKE_DEMO_DATA,),
     makes=("manifest.csv", "labels.csv"),
-    # An instances file of COCO has half a gigabyte. Each image is opened in full, in a process for each core.
-    cores=4, memory=(2000, 500),
     loads=lambda settings: (KINDS[settings.dataset.kind].layout_module, "irn.data.reading"),
 )  # fmt: skip
 
@@ -51,7 +49,6 @@ DOWNLOAD_BACKBONE = Stage(
     takes=(o.OUT,),
     makes=("backbone.pt",),
     when=lambda settings: settings.pretrained == "imagenet",
-    memory=(2000, 0), minutes=30,
 )  # fmt: skip
 TRAIN_CAM = Stage(
     "train_cam", "Train the classifier of class attention maps.",
@@ -64,7 +61,6 @@ TRAIN_CAM = Stage(
     makes=("weights.pt", "metrics.jsonl"),
     splits=TRAIN_SPLIT,
     when=lambda settings: not settings.cam.external,
-    cores=16, memory=(16000, 0), minutes=240, gpu=True,
 )  # fmt: skip
 MAKE_CAMS = Stage(
     "make_cams", "Make class attention maps, or copy external ones.",
@@ -74,7 +70,6 @@ MAKE_CAMS = Stage(
     ),
     reads=(BUILD_MANIFEST, TRAIN_CAM),
     cache="cam",
-    cores=16, memory=(8000, 0), minutes=240, gpu=True,
 )  # fmt: skip
 
 # ---- boundaries and displacement
@@ -85,7 +80,6 @@ MAKE_IR_LABELS = Stage(
     takes=(o.MANIFEST, o.CAMS, o.OUT, o.SPLIT, o.SHARD, o.WORKERS),
     reads=(BUILD_MANIFEST, MAKE_CAMS),
     cache="ir_label",
-    cores=16, memory=(1000, 300), process=ProcessMemory(150e6, original=25, working=400), minutes=240,
 )  # fmt: skip
 TRAIN_IRN = Stage(
     "train_irn", "Train IRNet's boundary and displacement heads.",
@@ -97,7 +91,6 @@ TRAIN_IRN = Stage(
     reads=(BUILD_MANIFEST, MAKE_IR_LABELS, DOWNLOAD_BACKBONE, TRAIN_CAM),
     makes=("weights.pt", "metrics.jsonl"),
     splits=TRAIN_SPLIT,
-    cores=16, memory=(16000, 0), minutes=240, gpu=True,
 )  # fmt: skip
 INFER_FIELDS = Stage(
     "infer_fields", "Infer boundary maps and displacement fields.",
@@ -105,7 +98,6 @@ INFER_FIELDS = Stage(
     takes=(o.MANIFEST, o.WEIGHTS, o.OUT, o.SPLIT, o.SHARD, o.DEVICE, o.WORKERS),
     reads=(BUILD_MANIFEST, TRAIN_IRN),
     cache="field",
-    cores=16, memory=(8000, 0), minutes=240, gpu=True,
 )  # fmt: skip
 
 # ---- labels
@@ -116,7 +108,6 @@ RANDOM_WALK = Stage(
     takes=(optional(o.MANIFEST), o.CAMS, o.FIELDS, o.OUT, o.SPLIT, o.SHARD, o.WORKERS),
     reads=(BUILD_MANIFEST, MAKE_CAMS, INFER_FIELDS),
     cache="walk",
-    cores=16, memory=(1000, 300), process=ProcessMemory(200e6, original=10, working=40), minutes=120,
 )  # fmt: skip
 MAKE_LABELS = Stage(
     "make_labels", "Make semantic and instance labels from the walk.",
@@ -124,7 +115,6 @@ MAKE_LABELS = Stage(
     takes=(optional(o.MANIFEST), o.WALKS, o.OUT, o.SPLIT, o.SHARD, o.WORKERS),
     reads=(BUILD_MANIFEST, RANDOM_WALK),
     cache="label",
-    cores=16, memory=(1000, 500), process=ProcessMemory(150e6, original=60, working=0), minutes=120,
 )  # fmt: skip
 
 # ---- final networks, each trained on the labels or on ground truth, and their predictions of held-out images
@@ -150,7 +140,6 @@ def _training(name: str, network: FinalNetwork) -> Stage:
         splits=TRAIN_SPLIT,
         uses_truth=by_truth,
         when=partial(_teaches, network=network.name, labels="ground_truth" if by_truth else "pseudo"),
-        cores=16, memory=(16000, 0), minutes=480, gpu=True,
         network=network, runs=f"train_{network.name}", loads=lambda settings: loaded,
     )  # fmt: skip
 
@@ -163,7 +152,6 @@ def _prediction(name: str, network: FinalNetwork, training: Stage) -> Stage:
         makes=("predictions",),
         splits=HELD_OUT_SPLIT,
         when=training.when,
-        cores=16, memory=(16000, 0), minutes=240, gpu=True,
         runs="predict", loads=lambda settings: (f"irn.inference.{network.name}",),
     )  # fmt: skip
 
@@ -185,7 +173,7 @@ EVALUATE = Stage(
     splits=EVAL_SPLIT,
     uses_truth=True,
     when=lambda settings: has_ground_truth(settings.dataset),
-    cores=16, memory=(1000, 300), minutes=60, loads=_readers_of_truth,
+    loads=_readers_of_truth,
 )  # fmt: skip
 ABLATION = Stage(
     "ablation", "Score labels with and without each part of the method.",
@@ -199,7 +187,6 @@ ABLATION = Stage(
     splits=EVAL_SPLIT,
     uses_truth=True,
     when=lambda settings: settings.ablation,
-    cores=16, memory=(4000, 500), process=ProcessMemory(200e6, original=80, working=380), minutes=120,
     loads=_readers_of_truth,
 )  # fmt: skip
 SHOW = Stage(
@@ -212,7 +199,6 @@ SHOW = Stage(
     reads=(BUILD_MANIFEST, MAKE_CAMS, MAKE_IR_LABELS, INFER_FIELDS, RANDOM_WALK, MAKE_LABELS),
     makes=("panels",),
     splits=EVAL_SPLIT,
-    memory=(2000, 0),
 )  # fmt: skip
 
 # ---- on request
@@ -225,7 +211,6 @@ SUGGEST_THRESHOLDS = Stage(
     makes=("suggested.csv",),
     splits=TRAIN_SPLIT,
     on_request=True,
-    cores=16, memory=(1000, 300), minutes=30,
 )  # fmt: skip
 EXPORT_COCO = Stage(
     "export_coco", "Write instances of labels as an instances file of COCO.",
@@ -235,8 +220,6 @@ EXPORT_COCO = Stage(
     makes=("instances.json",),
     splits=TRAIN_SPLIT,
     on_request=True,
-    # The annotations of all images are kept; 1 GB holds 300,000.
-    cores=16, memory=(2000, 300), minutes=60,
 )  # fmt: skip
 EXPORT_VOC = Stage(
     "export_voc", "Write labels as index PNGs in the layout of PASCAL VOC.",
@@ -246,7 +229,6 @@ EXPORT_VOC = Stage(
     makes=("SegmentationClass", "SegmentationObject"),
     splits=TRAIN_SPLIT,
     on_request=True,
-    cores=16, memory=(1000, 300), minutes=60,
 )  # fmt: skip
 
 # The stages of a configuration, in an order in which each comes after those that it reads.
@@ -286,7 +268,7 @@ REPORT = Stage(
     takes=(o.RUN, o.OUT, o.WORKERS),
     reads=tuple(stage for stage in (*STAGES, GATHER_SCORES) if not stage.on_request),
     makes=("report.html",),
-    cores=16, memory=(2000, 300), minutes=60, loads=_readers_of_truth,
+    loads=_readers_of_truth,
 )  # fmt: skip
 
 ALL_STAGES = {stage.name: stage for stage in (*STAGES, GATHER_SCORES, REPORT)}

@@ -19,7 +19,7 @@ from irn.workflow.stages import ALL_STAGES, STAGES
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 CLUSTER = Path(__file__).with_name("cluster")
-GPU_RULES = {stage.name for stage in STAGES if stage.gpu}
+GPU_RULES = {stage.name for stage in STAGES if stage.resources.gpu}
 PER_IMAGE = {stage.name for stage in STAGES if stage.per_image}
 ABSENT = [name for name in ("slurmctld", "slurmd", "munged") if not shutil.which(name)]
 # Each job needs more than its first attempt may have; Python and Snakemake themselves take some 300 MB.
@@ -214,8 +214,8 @@ def test_gpu_rules_hold_a_gpu_and_no_others_do(on_slurm: tuple[Path, list[Job]])
 def test_each_job_asks_for_what_its_stage_needs(on_slurm: tuple[Path, list[Job]]) -> None:
     for job in on_slurm[1]:
         if job["Restarts"] == "0" and job["JobState"] == "COMPLETED":
-            stage, (base, each) = ALL_STAGES[job["rule"]], ALL_STAGES[job["rule"]].memory
-            hours, minutes = divmod(stage.minutes, 60)
+            stage, (base, each) = ALL_STAGES[job["rule"]], ALL_STAGES[job["rule"]].resources.memory
+            hours, minutes = divmod(stage.resources.minutes, 60)
             # Those of an array ask for a megabyte more.
             assert int(job["MinMemoryNode"].removesuffix("M")) - (base + each) in (0, 1), stage.name
             assert job["NumCPUs"] == "1", stage.name
