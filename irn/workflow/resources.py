@@ -33,8 +33,8 @@ class Resources(NamedTuple):
 
     cores: the most that it can use.
     memory: MB for all its cores together, and for each core. A second try gets twice as much, a third three times.
-    process: what each of its processes takes, where that depends on the size of an image. Where the largest image leaves
-        no memory for all processes, fewer are started.
+    process: what each of its processes takes, where that depends on the size of an image. Where memory does not suffice
+        for all processes, fewer are started.
     minutes: the time that it takes at most on VOC.
     gpu: whether it computes on a GPU if there is one.
     """
