@@ -1,13 +1,19 @@
 """Weights files: what comes back, and every kind of wrong file."""
 
+import argparse
 import pickle
 import urllib.error
+import warnings
+import zipfile
+from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torchvision
 from helpers import refused, run
+from safetensors.torch import save_file as save_safetensors
 from torchvision.models import ResNet18_Weights, ResNet50_Weights
 
 from irn.errors import IrnError
@@ -15,6 +21,7 @@ from irn.networks.backbones import make_backbone
 from irn.networks.classifier import Classifier
 from irn.networks.imagenet import load_backbone, start_backbone
 from irn.networks.irnet import IRNet
+from irn.settings.reading import check_config
 from irn.weights.files import load_classifier, load_irnet, save_weights
 
 PROVENANCE = {"stage": "a_stage"}
@@ -218,8 +225,106 @@ class TestBackbone:
     def test_a_checkpoint_around_a_state_dict(
         self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]]
     ) -> None:
-        torch.save({"epoch": 3, "arch": "resnet18", "state_dict": torchvision_states["resnet18"]}, tmp_path / "w.pt")
-        assert "save its entry 'state_dict' alone" in message(tmp_path / "w.pt")
+        state = torchvision_states["resnet18"]
+        for number, contents in enumerate(checkpoints(state)):
+            path = tmp_path / f"{number}.pth.tar"
+            torch.save(contents, path, _use_new_zipfile_serialization=number % 2 == 0)
+            backbone = make_backbone("resnet18")
+            load_backbone(backbone, path)
+            assert torch.equal(backbone.layer4[1].conv2.weight, state["layer4.1.conv2.weight"]), number
+
+    def test_safetensors_are_read(self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]]) -> None:
+        save_safetensors(torchvision_states["resnet18"], tmp_path / "model.safetensors")
+        backbone = make_backbone("resnet18")
+        load_backbone(backbone, tmp_path / "model.safetensors")
+        assert torch.equal(backbone.conv1.weight, torchvision_states["resnet18"]["conv1.weight"])
+
+    def test_a_checkpoint_with_several_networks_of_other_names(
+        self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]]
+    ) -> None:
+        torch.save({"left": torchvision_states["resnet18"], "right": torchvision_states["resnet34"]}, tmp_path / "w.pt")
+        assert "could be any of its entries left, right" in message(tmp_path / "w.pt")
+
+    def test_a_deeper_network_in_a_checkpoint(
+        self, tmp_path: Path, torchvision_states: dict[str, dict[str, torch.Tensor]]
+    ) -> None:
+        deeper = {f"module.{name}": tensor for name, tensor in torchvision_states["resnet34"].items()}
+        torch.save({"model": deeper}, tmp_path / "w.pt")
+        assert "not a state dict of resnet18" in message(tmp_path / "w.pt")
+
+
+def checkpoints(state: dict[str, torch.Tensor]) -> list[dict[str, object]]:
+    """A state dict as programs save it: with what else they keep, and names that begin with a wrapper's."""
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(2))], 0.1).state_dict()
+    scores = {"best_acc1": np.float64(71.5), "epoch": np.int64(3), "curve": np.arange(3.0)}
+    in_parallel = {f"module.{name}": tensor for name, tensor in state.items()}
+    of_task = {f"model.encoder.{name}": tensor for name, tensor in state.items()}
+    return [
+        {"arch": "resnet18", "state_dict": in_parallel, "optimizer": optimiser, **scores},
+        {"arch": "resnet18", "state_dict": in_parallel, "optimizer": optimiser, **scores},
+        {"model": state, "args": argparse.Namespace(lr=0.1, out=Path("out")), "best_acc1": torch.tensor(71.5)},
+        {"model": {"state_dict": state}, "epoch": 3},
+        {"state_dict": {**of_task, "model.head.weight": torch.zeros(2, 2)}, "date": datetime(2020, 1, 1)},
+        {"student": of_task, "teacher": in_parallel},
+    ]
+
+
+class TestOtherFiles:
+    """What comes in place of weights: each is told by name, with what to do."""
+
+    @pytest.mark.parametrize(
+        ("content", "reason", "remedy"),
+        [
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 123\n", "Git LFS", "git lfs pull"),
+            (b"\n<!DOCTYPE html><html><body>Sign in</body></html>", "a page of HTML", "open its link in a browser"),
+            (b"<?xml version='1.0'?><Error>AccessDenied</Error>", "a page of HTML or XML", "open its link"),
+            (b'{"error": "not found"}', "JSON", "give the file of tensors"),
+            (b"\x1f\x8b\x08\x00 packed", "an archive (gzip)", "unpack it"),
+            (b"", "empty", "copy it again"),
+            (b"text", "neither of torch.save nor of safetensors", "give a file"),
+            (b"\x93NUMPY\x01\x00", "NumPy", "torch.save or safetensors"),
+        ],
+    )
+    def test_by_its_first_bytes(self, tmp_path: Path, content: bytes, reason: str, remedy: str) -> None:
+        (tmp_path / "w.pt").write_bytes(content)
+        said = message(tmp_path / "w.pt")
+        assert reason in said
+        assert remedy in said
+
+    def test_it_is_refused_before_the_first_job(self, tmp_path: Path) -> None:
+        (tmp_path / "w.pt").write_text("version https://git-lfs.github.com/spec/v1\n")
+        with pytest.raises(IrnError, match=r"pretrained names .*w\.pt: .*a Git LFS pointer.*; run git lfs pull"):
+            check_config({"dataset": {"kind": "demo"}, "pretrained": str(tmp_path / "w.pt")})
+
+    @pytest.mark.parametrize("legacy", [False, True])
+    def test_a_whole_model(self, tmp_path: Path, legacy: bool) -> None:
+        torch.save(torch.nn.Linear(2, 2), tmp_path / "w.pt", _use_new_zipfile_serialization=not legacy)
+        said = message(tmp_path / "w.pt")
+        assert "not run" in said
+        assert "weights_only=False).state_dict()" in said
+
+    def test_a_model_in_a_checkpoint(self, tmp_path: Path) -> None:
+        torch.save({"epoch": 3, "model": torch.nn.Linear(2, 2)}, tmp_path / "w.pt")
+        assert "no state dict of resnet18 in it (it holds epoch, model)" in message(tmp_path / "w.pt")
+
+    def test_a_torchscript_program(self, tmp_path: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "w.pt")
+        assert "torch.jit.load(FILE).state_dict()" in message(tmp_path / "w.pt")
+
+    def test_archives_and_pickles(self, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "w.zip", "w") as archive:
+            archive.writestr("weights.pth", "x")
+        assert "(an archive); unpack it" in message(tmp_path / "w.zip")
+        for protocol in (2, 4):
+            (tmp_path / "w.pkl").write_bytes(pickle.dumps({"conv1.weight": [0.0]}, protocol))
+            assert "a pickle, but not as torch.save writes it" in message(tmp_path / "w.pkl")
+
+    def test_safetensors_cut_short(self, tmp_path: Path) -> None:
+        save_safetensors({"conv1.weight": torch.zeros(100)}, tmp_path / "whole.safetensors")
+        (tmp_path / "w.safetensors").write_bytes((tmp_path / "whole.safetensors").read_bytes()[:100])
+        assert "cut short or damaged" in message(tmp_path / "w.safetensors")
 
 
 class TestImageNet:

@@ -9,6 +9,7 @@ from irn.errors import IrnError
 from irn.io.tensors import load_file
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
+from irn.networks.state_dicts import state_dict_of
 from irn.weights.files import save_weights
 from irn.workflow.provenance import provenance
 
@@ -51,7 +52,7 @@ def import_weights(cam: Path, irn: Path, out_cam: Path, out_irn: Path) -> None:
 
 def _renamed(path: Path) -> dict[str, torch.Tensor]:
     """Tensors under this project's names; of the several names that the release has for a tensor, one is known here."""
-    tensors = load_file(path)
+    tensors = state_dict_of(load_file(path), path, "the release's network")
     return {
         _renamed_tensor(name.removeprefix("module.")): tensor
         for name, tensor in tensors.items()

