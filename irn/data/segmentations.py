@@ -11,6 +11,8 @@ _FARTHEST = 1e6  # pixels
 def decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
     """(height, width) bool of a segmentation: polygons, or run lengths, compressed or not; as pycocotools draws them.
 
+    Polygons may also be one flat list. One of fewer than three points has no area and adds nothing.
+
     Raises ValueError, with words to put after the annotation's name, for anything else.
     """
     if isinstance(segmentation, dict) and {"counts", "size"} <= segmentation.keys():
@@ -33,14 +35,29 @@ def decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
         )
     from pycocotools import mask as drawing
 
-    try:
-        polygons = [np.array(polygon, np.float64) for polygon in segmentation]
-    except (TypeError, ValueError):
-        polygons = [np.zeros(0)]
-    if not all(p.ndim == 1 and p.size >= 6 and p.size % 2 == 0 and (np.abs(p) < _FARTHEST).all() for p in polygons):
-        raise ValueError("has a polygon that is not a list of numbers x, y, x, y, ... of three points or more; fix it")
-    runs = drawing.merge(drawing.frPyObjects([p.tolist() for p in polygons], height, width))["counts"]
+    drawn = [polygon.tolist() for polygon in _polygons(segmentation) if polygon.size >= 6]
+    if not drawn:
+        return np.zeros((height, width), bool)
+    runs = drawing.merge(drawing.frPyObjects(drawn, height, width))["counts"]
     return _filled(_lengths(runs.decode()), height, width)
+
+
+def without_area(segmentation: Any) -> int:
+    """How many of a segmentation's polygons have fewer than three points; ValueError as by `decoded`."""
+    if not isinstance(segmentation, list) or not segmentation:
+        return 0
+    return sum(polygon.size < 6 for polygon in _polygons(segmentation))
+
+
+def _polygons(segmentation: list[Any]) -> list[np.ndarray]:
+    parts = segmentation if any(isinstance(part, list) for part in segmentation) else [segmentation]
+    try:
+        polygons = [np.array(part, np.float64) for part in parts]
+    except (TypeError, ValueError):
+        polygons = [np.zeros((1, 1))]
+    if not all(p.ndim == 1 and p.size % 2 == 0 and (np.abs(p) < _FARTHEST).all() for p in polygons):
+        raise ValueError("has a polygon that is not a list of numbers x, y, x, y, ...; fix it")
+    return polygons
 
 
 def encoded(mask: np.ndarray) -> dict[str, Any]:

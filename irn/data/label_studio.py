@@ -1,0 +1,191 @@
+"""Label Studio's exports: one JSON file, a list of tasks, an image each (JSON), or the same flat (JSON-MIN)."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from irn.data.shapes import Drawing, Shape, damaged, ellipse, polygon, turned
+from irn.errors import IrnError
+
+# The kinds of regions, and the keys of the class names in them.
+REGIONS = ("polygonlabels", "rectanglelabels", "ellipselabels", "brushlabels", "keypointlabels", "labels")
+IMAGE_KEYS = ("image", "img", "photo", "url")
+
+
+class Task(NamedTuple):
+    """A task: what it calls its image, and the shapes of its annotation; None where nobody has annotated it."""
+
+    image: str
+    shapes: list[Shape] | None
+
+
+def is_label_studio(content: Any) -> bool:
+    """Whether the content of a JSON file is an export of Label Studio."""
+    return isinstance(content, list) and bool(content) and all(map(_image_of, content))
+
+
+def read_label_studio(path: Path) -> list[Task]:
+    """The tasks of an export.
+
+    Of several annotations of a task the one that is marked as ground truth counts, or else the last that was not
+    cancelled; predictions do not. Raises IrnError for another file, and for a shape that cannot be read.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(path, "the JSON", error) from None
+    if not is_label_studio(content):
+        raise IrnError(f"{path}: not an export of Label Studio; expected a list of tasks with an image each")
+    return [Task(_image_of(task), _shapes(path, number, task)) for number, task in enumerate(content, 1)]
+
+
+def _image_of(task: Any) -> str:
+    """What a task calls its image; empty for what is not a task."""
+    if not isinstance(task, dict):
+        return ""
+    data = task["data"] if isinstance(task.get("data"), dict) else task
+    names = [data[key] for key in IMAGE_KEYS if isinstance(data.get(key), str)]
+    is_annotated = {"annotations", "completions", "annotation_id", "annotator", "lead_time"} & task.keys()
+    return names[0] if names and is_annotated else ""
+
+
+def _shapes(path: Path, number: int, task: dict[str, Any]) -> list[Shape] | None:
+    try:
+        if isinstance(task.get("data"), dict):
+            annotation = _annotation(task.get("annotations", task.get("completions")))
+            return None if annotation is None else [shape for item in annotation for shape in _of_result(item)]
+        return list(_of_flat(task))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise damaged(path, f"task {number} ({_image_of(task)})", error) from None
+
+
+def _annotation(annotations: Any) -> list[Any] | None:
+    """The results of the annotation that counts."""
+    finished = [annotation for annotation in annotations or () if not annotation.get("was_cancelled")]
+    trusted = [annotation for annotation in finished if annotation.get("ground_truth")]
+    results = (trusted or finished)[-1].get("result") if finished else None
+    if results is not None and not isinstance(results, list):
+        raise ValueError("a result that is not a list")
+    return results
+
+
+def _of_result(item: dict[str, Any]) -> Iterator[Shape]:
+    kind, content = item.get("type"), item.get("value")
+    if not isinstance(content, dict):
+        return
+    for choice in _words(content.get("choices")):
+        yield Shape(choice)
+    if kind in REGIONS:
+        size = item.get("original_height"), item.get("original_width")
+        for label in _words(content.get(kind, content.get("labels"))):
+            yield Shape(label, _drawing(content, size), is_box=_is_box(content))
+
+
+def _of_flat(task: dict[str, Any]) -> Iterator[Shape]:
+    """The shapes of a flat task, whose keys are names that its author gave, except the image's."""
+    for key, content in task.items():
+        if key in (*IMAGE_KEYS, "id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time"):
+            continue
+        if isinstance(content, str) or (isinstance(content, dict) and "choices" in content):
+            for choice in _words(content["choices"] if isinstance(content, dict) else content):
+                yield Shape(choice)
+        for region in content if isinstance(content, list) else ():
+            if isinstance(region, str):
+                yield Shape(region)
+            for kind in REGIONS if isinstance(region, dict) else ():
+                size = region.get("original_height"), region.get("original_width")
+                for label in _words(region.get(kind)):
+                    yield Shape(label, _drawing(region, size), is_box=_is_box(region))
+
+
+def _words(value: Any) -> list[str]:
+    """One name, or a list of names."""
+    names = [value] if isinstance(value, str) else value or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("labels that are not text")
+    return [name.strip() for name in names if name.strip()]
+
+
+def _is_box(content: dict[str, Any]) -> bool:
+    return {"x", "y", "width", "height"} <= content.keys() and "keypointlabels" not in content
+
+
+def _drawing(content: dict[str, Any], size: tuple[Any, Any]) -> Drawing | None:
+    """Draws a region, whose numbers are percent of the image's sides."""
+    if "points" in content:
+        return polygon(np.array(content["points"], np.float64) / 100, is_relative=True)
+    if content.get("format") == "rle" or "rle" in content:
+        return _brushed(content["rle"], size)
+    if "radiusX" in content:
+        return _sized(content, ("x", "y", "radiusX", "radiusY"), size)
+    if _is_box(content):
+        return _sized(content, ("x", "y", "width", "height"), size)
+    return None
+
+
+def _sized(content: dict[str, Any], keys: tuple[str, ...], size: tuple[Any, Any]) -> Drawing:
+    """Draws a box, turned around its upper left corner, or an ellipse."""
+    x, y, first, second = (float(content[key]) / 100 for key in keys)
+    angle = float(content.get("rotation") or 0)
+
+    def draw(height: int, width: int) -> np.ndarray:
+        sides = np.array((width, height))
+        corner, extent = sides * (x, y), sides * (first, second)
+        if "radiusX" in keys:
+            points = ellipse(corner.tolist(), extent.tolist(), angle)
+        else:
+            points = turned(np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * extent, angle) + corner
+        return polygon(points)(height, width)
+
+    return draw
+
+
+def _brushed(codes: Any, size: tuple[Any, Any]) -> Drawing:
+    """Draws what a brush painted: the run lengths of an RGBA picture of `size`, which has to be the image's."""
+    painted = np.array(codes, np.int64)
+    if painted.ndim != 1 or not painted.size or not 0 <= painted.min() <= painted.max() < 256:
+        raise ValueError("run lengths that are not bytes")
+
+    def draw(height: int, width: int) -> np.ndarray:
+        if size not in ((None, None), (height, width)):
+            raise ValueError(f"a brush mask of {size[0]} x {size[1]} pixels for an image of {height} x {width}")
+        values = unpacked(painted.astype(np.uint8), 4 * height * width)
+        return values.reshape(height, width, 4)[..., 3] > 127
+
+    return draw
+
+
+def unpacked(codes: np.ndarray, count: int) -> np.ndarray:
+    """(count,) bytes from the run lengths that Label Studio's brush writes; ValueError where they hold other bytes.
+
+    A stream of bits: how many values there are, how many bits each has, and how many bits four kinds of lengths have;
+    then runs, each with whether it repeats one value, its kind of length, its length, and its values.
+    """
+    bits, at = np.unpackbits(codes), 0
+
+    def number(length: int) -> int:
+        nonlocal at
+        if at + length > len(bits):
+            raise ValueError("run lengths that end early")
+        part = bits[at : at + length]
+        at += length
+        return int(part.dot(1 << np.arange(length - 1, -1, -1)))
+
+    total, width = number(32), number(5) + 1
+    lengths = [number(4) + 1 for _ in range(4)]
+    if total != count or width != 8:
+        raise ValueError(f"run lengths of {total} values of {width} bits, not of {count} of 8")
+    values, filled = np.zeros(count, np.uint8), 0
+    while filled < count:
+        repeats = number(1)
+        end = min(filled + 1 + number(lengths[number(2)]), count)
+        if repeats:
+            values[filled:end] = number(8)
+        else:
+            for place in range(filled, end):
+                values[place] = number(8)
+        filled = end
+    return values
