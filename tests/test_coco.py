@@ -15,11 +15,15 @@ from PIL import Image
 from pycocotools import mask as pycoco
 
 from irn.cli import main
+from irn.data.coco import LAYOUT
 from irn.data.coco_files import names_at_a_glance
 from irn.data.coco_instances import InstancesFile
 from irn.data.coco_masks import InstanceMasks
 from irn.data.demo.animals import CLASSES
 from irn.data.demo.scenes import draw_scene
+from irn.data.findings import Findings
+from irn.data.masks import open_truth
+from irn.data.names import safe_id
 from irn.data.segmentations import decoded
 from irn.data.tables import read_classes, read_manifest
 from irn.io.cache import CacheWriter
@@ -381,7 +385,6 @@ def test_mistakes_about_ground_truth(scored: Scored, capsys: pytest.CaptureFixtu
     assert f"of image '{NINE}' has no segmentation, and a box cannot be scored" in scored.mistake(capsys, annotations)
     coco.train["annotations"].pop()
     for text, said in (
-        ([[1, 2, 3, 4]], "has a polygon that is not a list of numbers"),
         ([[1, 2, 3, 4, 5, 6, 7]], "has a polygon that is not a list of numbers"),
         ([[1, 2, 3, 4, 5, float("inf")]], "has a polygon that is not a list of numbers"),
         (["123456"], "has a polygon that is not a list of numbers"),
@@ -419,23 +422,24 @@ def test_mistakes_about_ground_truth(scored: Scored, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda c: c.train["annotations"][0].update(image_id=7),
+        (lambda c: [annotation.update(image_id=7) for annotation in c.train["annotations"]],
          "an annotation is of image 7, which is not among the 3 images"),
+        (lambda c: c.train["annotations"][0].update(iscrowd="maybe"), "an annotation has iscrowd 'maybe'; expected 0"),
         (lambda c: c.train["annotations"][0].update(category_id=7),
          "an annotation is of category 7, which is not among the 6 categories"),
         (lambda c: c.train["annotations"][0].pop("category_id"), "holds annotations without image_id or category_id"),
         (lambda c: c.train["images"][0].update(id=9), "image id 9 appears 2 times; every id must be unique"),
         (lambda c: c.train["categories"][0].update(id=3), "category id 3 appears 2 times"),
         (lambda c: c.train["categories"][0].update(name=CLASSES[0]), f"class '{CLASSES[0]}' appears twice"),
-        (lambda c: c.train["categories"][0].update(id="90"), "lacks a whole number as id or a name"),
-        (lambda c: c.train["categories"][0].pop("name"), "lacks a whole number as id or a name"),
+        (lambda c: c.train["categories"][0].update(id=[90]), "its categories are not a list of objects with an id"),
+        (lambda c: c.train["categories"][0].pop("name"), "lacks a name"),
         (lambda c: c.train["images"][0].pop("file_name"), "image 581 has no file_name"),
         (lambda c: c.train["images"][0].update(file_name="\ud800.jpg"),
          "image 581 has no file_name, or one that is not text"),
         (lambda c: c.train["images"][0].update(file_name="my dog.jpg"), "no image 'my dog.jpg'"),
         (lambda c: c.train["images"][0].update(height=9), f"{BIG}.jpg: "),
-        (lambda c: c.train["images"].append({"id": 1, "file_name": f"b/{NINE}.png"}),
-         f"{NINE}.jpg and b/{NINE}.png would both be image"),
+        (lambda c: c.train["images"].append({"id": 1, "file_name": f"{NINE}.png"}),
+         f"{NINE}.jpg and {NINE}.png would both be image"),
         (lambda c: c.train.update(images=[], annotations=[]), "it lists no image"),
         (lambda c: c.train.update(categories=[], annotations=[]), "no category in it"),
         (lambda c: c.train.update(images={}), "its images are not a list of objects with an id"),
@@ -497,19 +501,22 @@ def test_parts_that_are_missing(coco: Coco, capsys: pytest.CaptureFixture[str]) 
     assert f"train2014: no image '{NINE}.jpg', which instances_train2014.json names" in mistake(coco, capsys)
     shutil.rmtree(coco.root / "train2014")
     assert "no folder of images; expected train2014/ or images/train2014/" in mistake(coco, capsys)
-    coco.files = {"default": coco.train}
+    coco.files = {"test": coco.train}
     coco.write()
-    assert "neither instances_train*.json nor instances_val*.json (has those of default)" in mistake(coco, capsys)
+    assert "neither instances_train*.json nor instances_val*.json (has those of test)" in mistake(coco, capsys)
     shutil.rmtree(coco.root / "annotations")
     assert "annotations: no such folder; expected the root of a COCO layout" in mistake(coco, capsys)
 
 
-def test_an_id_that_two_folders_share(coco: Coco, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_of_one_name_in_two_splits(coco: Coco) -> None:
     coco.val["images"][0]["file_name"] = f"{NINE}.jpg"
-    shutil.copy(coco.root / f"train2014/{NINE}.jpg", coco.root / "val2014")
+    shutil.move(coco.root / "val2014/COCO_val2014_000000000042.jpg", coco.root / f"val2014/{NINE}.jpg")
     coco.write()
-    said = mistake(coco, capsys)
-    assert f"train2014/{NINE}.jpg and {coco.root}/val2014/{NINE}.jpg would both be image '{NINE}'" in said
+    records, present, _ = coco.build()
+    assert [r.image_id for r in records if r.path.stem == NINE] == [NINE, safe_id(f"val2014/{NINE}")]
+    truth = InstanceMasks.open(coco.root / "annotations", "val", NAMES)
+    truth.require(records[-1:])
+    assert set(np.unique(truth.class_mask(records[-1]))) - {0} == {index + 1 for index in present[records[-1].image_id]}
 
 
 def test_a_name_that_cannot_be_an_id_gets_one(coco: Coco) -> None:
@@ -717,13 +724,14 @@ def test_a_few_boxes_among_outlines(coco: Coco, tmp_path: Path, capsys: pytest.C
     ("segmentation", "said"),
     [
         ([[1, 1, 6]], "has a polygon that is not a list of numbers"),
+        ([[1, 1, None, 2, 3, 4]], "has a polygon that is not a list of numbers"),
         ([[1e9, 1, 2, 3, 4, float("inf")]], "has a polygon that is not a list of numbers"),
         ({"counts": [10**12], "size": [1, 1]}, "has a mask of [1, 1] pixels"),
         ({"counts": "\x7f", "size": None}, "has run lengths that cannot be read"),
     ],
 )
 def test_segmentations_that_cannot_be_read_are_said_first(
-    coco: Coco, capsys: pytest.CaptureFixture[str], segmentation: Any, said: str
+    coco: Coco, tmp_path: Path, capsys: pytest.CaptureFixture[str], segmentation: Any, said: str
 ) -> None:
     """They give classes; a score would end with them, after all the training."""
     present = coco.build()[1]
@@ -739,6 +747,7 @@ def test_segmentations_that_cannot_be_read_are_said_first(
     assert len(notices) == 1
     assert said in notices[0]
     assert "(1 of 3 images are so); split 'train' cannot be scored" in notices[0]
+    assert said in asked_for(tmp_path, kind="coco", root=str(coco.root))
 
 
 def test_what_annotation_tools_leave_out_or_write_otherwise(coco: Coco) -> None:
@@ -764,10 +773,14 @@ def test_what_annotation_tools_leave_out_or_write_otherwise(coco: Coco) -> None:
 def test_ids_of_another_type_than_those_that_they_refer_to(
     coco: Coco, capsys: pytest.CaptureFixture[str], key: str, kind: Callable[[int], Any]
 ) -> None:
+    present = coco.build()[1]
     for annotation in coco.train["annotations"]:
         annotation[key] = kind(annotation[key])
     coco.write()
-    assert f"write the {key.removesuffix('_id')} ids in the same way there, as whole numbers" in mistake(coco, capsys)
+    capsys.readouterr()
+    assert coco.build()[1] == present
+    count = len(coco.train["annotations"])
+    assert f"{count} ids in annotations are text or have a point; read as whole numbers" in capsys.readouterr().out
 
 
 def test_an_instances_file_of_another_name(coco: Coco, capsys: pytest.CaptureFixture[str]) -> None:
@@ -775,3 +788,169 @@ def test_an_instances_file_of_another_name(coco: Coco, capsys: pytest.CaptureFix
         (coco.root / f"annotations/instances_{name}.json").rename(coco.root / f"annotations/{name}.json")
     said = mistake(coco, capsys)
     assert "(has captions_train2014.json, train2014.json, val2014.json); name files instances_<split>.json" in said
+
+
+# ---- what annotation tools write
+
+
+@pytest.mark.parametrize("form", ["0", 0.0, False, None, "false", "0.0"])
+def test_iscrowd_in_any_form(coco: Coco, form: Any) -> None:
+    truth, masks, _ = coco.truth(BIG)
+    for annotation in coco.train["annotations"]:
+        annotation["iscrowd"] = form
+    coco.write()
+    again = coco.truth(BIG)
+    np.testing.assert_array_equal(again[0], truth)
+    np.testing.assert_array_equal(again[1], masks)
+    coco.train["annotations"][0]["iscrowd"] = {"0": "1", None: 1}.get(form, "true")
+    coco.write()
+    file = InstancesFile(coco.root / "annotations/instances_train2014.json")
+    assert file.crowd.sum() == 1
+
+
+def test_polygons_without_an_area_are_left_out_and_counted(coco: Coco, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = np.zeros(coco.objects[NINE].shape, bool)
+    whole[10:20, 10:20] = True
+    square = [[10, 10, 20, 10, 20, 20, 10, 20]]
+    truth = coco.truth(NINE)
+    coco.add(9, "unicorn", [[1, 1, 5, 5]])
+    coco.add(9, "unicorn", [*square, [5, 5, 6, 6]])
+    coco.add(9, "unicorn", square[0])  # one flat list
+    said = "2 polygons have fewer than three points, and so no area; left out"
+    _, present, names = coco.build()
+    assert said in capsys.readouterr().out
+    assert names.index("unicorn") in present[NINE]
+    masks = coco.truth(NINE)[1]
+    assert len(masks) == len(truth[1]) + 2
+    np.testing.assert_array_equal(masks[-1], whole)
+    np.testing.assert_array_equal(masks[-2], whole)
+
+
+def test_one_image_that_is_missing_is_named_alone(coco: Coco, capsys: pytest.CaptureFixture[str]) -> None:
+    for image in coco.train["images"]:
+        image["file_name"] = f"train2014/{image['file_name']}"
+    coco.write()
+    (coco.root / coco.train["images"][0]["file_name"]).unlink()
+    said = mistake(coco, capsys)
+    assert f"no image 'train2014/{BIG}.jpg', which instances_train2014.json names" in said
+    assert "more" not in said
+    (coco.root / coco.train["images"][1]["file_name"]).unlink()
+    assert "2 of the 3 images that instances_train2014.json names are missing" in mistake(coco, capsys)
+
+
+@pytest.mark.parametrize(
+    ("written", "file"),
+    [
+        ("my%20photo.jpg", "my photo.jpg"),
+        ("images\\1/my photo.jpg", "my photo.jpg"),
+        ("my photo", "my photo.jpg"),
+        ("MY PHOTO.JPG", "my photo.jpg"),
+        ("/data/upload/3/0a1b2c3d-my photo.jpg", "my photo.jpg"),
+        ("https://host/data/local-files/?d=set/my%20photo.jpg", "my photo.jpg"),
+        ("../../media/my photo.jpg", "my photo.jpg"),
+        ("my photo_jpg.rf.0123456789abcdef.jpg", "my photo.jpg"),
+        ("my photo.png", "my photo.jpg"),
+    ],
+)
+def test_names_that_no_file_has_and_one_file_can_mean(
+    coco: Coco, capsys: pytest.CaptureFixture[str], written: str, file: str
+) -> None:
+    coco.train["images"][0]["file_name"] = written
+    (coco.root / f"train2014/{BIG}.jpg").rename(coco.root / "train2014" / file)
+    coco.write()
+    records = coco.build()[0]
+    assert next(record.path.name for record in records if record.split == "train") == file
+    assert f"1 of 3 images are found by another name ({written.replace(chr(92), '/')!r} is" in capsys.readouterr().out
+    truth = InstanceMasks.open(coco.root / "annotations", "train", NAMES)
+    truth.require([record for record in records if record.split == "train"])
+
+
+def test_frames_of_one_name_in_two_folders(coco: Coco) -> None:
+    before = coco.build()[1]
+    names = [f"v{number % 2}/frame_{number // 2}.jpg" for number in range(3)]
+    for image, name in zip(coco.train["images"], names, strict=True):
+        (coco.root / "train2014" / name).parent.mkdir(exist_ok=True)
+        (coco.root / "train2014" / image["file_name"]).rename(coco.root / "train2014" / name)
+        image["file_name"] = name
+    coco.write()
+    records, present, _ = coco.build()
+    ids = [safe_id(name.removesuffix(".jpg")) for name in names]
+    assert [record.image_id for record in records][:3] == ids
+    assert list(present.values()) == list(before.values())
+    truth = InstanceMasks.open(coco.root / "annotations", "train", NAMES)
+    truth.require(records[:3])
+    assert glanced_ids(coco) == [record.image_id for record in records]
+
+
+def glanced_ids(coco: Coco) -> list[str]:
+    return [image.image_id for image in LAYOUT.listed(coco.root, None, Findings())]
+
+
+def test_an_image_that_is_listed_twice_has_the_annotations_of_both(
+    coco: Coco, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, before, names = coco.build()
+    coco.train["images"].append(coco.train["images"][1] | {"id": 77})
+    coco.add(77, "unicorn", [[1, 1, 5, 1, 5, 5]])
+    present = coco.build()[1]
+    assert f"1 images are listed twice and are one each ({NINE}.jpg)" in capsys.readouterr().out
+    assert present[NINE] == sorted({*before[NINE], names.index("unicorn")})
+    assert glanced_ids(coco) == list(present)
+
+
+def test_annotations_of_images_that_are_not_listed_are_left_out_and_counted(
+    coco: Coco, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = coco.build()[1]
+    coco.add(4711, "unicorn", [[1, 1, 5, 1, 5, 5]])
+    assert coco.build()[1] == before
+    count = len(coco.train["annotations"])
+    assert f"1 of {count} annotations are of images that it does not list; left out" in capsys.readouterr().out
+
+
+def test_the_group_that_roboflow_puts_above_the_categories_is_no_class(
+    coco: Coco, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, before, names = coco.build()
+    for name in (names[0], "animal"):
+        for file in coco.files.values():
+            root = {"id": 0, "name": name, "supercategory": "none"}
+            file["categories"] = [root, *(category for category in file["categories"] if category["id"])]
+        coco.write()
+        assert coco.build()[1:] == (before, names)
+        assert f"category {name!r} is the group of the others and left out" in capsys.readouterr().out
+
+
+def test_the_layout_of_roboflow(coco: Coco, tmp_path: Path) -> None:
+    records, present, names = coco.build()
+    for split, path in (("train", "train"), ("val", "valid")):
+        (coco.root / f"{split}2014").rename(coco.root / path)
+        (coco.root / path / "_annotations.coco.json").write_text(json.dumps(coco.files[f"{split}2014"]))
+    shutil.rmtree(coco.root / "annotations")
+    again, same, also = coco.build()
+    assert [(r.image_id, r.split) for r in again] == [(r.image_id, r.split.replace("val", "valid")) for r in records]
+    assert (same, also) == (present, names)
+    assert LAYOUT.truth_places(coco.root) == (coco.root, coco.root)
+    truth = open_truth(coco.root, "valid", names)
+    truth.require(again[-1:])
+
+
+def test_the_only_split_of_cvat_is_for_training(coco: Coco) -> None:
+    coco.files = {"default": coco.train}
+    (coco.root / "train2014").rename(coco.root / "images")
+    coco.write()
+    assert [record.split for record in coco.build()[0]] == ["train"] * 3
+
+
+def test_a_file_without_annotations_needs_a_table(
+    coco: Coco, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records, _, _ = coco.build()
+    coco.train.pop("annotations")
+    coco.write()
+    assert "as in COCO's image_info files, so nothing says what its images hold; give their classes as a table" in (
+        mistake(coco, capsys, "--splits", "train")
+    )
+    table = tmp_path / "labels.csv"
+    table.write_text("image_id,dog\n" + "".join(f"{record.image_id},1\n" for record in records), encoding="utf-8")
+    assert coco.build("--splits", "train", "--labels-csv", table)[2] == ["dog"]

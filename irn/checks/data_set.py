@@ -82,7 +82,7 @@ def _check_truth(data: DataSet, row: Kind, root: Path, class_masks: Path | None,
     """Check ground truth where there is some; whether masks were meant to exist is the configuration's concern."""
     if class_masks is not None and not Path(class_masks).exists():
         data.findings.problem(class_masks, "no such folder or file of class masks", "fix the path")
-    own_masks = root / row.layout.class_masks
+    own_masks = row.layout.truth_places(root)[0]
     place = Path(class_masks or own_masks)
     if place.absolute() == own_masks and row.layout.check_truth(root, data.records, data.findings, workers):
         return

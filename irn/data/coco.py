@@ -2,13 +2,24 @@
 
 Layout: `annotations/instances_<name>.json` for each split, such as `instances_train2014.json`, with the classes and the
 ground truth; images in `<name>/`, `images/<name>/`, `images/` or beside them, where the file's `file_name` finds them.
+Roboflow's `<name>/_annotations.coco.json`, with the images beside it, is read too.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from irn.data.coco_files import boxes_alone, instances_file, name_of, names_at_a_glance, with_year
+from irn.data.coco_files import (
+    annotations_folder,
+    boxes_alone,
+    in_split,
+    instances_file,
+    name_of,
+    split_files,
+    with_year,
+)
+from irn.data.coco_images import folder_of_images, names_and_files, placed
 from irn.data.coco_instances import InstancesFile, one_id
 from irn.data.findings import Findings, some
 from irn.data.layout import Layout
@@ -20,27 +31,34 @@ from irn.io.parallel import map_images
 from irn.io.progress import progress
 from irn.records import ImageRecord
 
-ANNOTATIONS, IMAGES = "annotations", "images"
+IMAGES = "images"
+# Names of splits that are listed where none is asked for.
+USUAL = ("train", "val", "valid")
 
 
 class Coco(Layout):
     """COCO's layout."""
 
-    class_masks = object_masks = ANNOTATIONS
+    class_masks = object_masks = "annotations"
+
+    def truth_places(self, root: Path) -> tuple[Path, Path]:
+        """The folder with the instances files, for both."""
+        return annotations_folder(root), annotations_folder(root)
 
     def watched(self, root: Path) -> list[Path]:
         """The instances files, and all folders that may hold images."""
-        files = sorted((root / ANNOTATIONS).glob("instances_*.json"))
+        files = list(split_files(annotations_folder(root)).values())
         tops = [root / IMAGES, *(root / name_of(path) for path in files)]
         return [*files, *(folder for top in tops for folder, _ in folders_within(top))]
 
     def listed(self, root: Path, splits: Sequence[str] | None, findings: Findings) -> list[Listed]:
         """The images that the splits' instances files name, in the files' order, whether they exist or not."""
         images: dict[str, Listed] = {}
-        for split, path in _split_files(root / ANNOTATIONS, splits).items():
-            for name in names_at_a_glance(path):
-                image = Listed(Path(name).stem, root / name, split)
-                images.setdefault(image.image_id, image)
+        for split, path in _split_files(annotations_folder(root), splits).items():
+            names = names_and_files(path)
+            folder = folder_of_images(root, path, list(names.values()))
+            for image in _fresh({name: folder / file for name, file in names.items()}, split, path, images, Findings()):
+                images[image.image_id] = image
         return list(images.values())
 
     def read(
@@ -61,8 +79,10 @@ class Coco(Layout):
         """
         images: dict[str, Listed] = {}
         classes = ImageClasses([], {})
-        for split, path in _split_files(root / ANNOTATIONS, splits).items():
-            file = InstancesFile(path)
+        for split, path in _split_files(annotations_folder(root), splits).items():
+            file = InstancesFile(path, is_labelled=labels_csv is None)
+            for remark in file.remarks:
+                findings.notice(f"{path}: {remark}")
             if classes.names and classes.names != file.names:
                 raise IrnError(
                     f"{path}: its categories are not those of the split before it; expected the same names in the"
@@ -81,7 +101,7 @@ class Coco(Layout):
 
     def has_truth(self, place: Path) -> bool:
         """Whether the annotations hold segmentations, and not boxes alone."""
-        return place.is_dir() and not all(boxes_alone(path) for path in place.glob("instances_*.json"))
+        return place.is_dir() and not all(map(boxes_alone, split_files(place).values()))
 
     def check_truth(self, root: Path, records: Sequence[ImageRecord], findings: Findings, workers: int | None) -> bool:
         """Notices of segmentations that cannot be read: the image's classes can, but it cannot be scored.
@@ -89,7 +109,10 @@ class Coco(Layout):
         Images with annotations that have no segmentation are left out: `read` tells of these.
         """
         for split in dict.fromkeys(record.split for record in records):
-            file = InstancesFile(instances_file(root / ANNOTATIONS, split))
+            path = instances_file(annotations_folder(root), split)
+            if boxes_alone(path):
+                continue
+            file = InstancesFile(path)
             outlined = [r for r in records if r.split == split and file.outlines(r.image_id).all()]
             errors = map_images(partial(_unreadable, file), outlined, workers)
             shown = progress(errors, len(outlined), f"check segmentations of {split}")
@@ -120,9 +143,9 @@ def _split_files(folder: Path, splits: Sequence[str] | None) -> dict[str, Path]:
             f"{folder}: no such folder; expected the root of a COCO layout, with instances files in annotations/"
         )
     if not splits:
-        splits = [name for name in ("train", "val") if with_year(folder, name)]
+        splits = [name for name in USUAL if with_year(folder, name)]
         if not splits:
-            known = ", ".join(sorted(map(name_of, folder.glob("instances_*.json"))))
+            known = ", ".join(sorted(split_files(folder)))
             files = ", ".join(sorted(path.name for path in folder.glob("*.json"))) or "no JSON file"
             have, remedy = (
                 (f"those of {known}", "name the splits to use")
@@ -137,24 +160,40 @@ def _listed_first(
     root: Path, file: InstancesFile, split: str, before: Mapping[str, Listed], findings: Findings
 ) -> list[Listed]:
     """The images of a split's instances file that no split before it has."""
-    paths = _place(root, file, findings)
     boxes = int((~file.outlined).sum())
     if boxes:
         findings.notice(
             f"{file.path}: {boxes} of {len(file.outlined)} annotations have no segmentation; they give classes, but"
-            " split"
-            f" {split!r} cannot be scored"
+            f" split {split!r} cannot be scored"
         )
-    clashes = [(before[i].path, path) for i, path in paths.items() if i in before and before[i].path != path]
-    for clash in clashes:
-        findings.mistake(one_id(file.path, *clash))
-    fresh = [
-        Listed(path.stem, path, split, file.images[image_id].size)
-        for image_id, path in paths.items()
-        if image_id not in before
-    ]
+    sizes = {picture.name: picture.size for picture in file.images.values()}
+    return _fresh(placed(root, file, findings), split, file.path, before, findings, sizes)
+
+
+def _fresh(
+    paths: Mapping[str, Path],
+    split: str,
+    path: Path,
+    before: Mapping[str, Listed],
+    findings: Findings,
+    sizes: Mapping[str, tuple[int, int] | None] | None = None,
+) -> list[Listed]:
+    """The images of an instances file, by name, that no split before it has.
+
+    Another image of the same name gets the split's as a folder of its name.
+    """
+    fresh, clashes = [], 0
+    for name, image_path in paths.items():
+        image = Listed(name, image_path, split, (sizes or {}).get(name))
+        if image.image_id in before and before[image.image_id].path != image_path:
+            image = replace(image, name=in_split(name_of(path), name))
+            if image.image_id in before:
+                findings.mistake(one_id(path, before[image.image_id].path, image_path))
+                clashes += 1
+        if image.image_id not in before:
+            fresh.append(image)
     if paths and not fresh and not clashes:
-        raise all_taken(file.path, split)
+        raise all_taken(path, split)
     return fresh
 
 
@@ -166,36 +205,3 @@ def _note_missing_columns(table: Path, columns: Sequence[str], categories: Seque
             " against the"
             " annotations: add the columns, or name masks of these classes in dataset.class_masks"
         )
-
-
-def _place(root: Path, file: InstancesFile, findings: Findings) -> dict[str, Path]:
-    """The files of the images that exist, by id, in the folder that holds the first of them."""
-    if not file.images:
-        raise IrnError(f"{file.path}: it lists no image; name another split")
-    names = {image_id: picture.file_name for image_id, picture in file.images.items()}
-    for name in names.values():
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise IrnError(
-                f"{file.path}: image {name!r} lies outside of the data set; expected a path below its folder of images"
-            )
-    folder = _folder_of_images(root, file, next(iter(names.values())))
-    paths = {image_id: folder / name for image_id, name in names.items() if (folder / name).is_file()}
-    for image_id, name in names.items():
-        if image_id not in paths:
-            findings.problem(
-                folder, f"no image {name!r}, which {file.path.name} names", "add the file or take the image out there"
-            )
-    return paths
-
-
-def _folder_of_images(root: Path, file: InstancesFile, first: str) -> Path:
-    split = name_of(file.path)
-    folders = [root / split, root / IMAGES / split, root / IMAGES, root]
-    with_first = [folder for folder in folders if (folder / first).is_file()]
-    existing = [folder for folder in folders[:-1] if folder.is_dir()]
-    if not with_first and not existing:
-        raise IrnError(
-            f"{root}: no folder of images; expected {split}/ or images/{split}/ with the images that"
-            f" {file.path.name} names"
-        )
-    return (with_first or existing)[0]

@@ -6,24 +6,26 @@ are wanted.
 """
 
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from irn.data.coco_scan import scan
+from irn.data.coco_files import image_names, in_split, name_of
+from irn.data.coco_ids import is_crowd, key_of, positions, rows_by_id, unknown
+from irn.data.coco_scan import Annotation, scan
+from irn.data.findings import some
 from irn.data.names import check_class_names, is_text, safe_id
 from irn.data.segmentations import decoded
 from irn.errors import IrnError
 
-PLURALS = {"image": "images", "category": "categories"}
-
 
 class Picture(NamedTuple):
-    """An image of an instances file: its name, its (height, width) if given, and the range of its annotations."""
+    """An image of an instances file: its name, file, (height, width) if given, and the range of its annotations."""
 
+    name: str
     file_name: str
     size: tuple[int, int] | None
     first: int
@@ -36,84 +38,148 @@ class Picture(NamedTuple):
 
 
 class InstancesFile:
-    """The images of an instances file by their ids, made of their names without folder and extension, in its order.
+    """The images of an instances file by their ids, made of their names (`image_names`), in its order.
 
     `names` holds the categories by ascending category id, those without an annotation too; a class index is a
-    position in it. `outlined` says of each annotation whether it has a segmentation.
+    position in it. `outlined` says of each annotation whether it has a segmentation. `remarks` are what was read
+    otherwise than it is written, in words.
+
+    is_labelled: whether it has to have annotations.
 
     Raises IrnError on opening for a file that is missing, not JSON or not an instances file, ids and names that
-    repeat, and annotations of unknown images or categories.
+    repeat, and annotations of unknown categories, or of unknown images alone.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, is_labelled: bool = True) -> None:
         self.path = path
-        parts, annotations = scan(path)
-        index_of = self._read_categories(parts["categories"])
-        row_of = _rows_by_id(path, "image", parts["images"])
-        rows = self._looked_up("image", row_of, [annotation.image for annotation in annotations])
-        indices = self._looked_up("category", index_of, [annotation.category for annotation in annotations])
+        self.remarks: list[str] = []
+        parts, annotations = scan(path, is_labelled)
+        index_of = self._read_categories(parts["categories"], annotations)
+        position_of = self._read_images(parts["images"])
+        annotations, rows = self._of_images(annotations, position_of)
+        indices = positions([annotation.category for annotation in annotations], index_of)
+        if -1 in indices:
+            raise unknown(path, "category", annotations[indices.index(-1)].category, index_of)
         # By image; of one image in the file's order.
         order = np.argsort(rows, kind="stable")
-        self.index = indices[order]
-        self.crowd = np.array([bool(annotation.crowd) for annotation in annotations], bool)[order]
+        self.index = np.array(indices, np.int64)[order]
+        self.crowd = np.array([is_crowd(path, annotation.crowd) for annotation in annotations], bool)[order]
         self.outlined = np.array([annotation.is_outlined for annotation in annotations], bool)[order]
         spans = [(annotation.start, annotation.end) for annotation in annotations]
         self._spans = np.array(spans, np.int64).reshape(-1, 2)[order]
-        bounds = np.searchsorted(rows[order], np.arange(len(row_of) + 1))
-        self.images = self._read_images(parts["images"], bounds)
+        bounds = np.searchsorted(rows[order], np.arange(len(self.images) + 1))
+        for row, (image_id, picture) in enumerate(self.images.items()):
+            self.images[image_id] = picture._replace(first=int(bounds[row]), end=int(bounds[row + 1]))
+        self._remark_on(annotations)
 
-    def _read_categories(self, categories: Any) -> dict[Any, int]:
+    def _read_categories(self, categories: Any, annotations: Sequence[Annotation]) -> dict[int | str, int]:
         """The class index of each category id."""
-        row_of = _rows_by_id(self.path, "category", categories)
+        row_of = rows_by_id(self.path, "category", categories)
         for category in categories:
             name = category.get("name")
-            if not isinstance(category["id"], int) or not isinstance(name, str) or not is_text(name):
-                raise IrnError(f"{self.path}: category {category} lacks a whole number as id or a name; expected both")
-        ids = sorted(row_of)
-        self.names = [categories[row_of[number]]["name"] for number in ids]
+            if not isinstance(name, str) or not is_text(name):
+                raise IrnError(f"{self.path}: category {category} lacks a name that is text; add it")
+        named = {number: categories[row] for number, row in row_of.items()}
+        used = {key_of(annotation.category) for annotation in annotations}
+        roots = [number for number in named if number not in used and _is_root(number, named)]
+        if roots and len(roots) < len(named):
+            self.remarks.append(f"category {named[roots[0]]['name']!r} is the group of the others and left out")
+        # Text after numbers.
+        ids = sorted((number for number in named if number not in roots or len(roots) == len(named)),
+                     key=lambda number: (isinstance(number, str), number))  # fmt: skip
+        self.names = [named[number]["name"] for number in ids]
         if not ids:
             raise IrnError(f"{self.path}: no category in it; expected one for each class")
         check_class_names(self.path, self.names)
         return {number: index for index, number in enumerate(ids)}
 
-    def _read_images(self, entries: Sequence[dict[str, Any]], bounds: np.ndarray) -> dict[str, Picture]:
-        images: dict[str, Picture] = {}
-        for row, entry in enumerate(entries):
-            name = entry.get("file_name")
-            if not isinstance(name, str) or not name or not is_text(name):
-                raise IrnError(
-                    f"{self.path}: image {entry['id']!r} has no file_name, or one that is not text; expected the"
-                    " path of its file"
-                )
-            name = name.replace("\\", "/")  # as Windows writes paths
-            image_id = safe_id(Path(name).stem)
-            if image_id in images:
-                raise one_id(self.path, images[image_id].file_name, name)
-            images[image_id] = Picture(name, _size(entry), int(bounds[row]), int(bounds[row + 1]))
-        return images
+    def _read_images(self, entries: Any) -> dict[int | str, int]:
+        """The position of each image id; entries of one file name are one image."""
+        row_of = rows_by_id(self.path, "image", entries)
+        file_names = [self._file_name(entry) for entry in entries]
+        first_of = {name: row for row, name in reversed(list(enumerate(file_names)))}
+        unique = sorted(first_of.values())
+        twice = [name for row, name in enumerate(file_names) if first_of[name] != row]
+        if twice:
+            self.remarks.append(f"{len(twice)} images are listed twice and are one each ({some(twice)})")
+        self.images: dict[str, Picture] = {}
+        for row, name in zip(unique, image_names([file_names[row] for row in unique]), strict=True):
+            image_id = safe_id(name)
+            if image_id in self.images:
+                raise one_id(self.path, self.images[image_id].file_name, file_names[row])
+            self.images[image_id] = Picture(name, file_names[row], _size(entries[row]), 0, 0)
+        position_of_row = {row: position for position, row in enumerate(unique)}
+        return {number: position_of_row[first_of[file_names[row]]] for number, row in row_of.items()}
 
-    def _looked_up(self, what: str, positions: dict[Any, int], ids: Sequence[Any]) -> np.ndarray:
-        """The position of each id of an image or category that an annotation names."""
-        try:
-            return np.fromiter((positions[number] for number in ids), np.int64, len(ids))
-        except KeyError as error:
-            unknown = error.args[0]
-        remedy = f"add the {what} or take its annotations out"
-        if any(str(number) == str(unknown).removesuffix(".0") for number in positions):
-            remedy = f"write the {what} ids in the same way there, as whole numbers"
-        raise IrnError(
-            f"{self.path}: an annotation is of {what} {unknown!r}, which is not among the {len(positions)}"
-            f" {PLURALS[what]};"
-            f" {remedy}"
-        )
+    def _file_name(self, entry: dict[str, Any]) -> str:
+        name = entry.get("file_name")
+        if not isinstance(name, str) or not name or not is_text(name):
+            raise IrnError(
+                f"{self.path}: image {entry['id']!r} has no file_name, or one that is not text; expected the path of"
+                " its file"
+            )
+        return name.replace("\\", "/")  # as Windows writes paths
+
+    def _of_images(
+        self, annotations: list[Annotation], position_of: dict[int | str, int]
+    ) -> tuple[list[Annotation], np.ndarray]:
+        """The annotations of the images that are listed, and the position of each one's image."""
+        rows = np.array(positions([annotation.image for annotation in annotations], position_of), np.int64)
+        astray = int((rows < 0).sum())
+        if astray and astray == len(rows) and position_of:
+            raise unknown(self.path, "image", annotations[0].image, position_of)
+        if astray:
+            self.remarks.append(f"{astray} of {len(rows)} annotations are of images that it does not list; left out")
+        listed = [annotation for annotation, row in zip(annotations, rows, strict=True) if row >= 0]
+        return listed, rows[rows >= 0]
+
+    def _remark_on(self, annotations: Sequence[Annotation]) -> None:
+        thin = sum(annotation.thin for annotation in annotations)
+        if thin:
+            self.remarks.append(f"{thin} polygons have fewer than three points, and so no area; left out")
+        odd = sum(not isinstance(annotation.crowd, int) for annotation in annotations)
+        if odd:
+            self.remarks.append(f"iscrowd of {odd} annotations is not a number; read as 0 or 1")
+        ids = [number for annotation in annotations for number in (annotation.image, annotation.category)]
+        rewritten = sum(key_of(number) != number for number in ids)
+        if rewritten:
+            self.remarks.append(f"{rewritten} ids in annotations are text or have a point; read as whole numbers")
+
+    def picture(self, image_id: str) -> Picture | None:
+        """The image of an id, which may be made of the split and its name; None for one that is not listed."""
+        if image_id in self.images:
+            return self.images[image_id]
+        return self.images.get(self._with_split.get(image_id, ""))
+
+    @cached_property
+    def _with_split(self) -> dict[str, str]:
+        split = name_of(self.path)
+        return {safe_id(in_split(split, picture.name)): image_id for image_id, picture in self.images.items()}
+
+    def _listed(self, image_id: str) -> Picture:
+        picture = self.picture(image_id)
+        if picture is None:
+            raise KeyError(image_id)
+        return picture
 
     def classes(self, image_id: str) -> list[int]:
         """The class indices of all annotations of an image, crowds included, ascending."""
-        return np.unique(self.index[self.images[image_id].annotations]).tolist()
+        return np.unique(self.index[self._listed(image_id).annotations]).tolist()
 
     def outlines(self, image_id: str) -> np.ndarray:
         """(N,) bool, of each annotation of an image whether it has a segmentation."""
-        return self.outlined[self.images[image_id].annotations]
+        return self.outlined[self._listed(image_id).annotations]
+
+    def first_unreadable(self, image_ids: Iterable[str]) -> IrnError | None:
+        """What `masks` raises for the first of some images, as far as the file tells their sizes."""
+        for image_id in image_ids:
+            picture = self.picture(image_id)
+            if picture and picture.size:
+                try:
+                    self.masks(image_id, *picture.size)
+                except IrnError as error:
+                    return error
+        return None
 
     def masks(self, image_id: str, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Read the annotations of an image, in the file's order.
@@ -128,7 +194,7 @@ class InstancesFile:
         ------
         IrnError for an annotation whose segmentation is missing, cannot be read, or is of another size.
         """
-        picture = self.images[image_id]
+        picture = self._listed(image_id)
         masks = np.zeros((picture.end - picture.first, height, width), bool)
         with open(self.path, "rb") as file:
             for mask, (start, end) in zip(masks, self._spans[picture.annotations], strict=True):
@@ -151,11 +217,10 @@ class InstancesFile:
 
 
 def one_id(path: Path, first: str | Path, second: str | Path) -> IrnError:
-    """The mistake of two images whose names differ by folder or extension alone."""
+    """The mistake of two images whose names differ by extension alone."""
     return IrnError(
-        f"{path}: {first} and {second} would both be image {Path(second).stem!r}, since an id is a file's name"
-        " without folder"
-        " and extension; rename one of the files"
+        f"{path}: {first} and {second} would both be image {Path(second).stem!r}, since an id is a file's name without"
+        " extension; rename one of the files"
     )
 
 
@@ -164,16 +229,9 @@ def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
     return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 
-def _rows_by_id(path: Path, what: str, entries: Any) -> dict[Any, int]:
-    """The row of each id in a list of images or categories."""
-    if not isinstance(entries, list) or not all(
-        isinstance(entry, dict) and isinstance(entry.get("id"), int | str) for entry in entries
-    ):
-        raise IrnError(
-            f"{path}: its {PLURALS[what]} are not a list of objects with an id; expected an instances file of COCO"
-        )
-    counts = Counter(entry["id"] for entry in entries)
-    number, count = counts.most_common(1)[0] if counts else (None, 1)
-    if count > 1:
-        raise IrnError(f"{path}: {what} id {number!r} appears {count} times; every id must be unique")
-    return {entry["id"]: row for row, entry in enumerate(entries)}
+def _is_root(number: int | str, named: dict[int | str, dict[str, Any]]) -> bool:
+    """Whether a category is the one that Roboflow puts above all others."""
+    about = named[number]
+    others = [category for other, category in named.items() if other != number]
+    names = {category["name"] for category in others} | {category.get("supercategory") for category in others}
+    return about.get("supercategory") == "none" and about["name"] in names

@@ -1,11 +1,12 @@
 """Ground truth in instances files of COCO."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from irn.data.coco_files import boxes_at_a_glance, instances_file, names_at_a_glance, with_year
+from irn.data.coco_files import boxes_at_a_glance, in_split, instances_file, name_of, split_files, with_year
+from irn.data.coco_images import names_and_files
 from irn.data.coco_instances import InstancesFile
 from irn.data.listing import Listed
 from irn.data.names import safe_id
@@ -14,6 +15,8 @@ from irn.errors import IrnError
 from irn.grid import UNSURE
 from irn.ops.stacking import smaller_on_top
 from irn.records import ImageRecord
+
+READ_AT_ONCE = 2**25  # bytes
 
 
 class InstanceMasks(Truth):
@@ -38,16 +41,17 @@ class InstanceMasks(Truth):
     @classmethod
     def recognises(cls, place: Path) -> bool:
         """Whether a path is a file, or a folder with an instances file."""
-        return place.is_file() or any(place.glob("instances_*.json"))
+        return (place.is_file() and not _is_list(place)) or bool(split_files(place))
 
     @classmethod
     def lacking(cls, place: Path, images: Sequence[Listed]) -> list[str]:
         """The names of images that are not in the file of their split.
 
-        Raises IrnError for a split without a file, and for boxes without a segmentation, which cannot be scored.
+        Raises IrnError for a split without a file, for boxes without a segmentation, which cannot be scored, and, in
+        files that are read in a second or two, for segmentations that cannot be read.
         """
         files = {split: _file_of(place, split) for split in dict.fromkeys(image.split for image in images)}
-        ids_in = {file: _ids(names_at_a_glance(file)) for file in set(files.values())}
+        ids_in = {file: _ids(file) for file in set(files.values())}
         for file in ids_in:
             boxes, count = boxes_at_a_glance(file)
             if boxes:
@@ -55,6 +59,11 @@ class InstanceMasks(Truth):
                     f"{file}: {boxes} of {count} annotations have no segmentation, and boxes cannot be scored; give"
                     " them one, take them out, or set dataset.eval_split to a split in which all have one"
                 )
+        for split, file in files.items():
+            if file.stat().st_size <= READ_AT_ONCE:
+                of_split = [image.image_id for image in images if image.split == split]
+                if unreadable := InstancesFile(file).first_unreadable(of_split):
+                    raise unreadable
         return [image.name for image in images if image.image_id not in ids_in[files[image.split]]]
 
     @classmethod
@@ -68,7 +77,7 @@ class InstanceMasks(Truth):
             self._require(record)
 
     def _require(self, record: ImageRecord) -> None:
-        picture = self.file.images.get(record.image_id)
+        picture = self.file.picture(record.image_id)
         if picture is None:
             raise IrnError(f"{self.path}: no image {record.image_id!r} in it; give the file of split {record.split!r}")
         if picture.size not in (None, (record.height, record.width)):
@@ -87,7 +96,7 @@ class InstanceMasks(Truth):
 
     def has(self, record: ImageRecord) -> bool:
         """Whether the file has an image."""
-        return record.image_id in self.file.images
+        return self.file.picture(record.image_id) is not None
 
     def class_mask(self, record: ImageRecord) -> np.ndarray:
         """(H, W) uint8, 0 background, 1 + class index, 255 void."""
@@ -123,5 +132,13 @@ def _file_of(place: Path, split: str) -> Path:
     return place if place.is_file() else instances_file(place, split)
 
 
-def _ids(names: Iterable[str]) -> set[str]:
-    return {safe_id(Path(name).stem) for name in names}
+def _ids(path: Path) -> set[str]:
+    """The ids that the images of an instances file may have, as far as a glance shows its names."""
+    names = names_and_files(path)
+    return {safe_id(form) for name in names for form in (name, in_split(name_of(path), name))}
+
+
+def _is_list(path: Path) -> bool:
+    """Whether a file begins like a list in JSON, as exports of Label Studio do."""
+    with open(path, "rb") as file:
+        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")

@@ -14,18 +14,24 @@ _MARK = "\xef\xbb\xbf"  # of UTF-8, which some editors put first
 
 
 class Annotation(NamedTuple):
-    """What stays of an annotation: ids, whether it is a crowd (as it is written) and has an outline, and its bytes."""
+    """What stays of an annotation: ids, whether it is a crowd (as it is written) and has an outline, and its bytes.
+
+    thin: how many of its polygons have fewer than three points.
+    """
 
     image: Any
     category: Any
     crowd: Any
     is_outlined: bool
+    thin: int
     start: int
     end: int
 
 
-def scan(path: Path) -> tuple[dict[str, Any], list[Annotation]]:
+def scan(path: Path, is_labelled: bool = True) -> tuple[dict[str, Any], list[Annotation]]:
     """The parts of the file, and its annotations.
+
+    is_labelled: whether it has to have annotations.
 
     Raises IrnError for a file that is missing, not JSON or lacks a part, and for annotations without an id.
     """
@@ -58,7 +64,12 @@ def scan(path: Path) -> tuple[dict[str, Any], list[Annotation]]:
         raise IrnError(
             f"{path}: not a readable JSON file ({error}); expected an instances file of COCO, whole"
         ) from None
-    missing = [part for part in PARTS if part not in parts]
+    missing = [part for part in PARTS if part not in parts and (part != "annotations" or is_labelled)]
+    if missing == ["annotations"]:
+        raise IrnError(
+            f"{path}: no 'annotations' in it, as in COCO's image_info files, so nothing says what its images hold; give"
+            " their classes as a table (dataset.labels_csv, --labels-csv), or name a split that is annotated"
+        )
     if missing:
         raise IrnError(f"{path}: no {missing[0]!r} in it; expected an instances file of COCO, with {', '.join(PARTS)}")
     return parts, annotations
@@ -91,4 +102,6 @@ def _annotation(path: Path, item: Any, start: int, end: int) -> Annotation:
         is_caption = isinstance(item, dict) and "caption" in item
         content = "captions" if is_caption else "annotations without image_id or category_id"
         raise IrnError(f"{path}: holds {content}; expected an instances file of COCO, such as instances_train2014.json")
-    return Annotation(image, category, item.get("iscrowd", 0), bool(item.get("segmentation")), start, end)
+    outlines = item.get("segmentation")
+    thin = sum(isinstance(part, list) and len(part) < 6 for part in outlines) if isinstance(outlines, list) else 0
+    return Annotation(image, category, item.get("iscrowd", 0), bool(outlines), thin, start, end)

@@ -19,8 +19,8 @@ def mask_folders(dataset: Any, root: Path) -> tuple[Path | None, Path | None]:
     """
     kind = KINDS[dataset.kind]
     layout, places = kind.layout, []
-    for named, below in ((dataset.class_masks, layout.class_masks), (dataset.object_masks, layout.object_masks)):
-        place = Path(named) if named else root / below
+    for named, below in zip((dataset.class_masks, dataset.object_masks), layout.truth_places(root), strict=True):
+        place = Path(named) if named else below
         places.append(place if named or kind.is_drawn or layout.has_truth(place) else None)
     return places[0], places[1]
 

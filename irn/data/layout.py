@@ -39,8 +39,12 @@ class Layout(ABC):
             classes.
         """
 
+    def truth_places(self, root: Path) -> tuple[Path, Path]:
+        """Where ground truth of classes and of objects lies, or would lie."""
+        return root / self.class_masks, root / self.object_masks
+
     def has_truth(self, place: Path) -> bool:
-        """Whether `place`, which is `class_masks` or `object_masks` of a data set, holds ground truth."""
+        """Whether `place`, which is one of `truth_places` of a data set, holds ground truth."""
         return place.is_dir()
 
     def check_truth(self, root: Path, records: Sequence[ImageRecord], findings: Findings, workers: int | None) -> bool:
