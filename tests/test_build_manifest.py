@@ -197,7 +197,7 @@ def test_labels_table_in_the_place_of_annotations(voc: Path, tmp_path: Path) -> 
 def test_labels_table_without_a_row(voc: Path, tmp_path: Path) -> None:
     text_file(tmp_path / "cls.csv", "image_id,sky\nb,0\n")
     assert (
-        "cls.csv: no row for image '000002'; add a row for it, or take the image out (2 more, in the table"
+        "cls.csv: no row for 2 of the 3 images ('000002', '000001'); add a row for each, or take the images out (1 more"
         in mistake("voc", voc, (), tmp_path / "cls.csv")
     )
     assert "none.csv: no such table of labels" in mistake("voc", voc, (), tmp_path / "none.csv")
@@ -309,12 +309,12 @@ def test_folder_split_that_no_image_has(folder: Path) -> None:
     ("rows", "message"),
     [
         ("a,1,0\nc.v2,0,0\n", "labels.csv: no row for image 'b'; add a row"),
-        ("c.v2,0,0\n", "labels.csv: no row for image 'a'; add a row for it"),
+        ("c.v2,0,0\n", "labels.csv: no row for 2 of the 3 images ('a', 'b'); add a row for each"),
         (
             "a,1,0\nb,1,1\nc.v2,0,0\nd,0,0\n",
             "labels.csv: no image for the row 'd'; fix the name, add the image or remove the row",
         ),
-        ("a,1,0\na.jpg,1,0\nb,1,1\nc.v2,0,0\n", "labels.csv: image id 'a.jpg' appears in more than one row"),
+        ("a,1,0\na.jpg,0,0\nb,1,1\nc.v2,0,0\n", "labels.csv: image id 'a.jpg' appears in more than one row"),
         ("a,1,0\nb,1,x\nc.v2,0,0\n", "labels.csv: image 'b', class 'cat' has 'x'"),
     ],
 )

@@ -22,9 +22,10 @@ from irn.data.coco import LAYOUT
 from irn.data.coco_files import boxes_alone, boxes_at_a_glance, names_at_a_glance
 from irn.data.coco_instances import InstancesFile
 from irn.data.findings import Findings
+from irn.data.label_table import read_labels
 from irn.data.listing import Listed
 from irn.data.tables import read_classes, read_manifest
-from irn.data.user_tables import read_labels, read_splits
+from irn.data.user_tables import read_splits
 from irn.data.voc_annotations import object_names
 from irn.errors import IrnError
 from irn.settings.lookup import all_settings

@@ -22,10 +22,10 @@ from irn.data.coco_files import (
 from irn.data.coco_images import folder_of_images, names_and_files, placed
 from irn.data.coco_instances import InstancesFile, one_id
 from irn.data.findings import Findings, some
+from irn.data.label_table import read_labels
 from irn.data.layout import Layout
 from irn.data.listing import Listed, all_taken, folders_within
 from irn.data.tables import ImageClasses
-from irn.data.user_tables import read_labels
 from irn.errors import IrnError
 from irn.io.parallel import map_images
 from irn.io.progress import progress

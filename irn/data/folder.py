@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from irn.data.findings import Findings
+from irn.data.label_table import read_labels
 from irn.data.layout import Layout
 from irn.data.listing import IMAGE_SUFFIXES, Listed, find_images, folders_within, known_splits, one_each
 from irn.data.names import check_class_names
 from irn.data.tables import ImageClasses
-from irn.data.user_tables import read_labels, read_splits
+from irn.data.user_tables import read_splits
 from irn.errors import IrnError
 
 IMAGES, LABELS, SPLITS = "images", "labels.csv", "splits.csv"

@@ -84,6 +84,16 @@ def _of_result(item: dict[str, Any]) -> Iterator[Shape]:
             yield Shape(label, _drawing(content, size), is_box=_is_box(content))
 
 
+def names_in(content: Any) -> list[str]:
+    """The class names in a cell of Label Studio's CSV, as JSON: names, choices or regions; ValueError for others."""
+    if isinstance(content, dict) and not isinstance(content.get("choices"), str | list):
+        raise ValueError("neither names nor choices nor regions")
+    try:
+        return [shape.label for shape in _of_flat({"cell": content})]
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(str(error)) from None
+
+
 def _of_flat(task: dict[str, Any]) -> Iterator[Shape]:
     """The shapes of a flat task, whose keys are names that its author gave, except the image's."""
     for key, content in task.items():

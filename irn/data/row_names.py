@@ -4,7 +4,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from irn.data.findings import Findings
+from irn.data.file_names import forms, plain
+from irn.data.findings import Findings, some
 from irn.data.listing import Listed, without_suffix
 
 # What an image may be called, the surest name first.
@@ -17,41 +18,72 @@ NAMES: tuple[Callable[[Listed], str], ...] = (
 )
 
 
+class Names:
+    """The images of a data set by all that a table may call them."""
+
+    def __init__(self, images: Sequence[Listed]) -> None:
+        self._ids_by_name = [_ids_by_name(images, name_of) for name_of in NAMES]
+
+    def candidates(self, row: str) -> list[str]:
+        """The ids of the images that a row's name fits, by the surest of its forms and of their names."""
+        for form in forms(row):
+            short = form.removeprefix("images/")
+            for part in (short, short.rpartition("/images/")[2]):
+                for name in (part, without_suffix(part)):
+                    for ids in self._ids_by_name:
+                        if name in ids:
+                            return ids[name]
+        return []
+
+    def count(self, rows: Iterable[str]) -> int:
+        """How many of some rows fit an image."""
+        return sum(bool(self.candidates(row)) for row in rows)
+
+    def without_zeros(self, name: str) -> str | None:
+        """An image id that is the name with zeros in front."""
+        return next((image_id for image_id in self._ids_by_name[0] if name and image_id.lstrip("0") == name), None)
+
+
 def match_rows(
     path: Path, rows: Sequence[str], images: Sequence[Listed], findings: Findings, every_row: bool = True
-) -> dict[str, int]:
-    """The row of each image, by image id.
+) -> dict[str, list[int]]:
+    """The rows of each image that has any, by image id.
 
-    A row may name an image by its id, its name, or its file's name, with or without folders and extension.
+    A row may name an image by its id, its name, or its file's name, with or without folders and extension, or as tools
+    change them (`irn.data.file_names.forms`).
 
-    Adds a problem for a second row of an image and, with `every_row`, for a row that fits no image or several.
+    Adds a problem for rows that fit several images and, with `every_row`, for those that fit none.
     """
-    ids_by_name = [_ids_by_name(images, name_of) for name_of in NAMES]
-    row_of: dict[str, int] = {}
+    names, rows_of = Names(images), dict[str, list[int]]()
     by_other_names = 0
+    missing, torn = [], []
     for number, row in enumerate(rows):
-        name = unicodedata.normalize("NFC", row.strip()).replace("\\", "/").removeprefix("./").removeprefix("images/")
-        candidates = _candidates(name, ids_by_name)
-        if len(candidates) == 1 and candidates[0] not in row_of:
-            row_of[candidates[0]] = number
-            by_other_names += name != candidates[0]
-        elif len(candidates) == 1:
-            remedy = "every image has one row: remove the others"
-            findings.problem(path, f"image id {row!r} appears in more than one row", remedy)
-        elif candidates:
-            findings.problem(path, f"row {row!r} could be any of {len(candidates)} images", "write the folder too")
-        elif every_row:
-            problem = f"no image for the row {row!r}{_zeros(name, ids_by_name[0])}"
-            findings.problem(path, problem, "fix the name, add the image or remove the row")
+        candidates = names.candidates(row)
+        if len(candidates) == 1:
+            rows_of.setdefault(candidates[0], []).append(number)
+            by_other_names += plain(row).removeprefix("images/") != candidates[0]
+        else:
+            (torn if candidates else missing).append(row)
     if by_other_names:
         findings.note(f"{path}: {by_other_names} of {len(rows)} rows name the file (extension or folder), not the id")
-    return row_of
+    for row in torn[:1]:
+        more = f", and so could {len(torn) - 1} other rows" if len(torn) > 1 else ""
+        problem = f"row {row!r} could be any of {len(names.candidates(row))} images{more}"
+        findings.problem(path, problem, "write the folder too")
+    if every_row and missing:
+        _refuse_missing(path, missing, len(rows), names, findings)
+    return rows_of
 
 
-def _candidates(name: str, ids_by_name: Sequence[dict[str, list[str]]]) -> list[str]:
-    """The ids of the images that a name fits, by the surest of their names that it fits."""
-    forms = [form for part in (name, name.rpartition("/images/")[2]) for form in (part, without_suffix(part))]
-    return next((ids[form] for form in forms for ids in ids_by_name if form in ids), [])
+def _refuse_missing(path: Path, missing: Sequence[str], count: int, names: Names, findings: Findings) -> None:
+    zeros = next(filter(None, (names.without_zeros(plain(row)) for row in missing)), None)
+    hint = f" (a spreadsheet may have removed the zeros of {zeros!r})" if zeros else ""
+    if len(missing) == 1:
+        problem, remedy = f"no image for the row {missing[0]!r}", "fix the name, add the image or remove the row"
+    else:
+        problem = f"no image for {len(missing)} of the {count} rows ({some(list(map(repr, missing)))})"
+        remedy = "fix the names, add the images or remove the rows"
+    findings.problem(path, problem + hint, remedy)
 
 
 def _ids_by_name(images: Iterable[Listed], name_of: Callable[[Listed], str]) -> dict[str, list[str]]:
@@ -59,9 +91,3 @@ def _ids_by_name(images: Iterable[Listed], name_of: Callable[[Listed], str]) -> 
     for image in images:
         ids.setdefault(name_of(image).strip(), []).append(image.image_id)
     return ids
-
-
-def _zeros(name: str, ids: Iterable[str]) -> str:
-    """A hint where an image id is the name with zeros in front."""
-    like = next((image_id for image_id in ids if name and image_id.lstrip("0") == name), None)
-    return f" (a spreadsheet may have removed the zeros of {like!r})" if like else ""

@@ -4,91 +4,76 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from irn.data.csv_table import table_rows
-from irn.data.findings import Findings
+from irn.data.findings import Findings, some
 from irn.data.listing import Listed
-from irn.data.names import check_class_names, same_but_for_case
-from irn.data.row_names import match_rows
-from irn.data.tables import ImageClasses
+from irn.data.row_names import Names, match_rows
 from irn.errors import IrnError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-ID_COLUMNS = ("image_id", "image", "id", "name", "file", "filename", "file_name", "path")
-NAME_COLUMNS = ("class", "classes", "label", "labels", "tag", "tags", "category", "categories")
+# Names of columns are compared without case, blanks, `_` and `-`.
+ID_COLUMNS = (
+    *("imageid", "image", "id", "name", "file", "filename", "path", "imagename", "img", "imgname", "imagepath"),
+    *("filepath", "fname", "photo", "picture", "imgpath", "imgid", "url"),
+)
+SPLIT_COLUMNS = ("split", "set", "subset", "partition", "dataset", "usage")
+VALID_COLUMN = "isvalid"  # fastai's
+SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing", "dev", "trainval", "eval")
+# What tools write beside labels.
+OTHER_COLUMNS = (
+    *("annotationid", "annotator", "createdat", "updatedat", "leadtime", "width", "height", "fold", "index", "row"),
+    *("xmin", "ymin", "xmax", "ymax", "x", "y", "w", "h", "bbox", "area", "imagewidth", "imageheight", "comment"),
+)
 SEPARATOR_LINE = re.compile(
     r'"?sep=([,;\t])"?\r?\n', re.I
 )  # the line that tells spreadsheets what separates the columns
-PRESENT, ABSENT = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 
 
-def read_labels(path: Path, images: Sequence[Listed], findings: Findings, every_row: bool = True) -> ImageClasses:
-    """The classes of each image by a user's table: a 0/1 column for each class, or a column of names such as `cat|dog`.
+@dataclass(frozen=True)
+class UserTable:
+    """A table of text: the cell of each row that names the image, and the names and cells of the other columns."""
 
-    every_row: whether a row without an image is a problem.
-
-    Raises IrnError for a file that is not a table; adds a problem for each row, image or cell with a mistake.
-    """
-    if not path.is_file():
-        raise IrnError(
-            f"{path}: no such table of labels; expected a CSV with the header 'image_id' and a 0/1 column for each"
-            " class"
-        )
-    table = _read_table(path, findings)
-    if not table.columns:
-        raise IrnError(f"{path}: one column, 'image_id'; expected 'image_id' and then a 0/1 column for each class")
-    if len(table.columns) == 1 and table.columns[0].lower() in NAME_COLUMNS:
-        names, names_in = _from_names(path, table, findings)
-    else:
-        names = table.columns
-        names_in = [_present(path, *row, names, findings) for row in zip(table.ids, table.cells, strict=True)]
-    check_class_names(path, names)
-    index = {name: number for number, name in enumerate(names)}
-    rows = match_rows(path, table.ids, images, findings, every_row)
-    _each_has_row(path, images, rows, "row", findings)
-    listed = [image.image_id for image in images if image.image_id in rows]
-    return ImageClasses(names, {i: sorted(index[name] for name in names_in[rows[i]]) for i in listed})
-
-
-def _from_names(path: Path, table: "_Table", findings: Findings) -> tuple[list[str], list[list[str]]]:
-    """All class names of a table with a column of names, sorted, and the names of each row."""
-    findings.note(
-        f"{path}: class names in the column {table.columns[0]!r}, several in a cell joined by '|', ',' or ';'"
-    )
-    names_in = [sorted({part.strip() for part in re.split(r"[|,;]", cell)} - {""}) for (cell,) in table.cells]
-    names = sorted({name for row in names_in for name in row})
-    for first, second in same_but_for_case(names):
-        remedy = "write one of them everywhere, or give each class a column of 0 and 1 if both are meant"
-        findings.problem(path, f"class {second!r} differs from {first!r} by case or blanks alone", remedy)
-    return names, names_in
-
-
-def read_splits(path: Path, images: Sequence[Listed], findings: Findings) -> dict[str, str]:
-    """The split of each image by a user's table of the columns `image_id` and `split`."""
-    table = _read_table(path, findings)
-    if table.columns != ["split"]:
-        header = ",".join(["image_id", *table.columns])
-        raise IrnError(f"{path}: expected the header 'image_id,split', found {header!r}; fix the header")
-    rows = match_rows(path, table.ids, images, findings)
-    cells = [cell.strip() for (cell,) in table.cells]
-    split_of = {image_id: cells[row] for image_id, row in rows.items() if cells[row]}
-    _each_has_row(path, images, split_of, "split", findings)
-    return split_of
-
-
-class _Table(NamedTuple):
-    """A table of text: the first cell of each row, and the names and cells of the other columns."""
-
+    path: Path
     ids: list[str]
     columns: list[str]
     cells: list[list[str]]
 
+    def column(self, name: str) -> list[str]:
+        """The cells of a column."""
+        place = self.columns.index(name)
+        return [row[place].strip() for row in self.cells]
 
-def _read_table(path: Path, findings: Findings) -> _Table:
-    """The table in a file; IrnError for a file that is not one."""
+    def without(self, columns: Collection[str]) -> "UserTable":
+        """The table without some columns."""
+        kept = [place for place, name in enumerate(self.columns) if name not in columns]
+        cells = [[row[place] for place in kept] for row in self.cells]
+        return UserTable(self.path, self.ids, [self.columns[place] for place in kept], cells)
+
+    def split_column(self) -> str | None:
+        """The column that says the split of each image, if there is one."""
+        for name in self.columns:
+            words = {word.lower() for word in self.column(name)} - {""}
+            if key(name) in SPLIT_COLUMNS and words and words <= set(SPLITS):
+                return name
+            if key(name) == VALID_COLUMN and words and words <= {"true", "false"}:
+                return name
+        return None
+
+
+def key(column: str) -> str:
+    """The name of a column as it is compared."""
+    return re.sub(r"[\s_-]+", "", column).lower()
+
+
+def read_user_table(path: Path, images: Sequence[Listed], findings: Findings) -> UserTable:
+    """The table in a file, whose images are named in the column that fits them best.
+
+    Raises IrnError for a file that is not a table, and a table without such a column.
+    """
     text = _text(path, findings)
     line = SEPARATOR_LINE.match(text)
     separator = line[1] if line else max(SEPARATORS, key=text.partition("\n")[0].count)
@@ -98,18 +83,50 @@ def _read_table(path: Path, findings: Findings) -> _Table:
     except csv.Error as error:
         raise IrnError(f"{path}: not a readable CSV table ({error}); expected rows as long as the header") from None
     header = [name.strip() for name in first]
-    if header[0].lower() not in ID_COLUMNS:
-        raise IrnError(
-            f"{path}: expected the header 'image_id' and then one column for each class, found {','.join(header)!r}"
-        )
+    place = _id_place(path, header, rows, images)
     repeated = [name for name in header if header.count(name) > 1]
     if repeated:
         raise IrnError(f"{path}: column {repeated[0]!r} appears twice; every name must be unique")
     if separator != ",":
         findings.note(f"{path}: read with {SEPARATORS[separator]} between the columns")
-    if header[0] != "image_id":
-        findings.note(f"{path}: the column {header[0]!r} is taken as image_id")
-    return _Table([row[0] for row in rows], header[1:], [row[1:] for row in rows])
+    if header[place] != "image_id":
+        findings.note(f"{path}: the column {header[place]!r} is taken as image_id")
+    table = UserTable(
+        path,
+        [row[place] for row in rows],
+        header[:place] + header[place + 1 :],
+        [row[:place] + row[place + 1 :] for row in rows],
+    )
+    counted = [name for name in table.columns if _counts_rows(name, table.column(name))]
+    if counted:
+        findings.note(f"{path}: the column {counted[0]!r} numbers the rows and is left out")
+    return table.without(counted)
+
+
+def _id_place(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], images: Sequence[Listed]) -> int:
+    """The column that names the images: among those of a usual name, or else all, the one that fits the most."""
+    names = Names(images)
+    usual = [place for place, name in enumerate(header) if key(name) in ID_COLUMNS]
+    counts = {place: names.count(row[place] for row in rows) for place in range(len(header))}
+    for places, enough in ((usual, 1), (range(len(header)), len(rows) / 2)):
+        best = max(places, key=lambda place: counts[place], default=None)
+        if best is not None and rows and counts[best] >= max(enough, 1):
+            if best not in usual and names.count([header[best]]):
+                raise IrnError(
+                    f"{path}: no header, since its first line names the image {header[best]!r}; put a line before it"
+                    " with 'image_id' and the names of the classes"
+                )
+            return best
+    if usual:
+        return usual[0]
+    raise IrnError(
+        f"{path}: expected the header 'image_id' and then one column for each class, found {','.join(header)!r}"
+    )
+
+
+def _counts_rows(name: str, cells: Sequence[str]) -> bool:
+    """Whether a column is the index that pandas writes."""
+    return (not name or key(name).startswith("unnamed:")) and all(cell.isdecimal() for cell in cells)
 
 
 def _without_empty(path: Path, rows: list[list[str]], findings: Findings) -> list[list[str]]:
@@ -126,26 +143,6 @@ def _without_empty(path: Path, rows: list[list[str]], findings: Findings) -> lis
     return kept
 
 
-def _each_has_row(path: Path, images: Sequence[Listed], rows: Iterable[str], what: str, findings: Findings) -> None:
-    known = set(rows)
-    for image in images:
-        if image.image_id not in known:
-            findings.problem(path, f"no {what} for image {image.name!r}", f"add a {what} for it, or take the image out")
-
-
-def _present(path: Path, row_id: str, cells: Sequence[str], names: Sequence[str], findings: Findings) -> list[str]:
-    """The classes of a row; adds a problem for each cell that says neither yes nor no."""
-    present = []
-    for name, cell in zip(names, cells, strict=True):
-        word = cell.strip().lower()
-        if word in PRESENT:
-            present.append(name)
-        elif word not in ABSENT:
-            problem = f"image {row_id!r}, class {name!r} has {cell!r}"
-            findings.problem(path, problem, "expected 0 (absent) or 1 (present)")
-    return present
-
-
 def _text(path: Path, findings: Findings) -> str:
     """The text of a file in UTF-8, or in UTF-16 with a byte order mark."""
     content = path.read_bytes()
@@ -157,3 +154,63 @@ def _text(path: Path, findings: Findings) -> str:
     if utf16:
         findings.note(f"{path}: read as UTF-16")
     return text
+
+
+# ---- splits
+
+
+def read_splits(path: Path, images: Sequence[Listed], findings: Findings) -> dict[str, str]:
+    """The split of each image by a user's table of the columns `image_id` and `split`."""
+    table = read_user_table(path, images, findings)
+    if [key(name) for name in table.columns] != ["split"]:
+        header = ",".join(["image_id", *table.columns])
+        raise IrnError(f"{path}: expected the header 'image_id,split', found {header!r}; fix the header")
+    return _splits(table, table.columns[0], images, findings)
+
+
+def splits_in_labels(path: Path, images: Sequence[Listed], findings: Findings) -> dict[str, str] | None:
+    """The split of each image by a column of a table of labels; None for a table without such a column."""
+    # Whoever reads the labels tells all else about the table.
+    silent = Findings()
+    with silent.collected():
+        table = read_user_table(path, images, silent)
+        if column := table.split_column():
+            findings.note(f"{path}: splits by the column {column!r}")
+            return _splits(table, column, images, findings)
+    return None
+
+
+def _splits(table: UserTable, column: str, images: Sequence[Listed], findings: Findings) -> dict[str, str]:
+    rows = match_rows(table.path, table.ids, images, findings)
+    cells = table.column(column)
+    if key(column) == VALID_COLUMN:
+        cells = ["val" if cell.lower() == "true" else "train" for cell in cells]
+    split_of = {}
+    for image_id, numbers in rows.items():
+        held = {cells[number] for number in numbers}
+        if len(held) > 1 or (len(numbers) > 1 and table.columns == [column]):
+            refuse_repeated(table, [numbers[1]], findings)
+        elif held != {""}:
+            split_of[image_id] = held.pop()
+    each_has_row(table.path, images, split_of, "split", findings)
+    return split_of
+
+
+def refuse_repeated(table: UserTable, rows: Sequence[int], findings: Findings) -> None:
+    """Add a problem for the rows of images that have one before."""
+    if len(rows) == 1:
+        problem = f"image id {table.ids[rows[0]]!r} appears in more than one row"
+    else:
+        problem = f"{len(rows)} rows are of images that have one before ({some([table.ids[row] for row in rows])})"
+    findings.problem(table.path, problem, "every image has one row: remove the others")
+
+
+def each_has_row(path: Path, images: Sequence[Listed], rows: Collection[str], what: str, findings: Findings) -> None:
+    """Add a problem for images without a row."""
+    missing = [image.name for image in images if image.image_id not in rows]
+    if len(missing) == 1:
+        problem, remedy = f"no {what} for image {missing[0]!r}", f"add a {what} for it, or take the image out"
+        findings.problem(path, problem, remedy)
+    elif missing:
+        problem = f"no {what} for {len(missing)} of the {len(images)} images ({some(list(map(repr, missing)))})"
+        findings.problem(path, problem, f"add a {what} for each, or take the images out")

@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from irn.data.findings import Findings
+from irn.data.label_table import read_labels
 from irn.data.layout import Layout
 from irn.data.listing import Listed, all_taken, find_images, one_each, without_suffix
 from irn.data.tables import ImageClasses
-from irn.data.user_tables import read_labels
 from irn.data.voc_annotations import ANNOTATIONS, NAMES, read_annotations
 from irn.errors import IrnError
 
