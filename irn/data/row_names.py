@@ -56,7 +56,8 @@ def match_rows(
     """
     names, rows_of = Names(images), dict[str, list[int]]()
     by_other_names = 0
-    missing, torn = [], []
+    missing: list[str] = []
+    torn: list[str] = []
     for number, row in enumerate(rows):
         candidates = names.candidates(row)
         if len(candidates) == 1:
