@@ -226,10 +226,74 @@ def test_high_res_goes_before_attn_highres(folder: Folder, capsys: pytest.Captur
     assert "attn_highres left out, since there is high_res: 1 of 4 images\n" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("found", [{"keys": np.zeros(0, int)}, {"keys": [], "cam": np.zeros(0, np.float32)}, None])
+def check_equal(imported: dict[str, dict[str, np.ndarray]], cam: bool = True) -> None:
+    """The imported maps must be those of `maps`; without `cam` it was made from the others."""
+    for image_id in SIZES:
+        wanted = maps(image_id)
+        assert sorted(imported[image_id]["classes"]) == CLASSES[image_id]
+        order = np.argsort(imported[image_id]["classes"])
+        for name in ("cam", "high_res") if cam else ("high_res",):
+            np.testing.assert_allclose(imported[image_id][name][order], wanted[name], rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("number", [int, np.int64])
+def test_maps_by_class_index_as_psa_seam_and_mctformer_write_them(
+    folder: Folder, capsys: pytest.CaptureFixture[str], number: type
+) -> None:
+    for image_id in SIZES:
+        pairs = zip(CLASSES[image_id], maps(image_id)["high_res"], strict=True)
+        np.save(folder.path(image_id), {number(index): class_map for index, class_map in pairs})
+    imported = folder.imported()
+    check_equal(imported, cam=False)
+    np.testing.assert_allclose(imported["a"]["cam"], divided(lowered(maps("a")["high_res"])), rtol=0, atol=2 * ROUNDING)
+    assert "maps by class index, without keys: 3 of 4 images\n" in capsys.readouterr().out
+
+
+def test_maps_by_class_index_in_cells_or_with_the_background(folder: Folder) -> None:
+    for image_id in SIZES:
+        found = maps(image_id)
+        if image_id == "b":
+            np.save(folder.path(image_id), dict(zip(CLASSES[image_id], found["cam"], strict=True)))
+        else:
+            shifted = {1 + index: each for index, each in zip(CLASSES[image_id], found["high_res"], strict=True)}
+            np.save(folder.path(image_id), {**shifted, 0: np.full(SIZES[image_id], 0.2, np.float32)})
+    imported = folder.imported()
+    np.testing.assert_allclose(imported["b"]["cam"], maps("b")["cam"], rtol=0, atol=ROUNDING)
+    for image_id in ("a", "d"):
+        assert imported[image_id]["classes"].tolist() == CLASSES[image_id]
+        np.testing.assert_allclose(imported[image_id]["high_res"], maps(image_id)["high_res"], rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("with_map", [False, True])
+def test_keys_with_the_background_and_large_maps_as_puzzlecam_writes_them(
+    folder: Folder, capsys: pytest.CaptureFixture[str], with_map: bool
+) -> None:
+    for image_id in SIZES:
+        found = maps(image_id)
+        keys = np.pad(found["keys"] + 1, (1, 0))
+        cam, large = (
+            np.concatenate([np.full_like(array[:1], 0.2), array]) if with_map else array
+            for array in (found["cam"], found["high_res"])
+        )
+        np.save(folder.path(image_id), {"keys": keys, "cam": cam, "hr_cam": large})
+    check_equal(folder.imported())
+    said = capsys.readouterr().out
+    assert "keys have the background first and count classes from 1: 3 of 4 images\n" in said
+    assert "high_res taken from hr_cam: 3 of 4 images\n" in said
+
+
+def test_the_few_negative_pixels_of_seam_become_0(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    found = maps("b")["high_res"]
+    found[0, 3, 5], found[0, 4, :] = -0.4, -2e-5
+    np.save(folder.path("b"), {1: found[0]})
+    np.testing.assert_allclose(folder.imported()["b"]["high_res"], np.maximum(found, 0), rtol=0, atol=ROUNDING)
+    assert "pixels slightly below 0, which became 0: 1 of 4 images\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("found", [{}, {"keys": np.zeros(0, int)}, {"keys": [], "cam": np.zeros(0, np.float32)}, None])
 def test_an_image_without_a_class_may_lack_maps_or_its_file(folder: Folder, found: Dictionary | None) -> None:
     folder.path("c").unlink()
-    if found:
+    if found is not None:
         np.save(folder.path("c"), found)
     arrays = folder.imported()["c"]
     assert {name: array.shape for name, array in arrays.items()} == {
@@ -325,6 +389,15 @@ def changed(**entries: Any) -> Callable[[Dictionary], Any]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (
+            lambda found: {0: found["high_res"][0]},
+            "class index 0 (class0), but {folder}/labels.csv gives it 1 (class1)",
+        ),
+        (
+            lambda found: {0: np.zeros((16, 24)), 1: np.zeros((4, 6))},
+            "maps of several sizes; expected one size for all classes",
+        ),
+        (lambda found: {1: np.zeros((24, 16))}, "'1' has shape (1, 24, 16), expected (1, 16, 24)"),
         (lambda found: found["cam"], "holds an array of numbers, expected a dictionary with keys and maps"),
         (lambda found: np.array(3, object), "does not contain a dictionary; expected one with keys and maps"),
         (lambda found: np.array([found, found]), "does not contain a dictionary"),

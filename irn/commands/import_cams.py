@@ -10,6 +10,7 @@ import numpy as np
 
 from irn.checks.maps import check_maps
 from irn.data.cam_dictionaries import read_dictionary
+from irn.data.cam_layouts import NAMES, laid_out, without_negatives
 from irn.data.tables import ImageClasses, images_of, read_classes
 from irn.errors import IrnError
 from irn.grid import cells
@@ -20,8 +21,6 @@ from irn.records import ImageRecord
 from irn.workflow.provenance import provenance
 
 Maps = dict[str, np.ndarray]
-# The first that a dictionary has is read.
-HIGH_RES = ("high_res", "attn_highres")
 
 
 def import_cams(
@@ -30,7 +29,7 @@ def import_cams(
     """Write a CAM cache of the images of a split from `npy/<image_id>.npy`, a dictionary of numpy.save each.
 
     A dictionary has `keys`, K class indices from 0, and `cam` (K, h, w), `high_res` (K, height, width) or both, in
-    [0, 1], as arrays or tensors; `attn_highres` is read where `high_res` is missing. If only one of the two sizes is
+    [0, 1], as arrays or tensors; or another of the layouts in irn/data/cam_layouts.py. If only one of the two sizes is
     there, the other is computed from it. An image without a class may lack maps, or its file. No code in the files is
     run.
 
@@ -61,53 +60,42 @@ def _maps(record: ImageRecord, folder: Path, table: ImageClasses) -> tuple[Maps,
     present, path = table.of(record.image_id), folder / f"{record.image_id}.npy"
     if not present and not path.exists():
         return _no_maps(record), ["no class and no file"]
-    dictionary = read_dictionary(path, ("keys", "cam", *HIGH_RES))
-    classes = _classes(path, dictionary)
-    names = [name for name in HIGH_RES if name in dictionary]
-    arrays = {"cam": dictionary.get("cam"), "high_res": dictionary[names[0]] if names else None}
-    maps = {name: array for name, array in arrays.items() if array is not None}
-    if not maps and classes.size:
+    size, small_size = (record.height, record.width), (cells(record.height), cells(record.width))
+    laid = laid_out(path, read_dictionary(path, NAMES), present, size)
+    if laid.small is None and laid.large is None and laid.classes.size:
         raise IrnError(f"{path}: no maps in it; expected 'cam', 'high_res' or 'attn_highres' beside 'keys'")
-    sizes = {"cam": (cells(record.height), cells(record.width)), "high_res": (record.height, record.width)}
-    for name in maps:
-        _check(path, names[0] if name == "high_res" else name, maps[name], (classes.size, *sizes[name]))
-    maps["classes"] = classes
+    maps, notes = {"classes": laid.classes}, laid.notes
+    for name, called, array, shape in (
+        ("cam", laid.names[0], laid.small, small_size),
+        ("high_res", laid.names[1], laid.large, size),
+    ):
+        if array is not None:
+            _check(path, called, array, (laid.classes.size, *shape), "in cells of 4 pixels" if name == "cam" else "")
+            maps[name], has_negatives = without_negatives(array)
+            notes += ["pixels slightly below 0, which became 0"] if has_negatives else []
     check_maps(str(path), maps, record.image_id, table)
-    if not classes.size:
+    if not laid.classes.size:
         return _no_maps(record), []
-    notes = [f"high_res taken from {name}" for name in names[:1] if name != "high_res"]
-    notes += [f"{name} left out, since there is high_res" for name in names[1:]]
     if "cam" not in maps:
         maps["cam"] = in_cells(maps["high_res"])
-        notes.append(f"cam made from {names[0]}, by the mean of each cell of 4 x 4 pixels")
+        made_from = "the maps" if laid.names[1].isdigit() else laid.names[1]
+        notes.append(f"cam made from {made_from}, by the mean of each cell of 4 x 4 pixels")
     if "high_res" not in maps:
         maps["high_res"] = at_pixels(maps["cam"], record.height, record.width)
         notes.append("high_res made from cam, bilinearly")
-    return maps, notes
+    return maps, list(dict.fromkeys(notes))
 
 
-def _classes(path: Path, dictionary: dict[str, Any]) -> np.ndarray:
-    """(K,) int64 of `keys`."""
-    if "keys" not in dictionary:
-        raise IrnError(f"{path}: no 'keys' in it; expected the class index of each map, counted from 0")
-    keys = np.asarray(dictionary["keys"])
-    if keys.ndim != 1 or (keys.size and keys.dtype.kind not in "ui"):
-        raise IrnError(
-            f"{path}: 'keys' is {keys.dtype} of shape {keys.shape}; expected the class index of each map, a list of"
-            " integers"
-        )
-    return keys.astype(np.int64)
-
-
-def _check(path: Path, name: str, array: Any, expected: Sequence[int]) -> None:
+def _check(path: Path, name: str, array: Any, expected: Sequence[int], unit: str) -> None:
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
         raise IrnError(f"{path}: {name!r} is {kind}; expected an array of floats")
     # Without a class an empty array of any shape will do.
     if array.shape != tuple(expected) and (array.size or expected[0]):
-        size = "of the image in cells of 4 pixels" if name == "cam" else "of the image"
+        size = " ".join(["of the image", unit]).strip()
+        each = "class" if name.isdigit() else "of 'keys'"
         raise IrnError(
-            f"{path}: {name!r} has shape {array.shape}, expected {tuple(expected)}: one map for each of 'keys', in the"
+            f"{path}: {name!r} has shape {array.shape}, expected {tuple(expected)}: one map for each {each}, in the"
             f" manifest's size {size}; make both from the same images"
         )
     if not np.isfinite(array).all():

@@ -17,11 +17,12 @@ from irn.errors import IrnError
 from irn.io.files import whole_file
 
 
-def read_dictionary(path: Path, names: Collection[str]) -> dict[str, Any]:
+def read_dictionary(path: Path, names: Collection[str]) -> dict[Any, Any]:
     """Read those of some entries of a dictionary that it has and that are not None; arrays and tensors as NumPy arrays.
 
-    Tensors of bfloat16 are read as float32. Raises IrnError for a file that is missing, not of numpy.save, damaged or
-    without a dictionary, and for one that names anything that arrays and plain containers do not need.
+    Entries whose names are whole numbers are read too, and tensors of bfloat16 as float32. Raises IrnError for a file
+    that is missing, not of numpy.save, damaged or without a dictionary, and for one that names anything that arrays and
+    plain containers do not need.
     """
     try:
         with open(path, "rb") as file:
@@ -32,7 +33,11 @@ def read_dictionary(path: Path, names: Collection[str]) -> dict[str, Any]:
         objects = content.objects() if isinstance(content, _Array) else [content]
         if len(objects) != 1 or not isinstance(objects[0], dict):
             raise IrnError(f"{path}: does not contain a dictionary; expected one with keys and maps")
-        return {name: _plain(objects[0][name]) for name in names if objects[0].get(name) is not None}
+        return {
+            name: _plain(value)
+            for name, value in objects[0].items()
+            if (name in names or is_index(name)) and value is not None
+        }
     except FileNotFoundError:
         raise IrnError(f"{path}: no such file; add it, or leave the image's split out with --split") from None
     except (OSError, IrnError):
@@ -46,6 +51,11 @@ def read_dictionary(path: Path, names: Collection[str]) -> dict[str, Any]:
         raise IrnError(
             f"{path}: not a readable dictionary of numpy.save ({' '.join(str(error).split())}); write it again"
         ) from None
+
+
+def is_index(name: Any) -> bool:
+    """Whether the name of an entry is a whole number, as those of class indices are."""
+    return isinstance(name, int | np.integer) and not isinstance(name, bool)
 
 
 def write_dictionary(path: Path, classes: np.ndarray, cam: np.ndarray, high_res: np.ndarray) -> None:

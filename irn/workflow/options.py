@@ -81,7 +81,7 @@ MANIFEST = _path("--manifest", "M", "table of the images; where it is optional, 
 NPY = _path(
     "--npy",
     "DIR",
-    "folder of <image_id>.npy, each a dictionary of numpy.save with keys and cam, high_res or attn_highres",
+    "folder of <image_id>.npy, each a dictionary of numpy.save: keys and maps, or a map for each class index",
 )
 OBJECT_MASKS = _path("--object-masks", "PATH", f"ground truth, <image_id>.png of object numbers, 255 void, {_OR_COCO}")
 PREDICTIONS = optional(
