@@ -14,6 +14,7 @@ from irn.io.files import whole_file
 from irn.io.progress import progress
 from irn.pictures.panels import ARRAYS, Scene, spread
 from irn.pictures.strip import draw_strip
+from irn.pictures.text import is_drawable
 from irn.records import ImageRecord
 from irn.settings.settings import Settings
 
@@ -72,6 +73,9 @@ def show(
         with whole_file(out / f"{scene.record.image_id}.png") as partial:
             # 6, the default, takes three times as long for 10 % of the bytes.
             panel.save(partial, format="PNG", compress_level=2)
+    for index, name in enumerate(table.names if table else ()):
+        if not is_drawable(name):
+            print(f"class {index} in the panels is {name!r}: no font here has its letters")
 
 
 def _named(

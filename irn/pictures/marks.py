@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from irn.pictures import colours
 from irn.pictures.text import GREY, INK, WHITE, font
 
-NAME_SIZE = 13  # pixels
+NAME_SIZE = 12  # pixels
 ARROW_STEP = 24  # pixels from one arrow to the next
 WHEEL = 44  # pixels
 
@@ -65,10 +65,11 @@ def with_names(pixels: np.ndarray, pieces: np.ndarray, texts: Sequence[tuple[str
     layout: dict[str, Any] = {"anchor": "mm", "align": "center", "spacing": 2}
     for number, text in enumerate(texts, 1):
         for words in (" ".join(text), "\n".join(text), text[1]):
-            box = draw.multiline_textbbox((0, 0), words, font(NAME_SIZE), **layout)
+            letters = font(NAME_SIZE, "".join(text))
+            box = draw.multiline_textbbox((0, 0), words, letters, **layout)
             spot = _spot(pieces == number, round(box[2] - box[0]) + 4, round(box[3] - box[1]) + 4)
             if spot:
-                draw.multiline_text(spot, words, WHITE, font(NAME_SIZE), **layout, stroke_width=1, stroke_fill=INK)
+                draw.multiline_text(spot, words, WHITE, letters, **layout, stroke_width=1, stroke_fill=INK)
                 break
     return np.asarray(picture)
 

@@ -11,7 +11,7 @@ from irn.ops.resize import rescale
 from irn.pictures import colours
 from irn.pictures.colours import voc_palette
 from irn.pictures.marks import with_arrows, with_names, with_wheel
-from irn.pictures.text import GREY, INK, WHITE
+from irn.pictures.text import GREY, INK, WHITE, name_in_pictures
 from irn.records import ImageRecord
 
 LEAST_HEIGHT, MOST_HEIGHT, MOST_WIDTH = 192, 320, 560  # pixels of a panel
@@ -54,8 +54,8 @@ class Scene(NamedTuple):
     truth: tuple[np.ndarray, np.ndarray] | None = None
 
     def name(self, index: int) -> str:
-        """What to call a class."""
-        return self.names[index] if self.names else f"class {index}"
+        """What the pictures call a class."""
+        return name_in_pictures(self.names[index], index) if self.names else f"class {index}"
 
 
 def spread(count: int, places: int) -> list[int]:

@@ -9,7 +9,7 @@ from irn.pictures.text import FAINT, FRAME, INK, WHITE, font, shortened
 LEAST_COLUMN = 150  # pixels: a caption must stay legible above a narrow image
 MOST_IN_A_ROW = 5
 GAP, MARGIN, CAPTION_HEIGHT, TITLE_HEIGHT = 6, 12, 23, 36
-TITLE_SIZE, CAPTION_SIZE = 20, 14
+TITLE_SIZE, CAPTION_SIZE = 18, 12
 
 
 def draw_strip(scene: Scene) -> Image.Image:
@@ -28,7 +28,7 @@ def draw_strip(scene: Scene) -> Image.Image:
         x = MARGIN + number % columns * (column + GAP)
         y = TITLE_HEIGHT + number // columns * (CAPTION_HEIGHT + height + GAP)
         caption = shortened(panel.caption, CAPTION_SIZE, column)
-        draw.text((x, y + CAPTION_HEIGHT - 5), caption, INK, font(CAPTION_SIZE), anchor="ls")
+        draw.text((x, y + CAPTION_HEIGHT - 5), caption, INK, font(CAPTION_SIZE, caption), anchor="ls")
         # A frame, since a displacement field is as white as the paper where nothing moves.
         draw.rectangle((x - 1, y + CAPTION_HEIGHT - 1, x + width, y + CAPTION_HEIGHT + height), outline=FRAME)
         strip.paste(Image.fromarray(panel.pixels), (x, y + CAPTION_HEIGHT))
@@ -47,8 +47,9 @@ def _draw_title(draw: ImageDraw.ImageDraw, scene: Scene, right: int) -> None:
         draw.text((x, baseline), shortened("no class", CAPTION_SIZE, right - x), FAINT, font(CAPTION_SIZE), anchor="ls")
     palette, small = voc_palette(), font(CAPTION_SIZE)
     for done, index in enumerate(scene.present):
-        left = len(scene.present) - done
-        needed = 16 + small.getlength(scene.name(index))
+        left, name = len(scene.present) - done, scene.name(index)
+        letters = font(CAPTION_SIZE, name)
+        needed = 16 + letters.getlength(name)
         # Unless it is the last, a name must leave room for telling how many follow.
         rest = 14 + small.getlength(f"+ {left - 1} more") if left > 1 else 0
         if x + needed + rest > right:
@@ -56,5 +57,5 @@ def _draw_title(draw: ImageDraw.ImageDraw, scene: Scene, right: int) -> None:
             draw.text((x, baseline), shortened(words, CAPTION_SIZE, right - x), FAINT, small, anchor="ls")
             return
         draw.rectangle((x, baseline - 11, x + 11, baseline), tuple(palette[index + 1].tolist()))
-        draw.text((x + 16, baseline), scene.name(index), INK, small, anchor="ls")
+        draw.text((x + 16, baseline), name, INK, letters, anchor="ls")
         x += needed + 14

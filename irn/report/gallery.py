@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from irn.data.tables import ImageClasses
 from irn.pictures.colours import voc_palette
+from irn.pictures.text import name_in_text
 from irn.report.facts import FOUND, Facts, Ranking
 from irn.report.images import Picture
 
@@ -47,7 +48,7 @@ def card(facts: Facts, rank: int, badge: str, pictures: list[Picture], classes: 
     """What the gallery says of an image."""
     palette = voc_palette()
     present = [
-        CardClass(index, classes.names[index], "#{:02x}{:02x}{:02x}".format(*palette[index + 1]))
+        CardClass(index, name_in_text(classes.names[index], index), "#{:02x}{:02x}{:02x}".format(*palette[index + 1]))
         for index in facts.present
     ]
     names = ", ".join(entry.name for entry in present) or "no class"
