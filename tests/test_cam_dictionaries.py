@@ -406,8 +406,7 @@ def changed(**entries: Any) -> Callable[[Dictionary], Any]:
         (changed(keys=np.array([1.0])), "'keys' is float64 of shape (1,); expected the class index of each map"),
         (changed(keys=np.array(1)), "'keys' is int64 of shape (); expected the class index of each map"),
         (changed(keys=["dog"]), "'keys' is <U3 of shape (1,); expected the class index of each map"),
-        # As where background is counted.
-        (changed(keys=np.array([0, 2])), "'cam' has shape (1, 4, 6), expected (2, 4, 6): one map for each of 'keys'"),
+        (changed(keys=np.array([1, 2])), "'cam' has shape (1, 4, 6), expected (2, 4, 6): one map for each of 'keys'"),
         (
             changed(keys=np.array([2])),
             "class index 2 (class2), but {folder}/labels.csv gives it 1 (class1); indices count from 0",

@@ -119,8 +119,11 @@ def place(voc: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that other settings name."""
     folder = tmp_path_factory.mktemp("edits")
     shutil.copytree(voc / "data", folder / "data")
+    # A copy of a data set with the same times is the same data set.
+    os.utime(next((folder / "data/JPEGImages").iterdir()))
     (folder / "masks").mkdir()
-    for name in ("labels.csv", "pretrained.pth", "cams.h5"):
+    (folder / "pretrained.pth").write_bytes(b"another backbone")
+    for name in ("labels.csv", "cams.h5"):
         (folder / name).touch()
     return folder
 

@@ -21,6 +21,7 @@ def build_manifest(
     settings: Settings,
     labels_csv: Path | None = None,
     class_masks: Path | None = None,
+    data_link: Path | None = None,
     workers: int | None = None,
 ) -> None:
     """List the images of a data set with their sizes and splits, and the classes present in each.
@@ -33,6 +34,8 @@ def build_manifest(
         layout), of the instances files (COCO layout) or of the file names (folder).
     labels_csv: a table with `image_id` and a 0/1 column for each class, to use instead of the data set's own classes.
     class_masks: where the class masks lie, to be checked; by default the data set's own, if it has any.
+    data_link: a link to `root`, beside the manifest or below it. Paths of images then go through it and count from the
+        manifest; without it they are absolute.
 
     Notes
     -----
@@ -55,7 +58,7 @@ def build_manifest(
         notice(line)
     # Both tables appear only after both were written.
     with whole_file(out_manifest) as manifest_file, whole_file(out_labels) as labels_file:
-        write_manifest(manifest_file, data.records)
+        write_manifest(manifest_file, data.records, root, data_link)
         write_classes(labels_file, data.classes)
 
 

@@ -1,5 +1,6 @@
 """The two tables that describe a data set: `manifest.csv` (images) and `labels.csv` (classes present in each image)."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,9 +130,21 @@ def images_by_split(manifest: Path, split: str | None = None) -> dict[str, list[
     return splits
 
 
-def write_manifest(path: Path, records: Sequence[ImageRecord]) -> None:
-    """Write the manifest, with absolute image paths; either all images have a `value_range` or none has."""
-    rows = [(r.image_id, str(r.path.absolute()), r.height, r.width, r.split, *(r.value_range or ())) for r in records]
+def write_manifest(
+    path: Path, records: Sequence[ImageRecord], root: Path | None = None, link: Path | None = None
+) -> None:
+    """Write the manifest; either all images have a `value_range` or none has.
+
+    Paths are absolute; with a link to the root, those below the root count from the manifest and go through the link.
+    """
+
+    def place(record: ImageRecord) -> str:
+        where = record.path.absolute()
+        if root is None or link is None or not where.is_relative_to(root):
+            return str(where)
+        return str(Path(os.path.relpath(link.absolute(), path.parent.absolute())) / where.relative_to(root))
+
+    rows = [(r.image_id, place(r), r.height, r.width, r.split, *(r.value_range or ())) for r in records]
     columns = MANIFEST_COLUMNS + (RANGE_COLUMNS if records and records[0].value_range else [])
     with whole_file(path) as partial:
         write_table(partial, columns, rows)

@@ -117,7 +117,7 @@ class RunFolder:
         """The settings of all stages, by key."""
         values: dict[str, Any] = {}
         for stage in self.stages.values():
-            settings = stage.record.get("settings", {})
+            settings = stage.record.get("settings", {}) | stage.record.get("places", {})
             values |= {key: value for key, value in settings.items() if key in all_settings()}
         return values
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from irn.settings.final_networks import GROUND_TRUTH
 from irn.settings.settings import Settings
-from irn.settings.types import Expected, Section
+from irn.settings.types import Expected, OfPath, Section
 
 
 class Setting(NamedTuple):
@@ -17,6 +17,7 @@ class Setting(NamedTuple):
     expected: what a message says that a value has to be.
     stages: the stages and commands that get it, by name or by a pattern of names such as `train_*`.
     flag: the option of those commands, empty if there is none.
+    place: for paths, how they count.
     """
 
     key: str
@@ -25,6 +26,7 @@ class Setting(NamedTuple):
     meaning: str
     stages: tuple[str, ...]
     flag: str
+    place: OfPath | None
 
     def goes_to(self, stage: str) -> bool:
         """Whether a stage gets it; those that use ground truth get what their twins get."""
@@ -56,13 +58,14 @@ def _rows(section: type[Section], prefix: str) -> Iterator[Setting]:
             yield from _rows(field.annotation, f"{prefix}{name}.")
             continue
         wiring: Any = field.json_schema_extra
-        expected = next(part.words for part in field.metadata if isinstance(part, Expected))
+        expected = next(part for part in field.metadata if isinstance(part, Expected))
         flag = name if wiring.flag is None else wiring.flag
         yield Setting(
             key=prefix + name,
             default=field.default,
-            expected=expected,
+            expected=expected.words,
             meaning=field.description or "",
             stages=wiring.stages or section.stages,
             flag=f"--{flag.replace('_', '-')}" if flag else "",
+            place=expected if isinstance(expected, OfPath) else None,
         )

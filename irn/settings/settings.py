@@ -13,7 +13,7 @@ from irn.settings import types as t
 from irn.settings.dataset import Dataset
 from irn.settings.final_networks import FINAL_NETWORKS
 from irn.settings.training import Training
-from irn.settings.types import Expected, Section, setting, together
+from irn.settings.types import Expected, OfPath, Section, setting, together
 
 
 class Cam(Training, stages=("train_cam",)):
@@ -31,7 +31,7 @@ class Cam(Training, stages=("train_cam",)):
     scales: t.Scales = setting(
         (1.0, 0.5, 1.5, 2.0), "Scales of the image at which maps are computed and summed.", ("make_cams", "predict")
     )
-    external: t.Names = setting(
+    external: t.Paths = setting(
         None,
         "List of external CAM caches, which `make_cams` copies instead of computing its own; null for none.",
         ("make_cams",),
@@ -193,7 +193,9 @@ class _Method(Section):
         "Backbone of all networks: one of torchvision's ResNets, or the name of a timm model.",
         ("train_*", "download_backbone"),
     )
-    pretrained: Annotated[t.NonEmpty | None, Expected("imagenet, the path of a state dict, or null")] = setting(
+    pretrained: Annotated[
+        t.NonEmpty | None, OfPath("imagenet, the path of a state dict, or null", instead=("imagenet",), by_content=True)
+    ] = setting(
         "imagenet",
         "Initial weights of the backbone: `imagenet` (its ImageNet weights; those of EfficientNet-Lite0 are"
         " installed, others are downloaded once), the path of a torchvision state dict, or null (from scratch:"

@@ -24,6 +24,22 @@ class Expected:
     words: str
 
 
+@dataclass(frozen=True)
+class OfPath(Expected):
+    """A path, or a list of them. What lies there decides a result (docs/store.md), not how the path is written.
+
+    instead: values that are not paths. by_content: whether the content of a file counts, not its name, size and time.
+    """
+
+    instead: tuple[str, ...] = ()
+    by_content: bool = False
+
+    def paths_in(self, value: Any) -> list[str]:
+        """The paths in a value of the setting; none where it is null or one of `instead`."""
+        paths = [value] if isinstance(value, str) else list(value or ())
+        return [path for path in paths if path not in self.instead]
+
+
 class Choice(Expected):
     """One of some names."""
 
@@ -91,7 +107,8 @@ Splits = Annotated[
     str, Field(pattern=rf"^{_SPLIT}(\+{_SPLIT})*$"), Expected("the name of a split, or several joined by '+'")
 ]
 NonEmpty = Annotated[str, Field(min_length=1)]
-Path = Annotated[NonEmpty | None, Expected("a path, or null")]
+Path = Annotated[NonEmpty | None, OfPath("a path, or null")]
+Paths = Annotated[Annotated[tuple[NonEmpty, ...], Field(min_length=1)] | None, OfPath("a list of paths, or null")]
 Names = Annotated[Annotated[tuple[NonEmpty, ...], Field(min_length=1)] | None, Expected("a list of names, or null")]
 Seeds = Annotated[
     Annotated[tuple[Seed, ...], Field(min_length=1)] | None,

@@ -14,15 +14,20 @@ def digest(record: Any) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def stat_digest(paths: Iterable[Path]) -> str:
-    """Digest of the names, sizes and times of files, including those in folders, without reading them."""
+def stat_digest(paths: Iterable[Path], root: Path | None = None) -> str:
+    """Digest of the names, sizes and times of files, including those in folders, without reading them.
+
+    root: what the names count from, so that a folder that was moved whole has the same digest; without it, those of
+        files in a folder count from there, and other files have their last name alone.
+    """
     stats: list[tuple[str, int, int]] = []
     for path in paths:
         if path.is_dir():
+            folder = os.path.relpath(path, root or path)
             with os.scandir(path) as entries:
-                stats += [_stat(entry.path, entry.stat()) for entry in entries if entry.is_file()]
+                stats += [_stat(f"{folder}/{entry.name}", entry.stat()) for entry in entries if entry.is_file()]
         elif path.exists():
-            stats.append(_stat(str(path), path.stat()))
+            stats.append(_stat(os.path.relpath(path, root or path.parent), path.stat()))
     return digest(sorted(stats))
 
 

@@ -9,6 +9,7 @@ from irn.settings.lookup import of_stage
 from irn.workflow.command import Stage
 from irn.workflow.options import (
     CLASS_MASKS,
+    DATA_LINK,
     EXTERNAL,
     KIND,
     LABEL_CACHES,
@@ -20,7 +21,7 @@ from irn.workflow.options import (
     WORKERS,
     Option,
 )
-from irn.workflow.recipes import STORE, Recipe, data_root, masks
+from irn.workflow.recipes import STORE, Recipe, data_link, data_root, masks
 
 
 class Paths:
@@ -68,7 +69,7 @@ def job_options(recipe: Recipe, split: str | None, shard: str | None, threads: i
     stage, settings = recipe.stage, recipe.settings
     words: list[Any] = []
     for setting in of_stage(stage.name):
-        value = recipe.record["settings"].get(setting.key)
+        value = (recipe.record["settings"] | recipe.record.get("places", {})).get(setting.key)
         if setting.flag and value is not None:
             words += [setting.flag, *(value if isinstance(value, list) else [value])]
     if stage.per_image:
@@ -98,6 +99,7 @@ def data_options(recipe: Recipe) -> str:
         (ROOT, data_root(recipe)),
         (LABELS_CSV, dataset.labels_csv),
         (CLASS_MASKS, dataset.class_masks),
+        (DATA_LINK, data_link(recipe)),
     ]
     return " ".join(filter(None, (with_flag(option, [value]) for option, value in told)))
 

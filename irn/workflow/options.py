@@ -75,6 +75,13 @@ FIELDS = _caches("--fields", "field")
 IR_LABELS = _caches("--ir-labels", "IR label")
 IRN = _path("--irn", "P", "the release's checkpoint of IRNet")
 LABELS = _path("--labels", "L", "table of the classes in each image")
+DATA_LINK = optional(
+    _path(
+        "--data-link",
+        "LINK",
+        "link to the data set's folder that the manifest's paths go through, so that the data set can be moved",
+    )
+)
 LABELS_CSV = optional(_path("--labels-csv", "CSV", "classes of the images, instead of the data set's own"))
 LABEL_CACHES = _caches("--label-caches", "label")
 MANIFEST = _path("--manifest", "M", "table of the images; where it is optional, by default those of the first cache")

@@ -15,16 +15,18 @@ from typing import Any
 from irn.data.dataset import mask_folders
 from irn.data.kinds import KINDS
 from irn.io.cache_format import FORMATS
-from irn.settings.lookup import of_stage
+from irn.settings.lookup import all_settings, of_stage
 from irn.settings.settings import Settings, value
 from irn.workflow.command import Stage
 from irn.workflow.digests import content_digest, digest, stat_digest
 from irn.workflow.fingerprint import code_fingerprint
-from irn.workflow.options import BACKBONE_WEIGHTS
-from irn.workflow.stages import MAKE_DEMO_DATA, REPORT, STAGES
+from irn.workflow.stages import BUILD_MANIFEST, MAKE_DEMO_DATA, REPORT, STAGES
 
 RESULTS = Path("results")
 STORE = RESULTS / "store"
+# Paths of which the kind of data set knows what counts.
+LAID_OUT = ("dataset.root", "dataset.class_masks", "dataset.object_masks")
+DATA = "data"  # a link to the data set, beside its manifest
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +34,7 @@ class Recipe:
     """How one stage is made in one configuration.
 
     reads: the recipes of what it reads, by name.
-    record: all that the key depends on, ready for JSON.
+    record: all that the key depends on, ready for JSON; and `places`, which are as the user wrote them.
     """
 
     stage: Stage
@@ -43,7 +45,7 @@ class Recipe:
     @cached_property
     def key(self) -> str:
         """The name of its folder."""
-        return digest(self.record)
+        return digest({name: part for name, part in self.record.items() if name != "places"})
 
     @property
     def folder(self) -> Path:
@@ -97,7 +99,7 @@ def recipes_of(settings: Settings, known: dict[Any, dict[str, Any]]) -> dict[str
     for stage in STAGES:
         if stage.when(settings):
             reads = {source.name: recipes[source.name] for source in stage.reads if source.name in recipes}
-            decided_by = (stage.name, settings.dataset, settings.pretrained, settings.cam.external)
+            decided_by = (stage.name, settings.dataset, str(_places(stage, settings)))
             if decided_by not in known:
                 known[decided_by] = {"code": code_of(stage, settings), "files": dict(_files_outside(stage, settings))}
             recipes[stage.name] = recipe_of(stage, settings, reads, **known[decided_by])
@@ -109,6 +111,8 @@ def recipe_of(stage: Stage, settings: Settings, reads: dict[str, Recipe], code: 
     keys = {name: source.key for name, source in reads.items()}
     record: dict[str, Any] = {"stage": stage.name, "settings": _settings_in_key(stage, settings), "reads": keys}
     record["code"] = code or code_of(stage, settings)
+    if places := _places(stage, settings):
+        record["places"] = places
     if stage.cache:
         # All but the meaning.
         record["format"] = {name: [list(spec.dims), *spec[1:-1]] for name, spec in FORMATS[stage.cache].items()}
@@ -138,6 +142,14 @@ def data_root(manifest: Recipe) -> Path:
     return Path(manifest.settings.dataset.root or manifest.inputs(MAKE_DEMO_DATA.name)[0])
 
 
+def data_link(manifest: Recipe) -> Path | None:
+    """The link to the data set that a manifest's paths go through; none to data that is drawn in the store.
+
+    So a data set that was moved, which keeps its key, is found again once the link leads there.
+    """
+    return manifest.folder / DATA if manifest.settings.dataset.root else None
+
+
 def masks(manifest: Recipe) -> tuple[Path | None, Path | None]:
     """The ground truth of classes and of objects, a folder or file each; None where there is none."""
     return mask_folders(manifest.settings.dataset, data_root(manifest))
@@ -151,28 +163,44 @@ def _settings_in_key(stage: Stage, settings: Settings) -> dict[str, Any]:
         keys = [key for key in keys if (key == "cam.external") == bool(settings.cam.external)]
     if stage is REPORT:
         keys = ["run", *keys]  # its page shows the name
-    values = {key: value(settings, key) for key in keys}
+    values = {key: value(settings, key) for key in keys if key not in _places(stage, settings)}
+    if "dataset.splits" in values:
+        values["dataset.splits"] = [
+            Path(name).name if Path(name).is_file() else name for name in settings.dataset.splits or ()
+        ] or None
     if stage.splits:
         values[stage.splits.name] = stage.splits.of(settings)
     return {key: list(held) if isinstance(held, tuple) else held for key, held in values.items()}
 
 
+def _places(stage: Stage, settings: Settings) -> dict[str, Any]:
+    """The settings of a stage that are paths, by key. What lies there is in its key, not how they are written."""
+    places = {
+        setting.key: value(settings, setting.key)
+        for setting in of_stage(stage.name)
+        if setting.place and setting.place.paths_in(value(settings, setting.key))
+    }
+    return {key: list(held) if isinstance(held, tuple) else held for key, held in places.items()}
+
+
 def _files_outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]]:
     """What a stage reads from outside the workflow: what it is, and a digest."""
-    dataset, pretrained = settings.dataset, settings.pretrained
+    dataset = settings.dataset
     kind = KINDS[dataset.kind]
-    if stage.name == "build_manifest" and not kind.is_drawn:
-        yield "data set", stat_digest(kind.layout.watched(Path(str(dataset.root))))
-        lists = [name for name in [*(dataset.splits or ()), dataset.labels_csv] if name and Path(name).is_file()]
+    for key, held in _places(stage, settings).items():
+        place = all_settings()[key].place
+        if place and key not in LAID_OUT:
+            paths = place.paths_in(held)
+            yield key, digest(list(map(content_digest, paths))) if place.by_content else stat_digest(map(Path, paths))
+    if stage is BUILD_MANIFEST and not kind.is_drawn:
+        root = Path(str(dataset.root))
+        yield "data set", stat_digest(kind.layout.watched(root), root)
+        lists = [Path(name) for name in dataset.splits or () if Path(name).is_file()]
         if lists:
-            yield "lists", stat_digest(map(Path, lists))
-    if stage.has(BACKBONE_WEIGHTS) and pretrained not in (None, "imagenet"):
-        yield "pretrained weights", content_digest(pretrained)
-    if stage.name == "make_cams" and settings.cam.external:
-        yield "external CAMs", stat_digest(map(Path, settings.cam.external))
+            yield "lists", stat_digest(lists)
     if stage.uses_truth:
         # Masks that are drawn with the data have the key of the data.
         named = (dataset.class_masks, dataset.object_masks)
         places = named if kind.is_drawn else mask_folders(dataset, Path(str(dataset.root)))
         if any(places):
-            yield "masks", stat_digest(Path(place) for place in places if place)
+            yield "masks", digest([stat_digest([Path(place)]) if place else None for place in places])

@@ -12,8 +12,8 @@ from irn.io.progress import notices_in
 from irn.settings.final_networks import TRAINED_NETWORKS
 from irn.settings.settings import Settings, value
 from irn.settings.sweeps import Variation, variations
-from irn.workflow.recipes import RESULTS, STORE, Recipe, recipe_of, recipes_of, with_reads
-from irn.workflow.stages import ABLATION, EVALUATE, GATHER_SCORES, MAKE_LABELS, REPORT
+from irn.workflow.recipes import RESULTS, STORE, Recipe, data_link, data_root, recipe_of, recipes_of, with_reads
+from irn.workflow.stages import ABLATION, BUILD_MANIFEST, EVALUATE, GATHER_SCORES, MAKE_LABELS, REPORT
 
 # The settings' section of each training.
 SECTIONS = {"train_cam": "cam", "train_irn": "irn"}
@@ -109,8 +109,9 @@ class Run:
         requested: the stages on request that are asked for now.
         """
         for recipe in self.shown_with(requested):
-            if not (recipe.folder / "key.json").exists():
-                _write_json(recipe.folder / "key.json", recipe.record)
+            _keep_record(recipe)
+            if recipe.stage is BUILD_MANIFEST and (link := data_link(recipe)):
+                _link(link, data_root(recipe).absolute(), relative=False)
         links = self._links(requested)
         _remove_others(self.folder, links)
         for path, target in links.items():
@@ -196,16 +197,29 @@ def _remove_others(folder: Path, links: dict[Path, str | Path]) -> None:
             path.rmdir()
 
 
-def _link(path: Path, target: str | Path) -> None:
-    """Make `path` a relative symbolic link to `target`, in place of an older one."""
+def _link(path: Path, target: str | Path, relative: bool = True) -> None:
+    """Make `path` a symbolic link to `target`, in place of an older one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    relative = os.path.relpath(target, path.parent)
-    if path.is_symlink() and os.readlink(path) == relative:
+    leads_to = os.path.relpath(target, path.parent) if relative else str(target)
+    if path.is_symlink() and os.readlink(path) == leads_to:
         return
     fresh = path.with_name(path.name + ".partial")
     fresh.unlink(missing_ok=True)
-    fresh.symlink_to(relative)
+    fresh.symlink_to(leads_to)
     fresh.replace(path)
+
+
+def _keep_record(recipe: Recipe) -> None:
+    """Write `key.json`, where it is missing or names files in other places."""
+    path = recipe.folder / "key.json"
+    if "places" not in recipe.record and path.exists():
+        return
+    try:
+        places = json.loads(path.read_text(encoding="utf-8")).get("places")
+    except (OSError, ValueError):
+        places = None
+    if places is None or places != recipe.record.get("places"):
+        _write_json(path, recipe.record)
 
 
 def _write_json(path: Path, value: Any) -> None:
