@@ -91,6 +91,17 @@ def from_stage(source, name="", to=None):
     return files
 
 
+def corrected(wildcards):
+    """The cache of corrected masks; none without corrections."""
+    return from_stage("read_corrections", "corrected.h5")(wildcards)
+
+
+def class_labels(wildcards):
+    """The classes of the images: by corrected masks where there are some, and otherwise by the data set."""
+    corrected_rows = from_stage("read_corrections", "labels.csv")(wildcards)
+    return corrected_rows or from_stage("build_manifest", "labels.csv")(wildcards)
+
+
 def awaited(recipe, wildcards, files):
     """Inputs of what exists are neither made nor compared by time, unless it or something before it is forced."""
     if is_forced(recipe.stage.name) or not recipe.exists(wildcards.get("split"), wildcards.get("shard")):
@@ -140,6 +151,10 @@ def options_on_request(stage):
 
 def backbone_options(wildcards, input):
     return job.with_flag(options.BACKBONE_WEIGHTS, input.backbone) or options.FROM_SCRATCH.flag
+
+
+def corrected_option(wildcards, input):
+    return job.with_flag(options.CORRECTED, input.corrected)
 
 
 def cores(stage):

@@ -48,6 +48,34 @@ rule build_manifest:
         " {params.options} > {log} 2>&1"
 
 
+rule read_corrections:
+    input:
+        manifest=from_stage("build_manifest", "manifest.csv"),
+        labels=from_stage("build_manifest", "labels.csv"),
+    output:
+        corrected=paths("read_corrections").output("corrected.h5"),
+        labels=paths("read_corrections").output("labels.csv"),
+    log:
+        paths("read_corrections").log,
+    benchmark:
+        paths("read_corrections").benchmark
+    # For the same reason.
+    localrule: True
+    conda:
+        conda_env
+    threads: cores("read_corrections")
+    resources:
+        **needs("read_corrections"),
+    params:
+        options=options_of_job,
+        corrected=lambda w: recipe_of(w).settings.dataset.corrected,
+    message:
+        "Reading corrected masks"
+    shell:
+        "irn read-corrections --manifest {input.manifest} --labels {input.labels} --corrected {params.corrected:q}"
+        " --out {output.corrected} --out-labels {output.labels} {params.options} > {log} 2>&1"
+
+
 # The only rule that may need internet access.
 rule download_backbone:
     output:

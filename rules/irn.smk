@@ -5,6 +5,7 @@ rule make_ir_labels:
     input:
         manifest=from_stage("build_manifest", "manifest.csv"),
         cams=from_stage("make_cams"),
+        corrected=corrected,
     output:
         ir_labels=paths("make_ir_labels").output(),
     log:
@@ -18,11 +19,12 @@ rule make_ir_labels:
         **needs("make_ir_labels"),
     params:
         options=options_of_job,
+        corrected=corrected_option,
     message:
         "Making inter-pixel relation labels, shard {wildcards.shard} of {wildcards.split}"
     shell:
         "irn make-ir-labels --manifest {input.manifest} --cams {input.cams:q} --out {output.ir_labels:q}"
-        " {params.options} > {log:q} 2>&1"
+        " {params.corrected} {params.options} > {log:q} 2>&1"
 
 
 rule train_irn:

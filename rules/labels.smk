@@ -30,6 +30,7 @@ rule make_labels:
     input:
         manifest=from_stage("build_manifest", "manifest.csv"),
         walks=from_stage("random_walk"),
+        corrected=corrected,
     output:
         labels=paths("make_labels").output(),
     log:
@@ -43,8 +44,9 @@ rule make_labels:
         **needs("make_labels"),
     params:
         options=options_of_job,
+        corrected=corrected_option,
     message:
         "Making semantic and instance labels, shard {wildcards.shard} of {wildcards.split}"
     shell:
         "irn make-labels --manifest {input.manifest} --walks {input.walks:q} --out {output.labels:q}"
-        " {params.options} > {log:q} 2>&1"
+        " {params.corrected} {params.options} > {log:q} 2>&1"

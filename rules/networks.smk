@@ -10,7 +10,7 @@ for name, network in TRAINED_NETWORKS.items():
             train
         input:
             manifest=from_stage("build_manifest", "manifest.csv"),
-            labels=from_stage("build_manifest", "labels.csv"),
+            labels=class_labels,
             label_caches=from_stage("make_labels"),
             backbone=backbone,
         output:

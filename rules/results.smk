@@ -8,6 +8,7 @@ rule evaluate:
         cams=from_stage("make_cams"),
         label_caches=from_stage("make_labels"),
         predictions=predictions,
+        corrected=corrected,
     output:
         scores=shown(paths("evaluate").output("scores.csv"), "Scores"),
         thresholds=shown(paths("evaluate").output("thresholds.csv"), "Scores"),
@@ -22,14 +23,15 @@ rule evaluate:
         **needs("evaluate"),
     params:
         options=options_of_job,
+        corrected=corrected_option,
         masks=lambda w: job.ground_truth_options(recipe_of(w)),
         predictions=lambda w: job.predictions_option(recipe_of(w)),
     message:
         "Scoring CAMs, labels and predictions"
     shell:
         "irn evaluate --manifest {input.manifest} --labels {input.labels} --cams {input.cams:q}"
-        " --label-caches {input.label_caches:q} {params.masks} {params.predictions} --out {output.scores}"
-        " --thresholds-out {output.thresholds} {params.options} > {log} 2>&1"
+        " --label-caches {input.label_caches:q} {params.masks} {params.corrected} {params.predictions}"
+        " --out {output.scores} --thresholds-out {output.thresholds} {params.options} > {log} 2>&1"
 
 
 rule ablation:
@@ -38,6 +40,7 @@ rule ablation:
         labels=from_stage("build_manifest", "labels.csv"),
         cams=from_stage("make_cams"),
         walks=from_stage("random_walk"),
+        corrected=corrected,
     output:
         table=paths("ablation").output("ablation.csv"),
         figure=paths("ablation").output("ablation.svg"),
@@ -52,18 +55,20 @@ rule ablation:
         **needs("ablation"),
     params:
         options=options_of_job,
+        corrected=corrected_option,
         masks=lambda w: job.ground_truth_options(recipe_of(w)),
     message:
         "Scoring labels with and without each part of the method"
     shell:
         "irn ablation --manifest {input.manifest} --labels {input.labels} --cams {input.cams:q} --walks {input.walks:q}"
-        " {params.masks} --out {output.table} --figure {output.figure} {params.options} > {log} 2>&1"
+        " {params.masks} {params.corrected} --out {output.table} --figure {output.figure} {params.options}"
+        " > {log} 2>&1"
 
 
 rule show:
     input:
         manifest=from_stage("build_manifest", "manifest.csv"),
-        labels=from_stage("build_manifest", "labels.csv"),
+        labels=class_labels,
         cams=from_stage("make_cams"),
         ir_labels=from_stage("make_ir_labels"),
         fields=from_stage("infer_fields"),
@@ -144,6 +149,7 @@ rule suggest_thresholds:
         manifest=from_stage("build_manifest", "manifest.csv", to="suggest_thresholds"),
         cams=from_stage("make_cams", to="suggest_thresholds"),
         walks=from_stage("random_walk", to="suggest_thresholds"),
+        corrected=from_stage("read_corrections", "corrected.h5", to="suggest_thresholds"),
     output:
         table=paths("suggest_thresholds").output("suggested.csv"),
     log:
@@ -157,11 +163,12 @@ rule suggest_thresholds:
         **needs("suggest_thresholds"),
     params:
         options=options_on_request("suggest_thresholds"),
+        corrected=corrected_option,
     message:
         "Finding the thresholds that separate foreground best"
     shell:
         "irn suggest-thresholds --manifest {input.manifest} --cams {input.cams:q} --walks {input.walks:q}"
-        " --out {output.table} {params.options} > {log} 2>&1"
+        " --out {output.table} {params.corrected} {params.options} > {log} 2>&1"
 
 
 rule export_coco:

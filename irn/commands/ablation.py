@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from irn.data.corrected.cache import open_corrected, without_corrected
 from irn.data.images import read_record
 from irn.data.masks import open_truths
 from irn.data.score_table import PARTS, ablation_table
@@ -44,6 +45,7 @@ def ablation(
     out: Path,
     settings: Settings,
     object_masks: Path | None = None,
+    corrected: Path | None = None,
     figure: Path | None = None,
     split: str | None = None,
     workers: int | None = None,
@@ -53,6 +55,7 @@ def ablation(
     Parameters
     ----------
     class_masks, object_masks: ground truth, as for `irn evaluate`; without objects there are no rows of instances.
+    corrected: a cache of corrected masks, whose images are not scored.
     split: the split to score, or several joined by `+`; by default every split of the manifest.
     figure: where the picture goes, an SVG, if anywhere.
 
@@ -66,6 +69,7 @@ def ablation(
     walk_reader = CacheReader(walks, "walk", classes=len(names))
     for reader in (cam_reader, walk_reader):
         reader.require(record.image_id for records in splits.values() for record in records)
+    splits = without_corrected(splits, open_corrected(corrected))
     rows: list[Mapping[str, object]] = []
     for name, records in splits.items():
         sources = Sources(cam_reader, walk_reader, open_truths(class_masks, object_masks, records, names))

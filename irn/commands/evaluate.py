@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from irn.data.corrected.cache import open_corrected, without_corrected
 from irn.data.masks import open_truths
 from irn.data.score_table import Score, ThresholdScore, score_rows, summary, write_scores, write_thresholds
 from irn.data.scoring import Counts, count_image, counted, label_sources, prediction_source
@@ -30,6 +31,7 @@ def evaluate(
     label_caches: Sequence[Path] = (),
     predictions: Sequence[tuple[str, Path]] = (),
     object_masks: Path | None = None,
+    corrected: Path | None = None,
     split: str | None = None,
     thresholds_out: Path | None = None,
     workers: int | None = None,
@@ -40,6 +42,7 @@ def evaluate(
     ----------
     class_masks, object_masks: folders with an index PNG `<image_id>.png` for each image, in the sizes of the
         manifest; or ground truth in the format of any other kind of data set, such as instances files of COCO.
+    corrected: a cache of corrected masks, whose images are not scored.
     split: the split to score, or several joined by `+`; by default every split of the manifest. A stage is scored on
         a split when its caches hold images of it, and then they must hold all of them.
     predictions: of final networks, each with the stage that its scores have, such as `mask_rcnn_gt`, and its folder;
@@ -64,6 +67,7 @@ def evaluate(
     if object_masks is None:
         sources = [source for source in sources if not source.needs_objects]
 
+    splits = without_corrected(splits, open_corrected(corrected))
     scores: list[Score] = []
     sweep: list[ThresholdScore] = []
     notices: list[str] = []

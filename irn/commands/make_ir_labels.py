@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from irn.data.corrected.cache import open_corrected
 from irn.data.images import read_record
 from irn.data.tables import images_of
 from irn.inference.ir_labels import ir_label_of
@@ -27,16 +28,21 @@ def make_ir_labels(
     cams: Sequence[Path],
     out: Path,
     settings: Settings,
+    corrected: Path | None = None,
     split: str | None = None,
     shard: Shard = WHOLE,
     workers: int | None = None,
 ) -> None:
-    """Write an IR label cache of the images of a split, and say how the pixels divide."""
+    """Write an IR label cache of the images of a split, and say how the pixels divide.
+
+    corrected: a cache of corrected masks; those of its images are taken over, with their objects told apart.
+    """
     made_by = provenance("make_ir_labels", settings, split=split)
     records = images_of(manifest, split, shard)
     reader = CacheReader(cams, "cam")
     reader.require(record.image_id for record in records)
-    label = partial(_label, cams=reader, settings=settings)
+    masks = open_corrected(corrected)
+    label = partial(_label, cams=reader, masks=masks, settings=settings)
     memory = MAKE_IR_LABELS.resources.process
     if settings.ir_labels.crf == "pydensecrf":
         memory = memory._replace(working=PYDENSECRF_LATTICE)
@@ -44,7 +50,9 @@ def make_ir_labels(
     _say(write_cache(out, "ir_label", made_by, records, labels, _shares))
 
 
-def _label(record: ImageRecord, cams: CacheReader, settings: Settings) -> dict[str, np.ndarray]:
+def _label(record: ImageRecord, cams: CacheReader, masks: CacheReader, settings: Settings) -> dict[str, np.ndarray]:
+    if record.image_id in masks:
+        return masks.image(record)
     return ir_label_of(read_record(record), cams.image(record, ["classes", "high_res"]), settings)
 
 

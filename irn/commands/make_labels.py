@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from irn.data.corrected.cache import open_corrected
 from irn.data.tables import images_of_caches
 from irn.errors import IrnError
 from irn.inference.labels import labels_of
 from irn.io.cache import CacheReader, write_cache
 from irn.io.parallel import map_images
 from irn.io.progress import notice
+from irn.ops.object_masks import label_of_mask
 from irn.records import WHOLE, ImageRecord, Shard
 from irn.settings.settings import Settings
 from irn.workflow.provenance import provenance
@@ -25,11 +27,14 @@ def make_labels(
     out: Path,
     settings: Settings,
     manifest: Path | None = None,
+    corrected: Path | None = None,
     split: str | None = None,
     shard: Shard = WHOLE,
     workers: int | None = None,
 ) -> None:
     """Write a label cache of the images of a split of the manifest, or, without one, of the first walk cache.
+
+    corrected: a cache of corrected masks; those of its images are taken over, with score 1.
 
     Raises IrnError for an image that the caches lack, and for a split without a manifest.
     """
@@ -37,20 +42,23 @@ def make_labels(
     reader = CacheReader(walks, "walk")
     records = images_of_caches(reader, manifest, split, shard)
     reader.require(record.image_id for record in records)
-    label = partial(_label, walks=reader, settings=settings)
+    masks = open_corrected(corrected)
+    label = partial(_label, walks=reader, masks=masks, settings=settings)
     labels = map_images(label, records, workers, MAKE_LABELS.resources.process.of)
     shares = write_cache(out, "label", made_by, records, labels, _foreground)
-    # An image without a class is background alone by right.
+    # An image without a class is background alone by right, and a corrected one by its mask.
     _say(
         [
             share
             for record, share in zip(records, shares, strict=True)
-            if share or len(reader.image(record, ["walk_class"])["walk_class"])
+            if share or (record.image_id not in masks and len(reader.image(record, ["walk_class"])["walk_class"]))
         ]
     )
 
 
-def _label(record: ImageRecord, walks: CacheReader, settings: Settings) -> dict[str, np.ndarray]:
+def _label(record: ImageRecord, walks: CacheReader, masks: CacheReader, settings: Settings) -> dict[str, np.ndarray]:
+    if record.image_id in masks:
+        return label_of_mask(masks.image(record))
     maps = walks.image(record, ["walk", "walk_class"])
     try:
         return labels_of(maps, record.height, record.width, settings)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from irn.data.corrected.cache import open_corrected
 from irn.data.tables import images_of_caches
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
@@ -23,6 +24,7 @@ def suggest_thresholds(
     walks: Sequence[Path],
     out: Path,
     manifest: Path | None = None,
+    corrected: Path | None = None,
     split: str | None = None,
     workers: int | None = None,
 ) -> None:
@@ -31,6 +33,7 @@ def suggest_thresholds(
     Parameters
     ----------
     cams, walks: caches; either may be left out.
+    corrected: a cache of corrected masks, whose images have labels that no threshold makes; they are left out.
     manifest, split: the images; by default those of the first cache.
 
     Raises
@@ -41,7 +44,9 @@ def suggest_thresholds(
         raise IrnError("suggest-thresholds: nothing to look at; give CAM caches (--cams) or walk caches (--walks)")
     sources = {"evaluate.cam_threshold": (cams, "cam"), "labels.semantic_threshold": (walks, "walk")}
     readers = {key: CacheReader(paths, kind) for key, (paths, kind) in sources.items() if paths}
+    masks = open_corrected(corrected)
     records = images_of_caches(next(iter(readers.values())), manifest, split)
+    records = [record for record in records if record.image_id not in masks]
     for reader in readers.values():
         reader.require(record.image_id for record in records)
     tables, lines = [], []

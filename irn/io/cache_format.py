@@ -34,7 +34,14 @@ FORMATS: dict[str, dict[str, ArraySpec]] = {
         ),
     },
     "ir_label": {
-        "label": ArraySpec(("height", "width"), "ui", "uint8", meaning="0 background, 1 + class index, 255 unsure.")
+        "label": ArraySpec(("height", "width"), "ui", "uint8", meaning="0 background, 1 + class index, 255 unsure."),
+        "instances": ArraySpec(
+            ("height", "width"),
+            "ui",
+            "uint16",
+            required=False,
+            meaning="0 none, i is object i. Only of images whose objects are known.",
+        ),
     },
     "field": {
         "boundary": ArraySpec(("h", "w"), "f", "float16", 2**-12, meaning="Probability of a boundary, in [0, 1]."),

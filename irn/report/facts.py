@@ -48,7 +48,7 @@ def facts_of(record: ImageRecord, images: RunImages) -> Facts:
         maps = caches["cam"].image(record, ["classes", "cam"])
         flat = maps["classes"][flat_maps(maps["cam"])].tolist()
     if "ir_label" in caches:
-        unsure = label_shares(caches["ir_label"].image(record)["label"]).unsure
+        unsure = label_shares(caches["ir_label"].image(record, ["label"])["label"]).unsure
     if "label" in caches:
         label = caches["label"].image(record)
         foreground, pieces = label_shares(label["semantic"]).foreground, int((label["instance_score"] > 0).sum())

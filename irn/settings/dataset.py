@@ -87,6 +87,14 @@ class Dataset(Section, stages=("build_manifest",)):
         ("evaluate", "ablation"),
         flag="",
     )
+    corrected: t.Path = setting(
+        None,
+        "Masks of some images that were corrected by hand: a folder of index PNGs as `export_voc` writes it, an"
+        " instances file of COCO, Label Studio's JSON export, or a folder of labelme's JSON files. Labels take them"
+        " over, IRNet and final networks learn from them, and these images are not scored. null for none.",
+        t.NO_STAGE,
+        flag="",
+    )
     demo: Demo = Demo()
 
     @property

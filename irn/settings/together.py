@@ -38,7 +38,7 @@ def _data_has_a_root(settings: Settings) -> str | None:
 
 
 def _paths_of_data_exist(settings: Settings) -> str | None:
-    for name in ("root", "labels_csv", "class_masks", "object_masks"):
+    for name in ("root", "labels_csv", "class_masks", "object_masks", "corrected"):
         path = getattr(settings.dataset, name)
         if path is not None and not Path(path).exists():
             return (

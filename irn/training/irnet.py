@@ -9,6 +9,7 @@ from irn.data.images import read_record
 from irn.grid import STRIDE
 from irn.io.cache import CacheReader
 from irn.ops.losses import pair_counts, pair_losses, total_loss
+from irn.ops.object_masks import told_apart
 from irn.ops.resize import bounded, rescale
 from irn.records import ImageRecord
 from irn.training.task import BatchCounts, Forward, Losses, Objective
@@ -25,12 +26,12 @@ def pair_view(
     max_side: int | None = None,
 ) -> Sample:
     """A crop (S, S, 3) uint8 of an image in its working size, the box that the image fills in it, and the label of each
-    cell (S / 4, S / 4) uint8.
+    cell (S / 4, S / 4) uint8, of which `told_apart` makes objects where the cache knows them.
     """
     record = records[sample_id.image]
     rng = np.random.default_rng([seed, *sample_id])
     pixels = bounded(read_record(record), max_side)
-    label = rescale(ir_labels.image(record)["label"], pixels.shape[0], pixels.shape[1], nearest=True)
+    label = rescale(told_apart(ir_labels.image(record)), pixels.shape[0], pixels.shape[1], nearest=True)
     crop, box, label_crop = random_view(rng, pixels, label, rng.uniform(*scale), crop_size)
     assert label_crop is not None
     # The nearest pixel when the label map is rescaled by a quarter.

@@ -70,6 +70,13 @@ CONFIGURATIONS = _path(
     "JSON",
     "object whose `configurations` list the number, seed, swept values and table of scores of each configuration",
 )
+CORRECTED = optional(_path("--corrected", "F", "cache of corrected masks, from irn read-corrections"))
+CORRECTIONS = _path(
+    "--corrected",
+    "PATH",
+    "corrected masks of some images: a folder of index PNGs as irn export-voc writes it, a folder of labelme's JSON"
+    " files, an instances file of COCO, or Label Studio's JSON export",
+)
 EXTERNAL = optional(_path("--external", "F", "external CAM caches to check and copy, instead of --weights", nargs="+"))
 FIELDS = _caches("--fields", "field")
 IR_LABELS = _caches("--ir-labels", "IR label")

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from irn.data.corrected.places import files_of
 from irn.data.dataset import mask_folders
 from irn.data.kinds import KINDS
 from irn.io.cache_format import FORMATS
@@ -20,7 +21,7 @@ from irn.settings.settings import Settings, value
 from irn.workflow.command import Stage
 from irn.workflow.digests import content_digest, digest, stat_digest
 from irn.workflow.fingerprint import code_fingerprint
-from irn.workflow.stages import BUILD_MANIFEST, MAKE_DEMO_DATA, REPORT, STAGES
+from irn.workflow.stages import BUILD_MANIFEST, MAKE_DEMO_DATA, READ_CORRECTIONS, REPORT, STAGES
 
 RESULTS = Path("results")
 STORE = RESULTS / "store"
@@ -198,6 +199,10 @@ def _files_outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]
         lists = [Path(name) for name in dataset.splits or () if Path(name).is_file()]
         if lists:
             yield "lists", stat_digest(lists)
+    if stage is READ_CORRECTIONS:
+        place = Path(str(dataset.corrected))
+        files = [(str(path.relative_to(place)), content_digest(str(path))) for path in files_of(place)]
+        yield "corrected masks", digest(files)
     if stage.uses_truth:
         # Masks that are drawn with the data have the key of the data.
         named = (dataset.class_masks, dataset.object_masks)

@@ -51,6 +51,7 @@ RESOURCES = {
     "make_demo_data": Resources(cores=16, minutes=10),
     # An instances file of COCO has half a gigabyte. Each image is opened in full, in a process for each core.
     "build_manifest": Resources(cores=4, memory=(2000, 500)),
+    "read_corrections": Resources(memory=(2000, 0)),
     "download_backbone": Resources(memory=(2000, 0), minutes=30),
     "train_cam": Resources(cores=16, memory=(16000, 0), minutes=240, gpu=True),
     "make_cams": Resources(cores=16, memory=(8000, 0), minutes=240, gpu=True),

@@ -13,7 +13,15 @@ from irn.settings.final_networks import TRAINED_NETWORKS
 from irn.settings.settings import Settings, value
 from irn.settings.sweeps import Variation, variations
 from irn.workflow.recipes import RESULTS, STORE, Recipe, data_link, data_root, recipe_of, recipes_of, with_reads
-from irn.workflow.stages import ABLATION, BUILD_MANIFEST, EVALUATE, GATHER_SCORES, MAKE_LABELS, REPORT
+from irn.workflow.stages import (
+    ABLATION,
+    BUILD_MANIFEST,
+    EVALUATE,
+    GATHER_SCORES,
+    MAKE_LABELS,
+    READ_CORRECTIONS,
+    REPORT,
+)
 
 # The settings' section of each training.
 SECTIONS = {"train_cam": "cam", "train_irn": "irn"}
@@ -176,6 +184,18 @@ def check_data(run: Run) -> None:
                 batch_sizes[key] = max(value(recipe.settings, key).batch_size, batch_sizes.get(key, 0))
             is_scored |= recipe.stage is EVALUATE
         check_at_a_glance(dataset, batch_sizes, is_scored)
+    for recipe in run.recipes.values():
+        # Corrections that have been read are right.
+        if recipe.stage is READ_CORRECTIONS and not recipe.exists():
+            _check_corrected(recipe)
+
+
+def _check_corrected(recipe: Recipe) -> None:
+    from irn.checks.corrections import refuse_bad_corrections  # heavy, and seldom needed
+
+    manifest = recipe.reads[BUILD_MANIFEST.name]
+    images, classes = map(Path, manifest.files())
+    refuse_bad_corrections(recipe.settings.dataset, (images, classes) if manifest.exists() else None)
 
 
 def _about(number: int, variation: Variation) -> dict[str, Any]:

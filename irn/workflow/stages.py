@@ -5,7 +5,9 @@ needs of a machine is in resources.py.
 """
 
 from functools import partial
+from pathlib import Path
 
+from irn.data.corrected.places import format_of
 from irn.data.dataset import has_ground_truth
 from irn.data.kinds import KINDS, truth_modules
 from irn.settings.final_networks import GROUND_TRUTH, TRAINED_NETWORKS, FinalNetwork
@@ -39,6 +41,17 @@ BUILD_MANIFEST = Stage(
     reads=(MAKE_DEMO_DATA,),
     makes=("manifest.csv", "labels.csv"),
     loads=lambda settings: (KINDS[settings.dataset.kind].layout_module, "irn.data.reading"),
+)  # fmt: skip
+READ_CORRECTIONS = Stage(
+    "read_corrections", "Read masks that were corrected by hand, and which classes their images have by them.",
+    group="Data",
+    takes=(o.MANIFEST, o.LABELS, o.CORRECTIONS, o.OUT, o.OUT_LABELS),
+    reads=(BUILD_MANIFEST,),
+    makes=("corrected.h5", "labels.csv"),
+    when=lambda settings: settings.dataset.corrected is not None,
+    loads=lambda settings: (f"irn.data.corrected.{format_of(Path(str(settings.dataset.corrected)))}",)
+    if settings.dataset.corrected
+    else (),
 )  # fmt: skip
 
 # ---- class attention maps
@@ -77,8 +90,8 @@ MAKE_CAMS = Stage(
 MAKE_IR_LABELS = Stage(
     "make_ir_labels", "Make inter-pixel relation labels by dense CRF.",
     group="Boundaries and displacement",
-    takes=(o.MANIFEST, o.CAMS, o.OUT, o.SPLIT, o.SHARD, o.WORKERS),
-    reads=(BUILD_MANIFEST, MAKE_CAMS),
+    takes=(o.MANIFEST, o.CAMS, o.CORRECTED, o.OUT, o.SPLIT, o.SHARD, o.WORKERS),
+    reads=(BUILD_MANIFEST, MAKE_CAMS, READ_CORRECTIONS),
     cache="ir_label",
 )  # fmt: skip
 TRAIN_IRN = Stage(
@@ -112,8 +125,8 @@ RANDOM_WALK = Stage(
 MAKE_LABELS = Stage(
     "make_labels", "Make semantic and instance labels from the walk.",
     group="Labels",
-    takes=(optional(o.MANIFEST), o.WALKS, o.OUT, o.SPLIT, o.SHARD, o.WORKERS),
-    reads=(BUILD_MANIFEST, RANDOM_WALK),
+    takes=(optional(o.MANIFEST), o.WALKS, o.CORRECTED, o.OUT, o.SPLIT, o.SHARD, o.WORKERS),
+    reads=(BUILD_MANIFEST, RANDOM_WALK, READ_CORRECTIONS),
     cache="label",
 )  # fmt: skip
 
@@ -135,7 +148,7 @@ def _training(name: str, network: FinalNetwork) -> Stage:
             o.MANIFEST, o.LABELS, optional(o.LABEL_CACHES), *map(optional, masks), o.OUT, o.SPLIT,
             o.BACKBONE_WEIGHTS, o.FROM_SCRATCH, o.METRICS, o.DEVICE, o.PROCESSES, o.WORKERS,
         ),
-        reads=(BUILD_MANIFEST, *(() if by_truth else (MAKE_LABELS,)), DOWNLOAD_BACKBONE),
+        reads=(BUILD_MANIFEST, *(() if by_truth else (READ_CORRECTIONS, MAKE_LABELS)), DOWNLOAD_BACKBONE),
         makes=("weights.pt", "metrics.jsonl"),
         splits=TRAIN_SPLIT,
         uses_truth=by_truth,
@@ -166,9 +179,9 @@ EVALUATE = Stage(
     group="Scores and pictures",
     takes=(
         o.MANIFEST, o.LABELS, optional(o.CAMS), optional(o.LABEL_CACHES), o.PREDICTIONS, o.CLASS_MASKS,
-        optional(o.OBJECT_MASKS), o.OUT, o.THRESHOLDS_OUT, o.SPLIT, o.WORKERS,
+        optional(o.OBJECT_MASKS), o.CORRECTED, o.OUT, o.THRESHOLDS_OUT, o.SPLIT, o.WORKERS,
     ),
-    reads=(BUILD_MANIFEST, MAKE_CAMS, MAKE_LABELS, *PREDICTING.values()),
+    reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, MAKE_LABELS, *PREDICTING.values()),
     makes=("scores.csv", "thresholds.csv"),
     splits=EVAL_SPLIT,
     uses_truth=True,
@@ -179,10 +192,10 @@ ABLATION = Stage(
     "ablation", "Score labels with and without each part of the method.",
     group="Scores and pictures",
     takes=(
-        o.MANIFEST, o.LABELS, o.CAMS, o.WALKS, o.CLASS_MASKS, optional(o.OBJECT_MASKS), o.OUT, optional(o.FIGURE),
-        o.SPLIT, o.WORKERS,
+        o.MANIFEST, o.LABELS, o.CAMS, o.WALKS, o.CLASS_MASKS, optional(o.OBJECT_MASKS), o.CORRECTED, o.OUT,
+        optional(o.FIGURE), o.SPLIT, o.WORKERS,
     ),
-    reads=(BUILD_MANIFEST, MAKE_CAMS, RANDOM_WALK),
+    reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, RANDOM_WALK),
     makes=("ablation.csv", "ablation.svg"),
     splits=EVAL_SPLIT,
     uses_truth=True,
@@ -196,7 +209,7 @@ SHOW = Stage(
         o.MANIFEST, optional(o.LABELS), optional(o.CAMS), optional(o.IR_LABELS), optional(o.FIELDS), optional(o.WALKS),
         optional(o.LABEL_CACHES), o.IMAGES, o.OUT_FOLDER, o.SPLIT,
     ),
-    reads=(BUILD_MANIFEST, MAKE_CAMS, MAKE_IR_LABELS, INFER_FIELDS, RANDOM_WALK, MAKE_LABELS),
+    reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, MAKE_IR_LABELS, INFER_FIELDS, RANDOM_WALK, MAKE_LABELS),
     makes=("panels",),
     splits=EVAL_SPLIT,
 )  # fmt: skip
@@ -206,8 +219,8 @@ SHOW = Stage(
 SUGGEST_THRESHOLDS = Stage(
     "suggest_thresholds", "Find the thresholds that separate foreground best, without ground truth.",
     group="Scores and pictures",
-    takes=(optional(o.CAMS), optional(o.WALKS), o.OUT, optional(o.MANIFEST), o.SPLIT, o.WORKERS),
-    reads=(BUILD_MANIFEST, MAKE_CAMS, RANDOM_WALK),
+    takes=(optional(o.CAMS), optional(o.WALKS), o.CORRECTED, o.OUT, optional(o.MANIFEST), o.SPLIT, o.WORKERS),
+    reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, RANDOM_WALK),
     makes=("suggested.csv",),
     splits=TRAIN_SPLIT,
     on_request=True,
@@ -235,6 +248,7 @@ EXPORT_VOC = Stage(
 STAGES = (
     MAKE_DEMO_DATA,
     BUILD_MANIFEST,
+    READ_CORRECTIONS,
     DOWNLOAD_BACKBONE,
     TRAIN_CAM,
     MAKE_CAMS,

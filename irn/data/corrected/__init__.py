@@ -1,0 +1,1 @@
+"""Masks of some images that people have corrected, in the formats of the tools in which they do so."""

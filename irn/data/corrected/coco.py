@@ -1,0 +1,41 @@
+"""Corrected masks in an instances file of COCO, as CVAT and others write it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from irn.data.coco_instances import InstancesFile
+from irn.data.corrected.masks import CorrectedMasks, check_size, label_of
+from irn.errors import IrnError
+from irn.ops.object_masks import mask_of_objects
+from irn.records import ImageRecord
+
+
+class CocoMasks(CorrectedMasks):
+    """An instances file. All images that it lists have been corrected; crowds are void."""
+
+    def __init__(self, place: Path, classes: Sequence[str]) -> None:
+        self.place, self.classes = place, classes
+        self.file = InstancesFile(place)
+        self._keys = {picture.file_name: key for key, picture in self.file.images.items()}
+
+    def images(self) -> list[str]:
+        """The names of files."""
+        return list(self._keys)
+
+    def read(self, name: str, record: ImageRecord) -> dict[str, np.ndarray]:
+        """The mask of an image, from all its annotations."""
+        key, where = self._keys[name], f"{self.place}: image {name!r}"
+        size = self.file.images[key].size
+        if size is not None:
+            check_size(where, *size, record)
+        if not self.file.outlines(key).all():
+            raise IrnError(f"{where}: an annotation has a box and no segmentation; give it a mask, or take it out")
+        label_of_index = {i: label_of(where, self.file.names[i], self.classes) for i in self.file.classes(key)}
+        masks, indices, crowd = self.file.masks(key, record.height, record.width)
+        labels = np.array([label_of_index[int(index)] for index in indices], np.int64)
+        return mask_of_objects(masks[~crowd], labels[~crowd], masks[crowd].any(0))
+
+
+MASKS = CocoMasks

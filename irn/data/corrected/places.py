@@ -1,0 +1,47 @@
+"""Where corrected masks lie, and in which format: told from names of files and the first sign in them."""
+
+import re
+from pathlib import Path
+
+from irn.errors import IrnError
+
+EXPECTED = (
+    "expected a folder with SegmentationClass/<id>.png, a folder of labelme's JSON files, an instances file of COCO or"
+    " Label Studio's JSON export"
+)
+CLASSES, OBJECTS = "SegmentationClass", "SegmentationObject"
+# The modules of this package, by what they read.
+INDEX_PNGS, LABELME, COCO, LABEL_STUDIO = "index_pngs", "labelme", "coco", "label_studio"
+
+
+def format_of(place: Path) -> str:
+    """The format of a file or folder of corrected masks: the name of the module here that reads it.
+
+    Raises IrnError for a folder or file of another kind.
+    """
+    if place.is_dir():
+        if (place / CLASSES).is_dir():
+            return INDEX_PNGS
+        if any(place.glob("*.json")):
+            return LABELME
+        raise IrnError(f"{place}: no corrected masks in this folder; {EXPECTED}")
+    try:
+        with open(place, encoding="utf-8-sig") as file:
+            begin = file.read(1000)
+    except FileNotFoundError:
+        raise IrnError(f"{place}: no such file or folder; fix the path of the corrected masks") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise IrnError(f"{place}: cannot be read ({error}); {EXPECTED}") from None
+    sign = re.match(r"\s*([\[{])", begin)
+    if sign is None:
+        raise IrnError(f"{place}: not JSON; {EXPECTED}")
+    return LABEL_STUDIO if sign[1] == "[" else COCO
+
+
+def files_of(place: Path) -> list[Path]:
+    """The files that hold the masks, sorted, and nothing else that lies beside them."""
+    if not place.is_dir():
+        return [place]
+    if (place / CLASSES).is_dir():
+        return sorted([*(place / CLASSES).glob("*.png"), *(place / OBJECTS).glob("*.png")])
+    return sorted(place.glob("*.json"))
