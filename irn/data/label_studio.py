@@ -16,10 +16,16 @@ IMAGE_KEYS = ("image", "img", "photo", "url")
 
 
 class Task(NamedTuple):
-    """A task: what it calls its image, and the shapes of its annotation; None where nobody has annotated it."""
+    """A task: what it calls its image, and the shapes of its annotation; None where nobody has annotated it.
+
+    sizes: (height, width) of the image as the regions of the annotation have it.
+    image_id: the image's id, if it is a task that this project has exported.
+    """
 
     image: str
     shapes: list[Shape] | None
+    sizes: frozenset[tuple[Any, Any]] = frozenset()
+    image_id: str = ""
 
 
 def is_label_studio(content: Any) -> bool:
@@ -39,7 +45,10 @@ def read_label_studio(path: Path) -> list[Task]:
         raise damaged(path, "the JSON", error) from None
     if not is_label_studio(content):
         raise IrnError(f"{path}: not an export of Label Studio; expected a list of tasks with an image each")
-    return [Task(_image_of(task), _shapes(path, number, task)) for number, task in enumerate(content, 1)]
+    return [
+        Task(_image_of(task), _shapes(path, number, task), _sizes(task), _id_of(task))
+        for number, task in enumerate(content, 1)
+    ]
 
 
 def _image_of(task: Any) -> str:
@@ -60,6 +69,19 @@ def _shapes(path: Path, number: int, task: dict[str, Any]) -> list[Shape] | None
         return list(_of_flat(task))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise damaged(path, f"task {number} ({_image_of(task)})", error) from None
+
+
+def _sizes(task: dict[str, Any]) -> frozenset[tuple[Any, Any]]:
+    """The sizes that the regions of a task's annotation say; its shapes have been read already."""
+    annotation = _annotation(task.get("annotations", task.get("completions"))) if "data" in task else None
+    regions = [item for item in annotation or () if item.get("type") in REGIONS]
+    return frozenset((item.get("original_height"), item.get("original_width")) for item in regions)
+
+
+def _id_of(task: dict[str, Any]) -> str:
+    data = task.get("data")
+    image_id = data.get("image_id") if isinstance(data, dict) else None
+    return image_id if isinstance(image_id, str) else ""
 
 
 def _annotation(annotations: Any) -> list[Any] | None:

@@ -92,7 +92,7 @@ class Dataset(Section, stages=("build_manifest",)):
         "Masks of some images that were corrected by hand: a folder of index PNGs as `export_voc` writes it, an"
         " instances file of COCO, Label Studio's JSON export, or a folder of labelme's JSON files. Labels take them"
         " over, IRNet and final networks learn from them, and these images are not scored. null for none.",
-        t.NO_STAGE,
+        ("read_corrections",),
         flag="",
     )
     demo: Demo = Demo()

@@ -162,6 +162,8 @@ def _settings_in_key(stage: Stage, settings: Settings) -> dict[str, Any]:
     if stage.name == "make_cams":
         # External maps are copied as they are, and without any the setting does not count.
         keys = [key for key in keys if (key == "cam.external") == bool(settings.cam.external)]
+    if stage is READ_CORRECTIONS:
+        keys = []  # what the files hold counts, not where they lie
     if stage is REPORT:
         keys = ["run", *keys]  # its page shows the name
     values = {key: value(settings, key) for key in keys if key not in _places(stage, settings)}

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from irn.data.shapes import Shape, objects_of
 from irn.errors import IrnError
+from irn.ops.object_masks import mask_of_objects
 from irn.records import ImageRecord
+
+VOID = "__ignore__"  # labelme's name of what does not count
 
 
 class CorrectedMasks(ABC):
@@ -40,8 +44,26 @@ def check_size(where: str, height: object, width: object, record: ImageRecord) -
         )
 
 
-def label_of(where: str, name: object, classes: Sequence[str]) -> int:
+def label_of(where: str, name: str, classes: Sequence[str]) -> int:
     """1 + index of a class; IrnError for one that the data set does not have."""
     if name not in classes:
-        raise IrnError(f"{where}: class {name!r} is not one of {', '.join(classes)}; rename it, or take it out")
-    return 1 + list(classes).index(str(name))
+        raise IrnError(f"{where}: unknown class {name!r}; expected one of {', '.join(classes)}")
+    return 1 + list(classes).index(name)
+
+
+def mask_of_shapes(
+    path: Path, name: str, shapes: Sequence[Shape], record: ImageRecord, classes: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """The mask of an image from the shapes that somebody drew; those named `__ignore__` are void.
+
+    Points, lines and classes of the whole image have no pixel and do not count. Raises IrnError as `read` does.
+    """
+    objects = objects_of(path, shapes, record.height, record.width)
+    void = np.zeros((record.height, record.width), bool)
+    for label, mask in objects:
+        if label == VOID:
+            void |= mask
+    drawn = [(label, mask) for label, mask in objects if label != VOID]
+    where = f"{path}: image {name!r}"
+    labels = np.array([label_of(where, label, classes) for label, _ in drawn], np.int64)
+    return mask_of_objects(np.array([mask for _, mask in drawn], bool).reshape(-1, *void.shape), labels, void)

@@ -1,8 +1,10 @@
 """Corrected masks of a data set's images, of whatever format."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from irn.data.corrected.places import format_of
 from irn.data.findings import Findings
 from irn.data.listing import Listed
 from irn.data.names import names_of
-from irn.data.row_names import Names
+from irn.data.row_names import ImageNames
 from irn.records import ImageRecord
 
 Mask = dict[str, np.ndarray]
@@ -29,10 +31,10 @@ class Corrections:
         self.place = place
         masks: type[CorrectedMasks] = import_module(f"irn.data.corrected.{format_of(place)}").MASKS
         self._masks = masks(place, classes)
-        known = Names(images)
+        known = ImageNames(images)
         self._name_of: dict[str, str] = {}
         for name in self._masks.images():
-            candidates = known.candidates(name)
+            candidates = next((ids for form in _forms(name) if (ids := known.fitting(form))), [])
             if len(candidates) == 1 and candidates[0] not in self._name_of:
                 self._name_of[candidates[0]] = name
             elif len(candidates) == 1:
@@ -60,6 +62,15 @@ class Corrections:
             with findings.collected():
                 record = record_of(image_id)
                 yield record, self.read(record)
+
+
+def _forms(name: str) -> Iterator[str]:
+    """A name and what it may mean in an annotation tool: without server, folders, and what uploads put before it."""
+    yield name
+    path = unquote(re.sub(r"^.*[?&]d=", "", name))
+    yield path
+    yield (file := path.rpartition("/")[2])
+    yield re.sub(r"^[0-9a-f]{8}-(?=.)", "", file)
 
 
 def listed(record: ImageRecord) -> Listed:
