@@ -21,6 +21,7 @@ from irn.settings.lookup import all_settings
 from irn.settings.reading import check_config, read_config
 from irn.settings.settings import value
 from irn.settings.writing import as_text
+from irn.workflow.digests import content_digest
 from irn.workflow.recipes import Recipe
 from irn.workflow.run import Run
 from irn.workflow.stages import STAGES, behind
@@ -32,6 +33,7 @@ FILES = {
     "dataset.labels_csv": Path("labels.csv"),
     "dataset.class_masks": Path("masks"),
     "dataset.object_masks": Path("masks"),
+    "dataset.corrected": Path("corrected"),
     "dataset.train_split": "train+val",
     "dataset.eval_split": "val",
     "irn.mean_split": "val",
@@ -122,6 +124,7 @@ def place(voc: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A copy of a data set with the same times is the same data set.
     os.utime(next((folder / "data/JPEGImages").iterdir()))
     (folder / "masks").mkdir()
+    (folder / "corrected/SegmentationClass").mkdir(parents=True)
     (folder / "pretrained.pth").write_bytes(b"another backbone")
     for name in ("labels.csv", "cams.h5"):
         (folder / name).touch()
@@ -282,6 +285,35 @@ def test_two_runs_share_what_they_have_in_common(finished: Path) -> None:
     other = {recipe.key for recipe in run_in(finished, "run=other", "sweep={walk.beta: [5, 3]}").shown}
     # All but the pictures and the report, which are of a run's own settings.
     assert len(one - other) == 2
+
+
+def test_five_corrections_train_no_classifier_and_make_no_maps(finished: Path, tmp_path: Path) -> None:
+    masks = finished / "results/small/make_demo_data/data/SegmentationClass"
+    (tmp_path / masks.name).mkdir()
+    for mask in sorted(masks.iterdir())[:5]:
+        shutil.copy2(mask, tmp_path / masks.name)
+    entry = f"dataset={{corrected: '{tmp_path}'}}"
+    planned = rules_to_run(finished, "--config", entry)
+    assert planned == missing(finished, entry)
+    assert not planned & {"make_demo_data", "build_manifest", "train_cam", "make_cams"}
+    assert {"read_corrections", "make_ir_labels", "train_irn", "make_labels", "evaluate", "report"} <= planned
+
+
+def test_corrections_count_by_what_they_hold_not_by_where_they_lie(finished: Path, tmp_path: Path) -> None:
+    def key(folder: str) -> str:
+        return run_in(finished, f"dataset={{corrected: '{tmp_path / folder}'}}").configurations[0]["make_labels"].key
+
+    path = tmp_path / "one/SegmentationClass/a.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"a mask")
+    shutil.copytree(tmp_path / "one", tmp_path / "other")
+    before = key("one")
+    assert before == key("other")
+    (path.parents[1] / "notes.txt").touch()
+    assert before == key("one")
+    content_digest.cache_clear()
+    path.write_bytes(b"another")
+    assert before != key("one")
 
 
 # ---- edits of other things: each is a block inside which it holds, and gives what the dry run is told

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import Sample, refused, run, snakemake, write_data
+from helpers import Sample, refused, run, save_png, snakemake, write_data
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -123,7 +123,12 @@ class HandMade:
     """A run on a folder of images: image i has the classes of row i of `present`, and each image worse labels."""
 
     def __init__(
-        self, folder: Path, present: Sequence[Sequence[int]], truth: bool = True, settings: Sequence[str] = ()
+        self,
+        folder: Path,
+        present: Sequence[Sequence[int]],
+        truth: bool = True,
+        settings: Sequence[str] = (),
+        more: str = "",  # of the section dataset
     ) -> None:
         self.folder, self.present = folder, present
         self.ids = [f"image_{number}" for number in range(len(present))]
@@ -134,7 +139,7 @@ class HandMade:
             pixels = rng.integers(0, 255, (*SIZE, 3), np.uint8)
             samples[image_id] = Sample(pixels, classes, class_mask=mask, object_mask=mask)
         write_data(folder / "data", NAMES, samples)
-        data = "kind: folder, root: data, eval_split: train"
+        data = f"kind: folder, root: data, eval_split: train, {more}"
         entries = ["run=mine", f"dataset={{{data}}}", "mask_rcnn={labels: none}", *settings]
         if truth:
             entries[1] = f"dataset={{{data}, class_masks: data/class_masks, object_masks: data/object_masks}}"
@@ -248,6 +253,26 @@ class TestReport:
         page = made.report()
         assert cards(page) == [made.ids[1], made.ids[2], made.ids[0]]
         assert "mIoU 0" not in page
+
+    def test_corrected_images_come_first_and_have_no_score(self, tmp_path):
+        masks = tmp_path / "corrected/SegmentationClass"
+        masks.mkdir(parents=True)
+        # Corrected to another class.
+        save_png(masks / "image_2.png", np.full(SIZE, 2, np.uint8))
+        made = HandMade(tmp_path, [[3], [3], [3]], more=f"corrected: '{masks.parent}'")
+        cache, table = (tmp_path / file for file in made.stages["read_corrections"].files())
+        tables = [tmp_path / file for file in made.stages["build_manifest"].files()]
+        run("read-corrections", "--manifest", tables[0], "--labels", tables[1], "--corrected", masks.parent,
+            "--out", cache, "--out-labels", table)  # fmt: skip
+        made.write_all()
+        page = made.report()
+        assert cards(page) == ["image_2", "image_0", "image_1"]
+        first, *others = page.split('<article class="card"')[1:]
+        assert '<span class="badge">corrected</span>' in first
+        assert "mIoU" not in first
+        assert 'data-classes="1"' in page
+        assert all("mIoU" in card for card in others)
+        assert "<dt>images corrected by hand</dt><dd>1, which are not scored</dd>" in page
 
     def test_external_cams_are_a_run_like_any_other(self, tmp_path):
         (tmp_path / "cams.h5").touch()

@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+from irn.data.corrected.cache import open_corrected
 from irn.data.tables import read_classes, read_manifest
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
@@ -40,8 +41,11 @@ def report(run: Path, out: Path, settings: Settings, workers: int | None = None)
             f"{run}: no manifest and labels in build_manifest/; expected a run that has listed its images;"
             " run snakemake first"
         )
-    records, classes = read_manifest(manifest), read_classes(labels)
-    images = RunImages(_open_caches(folder, len(classes.names)), classes, folder.settings.walk.centroid_length)
+    # By corrected masks where there are some.
+    records, classes = read_manifest(manifest), read_classes(folder.file("read_corrections", "labels.csv") or labels)
+    corrected = open_corrected(folder.file("read_corrections", "corrected.h5"))
+    caches = _open_caches(folder, len(classes.names))
+    images = RunImages(caches, classes, folder.settings.walk.centroid_length, frozenset(corrected.ids))
     in_caches = {
         record.image_id: record
         for record in records

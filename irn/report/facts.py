@@ -19,7 +19,9 @@ class Facts(NamedTuple):
     present, flat: indices of its classes, and of those whose class map is flat.
     unsure, foreground: shares of its pixels in the IR label and the semantic label; None without the cache.
     pieces: instances with a score above 0.
-    iou, overlaps: mean IoU of its semantic label, and the best overlap of each object; None without ground truth.
+    iou, overlaps: mean IoU of its semantic label, and the best overlap of each object; None without ground truth, and
+        where the label was corrected by hand.
+    corrected: whether it was.
     """
 
     image_id: str
@@ -31,6 +33,7 @@ class Facts(NamedTuple):
     pieces: int
     iou: float | None
     overlaps: list[float] | None
+    corrected: bool = False
 
     @property
     def objects_found(self) -> int:
@@ -54,7 +57,8 @@ def facts_of(record: ImageRecord, images: RunImages) -> Facts:
         foreground, pieces = label_shares(label["semantic"]).foreground, int((label["instance_score"] > 0).sum())
         iou, overlaps = _scores(record, label, images)
     present = images.classes.of(record.image_id)
-    return Facts(record.image_id, record.split, present, flat, unsure, foreground, pieces, iou, overlaps)
+    corrected = record.image_id in images.corrected
+    return Facts(record.image_id, record.split, present, flat, unsure, foreground, pieces, iou, overlaps, corrected)
 
 
 def _scores(
@@ -62,7 +66,7 @@ def _scores(
 ) -> tuple[float | None, list[float] | None]:
     """The mean IoU of an image's labels, and the best overlap of each object, as far as there is ground truth."""
     truth = images.truth(record)
-    if not truth:
+    if not truth or record.image_id in images.corrected:
         return None, None
     iou = image_iou(truth.class_mask, label["semantic"], len(images.classes.names))
     overlaps = None
@@ -80,10 +84,17 @@ class Ranking(NamedTuple):
 
 
 def ranked(facts: Sequence[Facts]) -> Ranking:
-    """Images by their score or, without any, by how sure their labels are; only those with a class, if any has one."""
-    with_class = [image for image in facts if image.present] or list(facts)
+    """Images by their score or, without any, by how sure their labels are; only those with a class, if any has one.
+
+    Images that were corrected by hand come first.
+    """
+    corrected = [image for image in facts if image.corrected]
+    others = [image for image in facts if not image.corrected]
+    with_class = [image for image in others if image.present] or others
     scored = [image for image in with_class if image.iou is not None]
+    first = ", corrected images first" if corrected else ""
     if scored:
-        return Ranking(sorted(scored, key=lambda image: -(image.iou or 0)), "mIoU of the semantic label")
+        best_first = sorted(scored, key=lambda image: -(image.iou or 0))
+        return Ranking(corrected + best_first, f"mIoU of the semantic label{first}")
     surest_first = sorted(with_class, key=lambda image: image.unsure or 0)
-    return Ranking(surest_first, "share of pixels that the IR label is sure of")
+    return Ranking(corrected + surest_first, f"share of pixels that the IR label is sure of{first}")

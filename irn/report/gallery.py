@@ -55,6 +55,7 @@ def card(facts: Facts, rank: int, badge: str, pictures: list[Picture], classes: 
     in_words = [(picture, f"{picture.caption}, of image {facts.image_id} with {names}") for picture in pictures]
     kinds = [picture.kind for picture in pictures]
     above = next((kinds.index(kind) for kind in ("semantic", "ir_label", "cam") if kind in kinds), 0)
+    badge = "corrected" if facts.corrected else badge
     return Card(facts.image_id, present, badge, _lines(facts), rank, in_words, above)
 
 

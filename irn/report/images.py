@@ -25,11 +25,15 @@ QUALITY = 78  # of WebP
 
 @dataclass
 class RunImages:
-    """The images of a run: caches by kind, classes, ground truth by split, and the settings' walk.centroid_length."""
+    """The images of a run: caches by kind, classes, ground truth by split, and the settings' walk.centroid_length.
+
+    corrected: the ids of those whose masks were corrected by hand.
+    """
 
     caches: Mapping[str, CacheReader]
     classes: ImageClasses
     centroid_length: float
+    corrected: frozenset[str] = frozenset()
     truths: dict[str, SplitTruth] = field(default_factory=dict)
 
     def open_truth(

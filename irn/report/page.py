@@ -56,6 +56,7 @@ def render(
         sweep=sweep,
         ablation=run.table("ablation.csv"),
         ablation_figure=_figure(run),
+        corrected=sum(image.corrected for image in facts),
         ranking=ranking,
         cards=gallery,
         filters=class_filters(gallery),

@@ -86,6 +86,8 @@ def counts(records: Sequence[ImageRecord], classes: ImageClasses, facts: Sequenc
         ("images with labels", f"{sum(image.foreground is not None for image in facts):,}"),
         ("instances in labels", f"{sum(image.pieces for image in facts):,}"),
     ]
+    if corrected := sum(image.corrected for image in facts):
+        rows.append(("images corrected by hand", f"{corrected:,}, which are not scored"))
     with_objects = [image for image in facts if image.overlaps is not None]
     if with_objects:
         objects = sum(len(image.overlaps or ()) for image in with_objects)

@@ -17,7 +17,7 @@ class CocoMasks(CorrectedMasks):
 
     def __init__(self, place: Path, classes: Sequence[str]) -> None:
         self.place, self.classes = place, classes
-        self.file = InstancesFile(place)
+        self.file = InstancesFile(place, is_labelled=False)
         self._keys = {picture.file_name: key for key, picture in self.file.images.items()}
 
     def images(self) -> list[str]:

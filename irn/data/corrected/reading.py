@@ -1,15 +1,14 @@
 """Corrected masks of a data set's images, of whatever format."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from urllib.parse import unquote
 
 import numpy as np
 
 from irn.data.corrected.masks import CorrectedMasks
 from irn.data.corrected.places import format_of
+from irn.data.file_names import forms
 from irn.data.findings import Findings
 from irn.data.listing import Listed
 from irn.data.names import names_of
@@ -34,7 +33,7 @@ class Corrections:
         known = ImageNames(images)
         self._name_of: dict[str, str] = {}
         for name in self._masks.images():
-            candidates = next((ids for form in _forms(name) if (ids := known.fitting(form))), [])
+            candidates = next((ids for form in forms(name) if (ids := known.fitting(form))), [])
             if len(candidates) == 1 and candidates[0] not in self._name_of:
                 self._name_of[candidates[0]] = name
             elif len(candidates) == 1:
@@ -62,15 +61,6 @@ class Corrections:
             with findings.collected():
                 record = record_of(image_id)
                 yield record, self.read(record)
-
-
-def _forms(name: str) -> Iterator[str]:
-    """A name and what it may mean in an annotation tool: without server, folders, and what uploads put before it."""
-    yield name
-    path = unquote(re.sub(r"^.*[?&]d=", "", name))
-    yield path
-    yield (file := path.rpartition("/")[2])
-    yield re.sub(r"^[0-9a-f]{8}-(?=.)", "", file)
 
 
 def listed(record: ImageRecord) -> Listed:
