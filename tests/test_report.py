@@ -139,7 +139,7 @@ class HandMade:
             pixels = rng.integers(0, 255, (*SIZE, 3), np.uint8)
             samples[image_id] = Sample(pixels, classes, class_mask=mask, object_mask=mask)
         write_data(folder / "data", NAMES, samples)
-        data = f"kind: folder, root: data, eval_split: train, {more}"
+        data = f"kind: folder, root: data, eval_split: train{more}"
         entries = ["run=mine", f"dataset={{{data}}}", "mask_rcnn={labels: none}", *settings]
         if truth:
             entries[1] = f"dataset={{{data}, class_masks: data/class_masks, object_masks: data/object_masks}}"
@@ -259,7 +259,7 @@ class TestReport:
         masks.mkdir(parents=True)
         # Corrected to another class.
         save_png(masks / "image_2.png", np.full(SIZE, 2, np.uint8))
-        made = HandMade(tmp_path, [[3], [3], [3]], more=f"corrected: '{masks.parent}'")
+        made = HandMade(tmp_path, [[3], [3], [3]], more=f", corrected: '{masks.parent}'")
         cache, table = (tmp_path / file for file in made.stages["read_corrections"].files())
         tables = [tmp_path / file for file in made.stages["build_manifest"].files()]
         run("read-corrections", "--manifest", tables[0], "--labels", tables[1], "--corrected", masks.parent,
