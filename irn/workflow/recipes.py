@@ -26,7 +26,7 @@ from irn.workflow.stages import BUILD_MANIFEST, MAKE_DEMO_DATA, READ_CORRECTIONS
 RESULTS = Path("results")
 STORE = RESULTS / "store"
 # Paths of which the kind of data set knows what counts.
-LAID_OUT = ("dataset.root", "dataset.class_masks", "dataset.object_masks")
+LAID_OUT = ("dataset.root", "dataset.class_masks", "dataset.object_masks", "dataset.corrected")
 DATA = "data"  # a link to the data set, beside its manifest
 
 
@@ -162,8 +162,6 @@ def _settings_in_key(stage: Stage, settings: Settings) -> dict[str, Any]:
     if stage.name == "make_cams":
         # External maps are copied as they are, and without any the setting does not count.
         keys = [key for key in keys if (key == "cam.external") == bool(settings.cam.external)]
-    if stage is READ_CORRECTIONS:
-        keys = []  # what the files hold counts, not where they lie
     if stage is REPORT:
         keys = ["run", *keys]  # its page shows the name
     values = {key: value(settings, key) for key in keys if key not in _places(stage, settings)}

@@ -8,11 +8,10 @@ import numpy as np
 
 from irn.data.corrected.masks import CorrectedMasks
 from irn.data.corrected.places import format_of
-from irn.data.file_names import forms
 from irn.data.findings import Findings
 from irn.data.listing import Listed
 from irn.data.names import names_of
-from irn.data.row_names import ImageNames
+from irn.data.row_names import Names
 from irn.records import ImageRecord
 
 Mask = dict[str, np.ndarray]
@@ -30,10 +29,10 @@ class Corrections:
         self.place = place
         masks: type[CorrectedMasks] = import_module(f"irn.data.corrected.{format_of(place)}").MASKS
         self._masks = masks(place, classes)
-        known = ImageNames(images)
+        known = Names(images)
         self._name_of: dict[str, str] = {}
         for name in self._masks.images():
-            candidates = next((ids for form in forms(name) if (ids := known.fitting(form))), [])
+            candidates = known.candidates(name)
             if len(candidates) == 1 and candidates[0] not in self._name_of:
                 self._name_of[candidates[0]] = name
             elif len(candidates) == 1:
