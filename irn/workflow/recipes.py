@@ -200,8 +200,8 @@ def _files_outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]
         if lists:
             yield "lists", stat_digest(lists)
     if stage is READ_CORRECTIONS:
-        place = Path(str(dataset.corrected))
-        files = [(str(path.relative_to(place)), content_digest(str(path))) for path in files_of(place)]
+        corrected = Path(str(dataset.corrected))
+        files = [(str(path.relative_to(corrected)), content_digest(str(path))) for path in files_of(corrected)]
         yield "corrected masks", digest(files)
     if stage.uses_truth:
         # Masks that are drawn with the data have the key of the data.
