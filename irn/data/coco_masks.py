@@ -10,6 +10,7 @@ from irn.data.coco_images import names_and_files
 from irn.data.coco_instances import InstancesFile
 from irn.data.listing import Listed
 from irn.data.names import safe_id
+from irn.data.shape_files import is_list
 from irn.data.truth import Objects, Truth
 from irn.errors import IrnError
 from irn.grid import UNSURE
@@ -41,7 +42,7 @@ class InstanceMasks(Truth):
     @classmethod
     def recognises(cls, place: Path) -> bool:
         """Whether a path is a file, or a folder with an instances file."""
-        return (place.is_file() and not _is_list(place)) or bool(split_files(place))
+        return (place.is_file() and not is_list(place)) or bool(split_files(place))
 
     @classmethod
     def lacking(cls, place: Path, images: Sequence[Listed]) -> list[str]:
@@ -136,9 +137,3 @@ def _ids(path: Path) -> set[str]:
     """The ids that the images of an instances file may have, as far as a glance shows its names."""
     names = names_and_files(path)
     return {safe_id(form) for name in names for form in (name, in_split(name_of(path), name))}
-
-
-def _is_list(path: Path) -> bool:
-    """Whether a file begins like a list in JSON, as exports of Label Studio do."""
-    with open(path, "rb") as file:
-        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")

@@ -43,7 +43,9 @@ KINDS = {
     "demo": Kind("irn.data.voc", "drawn by the workflow", is_drawn=True),
     "voc": Kind("irn.data.voc", "a devkit in PASCAL VOC's layout"),
     "coco": Kind("irn.data.coco", "images and `annotations/instances_<split>.json`", "irn.data.coco_masks"),
-    "folder": Kind("irn.data.folder", "`images/` and `labels.csv`"),
+    "folder": Kind(
+        "irn.data.folder", "`images/` and `labels.csv`, or files of an annotation tool", "irn.data.outlined"
+    ),
 }
 
 

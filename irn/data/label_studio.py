@@ -99,7 +99,7 @@ def _of_result(item: dict[str, Any]) -> Iterator[Shape]:
     if not isinstance(content, dict):
         return
     for choice in _words(content.get("choices")):
-        yield Shape(choice)
+        yield Shape(choice, of_image=True)
     if kind in REGIONS:
         size = item.get("original_height"), item.get("original_width")
         for label in _words(content.get(kind, content.get("labels"))):
@@ -123,10 +123,10 @@ def _of_flat(task: dict[str, Any]) -> Iterator[Shape]:
             continue
         if isinstance(content, str) or (isinstance(content, dict) and "choices" in content):
             for choice in _words(content["choices"] if isinstance(content, dict) else content):
-                yield Shape(choice)
+                yield Shape(choice, of_image=True)
         for region in content if isinstance(content, list) else ():
             if isinstance(region, str):
-                yield Shape(region)
+                yield Shape(region, of_image=True)
             for kind in REGIONS if isinstance(region, dict) else ():
                 size = region.get("original_height"), region.get("original_width")
                 for label in _words(region.get(kind)):

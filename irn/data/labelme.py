@@ -38,7 +38,7 @@ def shapes_of(path: Path, content: dict[str, Any]) -> list[Shape]:
     """As `read_labelme`, of the content of a file."""
     flags = content.get("flags")
     named = flags.items() if isinstance(flags, dict) else ()
-    shapes = [Shape(name.strip()) for name, holds in named if holds is True]
+    shapes = [Shape(name.strip(), of_image=True) for name, holds in named if holds is True]
     for number, shape in enumerate(content["shapes"], 1):
         label = shape.get("label") if isinstance(shape, dict) else None
         if not isinstance(label, str) or not label.strip():

@@ -14,6 +14,9 @@ from irn.errors import IrnError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 
+# Files that belong beside images.
+LABEL_SUFFIXES = (".json", ".txt", ".csv", ".xml", ".yaml", ".yml")
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -39,18 +42,22 @@ def without_suffix(name: str) -> str:
     return os.path.splitext(name)[0] if name.lower().endswith(IMAGE_SUFFIXES) else name
 
 
-def find_images(folder: Path, findings: Findings, below: bool = False) -> dict[str, list[Path]]:
+def find_images(
+    folder: Path, findings: Findings, below: bool = False, skipped: Collection[str] = ()
+) -> dict[str, list[Path]]:
     """Image files by their names without extension, sorted by name.
 
-    below: look into the folders within too; their images are named `folder/name`.
+    below: look into the folders within too, except those called as in `skipped`; their images are named `folder/name`.
 
-    Files without an image's extension, and links that lead nowhere, are counted in a notice.
+    Files without an image's extension, other than labels, and links that lead nowhere are counted in a notice.
     """
     paths: dict[str, list[Path]] = {}
     ignored: Counter[str] = Counter()
     astray: list[str] = []
     # As text: paths would take most of the time that a dry run takes for many images.
     for place, files in islice(folders_within(folder, _raise), None if below else 1):
+        if not set(skipped).isdisjoint(place.relative_to(folder).parts):
+            continue
         within = "" if place == folder else f"{place.relative_to(folder).as_posix()}/"
         for name in sorted(name for name in files if not name.startswith(".")):
             stem, suffix = os.path.splitext(name)
@@ -61,7 +68,7 @@ def find_images(folder: Path, findings: Findings, below: bool = False) -> dict[s
                 astray.append(within + name)
             elif suffix.lower() in IMAGE_SUFFIXES:
                 paths.setdefault(within + stem, []).append(place / name)
-            else:
+            elif suffix.lower() not in LABEL_SUFFIXES:
                 ignored[suffix or name] += 1
     if astray:
         findings.notice(f"{folder}: {len(astray)} links that lead to no file, or pipes, not read ({some(astray)})")

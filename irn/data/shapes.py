@@ -20,12 +20,14 @@ class Shape(NamedTuple):
         a point.
     group: shapes of one label and group are parts of one object; None where it is an object by itself.
     is_box: whether it is a box around the object.
+    of_image: whether the class is said of the whole image.
     """
 
     label: str
     draw: Drawing | None = None
     group: object = None
     is_box: bool = False
+    of_image: bool = False
 
     @property
     def has_outline(self) -> bool:

@@ -1,0 +1,105 @@
+"""The classes of the images in a folder: by a table, by files of a tool, or by the folders that the images lie in."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from irn.data.findings import Findings, some
+from irn.data.folder_images import IMAGES, are_in_splits, check_kind, images_folder
+from irn.data.label_table import read_labels
+from irn.data.listing import Listed
+from irn.data.names import check_class_names, same_but_for_case
+from irn.data.shape_files import ShapeFiles, shape_files, yolo_texts
+from irn.data.tables import ImageClasses
+from irn.errors import IrnError
+
+LABELS = "labels.csv"
+ROBOFLOW = "_classes.csv"
+
+
+def read_classes_of(root: Path, images: Sequence[Listed], labels_csv: Path | None, findings: Findings) -> ImageClasses:
+    """The classes of images by the surest of what there is, the table first.
+
+    Raises IrnError where nothing says the classes; adds problems for images without any.
+    """
+    if labels_csv is not None or (root / LABELS).is_file():
+        return read_labels(labels_csv or root / LABELS, images, findings)
+    tables = sorted({path for folder in _folders(images) if (path := folder / ROBOFLOW).is_file()})
+    if tables:
+        return _of_tables(tables, images, findings)
+    files = shape_files(root, images_folder(root))
+    if files is not None:
+        return _of_shapes(files, root, images, findings)
+    if next(yolo_texts(root), None) is not None:
+        raise IrnError(
+            f"{root}: label files of YOLO, but no data.yaml with the names of their classes; add it, such as"
+            " names: [cat, dog]"
+        )
+    check_kind(root)
+    folders = {image.image_id: folder for image in images if (folder := _class_folder(image, are_in_splits(images)))}
+    if len(folders) == len(images):
+        return _of_folders(root, images, folders, findings)
+    return read_labels(root / LABELS, images, findings)  # which says that it is missing
+
+
+def _folders(images: Sequence[Listed]) -> set[Path]:
+    return {folder for image in images for folder in list(image.path.parents)[:2]}
+
+
+def _of_tables(tables: Sequence[Path], images: Sequence[Listed], findings: Findings) -> ImageClasses:
+    """Classes by Roboflow's tables, one in the folder of each split, with the same classes."""
+    names: list[str] = []
+    present: dict[str, list[int]] = {}
+    for table in tables:
+        classes = read_labels(table, [image for image in images if table.parent in image.path.parents], findings)
+        if names and classes.names != names:
+            raise IrnError(f"{table}: its classes are not those of {tables[0]}; give both the same columns")
+        names, present = classes.names, present | classes.present
+    findings.note(f"classes by {some([str(table) for table in tables])}, of Roboflow")
+    without = [image.name for image in images if not any(table.parent in image.path.parents for table in tables)]
+    if without:
+        remedy = f"add {ROBOFLOW} to their folders, or give a table of all images"
+        findings.problem(tables[0], f"{len(without)} images lie in folders without a table ({some(without)})", remedy)
+    return ImageClasses(names, present)
+
+
+def _of_shapes(files: ShapeFiles, root: Path, images: Sequence[Listed], findings: Findings) -> ImageClasses:
+    """Classes by the labels of shapes: in the order that the files say, or else sorted."""
+    labels_of: dict[str, set[str]] = {}
+    without = []
+    for image in images:
+        with findings.collected():
+            shapes = files.read(image.path)
+            if shapes is None and not files.without_file:
+                without.append(image.name)
+            elif shapes is None:
+                labels_of[image.image_id] = set()
+                without.append(image.name)
+            else:
+                labels_of[image.image_id] = {shape.label for shape in shapes}
+    names = files.names or sorted({label for labels in labels_of.values() for label in labels})
+    findings.note(f"{files.place}: classes by the shapes of {files.tool}: {', '.join(names)}")
+    for first, second in same_but_for_case(names):
+        remedy = "write one of them everywhere, or give a table of labels if both are meant"
+        findings.problem(files.place, f"class {second!r} differs from {first!r} by case or blanks alone", remedy)
+    if without and files.without_file:
+        findings.notice(f"{files.place}: {len(without)} of {len(images)} images have no label file, and so no class")
+    elif without:
+        problem = f"{len(without)} of the {len(images)} images are not annotated ({some(without)})"
+        findings.problem(files.place, problem, f"annotate them in {files.tool}, take them out, or give a {LABELS}")
+    check_class_names(files.place, names)
+    index = {name: number for number, name in enumerate(names)}
+    return ImageClasses(names, {i: sorted(index[label] for label in labels) for i, labels in labels_of.items()})
+
+
+def _class_folder(image: Listed, in_splits: bool) -> str:
+    """The folder that is the class of an image: the first that is neither its split's nor called `images`."""
+    folders = image.name.split("/")[in_splits:-1]
+    return next((folder for folder in folders if folder != IMAGES), "")
+
+
+def _of_folders(root: Path, images: Sequence[Listed], folders: dict[str, str], findings: Findings) -> ImageClasses:
+    """The folder of each image as its class."""
+    folder, names = images_folder(root), sorted(set(folders.values()))
+    check_class_names(folder, names)
+    findings.note(f"{folder}: no {LABELS}, so each folder is the class of the images in it: {', '.join(names)}")
+    return ImageClasses(names, {image_id: [names.index(name)] for image_id, name in folders.items()})

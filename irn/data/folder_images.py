@@ -1,0 +1,95 @@
+"""The images of a folder that somebody made for themselves or a tool, and their splits."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from irn.data.findings import Findings
+from irn.data.listing import IMAGE_SUFFIXES, Listed, find_images, one_each
+from irn.data.user_tables import SPLITS, read_splits, splits_in_labels
+from irn.errors import IrnError
+
+IMAGES = "images"
+# Folders in a root without `images/` whose pictures are not photographs.
+NOT_IMAGES = ("SegmentationClass", "SegmentationObject", "masks", "labels", "annotations", "results")
+
+OTHER_KINDS = (
+    ("voc", "JPEGImages"),
+    ("coco", "annotations/instances_*.json"),
+    ("coco", "*/_annotations.coco.json"),
+)
+
+
+def images_folder(root: Path) -> Path:
+    """The folder of the images: `images/`, or the root itself where the images or their splits lie there."""
+    folder = root / IMAGES
+    if folder.is_dir() or not root.is_dir():
+        return folder
+    inside = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    has_images = any(path.suffix.lower() in IMAGE_SUFFIXES for path in inside)
+    has_folders = any(path.is_dir() and path.name not in NOT_IMAGES and _holds_images(path) for path in inside)
+    return root if has_images or has_folders else folder
+
+
+def _holds_images(folder: Path) -> bool:
+    """Whether images lie in a folder, or in those within."""
+    return any(path.suffix.lower() in IMAGE_SUFFIXES for path in (*folder.glob("*"), *folder.glob("*/*")))
+
+
+def all_images(root: Path, splits_csv: Path, labels_csv: Path, findings: Findings) -> list[Listed]:
+    """The images of all splits, by name.
+
+    Splits are those of `splits_csv`, or of a column of `labels_csv`, or folders with the names of splits; else all
+    are `train`. Raises IrnError for a folder without images, with the kind that it may be of.
+    """
+    folder = images_folder(root)
+    if not folder.is_dir():
+        check_kind(root)
+        raise IrnError(f"{folder}: no such folder; expected the images there and their classes in {labels_csv}")
+    skipped = () if folder != root else NOT_IMAGES
+    paths = one_each(find_images(folder, findings, below=True, skipped=skipped), findings)
+    if not paths:
+        raise IrnError(f"{folder}: no image; expected files that end in {', '.join(IMAGE_SUFFIXES)}")
+    images = [Listed(name, path, "train") for name, path in paths.items()]
+    within = sum("/" in name for name in paths)
+    if within:
+        findings.note(
+            f"{folder}: {within} of {len(paths)} images lie in folders within; the folder is part of their names"
+        )
+    split_of = None
+    if splits_csv.is_file():
+        split_of = read_splits(splits_csv, images, findings)
+    elif labels_csv.is_file():
+        split_of = splits_in_labels(labels_csv, images, findings)
+    if split_of is not None:
+        return [replace(image, split=split_of[image.image_id]) for image in images if image.image_id in split_of]
+    return _by_folder(folder, images, findings)
+
+
+def _by_folder(folder: Path, images: Sequence[Listed], findings: Findings) -> list[Listed]:
+    """The images with the splits that the folders' names say, if all of them do."""
+    if not are_in_splits(images):
+        return list(images)
+    tops = sorted({split_folder(image) for image in images})
+    findings.notice(f"{folder}: the folders {', '.join(tops)} are read as splits, not as classes")
+    return [replace(image, split=split_folder(image)) for image in images]
+
+
+def are_in_splits(images: Sequence[Listed]) -> bool:
+    """Whether all images lie in folders with the names of splits."""
+    return all("/" in image.name and split_folder(image).lower() in SPLITS for image in images)
+
+
+def split_folder(image: Listed) -> str:
+    """The outermost folder in an image's name."""
+    return image.name.split("/")[0]
+
+
+def check_kind(root: Path) -> None:
+    """Raise IrnError for a data set in the layout of another kind."""
+    for kind, sign in OTHER_KINDS:
+        if signs := sorted(root.glob(sign)):
+            raise IrnError(
+                f"{root}: it has the layout of kind {kind} ({signs[0].relative_to(root)}); set dataset.kind:"
+                f" {kind} (--kind {kind}), or add {root / 'labels.csv'}"
+            )

@@ -1,0 +1,195 @@
+"""Files of shapes beside images: of labelme, Label Studio and YOLO, found by what lies in a folder."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from irn.data.file_names import forms, plain
+from irn.data.label_studio import read_label_studio
+from irn.data.labelme import is_labelme, read_labelme
+from irn.data.listing import IMAGE_SUFFIXES, folders_within, without_suffix
+from irn.data.shapes import Shape
+from irn.data.yolo import names_file, read_yolo, read_yolo_names
+from irn.errors import IrnError
+
+# Whether files of a data set have outlines is seen in this number of them.
+_GLANCED_AT = 100
+
+
+class ShapeFiles(ABC):
+    """The shapes of the images of a data set.
+
+    tool: whose files they are.
+    place: the file or folder that tells so.
+    names: the classes in their order, where the files tell it, or else None.
+    without_file: whether an image without a file is one without any class, and not one that nobody has looked at.
+    """
+
+    tool: str
+    place: Path
+    names: list[str] | None = None
+    without_file = False
+
+    @abstractmethod
+    def file(self, image: Path) -> Path | None:
+        """The file with an image's shapes; None where there is none."""
+
+    @abstractmethod
+    def read(self, image: Path) -> list[Shape] | None:
+        """The shapes of an image, None without a file; IrnError for a file that cannot be read."""
+
+    @abstractmethod
+    def some(self) -> Iterator[list[Shape]]:
+        """The shapes of each image that has a file."""
+
+    def has_outlines(self) -> bool:
+        """Whether any shape is more than a box, as far as a glance shows."""
+        try:
+            return any(shape.has_outline for shapes in islice(self.some(), _GLANCED_AT) for shape in shapes)
+        except IrnError:
+            return True  # said when all are read
+
+
+class LabelmeFiles(ShapeFiles):
+    """labelme's: a JSON beside each image."""
+
+    tool = "labelme"
+
+    def __init__(self, folder: Path) -> None:
+        self.place = folder
+
+    def file(self, image: Path) -> Path | None:
+        """The JSON of the image's name."""
+        path = image.with_suffix(".json")
+        return path if path.is_file() else None
+
+    def read(self, image: Path) -> list[Shape] | None:
+        """As `ShapeFiles.read`."""
+        path = self.file(image)
+        return None if path is None else read_labelme(path)
+
+    def some(self) -> Iterator[list[Shape]]:
+        """As `ShapeFiles.some`."""
+        return (read_labelme(path) for path in _files(self.place, ".json"))
+
+
+class YoloFiles(ShapeFiles):
+    """YOLO's: a text in `labels/` for each image in `images/`, or beside it; images without objects have none."""
+
+    tool = "YOLO"
+    without_file = True
+
+    def __init__(self, root: Path, names: Path) -> None:
+        self.place = root
+        self._names = self.names = read_yolo_names(names)
+
+    def file(self, image: Path) -> Path | None:
+        """The text of the image's name."""
+        parts = image.with_suffix(".txt").parts
+        places = [number for number, part in enumerate(parts[:-1]) if part == "images"]
+        mirrored = [Path(*parts[:place], "labels", *parts[place + 1 :]) for place in reversed(places)]
+        return next((path for path in (*mirrored, Path(*parts)) if path.is_file()), None)
+
+    def read(self, image: Path) -> list[Shape] | None:
+        """As `ShapeFiles.read`."""
+        path = self.file(image)
+        return None if path is None else read_yolo(path, self._names)
+
+    def some(self) -> Iterator[list[Shape]]:
+        """As `ShapeFiles.some`."""
+        return (read_yolo(path, self._names) for path in yolo_texts(self.place))
+
+
+class StudioFile(ShapeFiles):
+    """Label Studio's: one file with a task for each image."""
+
+    tool = "Label Studio"
+
+    def __init__(self, path: Path) -> None:
+        self.place = path
+        self._shapes = [(task.image, task.shapes) for task in read_label_studio(path) if task.shapes is not None]
+        self._by_name: dict[str, list[int]] = {}
+        for number, (image, _) in enumerate(self._shapes):
+            names = dict.fromkeys(name for form in forms(image) for name in (form, without_suffix(form)))
+            for name in names:
+                self._by_name.setdefault(name, []).append(number)
+
+    def file(self, image: Path) -> Path | None:
+        """The one file, if an annotated task is of this image."""
+        return self.place if self._tasks(image) else None
+
+    def read(self, image: Path) -> list[Shape] | None:
+        """As `ShapeFiles.read`."""
+        tasks = self._tasks(image)
+        return [shape for number in tasks for shape in self._shapes[number][1]] if tasks else None
+
+    def some(self) -> Iterator[list[Shape]]:
+        """As `ShapeFiles.some`."""
+        return (shapes for _, shapes in self._shapes)
+
+    def _tasks(self, image: Path) -> list[int]:
+        """The tasks of an image, by the longest part of its path that a task names."""
+        parts = [plain(part) for part in image.parts]
+        for count in range(len(parts), 0, -1):
+            name = "/".join(parts[-count:])
+            for form in (name, without_suffix(name)):
+                if form in self._by_name:
+                    return self._by_name[form]
+        return []
+
+
+def shape_files(root: Path, images: Path) -> ShapeFiles | None:
+    """The files of shapes of a data set, if it has any.
+
+    root: its folder. images: the folder of its images, which may be the same.
+    """
+    if any(map(_is_labelme, islice(_files(images, ".json"), _GLANCED_AT))):
+        return LabelmeFiles(images)
+    exports = [path for path in sorted(root.glob("*.json")) if is_list(path)]
+    if exports:
+        return StudioFile(exports[0])
+    names = names_file(root)
+    return YoloFiles(root, names) if names and any(True for _ in yolo_texts(root)) else None
+
+
+def at(place: Path) -> ShapeFiles | None:
+    """The files of shapes in a folder of images or a file that is named as ground truth."""
+    if place.is_file():
+        return StudioFile(place) if is_list(place) else None
+    return shape_files(place, place)
+
+
+def watched(root: Path) -> list[Path]:
+    """The files and folders that shapes may lie in, other than the folders of images."""
+    names = names_file(root)
+    texts = [folder for folder, _ in folders_within(root / "labels")] if names else []
+    return [*sorted(root.glob("*.json")), *([names] if names else []), *texts]
+
+
+def is_list(path: Path) -> bool:
+    """Whether a file begins like a list in JSON, as exports of Label Studio do."""
+    with open(path, "rb") as file:
+        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+
+
+def yolo_texts(root: Path) -> Iterator[Path]:
+    """The label files of YOLO in a folder and those within: in a folder `labels`, or beside an image."""
+    for path in _files(root, ".txt"):
+        beside = (path.with_suffix(suffix).is_file() for suffix in IMAGE_SUFFIXES)
+        if path.name != "classes.txt" and ("labels" in path.relative_to(root).parts[:-1] or any(beside)):
+            yield path
+
+
+def _is_labelme(path: Path) -> bool:
+    try:
+        return is_labelme(json.loads(path.read_text(encoding="utf-8-sig")))
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def _files(folder: Path, suffix: str) -> Iterator[Path]:
+    """All files in a folder and those within with an ending, by name."""
+    for place, names in folders_within(folder):
+        yield from (place / name for name in sorted(names) if name.endswith(suffix) and not name.startswith("."))

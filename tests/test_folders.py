@@ -1,0 +1,276 @@
+"""Folders as annotation tools leave them, read as `dataset.kind: folder`: classes, splits, ground truth."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import refusal, run, save_png
+from test_check_data import check, only, pixels
+
+from irn.data.dataset import mask_folders
+from irn.data.findings import Findings
+from irn.data.folder import LAYOUT
+from irn.data.masks import open_truth
+from irn.data.tables import read_classes, read_manifest
+from irn.errors import IrnError
+from irn.records import ImageRecord
+
+Capture = pytest.CaptureFixture[str]
+HEIGHT, WIDTH = 40, 48
+SQUARE = [[12, 10], [36, 10], [36, 30], [12, 30]]  # x and y
+MASK = np.zeros((HEIGHT, WIDTH), bool)
+MASK[10:30, 12:36] = True
+
+
+def picture(path: Path) -> None:
+    save_png(path, pixels(sum(map(ord, str(path))) % 1000, HEIGHT, WIDTH))
+
+
+def written(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def built(root: Path) -> tuple[dict[str, str], dict[str, list[str]], list[ImageRecord]]:
+    """The split and the class names of each image, by its path in the data set, and the manifest's rows."""
+    tables = root.parent / "m.csv", root.parent / "l.csv"
+    run("build-manifest", "--kind", "folder", "--root", root, "--out-manifest", tables[0], "--out-labels", tables[1])
+    records, classes = read_manifest(tables[0]), read_classes(tables[1])
+    names = {record.image_id: record.path.relative_to(root).as_posix() for record in records}
+    splits = {names[record.image_id]: record.split for record in records}
+    present = {names[i]: [classes.names[index] for index in held] for i, held in classes.present.items()}
+    return splits, present, records
+
+
+# ---- splits
+
+
+@pytest.mark.parametrize("top", ["images/", ""])
+@pytest.mark.parametrize("splits", [("train", "val"), ("train", "valid", "test"), ("Train", "Val"), ("train",)])
+def test_folders_of_splits_are_no_classes(tmp_path: Path, top: str, splits: tuple[str, ...]) -> None:
+    """torchvision's layout, with and without a folder around it."""
+    for split in splits:
+        for name in ("cat/0", "cat/1", "dog/0"):
+            picture(tmp_path / f"set/{top}{split}/{name}.png")
+    split_of, present, _ = built(tmp_path / "set")
+    assert split_of == {path: path.removeprefix(top).split("/")[0] for path in present}
+    assert present == {path: [path.removeprefix(top).split("/")[1]] for path in present}
+    assert [image.split for image in LAYOUT.listed(tmp_path / "set", splits[:1], Findings())] == [splits[0]] * 3
+
+
+def test_folders_of_splits_are_said(tmp_path: Path, capsys: Capture) -> None:
+    for name in ("train/cat/0", "val/dog/0"):
+        picture(tmp_path / f"set/images/{name}.png")
+    notices = check(tmp_path / "set", capsys)[2]["notices"]
+    assert any("the folders train, val are read as splits, not as classes" in notice for notice in notices)
+
+
+def test_a_class_that_is_called_train(tmp_path: Path) -> None:
+    for name in ("train/0", "bus/0"):
+        picture(tmp_path / f"set/images/{name}.png")
+    assert built(tmp_path / "set")[1] == {"images/bus/0.png": ["bus"], "images/train/0.png": ["train"]}
+
+
+def test_splits_of_a_column_of_the_labels(tmp_path: Path) -> None:
+    for name in "abc":
+        picture(tmp_path / f"set/images/{name}.png")
+    written(tmp_path / "set/labels.csv", "image_id,split,cat\na,train,1\nb,train,0\nc,val,1\n")
+    split_of, present, _ = built(tmp_path / "set")
+    assert list(split_of.values()) == ["train", "train", "val"]
+    assert present == {"images/a.png": ["cat"], "images/b.png": [], "images/c.png": ["cat"]}
+    assert [image.split for image in LAYOUT.listed(tmp_path / "set", ["val"], Findings())] == ["val"]
+
+
+# ---- tools
+
+
+def roboflow(root: Path) -> None:
+    for split, rows in (("train", ("a", "1, 0, 0", "b", "0, 0, 1")), ("valid", ("c", "1, 1, 0"))):
+        text = "filename, cat, dog, Unlabeled\n"
+        for name, cells in zip(rows[::2], rows[1::2], strict=True):
+            picture(root / f"{split}/{name}_jpg.rf.0123456789abcdef.png")
+            text += f"{name}_jpg.rf.0123456789abcdef.png, {cells}\n"
+        written(root / f"{split}/_classes.csv", text)
+
+
+def labelme(root: Path) -> None:
+    for name, labels in (("a", ["cat"]), ("b", []), ("c", ["cat", "dog"])):
+        picture(root / f"images/{name}.png")
+        shapes = [
+            {"label": label, "points": [[x + 2 * n, y] for x, y in SQUARE], "shape_type": "polygon"}
+            for n, label in enumerate(labels)
+        ]
+        written(root / f"images/{name}.json", json.dumps({"shapes": shapes, "imagePath": f"{name}.png"}))
+
+
+def labelme_flat(root: Path) -> None:
+    labelme(root)
+    for path in list((root / "images").iterdir()):
+        path.rename(root / path.name)
+    (root / "images").rmdir()
+
+
+def yolo(root: Path, *, roboflow: bool = False, boxes: bool = False) -> None:
+    shape = " ".join(f"{x / WIDTH} {y / HEIGHT}" for x, y in SQUARE)
+    lines = {
+        "cat": "0 0.5 0.5 0.5 0.5" if boxes else f"0 {shape}",
+        "dog": "1 0.5 0.5 0.5 0.5" if boxes else f"1 {shape}",
+    }
+    for name, labels in (("train/a", ["cat"]), ("train/b", None), ("val/c", ["cat", "dog"])):
+        image, text = f"images/{name}", f"labels/{name}"
+        if roboflow:
+            split, _, stem = name.partition("/")
+            image, text = f"{split}/images/{stem}", f"{split}/labels/{stem}"
+        picture(root / f"{image}.png")
+        if labels is not None:
+            written(root / f"{text}.txt", "".join(lines[label] + "\n" for label in labels))
+    written(root / "data.yaml", "train: ../train/images\nnc: 2\nnames: ['cat', 'dog']\n")
+
+
+def studio(root: Path) -> None:
+    tasks = []
+    for number, (name, labels) in enumerate((("a", ["cat"]), ("b", []), ("c", ["cat", "dog"]))):
+        picture(root / f"images/{name}.png")
+        points = [[100 * x / WIDTH, 100 * y / HEIGHT] for x, y in SQUARE]
+        result = [{"type": "polygonlabels", "value": {"points": points, "polygonlabels": [label]}} for label in labels]
+        image = f"/data/upload/1/0a1b2c3{number}-{name}.png"
+        tasks.append({"id": number, "data": {"image": image}, "annotations": [{"result": result}]})
+    written(root / "project-1-at-2024.json", json.dumps(tasks))
+
+
+TOOLS: dict[str, Callable[[Path], None]] = {
+    "roboflow's table": roboflow,
+    "labelme": labelme,
+    "labelme, flat": labelme_flat,
+    "yolo": yolo,
+    "yolo of roboflow": lambda root: yolo(root, roboflow=True),
+    "yolo, boxes": lambda root: yolo(root, boxes=True),
+    "label studio": studio,
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_classes_by_the_files_of_tools(tmp_path: Path, tool: str, capsys: Capture) -> None:
+    TOOLS[tool](tmp_path / "set")
+    _, present, _ = built(tmp_path / "set")
+    assert {Path(path).stem[0]: names for path, names in present.items()} == {
+        "a": ["cat"],
+        "b": [],
+        "c": ["cat", "dog"],
+    }
+    said = capsys.readouterr().out
+    assert "not read" not in said
+
+
+@pytest.mark.parametrize("tool", [tool for tool in TOOLS if tool not in ("roboflow's table", "yolo, boxes")])
+def test_ground_truth_by_the_files_of_tools(tmp_path: Path, tool: str) -> None:
+    root = tmp_path / "set"
+    TOOLS[tool](root)
+    _, _, records = built(root)
+    dataset: Any = SimpleNamespace(kind="folder", root=str(root), class_masks=None, object_masks=None)
+    place, objects_place = mask_folders(dataset, root)
+    assert place == objects_place
+    assert place is not None
+    truth = open_truth(place, "train", ["cat", "dog"])
+    truth.require(records)
+    a, b, c = records
+    np.testing.assert_array_equal(truth.class_mask(a), np.where(MASK, 1, 0))
+    assert not truth.class_mask(b).any()
+    masks, labels = truth.objects(c, np.zeros(0))
+    assert labels.tolist() == [1, 2]
+    assert (masks[0] == MASK).all()
+
+
+def test_boxes_are_no_ground_truth(tmp_path: Path) -> None:
+    yolo(tmp_path / "set", boxes=True)
+    dataset: Any = SimpleNamespace(kind="folder", root=str(tmp_path / "set"), class_masks=None, object_masks=None)
+    assert mask_folders(dataset, tmp_path / "set") == (None, None)
+
+
+def test_a_box_among_outlines_is_said_and_refused_before_the_first_job(tmp_path: Path, capsys: Capture) -> None:
+    root = tmp_path / "set"
+    labelme(root)
+    shape = {"label": "cat", "shape_type": "rectangle", "points": [[1, 1], [9, 9]]}
+    written(root / "images/b.json", json.dumps({"shapes": [shape], "imagePath": "b.png"}))
+    words = "a shape of image 'b' ('cat') is a box or a point, which cannot be scored"
+    assert words in " ".join(check(root, capsys)[2]["notices"])
+    dataset = {"kind": "folder", "root": str(root)}
+    written(
+        tmp_path / "small.yaml", json.dumps({"dataset": dataset, "cam": {"batch_size": 1}, "irn": {"batch_size": 1}})
+    )
+    assert words in refusal(tmp_path)
+
+
+def test_images_that_nobody_has_annotated_are_counted_in_one_line(tmp_path: Path, capsys: Capture) -> None:
+    labelme(tmp_path / "set")
+    for name in ("d", "e"):
+        picture(tmp_path / f"set/images/{name}.png")
+    assert "2 of the 5 images are not annotated (d, e); annotate them in labelme" in only(
+        check(tmp_path / "set", capsys)[2]
+    )
+    studio(tmp_path / "other")
+    picture(tmp_path / "other/images/d.png")
+    assert "1 of the 4 images are not annotated (d)" in only(check(tmp_path / "other", capsys)[2])
+
+
+def test_images_without_a_label_file_of_yolo_have_no_class(tmp_path: Path, capsys: Capture) -> None:
+    yolo(tmp_path / "set")
+    assert "1 of 3 images have no label file, and so no class" in " ".join(
+        check(tmp_path / "set", capsys)[2]["notices"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda root: (root / "data.yaml").unlink(), "label files of YOLO, but no data.yaml with the names of their"),
+        (lambda root: written(root / "data.yaml", "nc: 2\n"), "data.yaml: no list 'names' in it"),
+        (lambda root: written(root / "data.yaml", "a: [\n"), "data.yaml: the file cannot be read"),
+        (lambda root: written(root / "labels/train/a.txt", "7 0.5 0.5 1 1\n"), "a.txt: line 1 is of class 7"),
+    ],
+)
+def test_mistakes_in_files_of_yolo(
+    tmp_path: Path, capsys: Capture, change: Callable[[Path], object], said: str
+) -> None:
+    yolo(tmp_path / "set")
+    change(tmp_path / "set")
+    assert said in check(tmp_path / "set", capsys)[2]["problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        ("JPEGImages/a.png", "voc"),
+        ("annotations/instances_train.json", "coco"),
+        ("train/_annotations.coco.json", "coco"),
+    ],
+)
+def test_the_layout_of_another_kind_is_named(tmp_path: Path, capsys: Capture, file: str, kind: str) -> None:
+    picture(tmp_path / "set/train/a.png")
+    (tmp_path / "set" / file).parent.mkdir(exist_ok=True)
+    (tmp_path / "set" / file).write_bytes((tmp_path / "set/train/a.png").read_bytes())
+    said = check(tmp_path / "set", capsys)[2]["problems"][0]
+    assert f"it has the layout of kind {kind} ({file.removesuffix('/a.png')}); set dataset.kind: {kind}" in said
+
+
+def test_a_shape_of_a_class_that_the_table_lacks(tmp_path: Path) -> None:
+    labelme(tmp_path / "set")
+    _, _, records = built(tmp_path / "set")
+    truth = open_truth(tmp_path / "set/images", "train", ["cat"])
+    with pytest.raises(IrnError, match=r"c\.json: a shape is of class 'dog', which is not a class of the labels table"):
+        truth.require(records)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_an_edit_of_a_tools_file_makes_the_tables_out_of_date(tmp_path: Path, tool: str) -> None:
+    root = tmp_path / "set"
+    TOOLS[tool](root)
+    watched = LAYOUT.watched(root)
+    for path in root.rglob("*"):
+        assert path.is_dir() or path in watched or path.parent in watched, path
+    written(root / "results/store/key.json", "{}")
+    assert LAYOUT.watched(root) == watched
