@@ -5,9 +5,7 @@ import re
 from collections.abc import Hashable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from irn.data.dataset import mask_folders
 from irn.errors import IrnError
@@ -17,6 +15,9 @@ from irn.settings.checking import settings_of_options
 from irn.settings.lookup import all_settings
 from irn.settings.settings import Settings
 from irn.workflow.stages import ALL_STAGES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Cost(NamedTuple):
@@ -48,6 +49,8 @@ class StageFolder(NamedTuple):
 
     def cost(self) -> Cost | None:
         """What its jobs cost by Snakemake's benchmarks; None where there are none."""
+        import pandas as pd  # which only tables need
+
         tables = [pd.read_csv(path, sep="\t", na_values=["-", "NA"]) for path in self._beside("benchmark.tsv")]
         if not tables:
             return None
@@ -104,11 +107,13 @@ class RunFolder:
         files = self.stages[stage].files if stage in self.stages else []
         return files if len(files) == len(links) else []
 
-    def table(self, name: str) -> pd.DataFrame | None:
+    def table(self, name: str) -> "pd.DataFrame | None":
         """A table of the run, such as `scores.csv`, if it exists."""
         path = self.folder / name
         if not path.exists():
             return None
+        import pandas as pd
+
         text_columns: dict[Hashable, type[str]] = {"class": str, "seed": str, "split": str}
         return pd.read_csv(path, dtype=text_columns, keep_default_na=False, na_values=[""])
 

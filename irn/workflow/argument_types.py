@@ -43,6 +43,13 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def port(text: str) -> int:
+    """A port of a machine, or 0."""
+    if not (text.isdecimal() and int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, a whole number from 0 to 65535")
+    return int(text)
+
+
 def positive_number(text: str) -> int:
     """A whole number of at least 1."""
     if not (text.isdecimal() and int(text) > 0):

@@ -46,6 +46,12 @@ PREDICT = Command(
         o.ONNX, o.SCORE, o.DEVICE, o.WORKERS,
     ),
 )  # fmt: skip
+REVIEW = Command(
+    "review",
+    "Accept, reject and correct the labels of a run on a page in a browser.",
+    group="Labels",
+    takes=(o.RUN, o.OUT_CORRECTIONS, o.PORT, o.NO_BROWSER),
+)
 CONFIG_COMMAND = Command(
     "config",
     "Print every setting with its meaning, as YAML to edit and give back.",
@@ -65,7 +71,7 @@ FREE_STORE = Command(
     takes=(o.CONFIGFILE, o.DELETE),
 )
 
-OTHERS = (CHECK_DATA, IMPORT_WEIGHTS, IMPORT_CAMS, EXPORT_CAMS, PREDICT, CONFIG_COMMAND, STATUS, FREE_STORE)
+OTHERS = (CHECK_DATA, IMPORT_WEIGHTS, IMPORT_CAMS, EXPORT_CAMS, REVIEW, PREDICT, CONFIG_COMMAND, STATUS, FREE_STORE)
 # A command by its name; that of a stage which runs another stage's command is that one's.
 COMMANDS = {command.name: command for command in (*ALL_STAGES.values(), *OTHERS) if command.command == command.name}
 # As `irn --help` lists them: in the order in which one comes to need them.

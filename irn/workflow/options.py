@@ -11,6 +11,7 @@ from irn.records import WHOLE
 from irn.settings.final_networks import TRAINED_NETWORKS
 from irn.workflow.argument_types import (
     file_to_write,
+    port,
     positive_number,
     predictions_of_a_network,
     shard,
@@ -132,6 +133,14 @@ OUT_FOLDER = _path("--out", "DIR", "folder to make")
 OUT_IRN = _output("--out-irn", "W", "IRNet weights to write")
 OUT_LABELS = _output("--out-labels", "L", "table of the classes in each image to write")
 OUT_MANIFEST = _output("--out-manifest", "M", "table of the images to write")
+OUT_CORRECTIONS = optional(
+    _path(
+        "--out",
+        "DIR",
+        "folder of the corrections, which may exist; by default where the run has taken some from, else"
+        " corrected/<run>/ beside results/",
+    )
+)
 SWEEP_OUT = optional(_output("--sweep-out", "CSV", "table to write with a row for each combination of swept values"))
 THRESHOLDS_OUT = optional(
     _output("--thresholds-out", "CSV", "table to write of the mIoU of the CAMs at each threshold")
@@ -150,6 +159,8 @@ DEVICE = _option("--device", "where torch computes", choices=("auto", "cpu", "cu
 FROM_SCRATCH = _switch("--from-scratch", "start from random weights, not --backbone-weights, and train every layer")
 IMAGES = optional(_option("--images", "images to draw; by default some, evenly spaced", nargs="+", metavar="ID"))
 KIND = _option("--kind", "layout of the data set", choices=tuple(KINDS))
+NO_BROWSER = _switch("--no-browser", "print the address of the page only")
+PORT = _option("--port", "port of 127.0.0.1 to listen on, 0 for any free one", type=port, default=8765, metavar="N")
 PROCESSES = _option(
     "--processes",
     "processes that compute each batch together, each on a GPU of its own; torchrun starts them",
