@@ -4,6 +4,7 @@ import contextlib
 import csv
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy import ndimage
+from selenium import webdriver
 
 from irn.cli import main
 from irn.errors import IrnError
@@ -149,6 +151,30 @@ def save_png(path: Path, pixels: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     return path
+
+
+# ---- a browser
+
+BROWSER = [shutil.which(name) for name in ("chromium", "chromedriver")]
+in_browser = pytest.mark.skipif(
+    not all(BROWSER),
+    reason="no chromium and chromedriver; install Debian's chromium and chromium-driver to open pages in a browser",
+)
+
+
+def start_browser() -> webdriver.Chrome:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER[0])
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(str(BROWSER[1])))
+
+
+def set_width(browser: webdriver.Chrome, width: int) -> None:
+    """Narrow ones are those of phones."""
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
 # ---- small data sets

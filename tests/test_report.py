@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import Sample, refused, run, save_png, snakemake, write_data
+from helpers import Sample, in_browser, refused, run, save_png, set_width, snakemake, start_browser, write_data
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -28,11 +28,6 @@ from irn.pictures.panels import spread
 from irn.settings.reading import read_config
 from irn.workflow.run import Run
 
-BROWSER = [shutil.which(name) for name in ("chromium", "chromedriver")]
-in_browser = pytest.mark.skipif(
-    not all(BROWSER),
-    reason="no chromium and chromedriver; install Debian's chromium and chromium-driver to open reports in a browser",
-)
 SIZE = (48, 60)
 # What HTML, JSON within HTML and Vega might take for more than a name.
 NAMES = [
@@ -418,12 +413,7 @@ def unsure_part(number: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER[0])
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(BROWSER[1])))
+    driver = start_browser()
     driver.execute_cdp_cmd("Network.enable", {})
     # What is not in the file cannot be had.
     driver.execute_cdp_cmd(
@@ -436,10 +426,7 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 def opened(browser: webdriver.Chrome, page: Path, width: int = 1280, dark: bool = False) -> list[str]:
     """Open a page at a width, wait for its charts, and give what its console says."""
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600},
-    )
+    set_width(browser, width)
     feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
     browser.get(page.resolve().as_uri())

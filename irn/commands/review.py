@@ -35,13 +35,8 @@ def review(run: Path, out: Path | None = None, port: int = 8765, no_browser: boo
     IrnError for a folder that is not a run's, a run without labels, images that are missing, a folder of corrections
     that cannot be read, and a port that is taken.
     """
-    folder = RunFolder(run)
-    reviewed = _open(folder)
-    labels = folder.settings.labels
-    corrections = Corrections(
-        _corrected(folder) if out is None else out, (labels.semantic_threshold, labels.instance_threshold)
-    )
-    session = Session(reviewed, corrections, _next_step(corrections.folder, folder.project))
+    session = open_session(run, out)
+    corrections = session.corrections
     with listening(session, port) as server:
         print(f"corrections: {corrections.folder}/, {_decided(session)}")
         print(f"open {server.address}")
@@ -52,6 +47,17 @@ def review(run: Path, out: Path | None = None, port: int = 8765, no_browser: boo
     print(f"\n{_decided(session)}")
     if corrections.masks:
         print(*session.next_step)
+
+
+def open_session(run: Path, out: Path | None = None) -> Session:
+    """A review of a run's labels, as `review` serves it, and with its parameters and errors."""
+    folder = RunFolder(run)
+    reviewed = _open(folder)
+    labels = folder.settings.labels
+    corrections = Corrections(
+        _corrected(folder) if out is None else out, (labels.semantic_threshold, labels.instance_threshold)
+    )
+    return Session(reviewed, corrections, _next_step(corrections.folder, folder.project))
 
 
 def _open(folder: RunFolder) -> ReviewedRun:

@@ -11,7 +11,7 @@ let run; // the overview: names of classes, colours, images with their decisions
 let at = 0; // index of the image
 let image = null; // the image that is shown; null while it is loaded
 let tool = "select", selected = 0, zoom = 1;
-let past = [], future = [], lastKind = "", lastTime = 0;
+let past = [], future = [], lastKind = "";
 let pointer = { x: 0, y: 0 }; // of the brush, in pixels of the image
 let pixels, colourOf = new Uint32Array(256); // what is in the canvas `fill`, and the colour of each object
 
@@ -216,15 +216,13 @@ function snapshot() {
   return { objects: runsOf(image.objects), classes: [...image.classes], thresholds: [...image.thresholds], selected };
 }
 
-// Before a change. Those of a kind that follow each other at once are undone together.
+// Before a change. Those of a kind that follow each other are undone together.
 function remember(kind = "") {
-  const now = performance.now();
-  if (!kind || kind !== lastKind || now - lastTime > 1000) {
+  if (!kind || kind !== lastKind) {
     past.push(snapshot());
     if (past.length > MOST_UNDO) past.shift();
   }
   lastKind = kind;
-  lastTime = now;
   future = [];
 }
 
@@ -415,7 +413,7 @@ function moveTip(dx, dy, painting) {
 
 function paintByKey(before) {
   if (!readyToPaint()) return;
-  remember("keys");
+  remember(before === pointer ? "" : "way");
   paint(before, pointer);
   changed();
   showAll();
