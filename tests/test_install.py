@@ -116,7 +116,7 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = {name: archive.read(name) for name in archive.namelist() if not name.startswith("irn-")}
     assert held == {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in files}
-    assert {"irn/py.typed", "irn/report/templates/report.js"} < set(held)
+    assert {"irn/py.typed", "irn/report/templates/report.js", "irn/review/page/review.js"} < set(held)
 
 
 class TestBase:
