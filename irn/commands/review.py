@@ -96,7 +96,7 @@ def _in_order(records: Sequence[ImageRecord], doubt: Path) -> tuple[Sequence[Ima
 
 def _corrected(folder: RunFolder) -> Path:
     """Where corrections lie: where the run has taken some from, or else beside results/, which one may remove."""
-    before = getattr(folder.settings.dataset, "corrected", None)
+    before = folder.settings.dataset.corrected
     if before and (folder.project / before / LAYOUT.class_masks).is_dir():
         return _short(folder.project / before)
     return _short(folder.project / "corrected" / folder.name)
