@@ -43,9 +43,9 @@ def panoptic(label: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
                 classes.append(value)
             np.copyto(objects[box], own, where=area)
     present = np.flatnonzero(np.bincount(objects.ravel(), minlength=len(classes))[1:]) + 1
-    number = np.zeros(len(classes), np.int32)
-    number[present] = np.arange(1, len(present) + 1)
-    return number.take(objects), np.array(classes, np.int64)[present] - 1
+    row = np.zeros(len(classes), np.int32)
+    row[present] = np.arange(1, len(present) + 1)
+    return row.take(objects), np.array(classes, np.int64)[present] - 1
 
 
 def _parted(pieces: np.ndarray) -> np.ndarray | int | None:
