@@ -24,7 +24,7 @@ def read_index_png(path: Path, height: int, width: int) -> np.ndarray:
             if picture.mode not in ("P", "L", "I", "I;16"):
                 raise IrnError(
                     f"{path}: mask mode is {picture.mode}, expected an index PNG (P or L);"
-                    " save the class or object numbers themselves"
+                    " save the class or object numbers themselves, or add CVAT's labelmap.txt, which tells its colours"
                 )
             mask = np.array(picture)
     except FileNotFoundError:

@@ -8,6 +8,7 @@ import numpy as np
 
 from irn.data.index_png import missing_mask, read_index_png
 from irn.data.kinds import KINDS
+from irn.data.labelmap import class_mask_of, labelmap_of, object_mask_of, read_colours
 from irn.data.listing import Listed
 from irn.data.names import names_of
 from irn.data.truth import Objects, SplitTruth, Truth
@@ -18,12 +19,13 @@ from irn.records import ImageRecord
 
 
 class MaskFolder(Truth):
-    """A folder with an index PNG `<image_id>.png` for each image, of classes or of objects."""
+    """A folder with an index PNG `<image_id>.png` for each image, of classes or of objects; or CVAT's, in colours."""
 
     expected = "<image_id>.png"
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
-        self.path, self.names = path, names
+        self.path, self.names = path, list(names)
+        self.labelmap = labelmap_of(path)
 
     @classmethod
     def open(cls, place: Path, split: str, names: Sequence[str]) -> "MaskFolder":
@@ -57,6 +59,9 @@ class MaskFolder(Truth):
 
     def class_mask(self, record: ImageRecord) -> np.ndarray:
         """(H, W) integers, 0 background, 1 + class index, 255 void; IrnError for other values."""
+        colours = self._colours(record)
+        if colours is not None and self.labelmap is not None:
+            return class_mask_of(self._mask(record), colours, self.labelmap, self.names)
         mask = read_index_png(self._mask(record), record.height, record.width)
         beyond = mask[(mask > len(self.names)) & (mask != UNSURE)]
         if beyond.size:
@@ -69,7 +74,11 @@ class MaskFolder(Truth):
     def objects(self, record: ImageRecord, class_mask: np.ndarray) -> Objects:
         """The objects, none of them empty; IrnError for one that the class mask gives no class."""
         path = self._mask(record)
-        mask = read_index_png(path, record.height, record.width)
+        colours = self._colours(record)
+        if colours is None:
+            mask = read_index_png(path, record.height, record.width)
+        else:
+            mask = object_mask_of(colours)
         ids, labels = object_classes(mask, class_mask)
         if (labels == 0).any():
             raise IrnError(
@@ -78,6 +87,10 @@ class MaskFolder(Truth):
             )
         # An object that is void all over is not one to be found.
         return mask == ids[labels != UNSURE, None, None], labels[labels != UNSURE]
+
+    def _colours(self, record: ImageRecord) -> np.ndarray | None:
+        """The colours of an image's mask; None where its values are numbers, as without a labelmap."""
+        return read_colours(self._mask(record), record.height, record.width) if self.labelmap else None
 
     def _mask(self, record: ImageRecord) -> Path:
         """The file of an image's mask, which may have the image's own name instead of the id made of it."""

@@ -2,7 +2,8 @@
 
 Layout: `JPEGImages/ID.*`, `Annotations/ID.xml`, lists `ImageSets/Segmentation/SPLIT.txt`, and `classes.txt` (one name
 per line) where classes other than VOC's need an order; ground truth in `SegmentationClass/` and
-`SegmentationObject/`.
+`SegmentationObject/`. In CVAT's exports `labelmap.txt` tells the colours of masks, which tell the classes where there
+are no annotations.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,13 +11,16 @@ from pathlib import Path
 
 from irn.data.findings import Findings
 from irn.data.label_table import read_labels
+from irn.data.labelmap import LABELMAP, labelmap_of
 from irn.data.layout import Layout
 from irn.data.listing import Listed, all_taken, find_images, one_each, without_suffix
+from irn.data.painted_classes import read_painted
 from irn.data.tables import ImageClasses
 from irn.data.voc_annotations import ANNOTATIONS, NAMES, read_annotations
 from irn.errors import IrnError
 
 IMAGES, LISTS = "JPEGImages", "ImageSets/Segmentation"
+CVAT_SPLIT = "default"
 
 
 class Voc(Layout):
@@ -24,14 +28,14 @@ class Voc(Layout):
 
     def watched(self, root: Path) -> list[Path]:
         """The folders of images, annotations and lists, and the table of class names."""
-        return [root / name for name in (IMAGES, ANNOTATIONS, LISTS, NAMES)]
+        return [root / name for name in (IMAGES, ANNOTATIONS, LISTS, NAMES, LABELMAP)]
 
     def listed(self, root: Path, splits: Sequence[str] | None, findings: Findings) -> list[Listed]:
         """The images of the lists, in the lists' order.
 
         splits: names of lists under ImageSets/Segmentation or paths of list files, whose stem is then the split's
-            name; None means `train` and `val`, as far as they exist. An image in several belongs to the one named
-            first.
+            name; None means `train` and `val`, as far as they exist, or CVAT's only list `default`, as `train`. An
+            image in several belongs to the one named first.
         """
         folder = root / IMAGES
         if not folder.is_dir():
@@ -67,6 +71,8 @@ class Voc(Layout):
         images = self.listed(root, splits, findings)
         if labels_csv is not None:
             return images, read_labels(labels_csv, images, findings, every_row=False)
+        if not (root / ANNOTATIONS).is_dir() and labelmap_of(root / self.class_masks):
+            return images, read_painted(root / self.class_masks, images, findings)
         return images, read_annotations(root, images, findings)
 
 
@@ -77,6 +83,8 @@ def _split_lists(root: Path, splits: Sequence[str] | None) -> dict[str, Path]:
     """The list file of each split asked for, by the split's name."""
     folder = root / LISTS
     known = sorted(path.stem for path in folder.glob("*.txt"))
+    if not splits and known == [CVAT_SPLIT]:
+        return {"train": folder / f"{CVAT_SPLIT}.txt"}
     if not splits:
         splits = [name for name in ("train", "val") if name in known]
         if not splits:

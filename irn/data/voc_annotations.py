@@ -6,9 +6,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from irn.data.findings import Findings
+from irn.data.labelmap import LABELMAP, read_labelmap
 from irn.data.listing import Listed
 from irn.data.names import check_class_names
 from irn.data.tables import ImageClasses
+from irn.data.xml_files import read_xml
 from irn.errors import IrnError
 from irn.io.progress import progress
 
@@ -25,9 +27,9 @@ VOC_CLASSES = (
 def read_annotations(root: Path, images: Sequence[Listed], findings: Findings) -> ImageClasses:
     """The classes present in images: those of all objects in their XML files, objects marked difficult included.
 
-    Class names are those of `classes.txt`; without it VOC's 20 if every name in the XML files of these images is one
-    of them; else the names in the files, sorted. Names that differ by case or blanks alone, or look like a slip of
-    another, are a problem, since a slip would shift the indices of the other classes.
+    Class names are those of `classes.txt`, or of CVAT's `labelmap.txt`; without them VOC's 20 if every name in the XML
+    files of these images is one of them; else the names in the files, sorted. Names that differ by case or blanks
+    alone, or look like a slip of another, are a problem, since a slip would shift the indices of the other classes.
     """
     folder, list_file = root / ANNOTATIONS, root / NAMES
     names_in = _names_in_images(folder, images, findings)
@@ -35,8 +37,9 @@ def read_annotations(root: Path, images: Sequence[Listed], findings: Findings) -
     for image in images:
         for name in names_in.get(image.image_id, ()):
             file_of.setdefault(name, _file(folder, image))
-    if list_file.is_file():
-        names = _read_names(list_file)
+    if list_file.is_file() or (root / LABELMAP).is_file():
+        list_file = list_file if list_file.is_file() else root / LABELMAP
+        names = list(read_labelmap(list_file)) if list_file.name == LABELMAP else _read_names(list_file)
         for name in sorted(file_of.keys() - set(names)):
             problem = f"class {name!r} is not in {list_file}{_like(name, names)}"
             findings.problem(file_of[name], problem, "add it there or fix the annotation")
@@ -102,10 +105,7 @@ def object_names(path: Path) -> set[str]:
     Namespaces, upper and lower case, and elements around the objects do not count either. IrnError for a file of
     another kind: an image without objects has no element but those of the file itself.
     """
-    try:
-        annotation = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
-        raise IrnError(f"{path}: not a readable XML file ({error}); replace it with a whole annotation") from None
+    annotation = read_xml(path)
     objects = [item for item in annotation.iter() if _tag(item) == "object"]
     names = {next(((part.text or "").strip() for part in item if _tag(part) == "name"), "") for item in objects}
     if "" in names:
