@@ -5,9 +5,8 @@ needs of a machine is in resources.py.
 """
 
 from functools import partial
-from pathlib import Path
 
-from irn.data.corrected.places import format_of
+from irn.data.corrected.places import FORMATS as CORRECTED_FORMATS
 from irn.data.dataset import has_ground_truth
 from irn.data.kinds import KINDS, truth_modules
 from irn.settings.final_networks import GROUND_TRUTH, TRAINED_NETWORKS, FinalNetwork
@@ -49,9 +48,7 @@ READ_CORRECTIONS = Stage(
     reads=(BUILD_MANIFEST,),
     makes=("corrected.h5", "labels.csv"),
     when=lambda settings: settings.dataset.corrected is not None,
-    loads=lambda settings: (f"irn.data.corrected.{format_of(Path(str(settings.dataset.corrected)))}",)
-    if settings.dataset.corrected
-    else (),
+    loads=lambda settings: CORRECTED_FORMATS,
 )  # fmt: skip
 
 # ---- class attention maps

@@ -10,12 +10,14 @@ EXPECTED = (
     " Label Studio's JSON export"
 )
 CLASSES, OBJECTS = "SegmentationClass", "SegmentationObject"
-# The modules of this package, by what they read.
-INDEX_PNGS, LABELME, COCO, LABEL_STUDIO = "index_pngs", "labelme", "coco", "label_studio"
+# The modules that read each format.
+FORMATS = INDEX_PNGS, LABELME, COCO, LABEL_STUDIO = tuple(
+    f"irn.data.corrected.{name}" for name in ("index_pngs", "labelme", "coco", "label_studio")
+)
 
 
 def format_of(place: Path) -> str:
-    """The format of a file or folder of corrected masks: the name of the module here that reads it.
+    """The format of a file or folder of corrected masks: the name of the module that reads it.
 
     Raises IrnError for a folder or file of another kind.
     """

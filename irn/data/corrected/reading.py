@@ -27,7 +27,7 @@ class Corrections:
 
     def __init__(self, place: Path, images: Sequence[Listed], classes: Sequence[str], findings: Findings) -> None:
         self.place = place
-        masks: type[CorrectedMasks] = import_module(f"irn.data.corrected.{format_of(place)}").MASKS
+        masks: type[CorrectedMasks] = import_module(format_of(place)).MASKS
         self._masks = masks(place, classes)
         known = Names(images)
         self._name_of: dict[str, str] = {}
