@@ -81,7 +81,7 @@ class Streets(Layout):
     def listed(self, root, splits, findings):
         return [Listed(name, paths[0], "train") for name, paths in find_images(root / "leftImg8bit", findings).items()]
 
-    def read(self, root, splits, labels_csv, findings):
+    def read(self, root, splits, labels_csv, findings, left_out=()):
         images = self.listed(root, splits, findings)
         present = {}
         for image in images:

@@ -7,6 +7,12 @@ from irn.data.findings import Findings, some
 from irn.data.names import same_but_for_case
 from irn.data.tables import ImageClasses
 
+# What tools and data sets call regions that are not to be learned, without case and signs.
+MARKERS = (
+    *("ignore", "ignored", "ignoreregion", "ignoredregion", "ignoredregions", "dontcare", "void", "unlabeled"),
+    *("unlabelled", "unknown", "undefined", "crowd", "difficult", "others", "other", "misc", "na", "none"),
+)
+
 
 def check_classes(
     classes: ImageClasses, counts: Mapping[str, int], root: Path, is_labelled: bool, findings: Findings
@@ -46,7 +52,12 @@ def _check_names(names: list[str], counts: Mapping[str, int], findings: Findings
         if name.strip("_").casefold() in ("background", "bg"):
             findings.notice(
                 f"class {name!r} is learned like any other; background is what no class covers: take it out unless"
-                " it is meant"
+                f" it is meant, with dataset.leave_out: [{name}] (--leave-out)"
+            )
+        elif "".join(filter(str.isalpha, name.casefold())) in MARKERS:
+            findings.notice(
+                f"class {name!r} ({counts[name]} of the images) is learned like any other; if it marks what is to be"
+                f" ignored, leave it out with dataset.leave_out: [{name}] (--leave-out)"
             )
     for first, second in same_but_for_case(names):
         findings.notice(f"classes {first!r} and {second!r} differ by case or blanks alone, and are two")

@@ -49,7 +49,9 @@ def refuse_bad_corrections(dataset: Any, tables: tuple[Path, Path] | None) -> No
     else:
         root, labels_csv = Path(dataset.root).absolute(), Path(dataset.labels_csv) if dataset.labels_csv else None
         try:
-            images, table = kind.layout.read(root, dataset.splits, labels_csv, Findings())
+            left_out = dataset.leave_out or ()
+            images, table = kind.layout.read(root, dataset.splits, labels_csv, Findings(), left_out)
+            table = table.without(left_out)
         except (IrnError, OSError):
             return  # irn build-manifest refuses the data set, with all that is wrong
         by_id = {image.image_id: image for image in images}

@@ -55,18 +55,21 @@ def check_data_set(
     class_masks: Path | None,
     workers: int | None,
     value_range: tuple[float, float] | None = None,
+    left_out: Sequence[str] | None = None,
 ) -> DataSet:
     """Read a data set as `build_manifest` needs it, open each image in full, and collect all that looks wrong.
 
     class_masks: where the class masks lie; None for the data set's own, if it has any. Only images that have one are
-    checked against it. value_range: as of `read_image`.
+    checked against it. value_range: as of `read_image`. left_out: names that are taken out of the classes.
 
     Raises IrnError for a kind that is not known; anything else goes to the findings.
     """
     findings, row = Findings(), kind(kind_name)
     root = Path(root).absolute()
     remedy = "make it with irn make-demo-data, or fix the path" if row.is_drawn else "fix the path of the data set"
-    contents = read_data_set(row.layout, root, splits, labels_csv, value_range, workers, findings, remedy)
+    contents = read_data_set(
+        row.layout, root, splits, labels_csv, value_range, workers, findings, remedy, left_out or ()
+    )
     readable = {image: seen_image for image, seen_image in contents.seen.items() if isinstance(seen_image, Look)}
     check_images(list(contents.seen), readable, findings)
     modes = Counter(seen_image.mode for seen_image in readable.values())
@@ -74,11 +77,13 @@ def check_data_set(
     if data.classes.names:
         counts = {name: row_counts["all"] for name, row_counts in data.counts().items()}
         check_classes(data.classes, counts, root, contents.has_labels, findings)
-        _check_truth(data, row, root, class_masks, workers)
+        _check_truth(data, row, root, class_masks, workers, left_out or ())
     return data
 
 
-def _check_truth(data: DataSet, row: Kind, root: Path, class_masks: Path | None, workers: int | None) -> None:
+def _check_truth(
+    data: DataSet, row: Kind, root: Path, class_masks: Path | None, workers: int | None, left_out: Sequence[str]
+) -> None:
     """Check ground truth where there is some; whether masks were meant to exist is the configuration's concern."""
     if class_masks is not None and not Path(class_masks).exists():
         data.findings.problem(class_masks, "no such folder or file of class masks", "fix the path")
@@ -87,4 +92,4 @@ def _check_truth(data: DataSet, row: Kind, root: Path, class_masks: Path | None,
     if place.absolute() == own_masks and row.layout.check_truth(root, data.records, data.findings, workers):
         return
     if place.exists():
-        check_masks(data.records, data.classes, place, data.findings, workers)
+        check_masks(data.records, data.classes, place, data.findings, workers, left_out)

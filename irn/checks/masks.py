@@ -1,6 +1,6 @@
 """Class masks beside the labels: scores against masks of another order or meaning would be nonsense."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -26,16 +26,21 @@ class MaskContents(NamedTuple):
 
 
 def check_masks(
-    records: Sequence[ImageRecord], classes: ImageClasses, place: Path, findings: Findings, workers: int | None
+    records: Sequence[ImageRecord],
+    classes: ImageClasses,
+    place: Path,
+    findings: Findings,
+    workers: int | None,
+    left_out: Collection[str] = (),
 ) -> None:
     """Compare the classes in masks with those in the labels: a problem where most differ, a notice where some do.
 
-    place: where the masks lie, a file or folder of any format.
+    place: where the masks lie, a file or folder of any format. left_out: as of `open_truth`.
     """
     looked_at: dict[str, MaskContents | IrnError] = {}
     for split in dict.fromkeys(record.split for record in records):
         of_split = [record for record in records if record.split == split]
-        looked_at |= _look_at_split(split, of_split, classes.names, place, findings, workers)
+        looked_at |= _look_at_split(split, of_split, classes.names, place, findings, workers, left_out)
     for mask in looked_at.values():
         if isinstance(mask, IrnError):
             findings.mistake(mask)
@@ -57,6 +62,7 @@ def _look_at_split(
     place: Path,
     findings: Findings,
     workers: int | None,
+    left_out: Collection[str],
 ) -> dict[str, MaskContents | IrnError]:
     """What the masks of a split hold, by image; a notice where some are missing."""
     missing = format_of(place).lacking_split(place, split)
@@ -65,7 +71,7 @@ def _look_at_split(
         return {}
     truth = None
     with findings.collected():
-        truth = open_truth(place, split, names)
+        truth = open_truth(place, split, names, left_out)
     if truth is None:
         return {}
     masked = [record for record in records if truth.has(record)]

@@ -72,7 +72,8 @@ def ablation(
     splits = without_corrected(splits, open_corrected(corrected))
     rows: list[Mapping[str, object]] = []
     for name, records in splits.items():
-        sources = Sources(cam_reader, walk_reader, open_truths(class_masks, object_masks, records, names))
+        truths = open_truths(class_masks, object_masks, records, names, settings.dataset.leave_out or ())
+        sources = Sources(cam_reader, walk_reader, truths)
         count = partial(_count_image, sources, terms, max_side=max_side)
         need = partial(ABLATION.resources.process.of, max_side=max_side)
         counts = counted(count, records, workers, f"ablation {name}", need)

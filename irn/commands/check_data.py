@@ -30,7 +30,14 @@ def check_data(
     Raises IrnError, after everything is printed, if there are problems.
     """
     data = check_data_set(
-        kind, root, settings.dataset.splits, labels_csv, class_masks, workers, settings.dataset.value_range
+        kind,
+        root,
+        settings.dataset.splits,
+        labels_csv,
+        class_masks,
+        workers,
+        settings.dataset.value_range,
+        settings.dataset.leave_out,
     )
     if corrected:
         records = {record.image_id: record for record in data.records}

@@ -77,7 +77,7 @@ def evaluate(
         if not scored:
             continue
         objects = object_masks if any(source.needs_objects for source in scored) else None
-        truth = open_truths(class_masks, objects, records, names)
+        truth = open_truths(class_masks, objects, records, names, settings.dataset.leave_out or ())
         counts = counted(partial(count_image, scored, truth, terms), records, workers, f"evaluate {name}")
         for stage, metrics in counts.items():
             for metric in metrics:

@@ -53,7 +53,8 @@ def report(run: Path, out: Path, settings: Settings, workers: int | None = None)
     }
     scored_splits = folder.settings.dataset.eval_split.split("+")
     if "label" in images.caches:
-        images.open_truth(folder.masks(), list(in_caches.values()), scored_splits)
+        left_out = folder.settings.dataset.leave_out or ()
+        images.open_truth(folder.masks(), list(in_caches.values()), scored_splits, left_out)
     looked_at = list(in_caches.values()) if images.caches else []
     facts = list(map_images(partial(facts_of, images=images), looked_at, workers))
     ranking = ranked([image for image in facts if image.split in scored_splits] or facts)

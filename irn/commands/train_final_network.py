@@ -44,7 +44,8 @@ def train_final_network(
     teaching = teaching_of(network.name)
     table = read_classes(labels)
     records = images_of(manifest, split)
-    targets = open_targets(label_caches, class_masks, object_masks, records, table.names)
+    left_out = settings.dataset.leave_out or ()
+    targets = open_targets(label_caches, class_masks, object_masks, records, table.names, left_out)
     records = repeated(records, table, section.repeat_threshold)
     task = Task(
         kind=network.name,

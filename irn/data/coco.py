@@ -5,7 +5,7 @@ ground truth; images in `<name>/`, `images/<name>/`, `images/` or beside them, w
 Roboflow's `<name>/_annotations.coco.json`, with the images beside it, is read too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -62,7 +62,12 @@ class Coco(Layout):
         return list(images.values())
 
     def read(
-        self, root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings
+        self,
+        root: Path,
+        splits: Sequence[str] | None,
+        labels_csv: Path | None,
+        findings: Findings,
+        left_out: Collection[str] = (),
     ) -> tuple[list[Listed], ImageClasses]:
         """The images of the splits' instances files, in the files' order, and their classes.
 

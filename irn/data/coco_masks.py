@@ -21,11 +21,11 @@ READ_AT_ONCE = 2**25  # bytes
 
 
 class InstanceMasks(Truth):
-    """Ground truth in an instances file, whose categories are among the classes `names`.
+    """Ground truth in an instances file, whose categories are among the classes `names` or left out.
 
-    Crowds are void, and not objects. Where other instances overlap, the class mask shows the smaller one (of
-    equal ones the later in the file), while the masks of objects stay whole. An instance too small to cover a pixel
-    does not count.
+    Crowds and what is left out are void, and not objects. Where other instances overlap, the class mask shows the
+    smaller one (of equal ones the later in the file), while the masks of objects stay whole. An instance too small to
+    cover a pixel does not count.
     """
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
@@ -87,7 +87,8 @@ class InstanceMasks(Truth):
                 " manifest says"
                 f" {record.height} x {record.width}; give the file of these images"
             )
-        unknown = [index for index in self.file.classes(record.image_id) if not self.labels[index]]
+        unlabelled = [index for index in self.file.classes(record.image_id) if not self.labels[index]]
+        unknown = [index for index in unlabelled if self.file.names[index] not in self.left_out]
         if unknown:
             raise IrnError(
                 f"{self.path}: image {record.image_id!r} has category {self.file.names[unknown[0]]!r}, which is not"
@@ -103,19 +104,19 @@ class InstanceMasks(Truth):
         """(H, W) uint8, 0 background, 1 + class index, 255 void."""
         masks, labels, crowd = self._read(record)
         mask = np.concatenate([[0], labels]).astype(np.uint8)[smaller_on_top(masks)]
-        mask[masks[crowd].any(0)] = UNSURE
+        mask[masks[crowd | (labels == 0)].any(0)] = UNSURE
         return mask
 
     def objects(self, record: ImageRecord, class_mask: np.ndarray) -> Objects:
         """The objects, none of them empty; the class mask is not needed."""
         masks, labels, crowd = self._read(record)
-        counted = ~crowd & masks.any((1, 2))
+        counted = ~crowd & (labels > 0) & masks.any((1, 2))
         return masks[counted], labels[counted]
 
     def crowds(self, record: ImageRecord) -> Objects:
         """The crowds, none of them empty."""
         masks, labels, crowd = self._read(record)
-        counted = crowd & masks.any((1, 2))
+        counted = crowd & (labels > 0) & masks.any((1, 2))
         return masks[counted], labels[counted]
 
     def _read(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ Layout: `images/`, `labels.csv`, and `splits.csv` (image_id,split) where there a
 `images/`. Folders with names such as `train` and `val` are splits. Without `images/` the images lie in the root.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from irn.data import shape_files
@@ -54,7 +54,12 @@ class Folder(Layout):
         return known_splits(all_images(root, root / SPLITS, root / LABELS, findings), splits, root)
 
     def read(
-        self, root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings
+        self,
+        root: Path,
+        splits: Sequence[str] | None,
+        labels_csv: Path | None,
+        findings: Findings,
+        left_out: Collection[str] = (),
     ) -> tuple[list[Listed], ImageClasses]:
         """The images as in `listed`, and their classes.
 

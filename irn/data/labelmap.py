@@ -1,5 +1,6 @@
 """CVAT's masks in colours, whose classes a file `labelmap.txt` beside their folder tells."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +78,12 @@ def numbered(colours: np.ndarray) -> tuple[np.ndarray, list[Colour]]:
     return inverse.reshape(codes.shape), [(int(v) >> 16, int(v) >> 8 & 255, int(v) & 255) for v in values]
 
 
-def class_mask_of(path: Path, colours: np.ndarray, labelmap: Path, names: list[str]) -> np.ndarray:
+def class_mask_of(
+    path: Path, colours: np.ndarray, labelmap: Path, names: list[str], left_out: Collection[str] = ()
+) -> np.ndarray:
     """(H, W) uint8 by the labels of colours: 0 background, 1 + index in `names`, 255 void.
+
+    left_out: labels whose pixels are void.
 
     Raises IrnError for a colour that `labelmap` does not tell, and for a class that is not among the names.
     """
@@ -86,6 +91,9 @@ def class_mask_of(path: Path, colours: np.ndarray, labelmap: Path, names: list[s
     inverse, used = numbered(colours)
     numbers = np.zeros(len(used), np.uint8)
     for place, colour in enumerate(used):
+        if label_of.get(colour) in left_out:
+            numbers[place] = UNSURE
+            continue
         if colour in label_of and label_of[colour] not in names:
             raise IrnError(
                 f"{path}: it has pixels of {label_of[colour]!r}, which is not a class of the labels table; give the"

@@ -1,7 +1,7 @@
 """What every kind of data set knows."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from irn.data.findings import Findings
@@ -31,12 +31,18 @@ class Layout(ABC):
 
     @abstractmethod
     def read(
-        self, root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings
+        self,
+        root: Path,
+        splits: Sequence[str] | None,
+        labels_csv: Path | None,
+        findings: Findings,
+        left_out: Collection[str] = (),
     ) -> tuple[list[Listed], ImageClasses]:
         """The images as in `listed`, all of which exist, and their classes.
 
         labels_csv: a table with `image_id` and a 0/1 column for each class, to use instead of the data set's own
             classes.
+        left_out: names that will be taken out of the classes, and need not count for their order.
         """
 
     def truth_places(self, root: Path) -> tuple[Path, Path]:

@@ -1,7 +1,7 @@
 """Ground truth as index PNGs, and how ground truth of any format is opened."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,7 @@ class MaskFolder(Truth):
         """(H, W) integers, 0 background, 1 + class index, 255 void; IrnError for other values."""
         colours = self._colours(record)
         if colours is not None and self.labelmap is not None:
-            return class_mask_of(self._mask(record), colours, self.labelmap, self.names)
+            return class_mask_of(self._mask(record), colours, self.labelmap, self.names, self.left_out)
         mask = read_index_png(self._mask(record), record.height, record.width)
         beyond = mask[(mask > len(self.names)) & (mask != UNSURE)]
         if beyond.size:
@@ -110,26 +110,36 @@ def format_of(place: Path) -> type[Truth]:
     return next((truth for truth in formats if truth.recognises(place)), MaskFolder)
 
 
-def open_truth(place: Path, split: str, names: Sequence[str]) -> Truth:
+def open_truth(place: Path, split: str, names: Sequence[str], left_out: Collection[str] = ()) -> Truth:
     """Ground truth of a split by class names in order, from a file or folder of any format.
+
+    left_out: names that are not among the classes, and whose pixels are void.
 
     Raises IrnError where the split's is missing, and for a file that is not of its format.
     """
-    return format_of(place).open(place, split, names)
+    truth = format_of(place).open(place, split, names)
+    truth.left_out = frozenset(left_out)
+    return truth
 
 
 def open_truths(
-    class_masks: Path, object_masks: Path | None, records: Sequence[ImageRecord], names: Sequence[str]
+    class_masks: Path,
+    object_masks: Path | None,
+    records: Sequence[ImageRecord],
+    names: Sequence[str],
+    left_out: Collection[str] = (),
 ) -> SplitTruth:
     """Ground truth of classes, and of objects if a place is given, for images of one split.
+
+    left_out: as of `open_truth`.
 
     Raises IrnError where it lacks an image.
     """
     split = records[0].split
-    classes = open_truth(Path(class_masks), split, names)
+    classes = open_truth(Path(class_masks), split, names, left_out)
     classes.require(records)
     if object_masks is None or Path(object_masks) == Path(class_masks):
         return SplitTruth(classes, classes if object_masks else None)
-    objects = open_truth(Path(object_masks), split, names)
+    objects = open_truth(Path(object_masks), split, names, left_out)
     objects.require(records)
     return SplitTruth(classes, objects)

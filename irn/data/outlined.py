@@ -10,12 +10,13 @@ from irn.data.shape_files import ShapeFiles, at
 from irn.data.shapes import Shape, objects_of
 from irn.data.truth import Objects, Truth
 from irn.errors import IrnError
+from irn.grid import UNSURE
 from irn.ops.stacking import smaller_on_top
 from irn.records import ImageRecord
 
 
 class Outlines(Truth):
-    """Shapes whose labels are among the classes `names`.
+    """Shapes whose labels are among the classes `names`, or left out and then void.
 
     Where they overlap, the class mask shows the smaller one, while the masks of objects stay whole. A shape too small
     to cover a pixel does not count.
@@ -67,12 +68,19 @@ class Outlines(Truth):
         return _has(self.files, record.path)
 
     def class_mask(self, record: ImageRecord) -> np.ndarray:
-        """(H, W) uint8, 0 background, 1 + class index; nothing is void."""
-        masks, labels = self.objects(record, np.zeros(0))
-        return np.concatenate([[0], labels]).astype(np.uint8)[smaller_on_top(masks)]
+        """(H, W) uint8, 0 background, 1 + class index, 255 void."""
+        masks, labels = self._drawn(record)
+        mask = np.concatenate([[0], labels]).astype(np.uint8)[smaller_on_top(masks)]
+        mask[masks[labels == UNSURE].any(0)] = UNSURE
+        return mask
 
     def objects(self, record: ImageRecord, class_mask: np.ndarray) -> Objects:
         """The objects, none of them empty; the class mask is not needed."""
+        masks, labels = self._drawn(record)
+        return masks[labels != UNSURE], labels[labels != UNSURE]
+
+    def _drawn(self, record: ImageRecord) -> Objects:
+        """The objects, and what is left out as void."""
         shapes = _require_outlines(self.files, record.path, record.image_id)
         objects = objects_of(self.files.file(record.path) or self.place, shapes, record.height, record.width)
         drawn = [(self._number(record, label), mask) for label, mask in objects if mask.any()]
@@ -80,6 +88,8 @@ class Outlines(Truth):
         return masks, np.array([number for number, _ in drawn], np.int64)
 
     def _number(self, record: ImageRecord, label: str) -> int:
+        if label in self.left_out:
+            return UNSURE
         if label not in self.names:
             raise IrnError(
                 f"{self.files.file(record.path)}: a shape is of class {label!r}, which is not a class of the labels"

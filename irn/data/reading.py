@@ -1,6 +1,6 @@
 """A data set as it is read: its images and their classes, as the two tables will hold them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -42,14 +42,19 @@ def read_data_set(
     workers: int | None,
     findings: Findings,
     missing_remedy: str,
+    left_out: Collection[str] = (),
 ) -> Contents:
-    """Read a data set and open each of its images in full; what cannot be read goes to the findings."""
+    """Read a data set and open each of its images in full; what cannot be read goes to the findings.
+
+    left_out: names that are taken out of the classes.
+    """
     images: list[Listed] = []
     classes = ImageClasses([], {})
     with findings.collected():
         if not root.is_dir():
             raise IrnError(f"{root}: no such folder; {missing_remedy}")
-        images, classes = layout.read(root, splits, labels_csv, findings)
+        images, classes = layout.read(root, splits, labels_csv, findings, left_out)
+        classes = classes.without(left_out)
     looks = progress(map_images(partial(_look, value_range=value_range), images, workers), len(images), "check images")
     seen = dict(zip(images, looks, strict=True))
     records = records_of(seen, value_range, findings)

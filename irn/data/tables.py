@@ -1,7 +1,7 @@
 """The two tables that describe a data set: `manifest.csv` (images) and `labels.csv` (classes present in each image)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,13 @@ class ImageClasses:
     names: list[str]
     present: dict[str, list[int]]
     path: Path = field(default=Path("labels.csv"), compare=False)
+
+    def without(self, names: Collection[str]) -> "ImageClasses":
+        """The same without some classes."""
+        kept = [index for index, name in enumerate(self.names) if name not in names]
+        place = {index: number for number, index in enumerate(kept)}
+        present = {i: [place[index] for index in held if index in place] for i, held in self.present.items()}
+        return ImageClasses([self.names[index] for index in kept], present, self.path)
 
     def of(self, image_id: str) -> list[int]:
         """The classes of one image; IrnError when the table has no row for it."""

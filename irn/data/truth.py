@@ -1,7 +1,7 @@
 """What ground truth is, whatever its format: classes, objects and crowds of each image."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,8 @@ class Truth(ABC):
 
     # The file that is expected for an image, where each image has one.
     expected = ""
+    # Names that are not among the classes, and whose pixels are void, in formats that have names.
+    left_out: Collection[str] = ()
 
     @classmethod
     @abstractmethod

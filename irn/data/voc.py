@@ -60,7 +60,12 @@ class Voc(Layout):
         return [Listed(name, path, split_of[name]) for name, path in paths.items()]
 
     def read(
-        self, root: Path, splits: Sequence[str] | None, labels_csv: Path | None, findings: Findings
+        self,
+        root: Path,
+        splits: Sequence[str] | None,
+        labels_csv: Path | None,
+        findings: Findings,
+        left_out: Collection[str] = (),
     ) -> tuple[list[Listed], ImageClasses]:
         """The images as in `listed`, and their classes.
 
@@ -73,7 +78,7 @@ class Voc(Layout):
             return images, read_labels(labels_csv, images, findings, every_row=False)
         if not (root / ANNOTATIONS).is_dir() and labelmap_of(root / self.class_masks):
             return images, read_painted(root / self.class_masks, images, findings)
-        return images, read_annotations(root, images, findings)
+        return images, read_annotations(root, images, findings, left_out)
 
 
 LAYOUT = Voc()

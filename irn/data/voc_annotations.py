@@ -1,7 +1,7 @@
 """The classes of images by the annotations of PASCAL VOC's layout, an XML file for each image."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -24,15 +24,19 @@ VOC_CLASSES = (
 )
 
 
-def read_annotations(root: Path, images: Sequence[Listed], findings: Findings) -> ImageClasses:
+def read_annotations(
+    root: Path, images: Sequence[Listed], findings: Findings, left_out: Collection[str] = ()
+) -> ImageClasses:
     """The classes present in images: those of all objects in their XML files, objects marked difficult included.
 
     Class names are those of `classes.txt`, or of CVAT's `labelmap.txt`; without them VOC's 20 if every name in the XML
     files of these images is one of them; else the names in the files, sorted. Names that differ by case or blanks
     alone, or look like a slip of another, are a problem, since a slip would shift the indices of the other classes.
+
+    left_out: names that do not count.
     """
     folder, list_file = root / ANNOTATIONS, root / NAMES
-    names_in = _names_in_images(folder, images, findings)
+    names_in = {i: held - set(left_out) for i, held in _names_in_images(folder, images, findings).items()}
     file_of: dict[str, Path] = {}  # the first that has a class name
     for image in images:
         for name in names_in.get(image.image_id, ()):

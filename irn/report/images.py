@@ -37,14 +37,18 @@ class RunImages:
     truths: dict[str, SplitTruth] = field(default_factory=dict)
 
     def open_truth(
-        self, masks: tuple[Path | None, Path | None], records: Sequence[ImageRecord], splits: Sequence[str]
+        self,
+        masks: tuple[Path | None, Path | None],
+        records: Sequence[ImageRecord],
+        splits: Sequence[str],
+        left_out: Sequence[str] = (),
     ) -> None:
-        """Open the ground truth of some splits; masks are those of classes and of objects."""
+        """Open the ground truth of some splits; masks are those of classes and of objects, left_out as there."""
         class_masks, object_masks = masks
         for split in splits:
             of_split = [record for record in records if record.split == split]
             if class_masks and of_split:
-                self.truths[split] = open_truths(class_masks, object_masks, of_split, self.classes.names)
+                self.truths[split] = open_truths(class_masks, object_masks, of_split, self.classes.names, left_out)
 
     def truth(self, record: ImageRecord) -> ImageTruth | None:
         """Ground truth of an image, if its split has some."""

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from irn.data.kinds import KINDS, in_words
 from irn.settings import types as t
+from irn.settings.final_networks import FINAL_NETWORKS
 from irn.settings.types import Expected, Section, setting
 
 
@@ -57,6 +58,13 @@ class Dataset(Section, stages=("build_manifest",)):
     )
     labels_csv: t.Path = setting(
         None, "Table of the classes in each image, used instead of the data set's own; null for none.", flag=""
+    )
+    leave_out: t.Names = setting(
+        None,
+        "Names that are not to be classes, such as [ignore, DontCare]. What is called so is not learned, and void in"
+        " ground truth that has names (COCO, shapes, CVAT's colours); index PNGs have to be numbered without it. null:"
+        " none.",
+        ("build_manifest", "check_data", "evaluate", "ablation", *(f"train_{row.name}" for row in FINAL_NETWORKS)),
     )
     train_split: t.Splits = setting(
         "train",

@@ -35,13 +35,18 @@ class TrueLabels:
     """Ground truth, as `open_truth` opens it. Of objects that overlap, the smaller one lies on top."""
 
     def __init__(
-        self, class_masks: Path, object_masks: Path | None, records: Sequence[ImageRecord], names: Sequence[str]
+        self,
+        class_masks: Path,
+        object_masks: Path | None,
+        records: Sequence[ImageRecord],
+        names: Sequence[str],
+        left_out: Sequence[str] = (),
     ) -> None:
         splits: dict[str, list[ImageRecord]] = {}
         for record in records:
             splits.setdefault(record.split, []).append(record)
         places = class_masks, object_masks or class_masks
-        self.truths = {split: open_truths(*places, of_split, names) for split, of_split in splits.items()}
+        self.truths = {split: open_truths(*places, of_split, names, left_out) for split, of_split in splits.items()}
 
     def semantic(self, record: ImageRecord) -> np.ndarray:
         """(H, W) uint8, 0 background, 1 + class index, 255 void."""
@@ -62,8 +67,11 @@ def open_targets(
     object_masks: Path | None,
     records: Sequence[ImageRecord],
     names: Sequence[str],
+    left_out: Sequence[str] = (),
 ) -> Targets:
     """Labels of caches, or ground truth where none are given.
+
+    left_out: as of `open_truth`.
 
     Raises IrnError unless one of the two is given and has all images.
     """
@@ -73,7 +81,7 @@ def open_targets(
             " the two"
         )
     if class_masks is not None:
-        return TrueLabels(class_masks, object_masks, records, names)
+        return TrueLabels(class_masks, object_masks, records, names, left_out)
     caches = CacheReader(label_caches, "label", classes=len(names))
     caches.require(record.image_id for record in records)
     return CachedLabels(caches)
