@@ -70,6 +70,10 @@ def ablation(
     for reader in (cam_reader, walk_reader):
         reader.require(record.image_id for records in splits.values() for record in records)
     splits = without_corrected(splits, open_corrected(corrected))
+    if not splits:
+        raise IrnError(
+            f"{corrected}: all images to score were corrected by hand; score others, or set ablation to false"
+        )
     rows: list[Mapping[str, object]] = []
     for name, records in splits.items():
         truths = open_truths(class_masks, object_masks, records, names, settings.dataset.leave_out or ())
