@@ -8,22 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pycocotools.coco
 import pytest
 import yaml
-from helpers import SMALL, refusal, refused, rules_to_run, run, run_in, snakemake
+from helpers import SMALL, label_of, refusal, refused, rules_to_run, run, run_in, save_png, snakemake
 from PIL import Image
 from pycocotools import mask as pycoco
+from pycocotools.cocoeval import COCOeval
 
 from irn.cli import main
 from irn.data.coco import LAYOUT
 from irn.data.coco_files import names_at_a_glance
 from irn.data.coco_instances import InstancesFile
+from irn.data.coco_lists import lists_of
 from irn.data.coco_masks import InstanceMasks
 from irn.data.demo.animals import CLASSES
 from irn.data.demo.scenes import draw_scene
 from irn.data.findings import Findings
 from irn.data.masks import open_truth
 from irn.data.names import safe_id
+from irn.data.predictions import result
 from irn.data.segmentations import decoded
 from irn.data.tables import read_classes, read_manifest
 from irn.io.cache import CacheWriter
@@ -139,6 +143,55 @@ def mistake(coco: Coco, capsys: pytest.CaptureFixture[str], *options: object) ->
 
 
 NINE, BIG = "COCO_train2014_000000000009", "COCO_train2014_000000000581"
+
+
+# ---- the ids of what is made of it
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools, under NumPy 2
+def test_what_is_exported_and_predicted_loads_with_the_file_of_the_data_set(
+    coco: Coco, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records, _, names = coco.build()
+    tables, folder = coco.root.parent / "tables", coco.root.parent
+    of_train = [record for record in records if record.split == "train"]
+    with CacheWriter(folder / "labels.h5", "label", {"stage": "test"}) as cache:
+        for record in of_train:
+            instances = np.ones((record.height, record.width), np.uint16)
+            cache.write(record.image_id, record.height, record.width, label_of(instances, [1], [0.5]))
+    given = ["--manifest", tables / "m.csv", "--labels", tables / "l.csv", "--label-caches", folder / "labels.h5"]
+    run("export-coco", *given, "--split", "train", "--out", folder / "ours.json")
+    lists = lists_of(of_train, names, tables / "m.csv")
+    results = [
+        result(image, lists.categories[1], 0.5, np.ones((image["height"], image["width"]), bool))
+        for image in lists.images
+    ]
+    (folder / "predictions.json").write_text(json.dumps(results))
+    own = pycocotools.coco.COCO(str(coco.root / "annotations/instances_train2014.json"))
+    exported = pycocotools.coco.COCO(str(folder / "ours.json"))
+    assert sorted(exported.getImgIds()) == sorted(own.getImgIds())
+    assert {c["id"]: c["name"] for c in exported.loadCats(exported.getCatIds())} == {
+        c["id"]: c["name"] for c in own.loadCats(own.getCatIds())
+    }
+    for truth in (own, exported):
+        loaded = truth.loadRes(str(folder / "predictions.json"))
+        assert len(loaded.anns) == len(of_train)
+        assert {truth.cats[a["category_id"]]["name"] for a in loaded.anns.values()} == {names[1]}
+    found = COCOeval(exported, exported.loadRes(str(folder / "predictions.json")), "segm")
+    found.evaluate()
+    found.accumulate()
+    found.summarize()
+    assert found.stats[0] == pytest.approx(1)
+
+
+def test_ids_of_another_data_set_do_not_stay_beside_a_manifest(coco: Coco, tmp_path: Path) -> None:
+    coco.build()
+    tables = coco.root.parent / "tables"
+    assert (tables / "coco_ids.json").exists()
+    save_png(tmp_path / "folder/images/cat/a.png", np.zeros((32, 32, 3), np.uint8))
+    out = ("--out-manifest", tables / "m.csv", "--out-labels", tables / "l.csv")
+    run("build-manifest", "--kind", "folder", "--root", tmp_path / "folder", *out)
+    assert not (tables / "coco_ids.json").exists()
 
 
 # ---- the tables

@@ -18,12 +18,16 @@ from irn.records import ImageRecord
 
 @dataclass
 class DataSet:
-    """A checked data set: rows of the manifest, classes, how many images have each Pillow mode, and findings."""
+    """A checked data set: rows of the manifest, classes, how many images have each Pillow mode, and findings.
+
+    numbers: the id of each image in a file of COCO, if any.
+    """
 
     records: list[ImageRecord]
     classes: ImageClasses
     modes: Counter[str]
     findings: Findings
+    numbers: dict[str, int | str | None]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many images of each class each split holds, the whole set first."""
@@ -73,7 +77,8 @@ def check_data_set(
     readable = {image: seen_image for image, seen_image in contents.seen.items() if isinstance(seen_image, Look)}
     check_images(list(contents.seen), readable, findings)
     modes = Counter(seen_image.mode for seen_image in readable.values())
-    data = DataSet(contents.records, contents.classes, modes, findings)
+    numbers = {image.image_id: image.number for image in contents.seen}
+    data = DataSet(contents.records, contents.classes, modes, findings, numbers)
     if data.classes.names:
         counts = {name: row_counts["all"] for name, row_counts in data.counts().items()}
         check_classes(data.classes, counts, root, contents.has_labels, findings)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from irn.checks.data_set import check_data_set
 from irn.checks.summary import as_lines
+from irn.data.coco_lists import write_own_ids
 from irn.data.kinds import kind as kind_named
 from irn.data.tables import write_classes, write_manifest
 from irn.errors import IrnError
@@ -62,6 +63,7 @@ def build_manifest(
     with whole_file(out_manifest) as manifest_file, whole_file(out_labels) as labels_file:
         write_manifest(manifest_file, data.records, root, data_link)
         write_classes(labels_file, data.classes)
+    write_own_ids(Path(out_manifest), data.numbers, dict(zip(data.classes.names, data.classes.numbers, strict=False)))
 
 
 def _check_outputs(out_manifest: Path, out_labels: Path, inputs: Sequence[Path]) -> None:

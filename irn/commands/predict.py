@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from irn.data.coco_lists import Lists, lists_of
 from irn.data.images import read_record
 from irn.data.listing import IMAGE_SUFFIXES
-from irn.data.predictions import PICTURES, RESULTS, result, write_guesses, write_pictures
+from irn.data.predictions import LISTS, PICTURES, RESULTS, result, write_guesses, write_pictures
 from irn.data.tables import images_of
 from irn.errors import IrnError
 from irn.inference.predictions import Prediction
@@ -81,23 +82,29 @@ def predict(
     with whole_folder(out) as unfinished:
         loaded = map_images(read_record, records, loading_workers(workers, torch_device))
         pairs = zip(records, progress(loaded, len(records), "predict"), strict=True)
-        results = _write_predictions(unfinished, predictor, pairs, least, shown)
+        lists = lists_of(records, predictor.names, manifest)
+        results = _write_predictions(unfinished, predictor, pairs, lists, least, shown)
     drawn = sum(result["score"] >= shown for result in results)
     drawn_words = f", {drawn} of them of {shown:g} or more and drawn" if shown > least else ""
     print(f"{len(results)} instances of score {least:g} or more{drawn_words}, in {len(records)} images: {out}")
 
 
 def _write_predictions(
-    folder: Path, predictor: Predictor, images: Iterable[tuple[ImageRecord, np.ndarray]], least: float, shown: float
+    folder: Path,
+    predictor: Predictor,
+    images: Iterable[tuple[ImageRecord, np.ndarray]],
+    lists: Lists,
+    least: float,
+    shown: float,
 ) -> list[dict[str, Any]]:
     """Write what is found in images, as pictures and tables; returns the entries of COCO's results."""
     for name in PICTURES:
         (folder / name).mkdir()
     results: list[dict[str, Any]] = []
     guesses: list[list[Any]] = []
-    for record, pixels in images:
+    for (record, pixels), image in zip(images, lists.images, strict=True):
         prediction = predictor(pixels)
-        results += _results(record, prediction, predictor.names, least)
+        results += _results(image, prediction, lists.categories, least)
         if prediction.guessed is not None:
             guesses.append([record.image_id, *prediction.guessed.astype(int)])
         objects = first_on_top(prediction.masks, prediction.scores >= shown)
@@ -105,14 +112,17 @@ def _write_predictions(
     if predictor.guesses:
         write_guesses(folder, predictor.names, guesses)
     (folder / RESULTS).write_text(json.dumps(results) + "\n", encoding="utf-8")
+    (folder / LISTS).write_text(lists.as_file(annotations=[]), encoding="utf-8")
     return results
 
 
-def _results(record: ImageRecord, prediction: Prediction, names: list[str], least: float) -> Iterator[dict[str, Any]]:
+def _results(
+    image: dict[str, Any], prediction: Prediction, categories: list[dict[str, Any]], least: float
+) -> Iterator[dict[str, Any]]:
     """The entries of COCO's results of an image, of at least a score."""
     for index, score, mask in zip(prediction.classes, prediction.scores, prediction.masks, strict=True):
         if score >= least:
-            entry = result(record.image_id, int(index) + 1, names[index], score, mask)
+            entry = result(image, categories[index], score, mask)
             if prediction.probability is not None:
                 entry["guessed_class_probability"] = round(float(prediction.probability[index]), 6)
             yield entry

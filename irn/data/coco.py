@@ -20,7 +20,7 @@ from irn.data.coco_files import (
     with_year,
 )
 from irn.data.coco_images import folder_of_images, names_and_files, placed
-from irn.data.coco_instances import InstancesFile, one_id
+from irn.data.coco_instances import InstancesFile, Picture, one_id
 from irn.data.findings import Findings, some
 from irn.data.label_table import read_labels
 from irn.data.layout import Layout
@@ -97,11 +97,13 @@ class Coco(Layout):
             fresh = _listed_first(root, file, split, images, findings)
             images |= {image.image_id: image for image in fresh}
             present = {image.image_id: file.classes(image.image_id) for image in fresh}
-            classes = ImageClasses(file.names, classes.present | present)
+            classes = ImageClasses(file.names, classes.present | present, numbers=file.numbers)
         if labels_csv is not None:
             table = read_labels(labels_csv, list(images.values()), findings, every_row=False)
             _note_missing_columns(labels_csv, table.names, classes.names, findings)
-            classes = table
+            own = dict(zip(classes.names, classes.numbers, strict=True))
+            numbers = tuple(own[name] for name in table.names) if own.keys() >= set(table.names) else ()
+            classes = replace(table, numbers=numbers)
         return list(images.values()), classes
 
     def has_truth(self, place: Path) -> bool:
@@ -171,8 +173,8 @@ def _listed_first(
             f"{file.path}: {boxes} of {len(file.outlined)} annotations have no segmentation; they give classes, but"
             f" split {split!r} cannot be scored"
         )
-    sizes = {picture.name: picture.size for picture in file.images.values()}
-    return _fresh(placed(root, file, findings), split, file.path, before, findings, sizes)
+    pictures = {picture.name: picture for picture in file.images.values()}
+    return _fresh(placed(root, file, findings), split, file.path, before, findings, pictures)
 
 
 def _fresh(
@@ -181,7 +183,7 @@ def _fresh(
     path: Path,
     before: Mapping[str, Listed],
     findings: Findings,
-    sizes: Mapping[str, tuple[int, int] | None] | None = None,
+    pictures: Mapping[str, Picture] | None = None,
 ) -> list[Listed]:
     """The images of an instances file, by name, that no split before it has.
 
@@ -189,7 +191,8 @@ def _fresh(
     """
     fresh, clashes = [], 0
     for name, image_path in paths.items():
-        image = Listed(name, image_path, split, (sizes or {}).get(name))
+        picture = (pictures or {}).get(name)
+        image = Listed(name, image_path, split, picture and picture.size, picture and picture.number)
         if image.image_id in before and before[image.image_id].path != image_path:
             image = replace(image, name=in_split(name_of(path), name))
             if image.image_id in before:

@@ -23,13 +23,14 @@ from irn.errors import IrnError
 
 
 class Picture(NamedTuple):
-    """An image of an instances file: its name, file, (height, width) if given, and the range of its annotations."""
+    """An image of an instances file: its name, file, (height, width) if given, range of its annotations, and id."""
 
     name: str
     file_name: str
     size: tuple[int, int] | None
     first: int
     end: int
+    number: int | str
 
     @property
     def annotations(self) -> slice:
@@ -40,9 +41,9 @@ class Picture(NamedTuple):
 class InstancesFile:
     """The images of an instances file by their ids, made of their names (`image_names`), in its order.
 
-    `names` holds the categories by ascending category id, those without an annotation too; a class index is a
-    position in it. `outlined` says of each annotation whether it has a segmentation. `remarks` are what was read
-    otherwise than it is written, in words.
+    `names` holds the categories by ascending category id, those without an annotation too, and `numbers` these ids; a
+    class index is a position in both. `outlined` says of each annotation whether it has a segmentation. `remarks` are
+    what was read otherwise than it is written, in words.
 
     is_labelled: whether it has to have annotations.
 
@@ -88,6 +89,7 @@ class InstancesFile:
         ids = sorted((number for number in named if number not in roots or len(roots) == len(named)),
                      key=lambda number: (isinstance(number, str), number))  # fmt: skip
         self.names = [named[number]["name"] for number in ids]
+        self.numbers = tuple(named[number]["id"] for number in ids)
         if not ids:
             raise IrnError(f"{self.path}: no category in it; expected one for each class")
         check_class_names(self.path, self.names)
@@ -107,7 +109,7 @@ class InstancesFile:
             image_id = safe_id(name)
             if image_id in self.images:
                 raise one_id(self.path, self.images[image_id].file_name, file_names[row])
-            self.images[image_id] = Picture(name, file_names[row], _size(entries[row]), 0, 0)
+            self.images[image_id] = Picture(name, file_names[row], _size(entries[row]), 0, 0, entries[row]["id"])
         position_of_row = {row: position for position, row in enumerate(unique)}
         return {number: position_of_row[first_of[file_names[row]]] for number, row in row_of.items()}
 

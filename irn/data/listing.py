@@ -24,12 +24,14 @@ class Listed:
 
     name: what the data set calls it: its file's name without extension, with the folders that are part of it.
     size: what its annotations say, (height, width) in pixels.
+    number: its id in a file of COCO.
     """
 
     name: str
     path: Path
     split: str
     size: tuple[int, int] | None = None
+    number: int | str | None = None
 
     @cached_property
     def image_id(self) -> str:

@@ -16,13 +16,18 @@ from irn.pictures.colours import distinct_colours, outlines, overlay, painted
 from irn.records import ImageRecord
 
 RESULTS, CLASSES, OBJECTS, OVERLAYS = "predictions.json", "SegmentationClass", "SegmentationObject", "overlays"
+LISTS = "images.json"  # the images and categories of the results, with which pycocotools loads them
 GUESSES = "guessed_labels.csv"
 PICTURES = (CLASSES, OBJECTS, OVERLAYS)  # folders
 
 
-def result(image_id: str, category: int, name: str, score: float, mask: np.ndarray) -> dict[str, Any]:
-    """An entry of COCO's results: a mask (H, W) bool, not empty, as run lengths with area and box, and its score."""
-    return {"image_id": image_id, "category_id": category, "category": name, "score": float(score), **encoded(mask)}
+def result(image: dict[str, Any], category: dict[str, Any], score: float, mask: np.ndarray) -> dict[str, Any]:
+    """An entry of COCO's results: a mask (H, W) bool, not empty, as run lengths with area and box, and its score.
+
+    image, category: their entries in the lists (irn/data/coco_lists.py).
+    """
+    about = {"image_id": image["id"], "image": image["name"], "category_id": category["id"]}
+    return {**about, "category": category["name"], "score": float(score), **encoded(mask)}
 
 
 def write_pictures(folder: Path, image_id: str, pixels: np.ndarray, semantic: np.ndarray, objects: np.ndarray) -> None:
@@ -50,14 +55,19 @@ class Predictions:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        path = folder / RESULTS
-        try:
-            entries = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise IrnError(f"{path}: not readable ({error}); expected a folder that irn predict wrote") from None
+        entries, lists = self._read(RESULTS), self._read(LISTS)
+        self.index = {category["id"]: index for index, category in enumerate(lists["categories"])}
         self.results: dict[str, list[dict[str, Any]]] = {}
         for entry in entries:
-            self.results.setdefault(str(entry["image_id"]), []).append(entry)
+            self.results.setdefault(entry["image"], []).append(entry)
+
+    def _read(self, name: str) -> Any:
+        try:
+            return json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise IrnError(
+                f"{self.folder / name}: not readable ({error}); expected a folder that irn predict wrote"
+            ) from None
 
     def __contains__(self, image_id: str) -> bool:
         return (self.folder / CLASSES / f"{image_id}.png").is_file()
@@ -68,7 +78,7 @@ class Predictions:
         masks = [decoded(entry["segmentation"], record.height, record.width) for entry in entries]
         return (
             np.array(masks, bool).reshape(-1, record.height, record.width),
-            np.array([entry["category_id"] - 1 for entry in entries], np.int64),
+            np.array([self.index[entry["category_id"]] for entry in entries], np.int64),
             np.array([entry["score"] for entry in entries], np.float64),
         )
 

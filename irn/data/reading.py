@@ -59,7 +59,9 @@ def read_data_set(
     seen = dict(zip(images, looks, strict=True))
     records = records_of(seen, value_range, findings)
     present = {record.image_id: classes.present.get(record.image_id, []) for record in records}
-    return Contents(seen, records, ImageClasses(classes.names, present), any(classes.present.values()))
+    return Contents(
+        seen, records, ImageClasses(classes.names, present, numbers=classes.numbers), any(classes.present.values())
+    )
 
 
 def records_of(

@@ -20,12 +20,13 @@ RANGE_COLUMNS = ["low", "high"]  # only of data sets with `dataset.value_range`
 class ImageClasses:
     """Class names in order, and for each image id the zero-based indices of the classes present, ascending.
 
-    `path` is the table that they were read from, for messages.
+    `path` is the table that they were read from, for messages; `numbers` are their ids in a file of COCO, if any.
     """
 
     names: list[str]
     present: dict[str, list[int]]
     path: Path = field(default=Path("labels.csv"), compare=False)
+    numbers: tuple[int | str, ...] = field(default=(), compare=False)
 
     def without(self, names: Collection[str]) -> "ImageClasses":
         """The same without some classes."""
