@@ -18,13 +18,14 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 env: .venv/installed
 
-.venv/installed: requirements.txt requirements-crf.txt pyproject.toml
+.venv/installed: requirements.txt requirements-crf.txt pyproject.toml envs/run_snakemake.py
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "$(PYTHON) is too old; Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
 	@echo "Installing the pinned packages into .venv: 6 GB on disk, most of it torch and the CUDA libraries that it brings."
 	@$(PYTHON) -m venv .venv
 	@$(PIP) -r requirements.txt
 	@$(PIP) --no-build-isolation --no-deps -e .
 	@$(PIP) -r requirements-crf.txt > .venv/crf.log 2>&1 || echo "Went on without pydensecrf2, which a C++ compiler has to build (.venv/crf.log); only ir_labels.crf: pydensecrf needs it."
+	@printf '#!/bin/sh\nexec "%s/$(BIN)/python" "%s/envs/run_snakemake.py" "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/snakemake
 	@$(BIN)/python -m irn.inference.precompile
 	@touch $@
 

@@ -14,6 +14,7 @@ import shtab
 
 from irn import __version__
 from irn.errors import IrnError
+from irn.io.account import suit_the_system
 from irn.io.memory import keep_freed_memory
 from irn.settings.checking import settings_of_options
 from irn.settings.lookup import Setting, of_stage
@@ -23,6 +24,7 @@ from irn.workflow.commands_without_rule import COMMANDS, GROUPS
 from irn.workflow.options import Option
 
 HELP_WIDTH = 100
+INTERRUPTED = 130  # as shells have it
 # The extras of pyproject.toml by the modules that they bring.
 EXTRAS = {
     "altair": "report",
@@ -49,7 +51,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit code: 0, or 2 after one line on standard error about a user's mistake."""
+    """Run one command.
+
+    Returns the exit code: 0, 2 after one line on standard error about a user's mistake, 130 after one that was
+    interrupted.
+    """
+    suit_the_system()
     arguments = sys.argv[1:] if arguments is None else arguments
     options = vars(build_parser().parse_args(arguments))
     command = COMMANDS[options.pop("command")]
@@ -70,6 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (IrnError, OSError, MemoryError, RuntimeError) as error:
         _complain(command, _in_one_line(error, command))
         return 2
+    except KeyboardInterrupt:
+        goes_on = command.function.startswith("train_")
+        again = "the same command goes on after the last whole epoch" if goes_on else "run the same command again"
+        _complain(command, f"interrupted; {again}")
+        return INTERRUPTED
     return 0
 
 

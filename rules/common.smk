@@ -70,7 +70,11 @@ def everything(wildcards):
 
 def show_run():
     if workflow.is_main_process and not workflow.dryrun:
-        run.show(stages_of(workflow.dag_settings.targets))
+        try:
+            run.show(stages_of(workflow.dag_settings.targets))
+        except OSError as error:
+            print(f"snakemake: results/ cannot be written ({error}); free it, or name --directory", file=sys.stderr)
+            sys.exit(2)
 
 
 def stages_of(targets):

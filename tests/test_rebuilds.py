@@ -350,6 +350,20 @@ def newer(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def moved(data: Path) -> Iterator[None]:
+    """The data set lies elsewhere, and the configuration says so."""
+    settings, elsewhere = data.with_name("small.yaml"), data.with_name("elsewhere")
+    text = settings.read_text(encoding="utf-8")
+    data.rename(elsewhere)
+    settings.write_text(text.replace("root: data", f"root: {elsewhere}"), encoding="utf-8")
+    try:
+        yield
+    finally:
+        elsewhere.rename(data)
+        settings.write_text(text, encoding="utf-8")
+
+
+@contextmanager
 def other_content(path: Path) -> Iterator[None]:
     before, content = path.stat(), path.read_bytes()
     path.write_bytes(content[::-1])
@@ -418,6 +432,7 @@ IN_DATA: list[tuple[str, Edit]] = [
     ("A list of images changed", lambda f: newer(f / "data/ImageSets/Segmentation/train.txt")),
     ("A mask added", lambda f: added(f / "data/SegmentationClass/new.png")),
     ("A mask added", lambda f: gone(first(f, "data/SegmentationObject/demo_0002*"))),
+    ("A data set, masks", lambda f: moved(f / "data")),
 ]
 # How a row begins, the finished run in which it is tried, and the edit, given its folder.
 CASES: list[tuple[str, str, Edit]] = [

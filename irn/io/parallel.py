@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections import deque
@@ -78,7 +79,12 @@ def map_in_order(
     if method == "forkserver":
         context.set_forkserver_preload([getattr(function, "func", function).__module__])
     # The function may hold tables of all images, so it travels once to each worker, not with each item.
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(function,))
+    try:
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(function,))
+    except OSError as error:  # without /dev/shm there are no locks that processes share
+        print(f"computing in one process: this system does not let several share locks ({error})", file=sys.stderr)
+        yield from map(function, items)
+        return
     # Where an error keeps this generator alive, a process that multiprocessing started would wait for its workers for
     # ever. 20 is before the queue that tells them to stop (10).
     end = Finalize(None, pool.shutdown, kwargs={"wait": True, "cancel_futures": True}, exitpriority=20)
@@ -108,6 +114,8 @@ def _start_worker(function: Callable[[Any], Any]) -> None:
     global _function
     _function = function
     keep_freed_memory()
+    # Control-C reaches all processes; the one that waits for this one says so and ends it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)

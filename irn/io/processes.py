@@ -88,6 +88,7 @@ def start(processes: int, arguments: Sequence[str]) -> None:
     # Otherwise DistributedDataParallel gives advice on speed in each process.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     logging.disable()  # torchrun's own report of a failure, as ours is one line
@@ -100,6 +101,10 @@ def start(processes: int, arguments: Sequence[str]) -> None:
         if failure.exitcode != 2:
             message = f"process {number} of {processes} ended with code {failure.exitcode}; its output is above"
         raise IrnError(message) from None
+    except SignalException as error:
+        if error.sigval == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         logging.disable(logging.NOTSET)
 

@@ -25,12 +25,7 @@ def read_config(files: Sequence[Path] = (), entries: Sequence[str] = ()) -> Sett
     """
     config: dict[str, Any] = {}
     for path in files or (DEMONSTRATION,):
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise IrnError(f"{path}: cannot be read ({reason}); expected a YAML file of settings") from None
-        _lay_over(config, _parsed(text, str(path)))
+        _lay_over(config, read_file(path))
     for entry in entries:
         key, equals, text = entry.partition("=")
         where = f"--config {quoted(entry)}"
@@ -38,6 +33,16 @@ def read_config(files: Sequence[Path] = (), entries: Sequence[str] = ()) -> Sett
             raise IrnError(f"{where}: expected KEY=VALUE, such as run=other or 'walk={{beta: 5}}'")
         _lay_over(config, _parsed(f"{key}: {text}", where))
     return check_config(config)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The settings in a YAML file, not yet checked; IrnError for one that cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise IrnError(f"{path}: cannot be read ({reason}); expected a YAML file of settings") from None
+    return _parsed(text, str(path))
 
 
 def check_config(config: Mapping[str, Any]) -> Settings:

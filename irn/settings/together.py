@@ -11,6 +11,8 @@ from irn.io.files import dictionaries_of_maps
 from irn.settings.final_networks import FINAL_NETWORKS
 from irn.settings.settings import Settings, value
 
+LAST_STRIDE = {"mask_rcnn": 32}  # pixels of a cell of a network's last level, where that is not 16
+POOLING = ("resnest", "skresne")  # families of timm whose attention has batch norm of pooled features
 Rule = Callable[[Settings], str | None]
 
 
@@ -70,9 +72,7 @@ def _pretrained_is_a_file(settings: Settings) -> str | None:
 
 
 def _batches_can_be_split(settings: Settings) -> str | None:
-    trained = ["irn"] if settings.cam.external else ["cam", "irn"]
-    trained += [network.name for network in FINAL_NETWORKS if value(settings, f"{network.name}.labels") != "none"]
-    for name in trained:
+    for name in _trained(settings):
         section = value(settings, name)
         if not section.can_split(max(settings.gpus, 1), settings.accumulate):
             return (
@@ -80,6 +80,31 @@ def _batches_can_be_split(settings: Settings) -> str | None:
                 f" and accumulate: {settings.accumulate}; raise it, or lower these"
             )
     return None
+
+
+def _batch_norm_has_several_values(settings: Settings) -> str | None:
+    """From scratch batch norm learns, and needs more than one value: of another image, or of another cell."""
+    if settings.pretrained is not None:
+        return None
+    for name in _trained(settings):
+        section = value(settings, name)
+        images = section.images_of_part(max(settings.gpus, 1), settings.accumulate)
+        pooled = settings.backbone.startswith(POOLING)
+        if name != "irn" and images < 2 and (pooled or section.crop_size <= LAST_STRIDE.get(name, 16)):
+            why = f"{settings.backbone} has batch norm of pooled features" if pooled else "a crop is one cell"
+            larger = "" if pooled else f", raise {name}.crop_size"
+            return (
+                f"{name}.batch_size is {section.batch_size} with accumulate: {settings.accumulate}, so that batch norm,"
+                f" which learns from scratch, sees one image at a time, and {why}; expected 2 images in each part:"
+                f" raise {name}.batch_size, lower accumulate{larger}, or set pretrained to imagenet"
+            )
+    return None
+
+
+def _trained(settings: Settings) -> list[str]:
+    """The sections of the networks that are trained."""
+    trained = ["irn"] if settings.cam.external else ["cam", "irn"]
+    return trained + [network.name for network in FINAL_NETWORKS if value(settings, f"{network.name}.labels") != "none"]
 
 
 def _final_networks_have_ground_truth(settings: Settings) -> str | None:
@@ -124,6 +149,7 @@ RULES: tuple[Rule, ...] = (
     _irnet_has_a_backbone,
     _pretrained_is_a_file,
     _batches_can_be_split,
+    _batch_norm_has_several_values,
     _final_networks_have_ground_truth,
     _ablation_has_ground_truth,
     _external_cams_are_caches,

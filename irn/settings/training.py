@@ -28,4 +28,8 @@ class Training(Section):
 
     def can_split(self, processes: int, accumulate: int) -> bool:
         """Whether a batch has enough images for `accumulate` parts, each computed by all processes together."""
-        return self.batch_size // (processes * accumulate) * processes >= self.least_part
+        return self.images_of_part(processes, accumulate) >= self.least_part
+
+    def images_of_part(self, processes: int, accumulate: int) -> int:
+        """The images that batch norm sees at least: those of the smallest part, in all processes."""
+        return self.batch_size // (processes * accumulate) * processes

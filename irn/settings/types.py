@@ -67,6 +67,11 @@ def _apart(values: tuple[float, float]) -> tuple[float, float]:
     return values
 
 
+def _as_word(value: Any) -> Any:
+    """A number where text is due: YAML reads `run=7` and a split 2014 so."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 Count = Annotated[int, Field(ge=1), Expected("a whole number of at least 1")]
 Seed = Annotated[int, Field(ge=0, lt=2**32), Expected("a whole number from 0 to 4294967295")]
 CountFromZero = Annotated[int, Field(ge=0), Expected("a whole number of at least 0")]
@@ -97,6 +102,7 @@ LargestSide = Annotated[
 ]
 Name = Annotated[
     str,
+    BeforeValidator(_as_word),
     Field(pattern=r"^(?!store$)[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}$"),
     Expected("a name of at most 100 letters, digits, '_', '.' and '-', other than store"),
 ]
@@ -104,9 +110,12 @@ Network = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$"), Expected("a name of
 # Splits name folders in the store.
 _SPLIT = r"[^\s+/{}.][^+/{}\n]*"
 Splits = Annotated[
-    str, Field(pattern=rf"^{_SPLIT}(\+{_SPLIT})*$"), Expected("the name of a split, or several joined by '+'")
+    str,
+    BeforeValidator(_as_word),
+    Field(pattern=rf"^{_SPLIT}(\+{_SPLIT})*$"),
+    Expected("the name of a split, or several joined by '+'"),
 ]
-NonEmpty = Annotated[str, Field(min_length=1)]
+NonEmpty = Annotated[str, BeforeValidator(_as_word), Field(min_length=1)]
 Path = Annotated[NonEmpty | None, OfPath("a path, or null")]
 Paths = Annotated[Annotated[tuple[NonEmpty, ...], Field(min_length=1)] | None, OfPath("a list of paths, or null")]
 Names = Annotated[Annotated[tuple[NonEmpty, ...], Field(min_length=1)] | None, Expected("a list of names, or null")]

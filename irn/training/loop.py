@@ -58,7 +58,10 @@ def train(
         optimiser.zero_grad(set_to_none=True)
         parts = [to_batch(part, network, device) for part in samples]
         head_alone = epoch < schedule.head_epochs
-        step_losses = backward(parts, network, shared, task.objective, schedule.precision, head_alone)
+        try:
+            step_losses = backward(parts, network, shared, task.objective, schedule.precision, head_alone)
+        except ValueError as error:
+            raise _in_words(error, schedule) from None
         optimiser.step()
         try:
             losses.add(step, float(rates.get_last_lr()[0]), step_losses)
@@ -104,3 +107,13 @@ def _batch_ids(step: int, ids: list[str], schedule: Schedule) -> list[str]:
     size = schedule.batch_size
     epoch, place = divmod(step, len(ids) // size)
     return [ids[index] for index in _order(schedule.seed, epoch, len(ids))[place * size : (place + 1) * size]]
+
+
+def _in_words(error: ValueError, schedule: Schedule) -> ValueError:
+    """What to say where batch norm, which learns, has one value to learn from; any other error as it is."""
+    if "Expected more than 1 value per channel" not in str(error):
+        return error
+    return IrnError(
+        f"--batch-size {schedule.batch_size}, --accumulate {schedule.accumulate}: batch norm sees one value at a time;"
+        " take 2 images or more in each part, a larger --crop-size, or a backbone with weights"
+    )

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from irn.checks.packages import check_packages
 from irn.data.dataset import check_at_a_glance
 from irn.io.files import whole_file
 from irn.io.progress import notices_in
@@ -170,7 +171,12 @@ class Run:
 
 
 def check_data(run: Run) -> None:
-    """Raise IrnError for data that does not suit the run, as far as a glance at its lists and folders shows."""
+    """Raise IrnError for data that does not suit the run, as far as a glance at its lists and folders shows.
+
+    And for what its configurations name and is not installed.
+    """
+    for variation in run.variations:
+        check_packages(variation.settings.backbone, variation.settings.ir_labels.crf)
     datasets = dict.fromkeys(variation.settings.dataset for variation in run.variations)
     for dataset in datasets:
         batch_sizes: dict[str, int] = {}
