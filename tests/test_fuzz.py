@@ -22,11 +22,16 @@ from irn.data.coco import LAYOUT
 from irn.data.coco_files import boxes_alone, boxes_at_a_glance, names_at_a_glance
 from irn.data.coco_instances import InstancesFile
 from irn.data.findings import Findings
+from irn.data.label_studio import read_label_studio
 from irn.data.label_table import read_labels
+from irn.data.labelmap import read_labelmap
+from irn.data.labelme import read_labelme
 from irn.data.listing import Listed
+from irn.data.shapes import objects_of
 from irn.data.tables import read_classes, read_manifest
-from irn.data.user_tables import read_splits
+from irn.data.user_tables import read_splits, splits_in_labels
 from irn.data.voc_annotations import object_names
+from irn.data.yolo import read_yolo
 from irn.errors import IrnError
 from irn.settings.lookup import all_settings
 from irn.settings.reading import check_config, read_config
@@ -102,6 +107,8 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(
         "__background__",
         "mean",
     ]
+    + ["x", "0,5", "0.3", "WAHR", "none", "label", "is_valid", "Unnamed: 0", "image", "filename"]
+    + ["['dog', 'cat']", "[]", "{'dog'}", '{"choices": ["dog"]}', '[{"x": 1}]', "dog cat", "0a1b2c3d-a.png", "a%2Epng"]
 )
 
 
@@ -159,6 +166,9 @@ def test_tables(place: Path, content: bytes) -> None:
     if classes is not None and not findings.problems:
         assert classes.present.keys() == set(IDS)
         assert all(0 <= index < len(classes.names) for present in classes.present.values() for index in present)
+    # Cells that are mistakes are few lines, however many they are.
+    assert len(findings.problems) <= 12
+    reads(lambda: splits_in_labels(path, IMAGES, Findings()))
     splits = reads(lambda: read_splits(path, IMAGES, findings))
     assert splits is None or findings.problems or splits.keys() == set(IDS)
     for read in (read_manifest, read_classes):
@@ -205,7 +215,27 @@ ELSEWHERE = (
 )
 
 
-@given(odd_bytes(XML) | st.sampled_from([BOMB, ELSEWHERE]))
+ENCODINGS = st.sampled_from(
+    ["utf-8", "utf8", "utf-16", "utf-32", "gbk", "GB2312", "big5", "shift_jis", "euc-kr", "hz", "ansi", "unicode", "x"]
+    + ["base64", "rot13", "utf-7", "unicode_escape", "idna", "cp1252", "koi8-r", "punycode", "raw_unicode_escape"]
+)
+
+
+@st.composite
+def declared_xml(draw: st.DrawFn) -> bytes:
+    """An annotation in an encoding, or of bytes of its own, that declares some encoding."""
+    start = f'<?xml version="1.0" encoding="{draw(ENCODINGS)}"?>'
+    name = draw(TEXTS | st.text("猫犬貓ネコ고ö€", max_size=4))
+    whole = start + XML.decode().replace("dog", name.replace("<", "").replace("&", "") or "dog")
+    try:
+        content = whole.encode(draw(ENCODINGS))
+    except (LookupError, ValueError):
+        content = whole.encode("utf-8", "replace")
+    return draw(odd_bytes(content)) if draw(st.booleans()) else content
+
+
+@given(odd_bytes(XML) | st.sampled_from([BOMB, ELSEWHERE]) | declared_xml())
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_annotations(place: Path, content: bytes) -> None:
     path = place / "a.xml"
     path.write_bytes(content)
@@ -291,6 +321,84 @@ def test_instances_files(place: Path, content: bytes) -> None:
         found = reads(lambda image_id=image_id: file.masks(image_id, 8, 9))  # type: ignore[misc]
         if found is not None:
             assert found[0].shape == (len(found[1]), 8, 9)
+
+
+LABELME: dict[str, Any] = {
+    "imagePath": "a.png",
+    "flags": {"indoors": True},
+    "shapes": [
+        {"label": "dog", "points": [[1, 1], [5, 1], [5, 5]], "shape_type": "polygon", "group_id": 1},
+        {"label": "dog", "points": [[1, 1], [5, 5]], "shape_type": "rectangle"},
+        {"label": "cat", "points": [[4, 4], [5, 5]], "shape_type": "circle", "group_id": None},
+        {"label": "cat", "points": [[1, 1], [2, 2]], "shape_type": "mask", "mask": "iVBORw0KGgo="},
+    ],
+}
+STUDIO: list[Any] = [
+    {
+        "id": 1,
+        "data": {"image": "/data/upload/1/0a1b2c3d-a.png"},
+        "annotations": [
+            {
+                "result": [
+                    {"type": "polygonlabels", "value": {"points": [[1, 1], [9, 1], [9, 9]], "polygonlabels": ["dog"]}},
+                    {"type": "rectanglelabels", "value": {"x": 1, "y": 1, "width": 9, "height": 9, "rotation": 5,
+                                                          "rectanglelabels": ["dog"]}},
+                    {"type": "ellipselabels", "value": {"x": 50, "y": 50, "radiusX": 9, "radiusY": 9,
+                                                        "ellipselabels": ["cat"]}},
+                    {"type": "brushlabels", "value": {"format": "rle", "rle": [0, 0, 1, 32, 61], "brushlabels": ["a"]},
+                     "original_width": 9, "original_height": 8},
+                    {"type": "choices", "value": {"choices": ["cow"]}},
+                ]
+            }
+        ],
+    },
+    {"image": "b.png", "annotation_id": 2, "choice": {"choices": ["dog"]}},
+]  # fmt: skip
+
+
+@st.composite
+def other_json(draw: st.DrawFn, sound: Any) -> bytes:
+    """A sound file with some values in the place of others, or taken out."""
+    changed = json.loads(json.dumps(sound))
+    for _ in range(draw(st.integers(1, 3))):
+        *path, last = draw(st.sampled_from(list(places_in(changed)) or [(0,)]))
+        parent = changed
+        for key in path:
+            parent = parent[key]
+        if draw(st.booleans()):
+            parent[last] = draw(JSON)
+        else:
+            del parent[last]
+        if not changed:
+            break
+    return json.dumps(changed).encode()
+
+
+SHAPES = {
+    "a.json": (read_labelme, LABELME),
+    "tasks.json": (lambda path: [shape for task in read_label_studio(path) for shape in task.shapes or ()], STUDIO),
+    "a.txt": (lambda path: read_yolo(path, ["dog", "cat"]), None),
+}
+YOLO = b"0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.9 0.1 0.9 0.9\n"
+
+
+@given(st.data())
+def test_files_of_shapes(place: Path, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(list(SHAPES)))
+    read, sound = SHAPES[name]
+    path = place / name
+    content = YOLO if sound is None else json.dumps(sound).encode()
+    path.write_bytes(data.draw(odd_bytes(content) if sound is None else other_json(sound) | odd_bytes(content)))
+    shapes = reads(lambda: read(path))
+    for label, mask in reads(lambda: objects_of(path, shapes, 8, 9)) or () if shapes else ():
+        assert label
+        assert mask.shape == (8, 9)
+
+
+@given(odd_bytes(b"# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:128,0,0::\ndog:0,128,0::\n"))
+def test_labelmaps(place: Path, content: bytes) -> None:
+    (place / "labelmap.txt").write_bytes(content)
+    reads(lambda: read_labelmap(place / "labelmap.txt"))
 
 
 @pytest.mark.parametrize(
