@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from irn.data.findings import Findings
@@ -36,20 +37,32 @@ def marks_of(table: UserTable, findings: Findings) -> Marks:
 
     A dialect is one for the whole table: -1 is no where there is no 0, an empty cell is where nothing else says no.
     """
-    words = [[_word(cell) for cell in row] for row in table.cells]
-    counts = Counter(word for row in words for word in row)
+    # A table has few different cells, and many of each.
+    word_of = {cell: _word(cell) for cell in set().union(*table.cells)}
+    counts: Counter[str] = Counter()
+    for cell, count in Counter(chain.from_iterable(table.cells)).items():
+        counts[word_of[cell]] += count
     present, absent = _dialect(table, counts, findings)
-    odd: dict[str, list[_Cell]] = {}
-    for image, row, cells in zip(table.ids, words, table.cells, strict=True):
-        for column, word, cell in zip(table.columns, row, cells, strict=True):
-            if word not in present and word not in absent:
-                odd.setdefault(_kind(word), []).append(_Cell(image, column, cell))
     used = sorted(word for word in counts if word in present | absent and word not in (*USUAL, *MARKS, "", "-1"))
     if used:
         findings.note(f"{table.path}: {', '.join(used)} are read as 1 (present) and 0 (absent)")
-    for kind, cells_of_kind in odd.items():
-        _refuse(table, kind, cells_of_kind, findings)
-    return [[column for column, word in zip(table.columns, row, strict=True) if word in present] for row in words]
+    odd = {cell for cell, word in word_of.items() if word not in present and word not in absent}
+    if odd:
+        _refuse_odd(table, odd, word_of, findings)
+    yes = {cell for cell, word in word_of.items() if word in present}
+    columns = table.columns
+    return [[columns[place] for place, cell in enumerate(row) if cell in yes] for row in table.cells]
+
+
+def _refuse_odd(table: UserTable, odd: set[str], word_of: dict[str, str], findings: Findings) -> None:
+    """Add a problem for each kind of cells."""
+    by_kind: dict[str, list[_Cell]] = {}
+    for image, row in zip(table.ids, table.cells, strict=True):
+        for column, cell in zip(table.columns, row, strict=True):
+            if cell in odd:
+                by_kind.setdefault(_kind(word_of[cell]), []).append(_Cell(image, column, cell))
+    for kind, cells in by_kind.items():
+        _refuse(table, kind, cells, findings)
 
 
 def _word(cell: str) -> str:

@@ -28,6 +28,7 @@ OTHER_COLUMNS = (
     *("annotationid", "annotator", "createdat", "updatedat", "leadtime", "width", "height", "fold", "index", "row"),
     *("xmin", "ymin", "xmax", "ymax", "x", "y", "w", "h", "bbox", "area", "imagewidth", "imageheight", "comment"),
 )
+_TRIED = 200  # rows that tell which column names the images
 SEPARATOR_LINE = re.compile(
     r'"?sep=([,;\t])"?\r?\n', re.I
 )  # the line that tells spreadsheets what separates the columns
@@ -56,11 +57,10 @@ class UserTable:
     def split_column(self) -> str | None:
         """The column that says the split of each image, if there is one."""
         for name in self.columns:
-            words = {word.lower() for word in self.column(name)} - {""}
-            if key(name) in SPLIT_COLUMNS and words and words <= set(SPLITS):
-                return name
-            if key(name) == VALID_COLUMN and words and words <= {"true", "false"}:
-                return name
+            if key(name) in (*SPLIT_COLUMNS, VALID_COLUMN):
+                words = {word.lower() for word in self.column(name)} - {""}
+                if words and words <= ({"true", "false"} if key(name) == VALID_COLUMN else set(SPLITS)):
+                    return name
         return None
 
 
@@ -97,7 +97,7 @@ def read_user_table(path: Path, images: Sequence[Listed], findings: Findings) ->
         header[:place] + header[place + 1 :],
         [row[:place] + row[place + 1 :] for row in rows],
     )
-    counted = [name for name in table.columns if _counts_rows(name, table.column(name))]
+    counted = [name for name in table.columns if _has_no_name(name) and all(map(str.isdecimal, table.column(name)))]
     if counted:
         findings.note(f"{path}: the column {counted[0]!r} numbers the rows and is left out")
     return table.without(counted)
@@ -106,6 +106,7 @@ def read_user_table(path: Path, images: Sequence[Listed], findings: Findings) ->
 def _id_place(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], images: Sequence[Listed]) -> int:
     """The column that names the images: among those of a usual name, or else all, the one that fits the most."""
     names = Names(images)
+    rows = rows[:: len(rows) // _TRIED + 1]
     usual = [place for place, name in enumerate(header) if key(name) in ID_COLUMNS]
     counts = {place: names.count(row[place] for row in rows) for place in range(len(header))}
     for places, enough in ((usual, 1), (range(len(header)), len(rows) / 2)):
@@ -124,9 +125,9 @@ def _id_place(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], 
     )
 
 
-def _counts_rows(name: str, cells: Sequence[str]) -> bool:
-    """Whether a column is the index that pandas writes."""
-    return (not name or key(name).startswith("unnamed:")) and all(cell.isdecimal() for cell in cells)
+def _has_no_name(column: str) -> bool:
+    """Whether a column has no name, as pandas leaves its index, or the one that pandas gives it on reading."""
+    return not column or key(column).startswith("unnamed:")
 
 
 def _without_empty(path: Path, rows: list[list[str]], findings: Findings) -> list[list[str]]:
@@ -172,6 +173,10 @@ def splits_in_labels(path: Path, images: Sequence[Listed], findings: Findings) -
     """The split of each image by a column of a table of labels; None for a table without such a column."""
     # Whoever reads the labels tells all else about the table.
     silent = Findings()
+    with open(path, "rb") as file:
+        columns = re.split(r"[,;\t]", file.readline().decode("utf-8", "ignore").replace("\0", ""))
+    if not any(key(name.strip(' \r\n"')) in (*SPLIT_COLUMNS, VALID_COLUMN) for name in columns):
+        return None
     with silent.collected():
         table = read_user_table(path, images, silent)
         if column := table.split_column():
