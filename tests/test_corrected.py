@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import Arrays, Sample, SmallData, label_of, read_all, refused, run, write_data
+import yaml
+from helpers import Arrays, Sample, SmallData, label_of, read_all, refusal, refused, run, write_data
 from PIL import Image
 
 from irn.checks.corrections import refuse_bad_corrections
@@ -375,6 +376,17 @@ def test_a_mistake_is_refused_before_the_first_job(data: SmallData, tmp_path: Pa
     index_pngs(place, "b", drawn()[0] * 2)
     with pytest.raises(IrnError, match=r"unknown image 'x'.*\(1 more; irn check-data lists all\)"):
         refuse_bad_corrections(dataset, known)
+
+
+def test_a_workflow_with_a_mistake_starts_no_job(data: SmallData, tmp_path: Path) -> None:
+    index_pngs(tmp_path / "corrected", "b", drawn()[0][1:], objects=False)
+    dataset = {"kind": "folder", "root": "data", "eval_split": "all", "train_split": "all", "corrected": "corrected"}
+    (data.folder / "splits.csv").write_text("image_id,split\na,all\nb,all\nc,all\n")
+    trainings = {"cam": {"batch_size": 2}, "irn": {"batch_size": 2}}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump({"dataset": dataset, **trainings}))
+    assert "corrected/SegmentationClass/b.png: the mask is 23 x 32 pixels" in refusal(tmp_path)
+    (tmp_path / "corrected/SegmentationClass/b.png").rename(tmp_path / "corrected/SegmentationClass/y.png")
+    assert "unknown image 'y'" in refusal(tmp_path)
 
 
 def test_check_data_lists_all_mistakes_in_corrections(data: SmallData, tmp_path: Path, capsys) -> None:
