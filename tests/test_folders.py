@@ -50,7 +50,7 @@ def built(root: Path) -> tuple[dict[str, str], dict[str, list[str]], list[ImageR
 
 
 @pytest.mark.parametrize("top", ["images/", ""])
-@pytest.mark.parametrize("splits", [("train", "val"), ("train", "valid", "test"), ("Train", "Val"), ("train",)])
+@pytest.mark.parametrize("splits", [("train", "valid", "test"), ("Train", "Val"), ("train",), ("train2017", "val2017")])
 def test_folders_of_splits_are_no_classes(tmp_path: Path, top: str, splits: tuple[str, ...]) -> None:
     """torchvision's layout, with and without a folder around it."""
     for split in splits:
@@ -142,10 +142,27 @@ def studio(root: Path) -> None:
     written(root / "project-1-at-2024.json", json.dumps(tasks))
 
 
+def labelme_apart(root: Path) -> None:
+    labelme(root)
+    (root / "annotations").mkdir()
+    for path in list((root / "images").glob("*.json")):
+        path.rename(root / "annotations" / path.name)
+
+
+def yolo_of_coco(root: Path) -> None:
+    yolo(root)
+    (root / "data.yaml").rename(root / "coco8.yaml")
+    for folder in ("images", "labels"):
+        for split in ("train", "val"):
+            (root / folder / split).rename(root / folder / f"{split}2017")
+
+
 TOOLS: dict[str, Callable[[Path], None]] = {
     "roboflow's table": roboflow,
     "labelme": labelme,
     "labelme, flat": labelme_flat,
+    "labelme, in a folder of its own": labelme_apart,
+    "yolo, another name of data.yaml": yolo_of_coco,
     "yolo": yolo,
     "yolo of roboflow": lambda root: yolo(root, roboflow=True),
     "yolo, boxes": lambda root: yolo(root, boxes=True),

@@ -1,5 +1,6 @@
 """The images of a folder that somebody made for themselves or a tool, and their splits."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ IMAGES = "images"
 # Folders in a root without `images/` whose pictures are not photographs.
 NOT_IMAGES = ("SegmentationClass", "SegmentationObject", "masks", "labels", "annotations", "results")
 
+_SPLIT = re.compile(rf"({'|'.join(SPLITS)})([ _-]?(\d{{4}}|set|images?|imgs|data))?")
 OTHER_KINDS = (
     ("voc", "JPEGImages"),
     ("coco", "annotations/instances_*.json"),
@@ -76,8 +78,8 @@ def _by_folder(folder: Path, images: Sequence[Listed], findings: Findings) -> li
 
 
 def are_in_splits(images: Sequence[Listed]) -> bool:
-    """Whether all images lie in folders with the names of splits."""
-    return all("/" in image.name and split_folder(image).lower() in SPLITS for image in images)
+    """Whether all images lie in folders with the names of splits, such as `train` or `val2017`."""
+    return all("/" in image.name and _SPLIT.fullmatch(split_folder(image).lower()) for image in images)
 
 
 def split_folder(image: Listed) -> str:

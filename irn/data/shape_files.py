@@ -16,6 +16,8 @@ from irn.errors import IrnError
 
 # Whether files of a data set have outlines is seen in this number of them.
 _GLANCED_AT = 100
+_LARGEST = 2**26  # bytes of a JSON for one image, with the image in it
+FOLDERS = ("annotations", "labels", "json", "jsons", "labelme")  # where labelme's files lie, if not beside images
 
 
 class ShapeFiles(ABC):
@@ -53,7 +55,7 @@ class ShapeFiles(ABC):
 
 
 class LabelmeFiles(ShapeFiles):
-    """labelme's: a JSON beside each image."""
+    """labelme's: a JSON beside each image, or of its name in a folder of their own."""
 
     tool = "labelme"
 
@@ -63,7 +65,8 @@ class LabelmeFiles(ShapeFiles):
     def file(self, image: Path) -> Path | None:
         """The JSON of the image's name."""
         path = image.with_suffix(".json")
-        return path if path.is_file() else None
+        places = (path, *(self.place.joinpath(*path.parts[-count:]) for count in (3, 2, 1)))
+        return next((place for place in places if place.is_file()), None)
 
     def read(self, image: Path) -> list[Shape] | None:
         """As `ShapeFiles.read`."""
@@ -145,8 +148,9 @@ def shape_files(root: Path, images: Path) -> ShapeFiles | None:
 
     root: its folder. images: the folder of its images, which may be the same.
     """
-    if any(map(_is_labelme, islice(_files(images, ".json"), _GLANCED_AT))):
-        return LabelmeFiles(images)
+    for folder in (images, *(root / name for name in FOLDERS)):
+        if any(map(_is_labelme, islice(_files(folder, ".json"), _GLANCED_AT))):
+            return LabelmeFiles(folder)
     exports = [path for path in sorted(root.glob("*.json")) if is_list(path)]
     if exports:
         return StudioFile(exports[0])
@@ -164,8 +168,9 @@ def at(place: Path) -> ShapeFiles | None:
 def watched(root: Path) -> list[Path]:
     """The files and folders that shapes may lie in, other than the folders of images."""
     names = names_file(root)
-    texts = [folder for folder, _ in folders_within(root / "labels")] if names else []
-    return [*sorted(root.glob("*.json")), *([names] if names else []), *texts]
+    tops = [root / name for name in ("labels", *FOLDERS)]
+    folders = [folder for top in dict.fromkeys(tops) for folder, _ in folders_within(top)]
+    return [*sorted(root.glob("*.json")), *([names] if names else []), *folders]
 
 
 def is_list(path: Path) -> bool:
@@ -184,6 +189,8 @@ def yolo_texts(root: Path) -> Iterator[Path]:
 
 def _is_labelme(path: Path) -> bool:
     try:
+        if path.stat().st_size > _LARGEST:
+            return False
         return is_labelme(json.loads(path.read_text(encoding="utf-8-sig")))
     except (OSError, ValueError, RecursionError):
         return False

@@ -1,5 +1,6 @@
 """YOLO's label files: a text for each image, a line for each object, with the names of classes in data.yaml."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ NAME_LISTS = ("classes.txt", "obj.names", "labels/classes.txt")
 
 
 def names_file(root: Path) -> Path | None:
-    """The file with the names of classes, if there is one."""
-    return next((root / name for name in (*NAME_FILES, *NAME_LISTS) if (root / name).is_file()), None)
+    """The file with the names of classes, if there is one: of a usual name, or any YAML with names."""
+    usual = [root / name for name in (*NAME_FILES, *NAME_LISTS) if (root / name).is_file()]
+    others = (path for path in sorted(root.glob("*.y*ml")) if b"names:" in path.read_bytes())
+    return next(chain(usual, others), None)
 
 
 def read_yolo_names(path: Path) -> list[str]:
