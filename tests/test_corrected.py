@@ -17,12 +17,15 @@ from PIL import Image
 from irn.checks.corrections import refuse_bad_corrections
 from irn.data.index_png import write_index_png
 from irn.data.segmentations import encoded
-from irn.data.tables import read_classes
+from irn.data.tables import read_classes, read_manifest
 from irn.errors import IrnError
 from irn.grid import UNSURE, cells
+from irn.io.cache import CacheReader
 from irn.ops.losses import DIFFERENT, FOREGROUND, pair_counts, pair_losses
 from irn.ops.object_masks import mask_of_classes, mask_of_objects, told_apart
 from irn.settings.checking import settings_of_options
+from irn.training.irnet import pair_view
+from irn.training.views import SampleId
 
 NAMES = ["cat", "dog"]
 SIZE = (24, 32)
@@ -304,6 +307,15 @@ def test_what_belongs_to_no_object_is_unsure_and_many_objects_stay_apart() -> No
     assert values[1] == values[5] == UNSURE
     assert ((values[6:] > 0) & (values[6:] < UNSURE)).all()
     assert (np.diff(values[6:].astype(int)) != 0).all()
+
+
+def test_irnet_sees_the_objects_of_a_corrected_image(data: SmallData, tmp_path: Path) -> None:
+    index_pngs(tmp_path / "masks")
+    read(data, tmp_path / "masks")
+    record, cache = read_manifest(data.manifest)[0], CacheReader([data.folder / "corrected.h5"], "ir_label")
+    cells_seen = pair_view(SampleId(0, 0), [record], cache, (1.0, 1.0), 32, seed=0)["label"]
+    # The three objects, of two classes, and what is outside of the image.
+    assert np.unique(cells_seen).tolist() == [0, 1, 2, 3, UNSURE]
 
 
 # ---- mistakes
