@@ -21,6 +21,7 @@ include: "rules/irn.smk"
 include: "rules/labels.smk"
 include: "rules/networks.smk"
 include: "rules/results.smk"
+include: "rules/exports.smk"
 include: "rules/slurm.smk"
 
 

@@ -11,7 +11,7 @@ from irn.settings.reading import check_config, check_files
 from irn.workflow import job, options
 from irn.workflow.recipes import STORE
 from irn.workflow.run import Run, check_data
-from irn.workflow.stages import ALL_STAGES, behind
+from irn.workflow.stages import ALL_STAGES, EXPORTS, behind
 
 try:
     # The processes of jobs need not check again, here and below.

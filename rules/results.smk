@@ -143,7 +143,7 @@ rule report:
         "irn report --run {params.run} --out {output.report} {params.options} > {log} 2>&1"
 
 
-# On request, as in snakemake export_coco; such rules have no wildcards.
+# On request, as in snakemake suggest_thresholds; such rules have no wildcards.
 rule suggest_thresholds:
     input:
         manifest=from_stage("build_manifest", "manifest.csv", to="suggest_thresholds"),
@@ -169,54 +169,3 @@ rule suggest_thresholds:
     shell:
         "irn suggest-thresholds --manifest {input.manifest} --cams {input.cams:q} --walks {input.walks:q}"
         " --out {output.table} {params.corrected} {params.options} > {log} 2>&1"
-
-
-rule export_coco:
-    input:
-        manifest=from_stage("build_manifest", "manifest.csv", to="export_coco"),
-        labels=from_stage("build_manifest", "labels.csv", to="export_coco"),
-        label_caches=from_stage("make_labels", to="export_coco"),
-    output:
-        instances=paths("export_coco").output("instances.json"),
-    log:
-        paths("export_coco").log,
-    benchmark:
-        paths("export_coco").benchmark
-    conda:
-        conda_env
-    threads: cores("export_coco")
-    resources:
-        **needs("export_coco"),
-    params:
-        options=options_on_request("export_coco"),
-    message:
-        "Exporting instances to COCO's format"
-    shell:
-        "irn export-coco --manifest {input.manifest} --labels {input.labels} --label-caches {input.label_caches:q}"
-        " --out {output.instances} {params.options} > {log} 2>&1"
-
-
-rule export_voc:
-    input:
-        manifest=from_stage("build_manifest", "manifest.csv", to="export_voc"),
-        label_caches=from_stage("make_labels", to="export_voc"),
-    output:
-        classes=directory(paths("export_voc").output("SegmentationClass")),
-        objects=directory(paths("export_voc").output("SegmentationObject")),
-    log:
-        paths("export_voc").log,
-    benchmark:
-        paths("export_voc").benchmark
-    conda:
-        conda_env
-    threads: cores("export_voc")
-    resources:
-        **needs("export_voc"),
-    params:
-        options=options_on_request("export_voc"),
-        folder=lambda w, output: Path(output.classes).parent,
-    message:
-        "Exporting labels to the layout of PASCAL VOC"
-    shell:
-        "irn export-voc --manifest {input.manifest} --label-caches {input.label_caches:q} --out {params.folder}"
-        " {params.options} > {log} 2>&1"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from irn.data.exported import labels_to_export
 from irn.data.index_png import write_index_png
-from irn.data.tables import images_of
 from irn.data.voc import LAYOUT
 from irn.errors import IrnError
 from irn.grid import UNSURE
@@ -34,11 +34,7 @@ def export_voc(
     """
     if out.exists() and not out.is_dir():
         raise IrnError(f"{out}: is a file, expected a folder for the masks; give another name to --out")
-    records = images_of(manifest, split)
-    reader = CacheReader(label_caches, "label")
-    reader.require(
-        (record.image_id for record in records), "make its labels, or name a split that has them with --split"
-    )
+    records, reader, _ = labels_to_export(manifest, label_caches, split)
     with whole_folder(out / LAYOUT.class_masks) as classes, whole_folder(out / LAYOUT.object_masks) as objects:
         written = map_images(partial(_write, reader=reader, classes=classes, objects=objects), records, workers)
         for _ in progress(written, len(records), "export voc"):

@@ -123,6 +123,28 @@ class Evaluate(Section, stages=("evaluate",)):
     )
 
 
+class Export(Section, stages=("export_coco", "export_label_studio")):
+    """Labels for other programs."""
+
+    outlines: Annotated[str, t.Choice("rle", "polygons")] = setting(
+        "rle",
+        "Masks in COCO's and Label Studio's files: `rle` (run lengths, which keep every pixel; a brush in Label"
+        " Studio) or `polygons`, whose corners can be moved. Those of YOLO and labelme are always polygons.",
+    )
+    tolerance: t.NotNegative = setting(
+        1.0,
+        "How far polygons may be from the edge of a mask, in pixels. Where a polygon and its mask would agree less than"
+        " IoU 0.98, it is closer. 0: every corner of a pixel.",
+        ("export_coco", "export_label_studio", "export_labelme", "export_yolo"),
+    )
+    image_url: Annotated[t.NonEmpty, Expected("the beginning of an address")] = setting(
+        "/data/local-files/?d=",
+        "What Label Studio's tasks put before the path of an image. The default is for local files that Label Studio"
+        " serves.",
+        ("export_label_studio",),
+    )
+
+
 class Predict(Section, stages=("predict",)):
     """Segmentation of new images by a classifier, alone or with IRNet."""
 
@@ -242,6 +264,7 @@ class _Outcome(Section):
     """The settings of what follows the labels."""
 
     evaluate: Evaluate = Evaluate()
+    export: Export = Export()
     predict: Predict = Predict()
     show: Show = Show()
     report: Report = Report()

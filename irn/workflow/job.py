@@ -49,6 +49,12 @@ class Paths:
         return f"{self._folder}/{'{shard}.' if self._stage.per_image else ''}benchmark.tsv"
 
 
+def place_of_export(stage: Stage, paths: Paths) -> str:
+    """What an export gets as `--out`: the folder of its files, or the only one, or the one that others lie beside."""
+    first = stage.makes[0]
+    return paths.output(first if len(stage.makes) == 1 or "." in first else "")
+
+
 def resources(stage: Stage, gpus: int) -> dict[str, Callable[..., int] | int]:
     """Resources of a stage's jobs; memory and time grow each time a job is tried again."""
     base, each = stage.resources.memory

@@ -124,6 +124,7 @@ PREDICTED_IMAGES = optional(_path("--images", "PATH", "images to segment: files,
 # ---- what is written
 
 FIGURE = _output("--figure", "SVG", "chart of the table to draw")
+COPY = _switch("--copy", "copy the images instead of linking to them")
 JSON = optional(_output("--json", "FILE", "where to write the same as JSON"))
 METRICS = optional(_output("--metrics", "JSONL", "where to write the losses as JSON lines"))
 ONNX = optional(_output("--onnx", "FILE", "write the final network as ONNX; then --images and --out may be left out"))

@@ -74,6 +74,9 @@ RESOURCES = {
     "suggest_thresholds": Resources(cores=16, memory=(1000, 300), minutes=30),
     # The annotations of all images are kept; 1 GB holds 300,000.
     "export_coco": Resources(cores=16, memory=(2000, 300), minutes=60),
+    "export_label_studio": Resources(cores=16, memory=(8000, 300), minutes=60),
+    "export_labelme": Resources(cores=16, memory=(1000, 300), minutes=60),
     "export_voc": Resources(cores=16, memory=(1000, 300), minutes=60),
+    "export_yolo": Resources(cores=16, memory=(1000, 300), minutes=60),
     "report": Resources(cores=16, memory=(2000, 300), minutes=60),
 }

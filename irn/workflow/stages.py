@@ -222,23 +222,31 @@ SUGGEST_THRESHOLDS = Stage(
     splits=TRAIN_SPLIT,
     on_request=True,
 )  # fmt: skip
-EXPORT_COCO = Stage(
-    "export_coco", "Write instances of labels as an instances file of COCO.",
-    group="Labels",
-    takes=(o.MANIFEST, o.LABELS, o.LABEL_CACHES, o.OUT, o.SPLIT, o.WORKERS),
-    reads=(BUILD_MANIFEST, MAKE_LABELS),
-    makes=("instances.json",),
-    splits=TRAIN_SPLIT,
-    on_request=True,
-)  # fmt: skip
-EXPORT_VOC = Stage(
-    "export_voc", "Write labels as index PNGs in the layout of PASCAL VOC.",
-    group="Labels",
-    takes=(o.MANIFEST, o.LABEL_CACHES, o.OUT_FOLDER, o.SPLIT, o.WORKERS),
-    reads=(BUILD_MANIFEST, MAKE_LABELS),
-    makes=("SegmentationClass", "SegmentationObject"),
-    splits=TRAIN_SPLIT,
-    on_request=True,
+
+
+# Labels for other programs, a row each, from which its rule in rules/exports.smk follows.
+def _export(name: str, title: str, makes: tuple[str, ...], *takes: o.Option) -> Stage:
+    return Stage(
+        f"export_{name}", f"Write labels as {title}.",
+        group="Labels",
+        takes=(o.MANIFEST, *takes, o.SPLIT, o.WORKERS),
+        reads=(BUILD_MANIFEST, MAKE_LABELS),
+        makes=makes,
+        splits=TRAIN_SPLIT,
+        on_request=True,
+    )  # fmt: skip
+
+
+_FILE, _FOLDER = (o.LABELS, o.LABEL_CACHES, o.OUT), (o.LABELS, o.LABEL_CACHES, o.OUT_FOLDER)
+EXPORTS = (
+    _export("coco", "an instances file of COCO", ("instances.json",), *_FILE),
+    _export(
+        "voc", "index PNGs in the layout of PASCAL VOC", ("SegmentationClass", "SegmentationObject"),
+        o.LABEL_CACHES, o.OUT_FOLDER,
+    ),
+    _export("yolo", "polygons in the layout of YOLO", ("images", "labels", "data.yaml"), *_FOLDER, o.COPY),
+    _export("label_studio", "Label Studio's tasks with predictions", ("tasks.json", "tasks.xml"), *_FILE),
+    _export("labelme", "labelme's files, one JSON an image", ("annotations",), *_FOLDER),
 )  # fmt: skip
 
 # The stages of a configuration, in an order in which each comes after those that it reads.
@@ -260,8 +268,7 @@ STAGES = (
     ABLATION,
     SHOW,
     SUGGEST_THRESHOLDS,
-    EXPORT_COCO,
-    EXPORT_VOC,
+    *EXPORTS,
 )
 
 # ---- of a whole run, not of one of its configurations

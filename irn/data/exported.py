@@ -1,0 +1,68 @@
+"""What all exports of labels share: the images, their files, and the pieces of their label caches."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from irn.data.tables import images_of, read_classes
+from irn.errors import IrnError
+from irn.grid import MAX_CLASSES
+from irn.io.cache import CacheReader
+from irn.records import ImageRecord
+
+
+class Labels(NamedTuple):
+    """What is exported: images in the order of the manifest, their label caches, and the names of classes, if known."""
+
+    records: list[ImageRecord]
+    caches: CacheReader
+    names: list[str]
+
+
+class Piece(NamedTuple):
+    """An instance of a label cache: its class index, its score above 0, and its mask (height, width) bool."""
+
+    class_index: int
+    score: float
+    mask: np.ndarray
+
+
+def labels_to_export(
+    manifest: Path, label_caches: Sequence[Path], split: str | None, labels: Path | None = None
+) -> Labels:
+    """The images of a split, with `labels` also the names of classes; IrnError for caches that lack an image."""
+    names = read_classes(labels).names if labels is not None else []
+    records = images_of(manifest, split)
+    caches = CacheReader(label_caches, "label", classes=len(names) or MAX_CLASSES)
+    caches.require(
+        (record.image_id for record in records), "make its labels, or name a split that has them with --split"
+    )
+    return Labels(records, caches, names)
+
+
+def pieces(record: ImageRecord, caches: CacheReader) -> list[Piece]:
+    """The instances of an image whose score is above 0 and that have a pixel, in the order of their rows."""
+    arrays = caches.image(record, ["instance_map", "instance_class", "instance_score"])
+    whole = [
+        Piece(int(index), float(score), arrays["instance_map"] == row)
+        for row, (index, score) in enumerate(zip(arrays["instance_class"], arrays["instance_score"], strict=True), 1)
+        if score > 0
+    ]
+    return [piece for piece in whole if piece.mask.any()]
+
+
+def check_files(records: Sequence[ImageRecord]) -> None:
+    """Raise IrnError for an image whose file is missing."""
+    for record in records:
+        if not record.path.is_file():
+            raise IrnError(f"{record.path}: no such image; fix the path in the manifest or build the manifest again")
+
+
+def names_of_files(records: Sequence[ImageRecord]) -> tuple[Path, list[str]]:
+    """The folder that all images are in, directly or not, and the path of each from there."""
+    paths = [os.path.normpath(record.path) for record in records]
+    folder = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return Path(folder), [os.path.relpath(path, folder) for path in paths]

@@ -1,0 +1,127 @@
+"""Masks as polygons: the outlines of their parts, simplified, and joined where a format has one for each object."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import shapely
+from PIL import Image, ImageDraw
+from shapely.ops import substring
+
+# A part that is simplified and the part itself, both drawn, agree at least this well.
+LEAST_IOU = 0.98
+FINEST = 0.1  # pixels; a smaller tolerance removes no corner of a pixel
+INSET = 0.05  # pixels; too little for pycocotools to notice
+
+
+def outlines(mask: np.ndarray, tolerance: float, inside: bool = False) -> list[np.ndarray]:
+    """The outlines of a mask's parts, the largest part first.
+
+    Parameters
+    ----------
+    mask
+        (H, W) bool.
+    tolerance
+        How far, in pixels, a simplified outline may be from the mask's edge. Where a part would differ from its mask
+        by an IoU below 0.98, its outline is closer.
+    inside
+        Whether outlines lie 0.05 pixels within the edge. Programs that round coordinates down to pixels, and fill these
+        too, then end with the outermost pixels of the mask and not with those beyond.
+
+    Returns
+    -------
+    list
+        For each part, (N, 2) float64 of x and y in pixels, the last point joined to the first. The pixel in row y
+        and column x covers x to x + 1 and y to y + 1. Pixels that touch at a corner alone are two parts. A hole is
+        joined to its outline by a line there and back, the shortest.
+    """
+    parts = [_simplified(part, tolerance, INSET if inside else 0) for part in shapely.get_parts(_covered(mask))]
+    rings = [ring for part in parts for ring in part]
+    return sorted(rings, key=lambda ring: -shapely.Polygon(ring).area)
+
+
+def joined(rings: Sequence[np.ndarray]) -> np.ndarray:
+    """The outlines of `outlines` as a single one, joined by lines there and back, each the shortest.
+
+    A part smaller, in square pixels, than the line that would join it, in pixels, is left out: programs that draw the
+    lines too would come closer to the mask without it.
+    """
+    first, *others = (shapely.LinearRing(ring) for ring in rings)
+    return _points(_linked(first, others, skip_small=True))
+
+
+def _covered(mask: np.ndarray) -> shapely.Geometry:
+    """The area of the pixels of a mask, from the runs of its rows."""
+    steps = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    rows, starts = np.nonzero(steps == 1)
+    ends = np.nonzero(steps == -1)[1]
+    return shapely.union_all(shapely.box(starts, rows, ends, rows + 1))
+
+
+def _simplified(part: shapely.Polygon, tolerance: float, inset: float) -> list[np.ndarray]:
+    """The outline of a part; the outlines of several, where it is so thin in places that `inset` divides it."""
+    exact = _rings(part, 0)
+    while tolerance >= FINEST:
+        rings = _rings(part.simplify(tolerance), inset)
+        if _agreement(rings, exact, rounded=inset > 0) >= LEAST_IOU:
+            return rings
+        tolerance /= 2
+    return _rings(part.simplify(0), inset)
+
+
+def _rings(part: shapely.Polygon, inset: float) -> list[np.ndarray]:
+    parts = shapely.get_parts(part.buffer(-inset, join_style="mitre")) if inset else [part]
+    return [_points(_linked(part.exterior, part.interiors)) for part in parts]
+
+
+def _agreement(rings: Sequence[np.ndarray], exact: Sequence[np.ndarray], rounded: bool) -> float:
+    """The least IoU of outlines as programs draw them with the exact ones; `rounded`: also of those that round down."""
+    corner = np.floor(np.concatenate(exact).min(0))
+    size = np.ceil(np.concatenate(exact).max(0) - corner).astype(int)
+    mask = _drawn_by_area([ring - corner for ring in exact], size)
+    drawings = [
+        draw([ring - corner for ring in rings], size) for draw in (_drawn_by_area, _drawn_by_pixels)[: 1 + rounded]
+    ]
+    return min((drawing & mask).sum() / (drawing | mask).sum() for drawing in drawings)
+
+
+def _drawn_by_area(rings: Sequence[np.ndarray], size: np.ndarray) -> np.ndarray:
+    from pycocotools import mask as drawing
+
+    width, height = map(int, size)
+    return drawing.decode(drawing.merge(drawing.frPyObjects([ring.ravel().tolist() for ring in rings], height, width)))
+
+
+def _drawn_by_pixels(rings: Sequence[np.ndarray], size: np.ndarray) -> np.ndarray:
+    picture = Image.new("L", (int(size[0]), int(size[1])))
+    for ring in rings:
+        ImageDraw.Draw(picture).polygon([tuple(point) for point in ring], fill=1, outline=1)
+    return np.array(picture)
+
+
+def _linked(
+    ring: shapely.LinearRing, others: Sequence[shapely.LinearRing], skip_small: bool = False
+) -> shapely.LinearRing:
+    """Rings joined to the first one, the nearest next."""
+    remaining = list(others)
+    while remaining:
+        distances = shapely.distance(ring, remaining)
+        nearest = int(distances.argmin())
+        other = remaining.pop(nearest)
+        if not (skip_small and shapely.Polygon(other).area < distances[nearest]):
+            here, there = shapely.get_coordinates(shapely.shortest_line(ring, other))
+            ring = shapely.LinearRing(np.concatenate([_from(ring, here), _from(other, there)]))
+    return ring
+
+
+def _from(ring: shapely.LinearRing, point: np.ndarray) -> np.ndarray:
+    """The points of a ring that begins, and ends, at a point on it."""
+    line = shapely.LineString(ring.coords)
+    place = line.project(shapely.Point(point))
+    halves = substring(line, place, line.length), substring(line, 0, place)
+    return np.concatenate([shapely.get_coordinates(half) for half in halves])
+
+
+def _points(ring: shapely.LinearRing) -> np.ndarray:
+    """The corners of a ring, none twice in a row."""
+    points = shapely.get_coordinates(ring)
+    return points[1:][(np.diff(points, axis=0) != 0).any(1)]
