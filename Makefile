@@ -14,7 +14,7 @@ PROCESSES ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: env demo demo-network test test-slow check docs tables bench clean
+.PHONY: env tools demo demo-network test test-slow check docs tables bench clean
 
 env: .venv/installed
 
@@ -29,6 +29,13 @@ env: .venv/installed
 	@$(BIN)/python -m irn.inference.precompile
 	@touch $@
 
+# Programs that read exports, for the tests.
+tools: .venv/tools/installed
+
+.venv/tools/installed: .venv/installed requirements-tools.txt
+	@rm -rf .venv/tools
+	@$(PIP) --no-deps --target .venv/tools -r requirements-tools.txt && touch $@ || echo "Went on without the programs of requirements-tools.txt; the tests that read exports with them are skipped."
+
 demo: env
 	$(BIN)/snakemake --cores $(CORES) $(if $(NO_COLOR),--nocolor)
 	@echo
@@ -42,7 +49,7 @@ demo-network: env
 	@echo
 	@cat results/demo/evaluate/evaluate.log
 
-test: env check
+test: env tools check
 	$(BIN)/pytest --numprocesses $(PROCESSES)
 
 # What takes minutes and changes seldom: every case of the benchmark at small sizes.

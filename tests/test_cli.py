@@ -44,7 +44,15 @@ CONTRACT = [
         "random-walk",
     ),
     *("make-labels", "evaluate", "import-weights", "show", "config"),
-    *("export-coco", "export-voc", "import-cams", "export-cams"),
+    *(
+        "export-coco",
+        "export-voc",
+        "export-yolo",
+        "export-label-studio",
+        "export-labelme",
+        "import-cams",
+        "export-cams",
+    ),
 ]
 SCENE = "single_instance"
 CAMS, FIELDS, MANIFEST = GOLDEN / "cams.h5", GOLDEN / "fields.h5", GOLDEN / "manifest.csv"
@@ -321,7 +329,8 @@ class TestFilesToWrite:
         [
             command
             for command in COMMANDS
-            if command not in ("make-demo-data", "show", "export-voc", "export-cams", "predict")
+            if command
+            not in ("make-demo-data", "show", "export-voc", "export-yolo", "export-labelme", "export-cams", "predict")
         ],
     )
     def test_a_folder_or_a_place_below_a_file(

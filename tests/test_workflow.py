@@ -17,7 +17,7 @@ from helpers import FINAL, ROOT, SMALL, rules_to_run, snakemake
 from irn.settings.reading import read_config
 from irn.workflow.options import METRICS
 from irn.workflow.run import Run
-from irn.workflow.stages import ALL_STAGES, STAGES
+from irn.workflow.stages import ALL_STAGES, EXPORTS, STAGES
 
 PER_IMAGE = [stage.name for stage in STAGES if stage.per_image]
 
@@ -116,7 +116,7 @@ def test_results_of_other_settings_are_not_shown_and_those_taken_back_are(finish
 
 def test_exports_and_suggestions_are_made_when_they_are_asked_for_by_name(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
-    shown, names = tmp_path / "results/small", ("suggest_thresholds", "export_coco", "export_voc")
+    shown, names = tmp_path / "results/small", ("suggest_thresholds", *(export.name for export in EXPORTS))
     exports = ("--", *names)
     assert not {*names} & {path.name for path in shown.iterdir()}
     assert rules_to_run(tmp_path, *exports) == {*names}
@@ -128,6 +128,11 @@ def test_exports_and_suggestions_are_made_when_they_are_asked_for_by_name(finish
         assert {path.stem for path in (shown / "export_voc" / folder).glob("*.png")} == {
             Path(one["file_name"]).stem for one in images
         }
+    assert len(list((shown / "export_yolo/labels/train").glob("*.txt"))) == 20
+    assert (shown / "export_yolo/data.yaml").is_file()
+    assert len(json.loads((shown / "export_label_studio/tasks.json").read_text())) == 20
+    assert (shown / "export_label_studio/tasks.xml").is_file()
+    assert len(list((shown / "export_labelme/annotations").glob("*.json"))) == 20
     # They stay in view, until the run has other labels.
     result = snakemake(tmp_path)
     assert "Nothing to be done" in result.stdout + result.stderr

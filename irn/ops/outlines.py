@@ -1,6 +1,7 @@
 """Masks as polygons: the outlines of their parts, simplified, and joined where a format has one for each object."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import shapely
@@ -10,6 +11,7 @@ from shapely.ops import substring
 # A part that is simplified and the part itself, both drawn, agree at least this well.
 LEAST_IOU = 0.98
 FINEST = 0.1  # pixels; a smaller tolerance removes no corner of a pixel
+SPECK = 10  # pixels
 INSET = 0.05  # pixels; too little for pycocotools to notice
 
 
@@ -42,11 +44,11 @@ def outlines(mask: np.ndarray, tolerance: float, inside: bool = False) -> list[n
 def joined(rings: Sequence[np.ndarray]) -> np.ndarray:
     """The outlines of `outlines` as a single one, joined by lines there and back, each the shortest.
 
-    A part smaller, in square pixels, than the line that would join it, in pixels, is left out: programs that draw the
-    lines too would come closer to the mask without it.
+    A part of less than 10 pixels, and of fewer than the line to it has, is left out: programs that draw the lines too
+    come closer to the mask without it.
     """
     first, *others = (shapely.LinearRing(ring) for ring in rings)
-    return _points(_linked(first, others, skip_small=True))
+    return _points(_linked(first, others, skip_specks=True))
 
 
 def _covered(mask: np.ndarray) -> shapely.Geometry:
@@ -59,12 +61,16 @@ def _covered(mask: np.ndarray) -> shapely.Geometry:
 
 def _simplified(part: shapely.Polygon, tolerance: float, inset: float) -> list[np.ndarray]:
     """The outline of a part; the outlines of several, where it is so thin in places that `inset` divides it."""
-    exact = _rings(part, 0)
-    while tolerance >= FINEST:
-        rings = _rings(part.simplify(tolerance), inset)
-        if _agreement(rings, exact, rounded=inset > 0) >= LEAST_IOU:
-            return rings
-        tolerance /= 2
+    exact, corners = _rings(part, 0), shapely.points(shapely.get_coordinates(part))
+    step = tolerance
+    while step >= FINEST:
+        # GEOS may move the edge by more than its tolerance where a ring begins.
+        simple = part.simplify(step)
+        if shapely.distance(corners, simple.boundary).max() <= tolerance:
+            rings = _rings(simple, inset)
+            if _agreement(rings, exact, rounded=inset > 0) >= LEAST_IOU:
+                return rings
+        step *= 0.7
     return _rings(part.simplify(0), inset)
 
 
@@ -75,31 +81,26 @@ def _rings(part: shapely.Polygon, inset: float) -> list[np.ndarray]:
 
 def _agreement(rings: Sequence[np.ndarray], exact: Sequence[np.ndarray], rounded: bool) -> float:
     """The least IoU of outlines as programs draw them with the exact ones; `rounded`: also of those that round down."""
-    corner = np.floor(np.concatenate(exact).min(0))
-    size = np.ceil(np.concatenate(exact).max(0) - corner).astype(int)
-    mask = _drawn_by_area([ring - corner for ring in exact], size)
-    drawings = [
-        draw([ring - corner for ring in rings], size) for draw in (_drawn_by_area, _drawn_by_pixels)[: 1 + rounded]
-    ]
-    return min((drawing & mask).sum() / (drawing | mask).sum() for drawing in drawings)
-
-
-def _drawn_by_area(rings: Sequence[np.ndarray], size: np.ndarray) -> np.ndarray:
     from pycocotools import mask as drawing
 
-    width, height = map(int, size)
-    return drawing.decode(drawing.merge(drawing.frPyObjects([ring.ravel().tolist() for ring in rings], height, width)))
+    corner = np.floor(np.concatenate(exact).min(0))
+    width, height = np.ceil(np.concatenate(exact).max(0) - corner).astype(int).tolist()
 
+    def by_area(rings: Sequence[np.ndarray]) -> Any:
+        polygons = [(ring - corner).ravel().tolist() for ring in rings]
+        return drawing.merge(drawing.frPyObjects(polygons, height, width))
 
-def _drawn_by_pixels(rings: Sequence[np.ndarray], size: np.ndarray) -> np.ndarray:
-    picture = Image.new("L", (int(size[0]), int(size[1])))
-    for ring in rings:
-        ImageDraw.Draw(picture).polygon([tuple(point) for point in ring], fill=1, outline=1)
-    return np.array(picture)
+    drawings = [by_area(rings)]
+    if rounded:
+        picture = Image.new("L", (width, height))
+        for ring in rings:
+            ImageDraw.Draw(picture).polygon([tuple(point) for point in ring - corner], fill=1, outline=1)
+        drawings.append(drawing.encode(np.asfortranarray(picture)))
+    return float(drawing.iou(drawings, [by_area(exact)], [0]).min())
 
 
 def _linked(
-    ring: shapely.LinearRing, others: Sequence[shapely.LinearRing], skip_small: bool = False
+    ring: shapely.LinearRing, others: Sequence[shapely.LinearRing], skip_specks: bool = False
 ) -> shapely.LinearRing:
     """Rings joined to the first one, the nearest next."""
     remaining = list(others)
@@ -107,7 +108,7 @@ def _linked(
         distances = shapely.distance(ring, remaining)
         nearest = int(distances.argmin())
         other = remaining.pop(nearest)
-        if not (skip_small and shapely.Polygon(other).area < distances[nearest]):
+        if not (skip_specks and shapely.Polygon(other).area < min(distances[nearest], SPECK)):
             here, there = shapely.get_coordinates(shapely.shortest_line(ring, other))
             ring = shapely.LinearRing(np.concatenate([_from(ring, here), _from(other, there)]))
     return ring
