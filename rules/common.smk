@@ -153,6 +153,11 @@ def options_on_request(stage):
     return lambda wildcards, threads: job.job_options(recipe_of(stage=stage), None, None, threads)
 
 
+def labels_option(stage):
+    """The table of classes, for a stage that takes it."""
+    return lambda wildcards, input: job.with_flag(options.LABELS, [input.labels] if stage.has(options.LABELS) else [])
+
+
 def backbone_options(wildcards, input):
     return job.with_flag(options.BACKBONE_WEIGHTS, input.backbone) or options.FROM_SCRATCH.flag
 

@@ -2,7 +2,7 @@
 
 
 for export in EXPORTS:
-    place, classes = paths(export.name), " --labels {input.labels}" if export.has(options.LABELS) else ""
+    place = paths(export.name)
 
     rule:
         name:
@@ -24,11 +24,11 @@ for export in EXPORTS:
             **needs(export.name),
         params:
             command=export.words,
+            labels=labels_option(export),
             out=job.place_of_export(export, place),
             options=options_on_request(export.name),
         message:
             export.help
         shell:
-            "irn {params.command} --manifest {input.manifest}"
-            + classes
-            + " --label-caches {input.label_caches:q} --out {params.out} {params.options} > {log} 2>&1"
+            "irn {params.command} --manifest {input.manifest} {params.labels} --label-caches {input.label_caches:q}"
+            " --out {params.out} {params.options} > {log} 2>&1"
