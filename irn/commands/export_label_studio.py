@@ -1,6 +1,7 @@
 """The instances of label caches as Label Studio's tasks, with predictions to correct."""
 
 import json
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,8 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from irn.data.brush import packed
-from irn.data.exported import Piece, labels_to_export, names_of_files, pieces
+from irn.data.coco_lists import lists_of
+from irn.data.exported import Piece, labels_to_export, pieces
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
@@ -48,7 +50,8 @@ def export_label_studio(
     if configuration == out:
         raise IrnError(f"--out {out}: the labelling configuration gets this name; name the tasks .json")
     records, caches, names = labels_to_export(manifest, label_caches, split, labels)
-    folder, files = names_of_files(records)
+    lists = lists_of(records, names)
+    folder, files = Path(os.path.realpath(lists.folder)), [image["file_name"] for image in lists.images]
     results = map_images(partial(_regions, caches=caches, names=names, settings=settings), records, workers)
     tasks = []
     for record, file, regions in zip(records, files, progress(results, len(records), "export tasks"), strict=True):

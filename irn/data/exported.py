@@ -1,6 +1,5 @@
 """What all exports of labels share: the images, their files, and the pieces of their label caches."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -59,10 +58,3 @@ def check_files(records: Sequence[ImageRecord]) -> None:
     for record in records:
         if not record.path.is_file():
             raise IrnError(f"{record.path}: no such image; fix the path in the manifest or build the manifest again")
-
-
-def names_of_files(records: Sequence[ImageRecord]) -> tuple[Path, list[str]]:
-    """The folder that all images are in, directly or not, and the path of each from there."""
-    paths = [os.path.normpath(record.path) for record in records]
-    folder = os.path.commonpath([os.path.dirname(path) for path in paths])
-    return Path(folder), [os.path.relpath(path, folder) for path in paths]
