@@ -71,6 +71,7 @@ def everything(wildcards):
 def show_run():
     if workflow.is_main_process and not workflow.dryrun:
         try:
+            suit_arrays()
             run.show(stages_of(workflow.dag_settings.targets))
         except OSError as error:
             print(f"snakemake: results/ cannot be written ({error}); free it, or name --directory", file=sys.stderr)

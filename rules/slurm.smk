@@ -1,4 +1,20 @@
-# A fault of SLURM's executor, met before jobs are submitted.
+# Faults of SLURM's executor, met before jobs are submitted.
+
+
+def suit_arrays():
+    """Leave to arrays the rules whose jobs fit into one: the executor numbers the tasks of a second beyond the limit."""
+    settings = workflow.executor_settings
+    if getattr(settings, "array_jobs", None):
+        from snakemake_executor_plugin_slurm.utils import get_max_array_size
+
+        limit = min(get_max_array_size(), settings.array_limit)
+        fitting, larger = job.arrays_within(run.recipes.values(), settings.array_jobs, limit)
+        if larger:
+            print(
+                f"snakemake: SLURM's arrays hold {limit} jobs here; those of {', '.join(larger)} are more, and go one by one",
+                file=sys.stderr,
+            )
+            settings.array_jobs = ",".join(fitting) or None
 
 
 def check_arrays():

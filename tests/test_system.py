@@ -18,6 +18,8 @@ from irn.errors import IrnError
 from irn.io import account, parallel
 from irn.settings.reading import check_config
 from irn.workflow import snakemake_call
+from irn.workflow.job import arrays_within
+from irn.workflow.run import Run
 from irn.workflow.snakemake_call import prepare
 
 NAMES = ("LOGNAME", "USER", "LNAME", "USERNAME")
@@ -194,3 +196,14 @@ def test_batch_norm_that_fails_in_a_training_is_one_line(tmp_path: Path, capsys:
     assert (
         capsys.readouterr().err.splitlines()[-1].startswith("irn train-cam: --batch-size 1, --accumulate 1: batch norm")
     )
+
+
+# ---- SLURM's arrays
+
+
+def test_rules_with_more_jobs_than_an_array_holds_are_told_apart() -> None:
+    run = Run(check_config({"dataset": {"kind": "demo", "eval_split": "val"}, "shards": 2}))
+    fitting, larger = arrays_within(run.recipes.values(), "all", 3)
+    assert "make_cams" in larger  # two splits of two shards
+    assert "train_cam" in fitting
+    assert arrays_within(run.recipes.values(), "make_cams; train_cam", 4) == (["train_cam", "make_cams"], [])

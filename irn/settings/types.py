@@ -102,8 +102,8 @@ LargestSide = Annotated[
 ]
 Name = Annotated[
     str,
-    BeforeValidator(_as_word),
     Field(pattern=r"^(?!store$)[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}$"),
+    BeforeValidator(_as_word),
     Expected("a name of at most 100 letters, digits, '_', '.' and '-', other than store"),
 ]
 Network = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$"), Expected("a name of letters, digits, '_' and '.'")]
@@ -111,11 +111,11 @@ Network = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$"), Expected("a name of
 _SPLIT = r"[^\s+/{}.][^+/{}\n]*"
 Splits = Annotated[
     str,
-    BeforeValidator(_as_word),
     Field(pattern=rf"^{_SPLIT}(\+{_SPLIT})*$"),
+    BeforeValidator(_as_word),
     Expected("the name of a split, or several joined by '+'"),
 ]
-NonEmpty = Annotated[str, BeforeValidator(_as_word), Field(min_length=1)]
+NonEmpty = Annotated[str, Field(min_length=1), BeforeValidator(_as_word)]
 Path = Annotated[NonEmpty | None, OfPath("a path, or null")]
 Paths = Annotated[Annotated[tuple[NonEmpty, ...], Field(min_length=1)] | None, OfPath("a list of paths, or null")]
 Names = Annotated[Annotated[tuple[NonEmpty, ...], Field(min_length=1)] | None, Expected("a list of names, or null")]

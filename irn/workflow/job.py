@@ -1,5 +1,6 @@
 """What a rule says of a job: its paths in the store, the options of its command, and its resources."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from shlex import quote
 from typing import Any
@@ -65,6 +66,19 @@ def resources(stage: Stage, gpus: int) -> dict[str, Callable[..., int] | int]:
     if stage.resources.gpu:
         needs["gpu"] = gpus if stage.shares_batches else min(gpus, 1)
     return needs
+
+
+def arrays_within(recipes: Iterable[Recipe], asked: str, limit: int) -> tuple[list[str], list[str]]:
+    """The rules whose jobs fit into one job array, and those that have more.
+
+    asked: the rules that are to be arrays, by commas, or `all`. limit: the most jobs of an array.
+    """
+    jobs: Counter[str] = Counter()
+    for recipe in recipes:
+        jobs[recipe.stage.name] += len(recipe.files()) if recipe.stage.per_image else 1
+    names = [name.strip() for name in asked.replace(";", ",").split(",")]
+    chosen = [name for name in jobs if name in names or "all" in names]
+    return [name for name in chosen if jobs[name] <= limit], [name for name in chosen if jobs[name] > limit]
 
 
 def job_options(recipe: Recipe, split: str | None, shard: str | None, threads: int) -> str:

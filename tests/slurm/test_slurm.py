@@ -330,6 +330,21 @@ def test_a_limit_under_which_an_array_would_wait_for_ever_is_refused(
     assert said.splitlines()[-1].startswith("snakemake: a limit on gpu holds shards back")
 
 
+def test_shards_beyond_the_size_of_an_array_are_jobs_by_themselves(
+    cluster: Cluster, on_slurm: tuple[Path, list[Job]]
+) -> None:
+    folder, before = on_slurm
+    # The cluster's arrays have at most three jobs.
+    arguments = ["--configfile", str(folder / "small.yaml"), "--config", "shards=5", "--until", "make_cams"]
+    said = finish(cluster.start(ROOT / "Snakefile", folder, *arguments), folder, 300)
+    assert "snakemake: SLURM's arrays hold 3 jobs here; those of make_cams" in said
+    known = {job["JobId"] for job in before}
+    jobs = [job for job in cluster.jobs(folder) if job["JobId"] not in known]
+    assert [(job["rule"], job["JobState"], job.get("ArrayTaskId")) for job in jobs] == [
+        ("make_cams", "COMPLETED", None)
+    ] * 5
+
+
 def test_snakemake_can_be_a_job_itself(within_a_job: tuple[Path, list[Job]]) -> None:
     _, jobs = within_a_job
     done = [job["rule"] for job in jobs if job["JobState"] == "COMPLETED"]
