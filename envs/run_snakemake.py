@@ -1,15 +1,31 @@
 # The command snakemake of .venv: what Snakemake would answer by a traceback is one line. `make env` installs it.
+import atexit
+import signal
 import sys
 
 from irn.errors import IrnError
 from irn.workflow.snakemake_call import prepare
 
-try:
-    prepare(sys.argv[1:])
-except IrnError as error:
-    print(f"snakemake: {error}", file=sys.stderr)
-    sys.exit(2)
 
-from snakemake.cli import main
+def interrupt(number, frame):
+    """Let Snakemake end its jobs, and say last how to go on."""
+    atexit.register(print, "snakemake: interrupted; the same command goes on from there", file=sys.stderr)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.default_int_handler(number, frame)
 
-sys.exit(main())
+
+def run():
+    try:
+        prepare(sys.argv[1:])
+    except IrnError as error:
+        print(f"snakemake: {error}", file=sys.stderr)
+        sys.exit(2)
+    # It looks for the user's home when it is imported.
+    from snakemake.cli import main
+
+    signal.signal(signal.SIGINT, interrupt)
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()
