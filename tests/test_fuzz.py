@@ -29,7 +29,7 @@ from irn.data.labelme import read_labelme
 from irn.data.listing import Listed
 from irn.data.shapes import objects_of
 from irn.data.tables import read_classes, read_manifest
-from irn.data.user_tables import read_splits, splits_in_labels
+from irn.data.user_splits import read_splits, splits_in_labels
 from irn.data.voc_annotations import object_names
 from irn.data.yolo import read_yolo
 from irn.errors import IrnError

@@ -7,7 +7,7 @@ import pytest
 from irn.data.findings import Findings
 from irn.data.label_table import read_labels
 from irn.data.listing import Listed
-from irn.data.user_tables import splits_in_labels
+from irn.data.user_splits import splits_in_labels
 from irn.errors import IrnError
 
 IMAGES = [Listed(f"p{number}", Path(f"/set/images/p{number}.jpg"), "train") for number in range(4)]

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from irn.data.coco_categories import read_categories
 from irn.data.coco_files import image_names, in_split, name_of
 from irn.data.coco_ids import is_crowd, key_of, positions, rows_by_id, unknown
 from irn.data.coco_scan import Annotation, scan
 from irn.data.findings import some
-from irn.data.names import check_class_names, is_text, safe_id
+from irn.data.names import is_text, safe_id
 from irn.data.segmentations import decoded
 from irn.errors import IrnError
 
@@ -55,7 +56,8 @@ class InstancesFile:
         self.path = path
         self.remarks: list[str] = []
         parts, annotations = scan(path, is_labelled)
-        index_of = self._read_categories(parts["categories"], annotations)
+        used = {key_of(annotation.category) for annotation in annotations}
+        index_of, self.names, self.numbers = read_categories(path, parts["categories"], used, self.remarks)
         position_of = self._read_images(parts["images"])
         annotations, rows = self._of_images(annotations, position_of)
         indices = positions([annotation.category for annotation in annotations], index_of)
@@ -72,28 +74,6 @@ class InstancesFile:
         for row, (image_id, picture) in enumerate(self.images.items()):
             self.images[image_id] = picture._replace(first=int(bounds[row]), end=int(bounds[row + 1]))
         self._remark_on(annotations)
-
-    def _read_categories(self, categories: Any, annotations: Sequence[Annotation]) -> dict[int | str, int]:
-        """The class index of each category id."""
-        row_of = rows_by_id(self.path, "category", categories)
-        for category in categories:
-            name = category.get("name")
-            if not isinstance(name, str) or not is_text(name):
-                raise IrnError(f"{self.path}: category {category} lacks a name that is text; add it")
-        named = {number: categories[row] for number, row in row_of.items()}
-        used = {key_of(annotation.category) for annotation in annotations}
-        roots = [number for number in named if number not in used and _is_root(number, named)]
-        if roots and len(roots) < len(named):
-            self.remarks.append(f"category {named[roots[0]]['name']!r} is the group of the others and left out")
-        # Text after numbers.
-        ids = sorted((number for number in named if number not in roots or len(roots) == len(named)),
-                     key=lambda number: (isinstance(number, str), number))  # fmt: skip
-        self.names = [named[number]["name"] for number in ids]
-        self.numbers = tuple(named[number]["id"] for number in ids)
-        if not ids:
-            raise IrnError(f"{self.path}: no category in it; expected one for each class")
-        check_class_names(self.path, self.names)
-        return {number: index for index, number in enumerate(ids)}
 
     def _read_images(self, entries: Any) -> dict[int | str, int]:
         """The position of each image id; entries of one file name are one image."""
@@ -229,11 +209,3 @@ def one_id(path: Path, first: str | Path, second: str | Path) -> IrnError:
 def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
     height, width = entry.get("height"), entry.get("width")
     return (height, width) if isinstance(height, int) and isinstance(width, int) else None
-
-
-def _is_root(number: int | str, named: dict[int | str, dict[str, Any]]) -> bool:
-    """Whether a category is the one that Roboflow puts above all others."""
-    about = named[number]
-    others = [category for other, category in named.items() if other != number]
-    names = {category["name"] for category in others} | {category.get("supercategory") for category in others}
-    return about.get("supercategory") == "none" and about["name"] in names

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from irn.data.findings import Findings
 from irn.data.listing import IMAGE_SUFFIXES, Listed, find_images, one_each
-from irn.data.user_tables import SPLITS, read_splits, splits_in_labels
+from irn.data.user_splits import read_splits, splits_in_labels
+from irn.data.user_tables import SPLITS
 from irn.errors import IrnError
 
 IMAGES = "images"
