@@ -82,16 +82,17 @@ class Dataset(Section, stages=("build_manifest",)):
     class_masks: t.Path = setting(
         None,
         "Class masks to score against: a folder of `<image_id>.png` (0 background, 1 + class index, 255 ignored),"
-        " a COCO instances file, or a folder of such files. null: those of the data set, in `SegmentationClass/`"
-        " or, in COCO layout, `annotations/`. Without masks there are no scores.",
+        " a COCO instances file or a folder of such files, or outlines of labelme, Label Studio or YOLO. null: those of"
+        " the data set, in `SegmentationClass/` or, in COCO layout, `annotations/`. Without masks there are no scores.",
         ("evaluate", "ablation"),
         flag="",
     )
     object_masks: t.Path = setting(
         None,
         "Object masks to score against: a folder of `<image_id>.png` (0 none, 255 ignored, any other value one"
-        " object), a COCO instances file, or a folder of such files. null: those of the data set, in"
-        " `SegmentationObject/` or, in COCO layout, `annotations/`. Without them there is no AP.",
+        " object), a COCO instances file or a folder of such files, or outlines of labelme, Label Studio or YOLO. null:"
+        " those of the data set, in `SegmentationObject/` or, in COCO layout, `annotations/`. Without them there is no"
+        " AP.",
         ("evaluate", "ablation"),
         flag="",
     )
