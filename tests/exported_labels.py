@@ -58,6 +58,10 @@ class Labels:
             for image_id, arrays in labels.items():
                 cache.write(image_id, *arrays["semantic"].shape, arrays)
 
+    def clear(self) -> None:
+        """Take all pieces out of the label cache."""
+        self.write({image_id: label_of(0 * arrays["instance_map"], [], []) for image_id, arrays in LABELS.items()})
+
     def command(self, name: str, out: str, *options: object) -> list[object]:
         tables = ["--manifest", self.manifest, "--labels", self.labels, "--label-caches", self.folder / "labels.h5"]
         return [f"export-{name}", *tables, "--out", self.folder / out, *options]

@@ -14,9 +14,12 @@ from helpers import label_of, refused, run
 
 from irn.data.brush import packed
 from irn.data.coco_instances import InstancesFile
+from irn.data.corrected.reading import Corrections, listed
+from irn.data.findings import Findings
 from irn.data.label_studio import unpacked
 from irn.data.labelme import read_labelme
 from irn.data.shapes import objects_of, polygon
+from irn.data.tables import images_of
 from irn.data.yolo import read_yolo, read_yolo_names
 
 Objects = list[tuple[str, np.ndarray]]
@@ -88,6 +91,7 @@ def test_a_yolo_data_set(labels: Labels) -> None:
     ],
 )
 def test_yolo_always_gets_a_train_and_a_val(labels: Labels, split: str | None, expected: dict[str, str]) -> None:
+    labels.clear()
     run(*labels.yolo(*(("--split", split) if split else ())))
     described = yaml.safe_load((labels.folder / "out/yolo/data.yaml").read_text())
     assert described == expected | {"names": dict(enumerate(NAMES))}
@@ -95,6 +99,7 @@ def test_yolo_always_gets_a_train_and_a_val(labels: Labels, split: str | None, e
 
 
 def test_other_splits_train_together(labels: Labels) -> None:
+    labels.clear()
     text = labels.manifest.read_text().replace(",val", ",first").replace(",train", ",second")
     labels.manifest.write_text(text)
     run(*labels.yolo())
@@ -104,6 +109,7 @@ def test_other_splits_train_together(labels: Labels) -> None:
 
 
 def test_copies_stay_when_the_images_go(labels: Labels) -> None:
+    labels.clear()
     expected = (labels.folder / "images/holes.png").read_bytes()
     run(*labels.yolo("--copy"))
     (labels.folder / "images/holes.png").unlink()
@@ -164,6 +170,7 @@ def test_run_lengths_of_a_brush_give_the_mask(mask: np.ndarray) -> None:
 
 
 def test_addresses_of_images(labels: Labels, capsys: pytest.CaptureFixture[str]) -> None:
+    labels.clear()
     text = labels.manifest.read_text(encoding="utf-8")
     labels.manifest.write_text(text.replace("images/tiny", "images/what's new/tiny"), encoding="utf-8")
 
@@ -214,6 +221,30 @@ def test_a_folder_of_labelme_that_holds_something_is_refused(
     assert said.startswith(
         f"irn export-labelme: {labels.folder}/out/labelme: exists already and is not an empty folder"
     )
+
+
+# ---- and back, as the programs save what nobody has changed
+
+
+@pytest.mark.parametrize("command", ["coco", "label-studio", "labelme"])
+def test_labels_that_are_exported_come_back_as_corrections(labels: Labels, command: str) -> None:
+    polygons = [] if command == "labelme" else ["--outlines", "polygons"]
+    place = labels.folder / "out" / ("files" if command == "labelme" else "file.json")
+    run(*labels.command(command, str(place), *polygons))
+    if command == "label-studio":
+        tasks = json.loads(place.read_text(encoding="utf-8"))
+        annotated = [{"data": task["data"], "annotations": task["predictions"]} for task in tasks]
+        place.write_text(json.dumps(annotated), encoding="utf-8")
+    records = {record.image_id: record for record in images_of(labels.manifest)}
+    findings = Findings()
+    corrections = Corrections(place, [listed(record) for record in records.values()], NAMES, findings)
+    assert not findings.problems
+    assert sorted(corrections.ids) == sorted(records)
+    for image_id in ("holes", "nothing", "one-pixel", "tiny", "all"):
+        expected = np.zeros(LABELS[image_id]["instance_map"].shape, int)
+        for category, _, mask in pieces(LABELS[image_id]):
+            expected[np.array(mask)] = category
+        assert (corrections.read(records[image_id])["label"] == expected).mean() > 0.99
 
 
 # ---- mistakes
