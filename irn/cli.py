@@ -53,8 +53,8 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
-    Returns the exit code: 0, 2 after one line on standard error about a user's mistake, 130 after one that was
-    interrupted.
+    Returns the exit code: 0, or, after one line on standard error, 2 for a user's mistake, 3 where some images could
+    not be used, and 130 for a command that was interrupted.
     """
     suit_the_system()
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except (IrnError, OSError, MemoryError, RuntimeError) as error:
         _complain(command, _in_one_line(error, command))
-        return 2
+        return error.exit_code if isinstance(error, IrnError) else 2
     except KeyboardInterrupt:
         goes_on = command.function.startswith("train_")
         again = "the same command goes on after the last whole epoch" if goes_on else "run the same command again"

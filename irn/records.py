@@ -6,21 +6,34 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Colours:
+    """How the values in image files become RGB, the same for all images of a data set.
+
+    value_range: of 16 bits or more, and of floats, the values that become 0 and 255; None where there is none.
+    profiles: whether colour profiles are followed.
+    """
+
+    value_range: Range | None = None
+    profiles: bool = True
+
+
+PLAIN = Colours()
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One row of the manifest; `path` is absolute, `height` and `width` are pixels of the original image.
-
-    `value_range` is that of `read_image`, and None where there is none.
-    """
+    """One row of the manifest; `path` is absolute, `height` and `width` are pixels of the original image."""
 
     image_id: str
     path: Path
     height: int
     width: int
     split: str
-    value_range: tuple[float, float] | None = None
+    colours: Colours = PLAIN
 
 
 @dataclass(frozen=True)

@@ -310,7 +310,7 @@ class TestImages:
         [
             ("RGBA", "lay it over the background"),
             ("LA", "lay it over the background"),
-            ("CMYK", "convert the file to RGB"),
+            ("CMYK", ""),
             ("1", "convert the file to RGB"),
             ("P", ""),
             ("L", ""),
@@ -340,8 +340,8 @@ class TestImages:
 
     def test_files_that_are_no_images_are_counted(self, tmp_path: Path, capsys: Capture) -> None:
         root = folder_set(tmp_path / "set")
-        (root / "images/IMG_1.heic").write_bytes(b"x")
-        assert "1 .heic: not read" in only(check(root, capsys)[2], "notices")
+        (root / "images/IMG_1.psd").write_bytes(b"x")
+        assert "1 .psd: not read" in only(check(root, capsys)[2], "notices")
 
 
 class TestNames:

@@ -54,7 +54,7 @@ from irn.ops.coco_ap import CocoImage, coco_average_precision, encoded
 from irn.ops.metric import Terms
 from irn.ops.overlaps import mask_iou, pairwise_iou
 from irn.ops.resize import at_scale
-from irn.ops.stacking import first_on_top
+from irn.ops.stacking import stacked
 from irn.records import ImageRecord
 from irn.settings.final_networks import DeepLabSettings
 from irn.training.mask_rcnn import instance_view
@@ -433,7 +433,7 @@ class TestPredict:
         assert "a" not in predictions
         masks, classes, scores = predictions.instances(record)
         shown = scores >= 0.5
-        numbers = first_on_top(masks, shown)
+        numbers = stacked(masks, np.flatnonzero(shown)[::-1])
         np.testing.assert_array_equal(predictions.semantic(record), np.concatenate([[0], classes + 1])[numbers])
         with Image.open(tmp_path / "out/SegmentationObject/f.png") as picture:
             np.testing.assert_array_equal(np.array(picture), numbers)

@@ -5,23 +5,29 @@ Some hundreds of cases that are the same each time; FUZZ=10000 in the environmen
 
 import json
 import os
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import mutations
+import numpy as np
+import pillow_heif
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pictures import directory, exif, saved, srgb_profile, tiff, with_chunks, with_segments
 
 from irn.cli import main
 from irn.data.coco import LAYOUT
 from irn.data.coco_files import boxes_alone, boxes_at_a_glance, names_at_a_glance
 from irn.data.coco_instances import InstancesFile
 from irn.data.findings import Findings
+from irn.data.images import Look, look, read_image
 from irn.data.label_studio import read_label_studio
 from irn.data.label_table import read_labels
 from irn.data.labelmap import read_labelmap
@@ -29,15 +35,18 @@ from irn.data.labelme import read_labelme
 from irn.data.listing import Listed
 from irn.data.shapes import objects_of
 from irn.data.tables import read_classes, read_manifest
+from irn.data.tiff import OF_PIXELS
 from irn.data.user_splits import read_splits, splits_in_labels
 from irn.data.voc_annotations import object_names
 from irn.data.yolo import read_yolo
 from irn.errors import IrnError
+from irn.records import Colours
 from irn.settings.lookup import all_settings
 from irn.settings.reading import check_config, read_config
 from irn.settings.sweeps import variations
 from irn.settings.writing import as_yaml
 
+pillow_heif.register_heif_opener()
 MANY = int(os.environ.get("FUZZ", "0"))
 
 
@@ -410,6 +419,97 @@ def test_nesting_without_end(place: Path, content: bytes) -> None:
         path = place / name
         path.write_bytes(content if name == "deep.json" else b"<a>" * 100_000)
         assert reads(lambda read=read, path=path: read(path)) is None  # type: ignore[misc]
+
+
+# ---- images
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (9, 13, 3), np.uint8)
+FILLER = b"Exif\0\0II*\0" + directory([(0x010F, 2, 80, b"f" * 80)])  # a maker's name
+UPRIGHT = {kind: saved(PIXELS, kind) for kind in ("JPEG", "PNG")} | {
+    "WEBP": saved(PIXELS, "WEBP", lossless=True),
+    "HEIF": saved(PIXELS, "HEIF", exif=FILLER),
+    "AVIF": saved(PIXELS, "AVIF", exif=FILLER),
+    "TIFF": tiff(PIXELS),
+}
+DIGESTS: dict[str, str] = {}  # of their pixels
+# Tags that do not say how the pixels lie; of EXIF, all but the orientation.
+NUMBERS = st.integers(0, 65535).filter(lambda tag: tag not in OF_PIXELS and tag != 0x0112)
+HELD = st.binary(max_size=40) | st.sampled_from([bytes(4), b"\xff" * 4, struct.pack("<ii", -1, 0), b"8\0\0\0"])
+TAGS = st.lists(
+    st.tuples(NUMBERS, st.integers(0, 20) | st.just(65535), st.integers(0, 9) | st.just(2**32 - 1), HELD), max_size=6
+)
+BLOCKS = st.builds(exif, st.just(1), TAGS, st.sampled_from("<>")) | st.binary(max_size=60).map(b"Exif\0\0".__add__)
+PROFILES = st.binary(max_size=200) | odd_bytes(srgb_profile()[:400])
+XMP = st.binary(max_size=80) | st.sampled_from([b'<x tiff:Orientation="6"/>', b"<x", b'<a b="&#x110000;"/>'])
+
+
+def dressed(draw: st.DrawFn, kind: str) -> bytes:
+    """A picture with arbitrary metadata around it."""
+    content = UPRIGHT[kind]
+    if kind == "JPEG":
+        kinds = st.one_of(
+            st.tuples(st.just(0xE1), BLOCKS), st.tuples(st.just(0xE1), XMP.map(b"http://ns.adobe.com/xap/1.0/\0".__add__)),
+            st.tuples(st.just(0xE2), PROFILES.map(b"ICC_PROFILE\0\1\1".__add__)),
+            st.tuples(st.just(0xE2), BLOCKS.map(lambda block: b"MPF\0" + block[6:])),
+            st.tuples(st.just(0xED), HELD.map(b"Photoshop 3.0\0008BIM".__add__)),
+            st.tuples(st.integers(0xE0, 0xEF) | st.just(0xFE), st.binary(max_size=60)),
+        )  # fmt: skip
+        return with_segments(content, *draw(st.lists(kinds, max_size=5)))
+    if kind == "PNG":
+        names = [
+            b"tEXt",
+            b"zTXt",
+            b"iTXt",
+            b"eXIf",
+            b"iCCP",
+            b"pHYs",
+            b"gAMA",
+            b"cHRM",
+            b"sRGB",
+            b"acTL",
+            b"fcTL",
+            b"tIME",
+        ]
+        held = HELD | BLOCKS.map(lambda block: block[6:]) | PROFILES.map(lambda one: b"x\0\0" + zlib.compress(one))
+        chunks = draw(st.lists(st.tuples(st.sampled_from([*names, b"abCd", b"sBIT", b"bKGD"]), held), max_size=5))
+        return with_chunks(content, *chunks)
+    if kind == "WEBP":
+        more = {"exif": draw(BLOCKS), "icc_profile": draw(PROFILES), "xmp": draw(XMP)}
+        return saved(PIXELS, "WEBP", lossless=True, **{name: held for name, held in more.items() if held})
+    if kind == "TIFF":
+        return tiff(PIXELS, draw(st.sampled_from("<>")), draw(TAGS))
+    return content.replace(FILLER[6:], draw(BLOCKS)[6:][: len(FILLER) - 6].ljust(len(FILLER) - 6, b"\0"))
+
+
+@st.composite
+def photographs(draw: st.DrawFn) -> tuple[str, bytes]:
+    kind = draw(st.sampled_from(list(UPRIGHT)))
+    return kind, dressed(draw, kind)
+
+
+@given(photographs())
+@settings(max_examples=MANY or 200)
+def test_metadata_of_images(place: Path, photograph: tuple[str, bytes]) -> None:
+    """Whatever lies beside a picture, the same pixels come out."""
+    kind, content = photograph
+    path = place / "photograph"
+    if kind not in DIGESTS:
+        path.write_bytes(UPRIGHT[kind])
+        DIGESTS[kind] = getattr(look(path), "digest", "")
+    path.write_bytes(content)
+    found = look(path, Colours(profiles=False))
+    assert isinstance(found, Look), found
+    assert found.digest == DIGESTS[kind]
+    assert isinstance(look(path), Look)
+
+
+@given(st.sampled_from(list(UPRIGHT)).flatmap(lambda kind: odd_bytes(UPRIGHT[kind])))
+@settings(max_examples=MANY or 200)
+def test_damaged_images(place: Path, content: bytes) -> None:
+    path = place / "damaged"
+    path.write_bytes(content)
+    pixels = reads(lambda: read_image(path))
+    assert pixels is None or (pixels.dtype == np.uint8 and pixels.ndim == 3)
 
 
 # ---- configurations

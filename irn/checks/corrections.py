@@ -62,7 +62,7 @@ def refuse_bad_corrections(dataset: Any, tables: tuple[Path, Path] | None) -> No
 
 
 def _record(image: Listed, dataset: Any) -> ImageRecord:
-    seen = look(image.path, dataset.value_range)
+    seen = look(image.path, dataset.colours())
     if isinstance(seen, IrnError):
         raise seen
-    return ImageRecord(image.image_id, image.path, seen.height, seen.width, image.split, dataset.value_range)
+    return ImageRecord(image.image_id, image.path, seen.height, seen.width, image.split, dataset.colours())

@@ -13,7 +13,7 @@ from irn.data.images import Look
 from irn.data.kinds import Kind, kind
 from irn.data.reading import read_data_set
 from irn.data.tables import ImageClasses
-from irn.records import ImageRecord
+from irn.records import PLAIN, Colours, ImageRecord
 
 
 @dataclass
@@ -58,25 +58,23 @@ def check_data_set(
     labels_csv: Path | None,
     class_masks: Path | None,
     workers: int | None,
-    value_range: tuple[float, float] | None = None,
+    colours: Colours = PLAIN,
     left_out: Sequence[str] | None = None,
 ) -> DataSet:
     """Read a data set as `build_manifest` needs it, open each image in full, and collect all that looks wrong.
 
     class_masks: where the class masks lie; None for the data set's own, if it has any. Only images that have one are
-    checked against it. value_range: as of `read_image`. left_out: names that are taken out of the classes.
+    checked against it. colours: as of `read_image`. left_out: names that are taken out of the classes.
 
     Raises IrnError for a kind that is not known; anything else goes to the findings.
     """
     findings, row = Findings(), kind(kind_name)
     root = Path(root).absolute()
     remedy = "make it with irn make-demo-data, or fix the path" if row.is_drawn else "fix the path of the data set"
-    contents = read_data_set(
-        row.layout, root, splits, labels_csv, value_range, workers, findings, remedy, left_out or ()
-    )
+    contents = read_data_set(row.layout, root, splits, labels_csv, colours, workers, findings, remedy, left_out or ())
     readable = {image: seen_image for image, seen_image in contents.seen.items() if isinstance(seen_image, Look)}
     check_images(list(contents.seen), readable, findings)
-    modes = Counter(seen_image.mode for seen_image in readable.values())
+    modes = Counter(seen_image.how.mode for seen_image in readable.values())
     numbers = {image.image_id: image.number for image in contents.seen}
     data = DataSet(contents.records, contents.classes, modes, findings, numbers)
     if data.classes.names:

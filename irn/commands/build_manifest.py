@@ -52,7 +52,7 @@ def build_manifest(
     inputs = [*kind_named(kind).layout.watched(root), *map(Path, splits or ()), *([labels_csv] if labels_csv else [])]
     _check_outputs(Path(out_manifest), Path(out_labels), inputs)
     data = check_data_set(
-        kind, root, splits, labels_csv, class_masks, workers, settings.dataset.value_range, settings.dataset.leave_out
+        kind, root, splits, labels_csv, class_masks, workers, settings.dataset.colours(), settings.dataset.leave_out
     )
     if len(data.findings.problems) != 1:
         print("\n".join(as_lines(data)))

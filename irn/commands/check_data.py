@@ -36,7 +36,7 @@ def check_data(
         labels_csv,
         class_masks,
         workers,
-        settings.dataset.value_range,
+        settings.dataset.colours(),
         settings.dataset.leave_out,
     )
     if corrected:

@@ -1,34 +1,39 @@
 """Segment new images by a trained network."""
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from irn.data.coco_lists import Lists, lists_of
-from irn.data.images import read_record
-from irn.data.listing import IMAGE_SUFFIXES
-from irn.data.predictions import LISTS, PICTURES, RESULTS, result, write_guesses, write_pictures
+from irn.data.findings import Findings
+from irn.data.growing_predictions import Found, GrowingPredictions
+from irn.data.images import read_image, read_record
+from irn.data.new_images import new_images
+from irn.data.segmentations import encoded
 from irn.data.tables import images_of
-from irn.errors import IrnError
+from irn.errors import Incomplete, IrnError
 from irn.inference.predictions import Prediction
 from irn.inference.predictor import SHOWN, Predictor, exported_network, open_predictor
 from irn.io.devices import choose_device, loading_workers
-from irn.io.files import whole_folder
 from irn.io.parallel import map_images
 from irn.io.progress import notice, progress
 from irn.io.tensors import load_file
-from irn.ops.stacking import first_on_top
-from irn.records import ImageRecord
 from irn.settings.final_networks import titles
-from irn.settings.settings import Settings
+from irn.settings.lookup import of_stage
+from irn.settings.settings import Settings, value
 from irn.weights.onnx_export import write_onnx
 
 LEAST = 0.05  # score in COCO's results, where none is given
+
+
+class _Image(NamedTuple):
+    image_id: str
+    path: Path
+    read: Callable[[], np.ndarray]
 
 
 def predict(
@@ -43,18 +48,20 @@ def predict(
     device: str = "auto",
     workers: int | None = None,
 ) -> None:
-    """Segment images and write a folder of predictions, which appears when it is whole.
+    """Segment images and write a folder of predictions; one that an earlier call began is gone on with.
 
     Parameters
     ----------
     weights: a file of a final network or of a classifier, or those of a classifier and of IRNet in either order.
-    images: files, and folders, every image of which is segmented; or none with `manifest`, whose images of `split` are.
+    images: files, and folders, of which every image is segmented, in folders within too; or none with `manifest`, whose
+        images of `split` are.
     onnx: where the network goes as ONNX, if anywhere; then images may be left out.
     score: the least score of an instance; by default 0.05 in `predictions.json`, and 0.5 in masks and overlays.
 
     Raises
     ------
-    IrnError for weights of other kinds, images that do not exist, two of one name, and a folder that is not empty.
+    IrnError for weights of other kinds, images that do not exist, two of one name, and a folder that holds something
+    else; Incomplete, after all others are written, for images that cannot be read.
     """
     if score is not None and not 0 <= score <= 1:
         raise IrnError(f"--score {score:g}: expected a number from 0 to 1")
@@ -70,93 +77,99 @@ def predict(
         write_onnx(onnx, *exported_network(weights[0], read[weights[0]]))
     if out is None:
         return
-    records = images_of(manifest, split) if manifest else _listed(images, settings.dataset.value_range)
+    findings = Findings()
+    to_segment = _images(manifest, split, images, settings, findings)
     least, shown = (LEAST, SHOWN) if score is None else (score, score)
     torch_device = choose_device(device)
     predictor = open_predictor(read, settings, torch_device, shown)
+    folder = GrowingPredictions(out, {**_values(settings), "--score": score, "--weights": _digests(weights)})
+    left = [image for image in to_segment if not folder.holds(image.image_id, image.path)]
+    for words in findings.notices:
+        notice(words)
+    if len(left) < len(to_segment):
+        print(f"{len(to_segment) - len(left)} of {len(to_segment)} images are in {out} already")
     if predictor.guesses:
         notice(
             "no labels are given: the classes of an image are guessed, those that the classifier gives a probability of"
             f" at least {settings.predict.class_score:g}"
         )
-    with whole_folder(out) as unfinished:
-        loaded = map_images(read_record, records, loading_workers(workers, torch_device))
-        pairs = zip(records, progress(loaded, len(records), "predict"), strict=True)
-        lists = lists_of(records, predictor.names, manifest)
-        results = _write_predictions(unfinished, predictor, pairs, lists, least, shown)
-    drawn = sum(result["score"] >= shown for result in results)
-    drawn_words = f", {drawn} of them of {shown:g} or more and drawn" if shown > least else ""
-    print(f"{len(results)} instances of score {least:g} or more{drawn_words}, in {len(records)} images: {out}")
-
-
-def _write_predictions(
-    folder: Path,
-    predictor: Predictor,
-    images: Iterable[tuple[ImageRecord, np.ndarray]],
-    lists: Lists,
-    least: float,
-    shown: float,
-) -> list[dict[str, Any]]:
-    """Write what is found in images, as pictures and tables; returns the entries of COCO's results."""
-    for name in PICTURES:
-        (folder / name).mkdir()
-    results: list[dict[str, Any]] = []
-    guesses: list[list[Any]] = []
-    for (record, pixels), image in zip(images, lists.images, strict=True):
-        prediction = predictor(pixels)
-        results += _results(image, prediction, lists.categories, least)
-        if prediction.guessed is not None:
-            guesses.append([record.image_id, *prediction.guessed.astype(int)])
-        objects = first_on_top(prediction.masks, prediction.scores >= shown)
-        write_pictures(folder, record.image_id, pixels, prediction.semantic, objects)
-    if predictor.guesses:
-        write_guesses(folder, predictor.names, guesses)
-    (folder / RESULTS).write_text(json.dumps(results) + "\n", encoding="utf-8")
-    (folder / LISTS).write_text(lists.as_file(annotations=[]), encoding="utf-8")
-    return results
-
-
-def _results(
-    image: dict[str, Any], prediction: Prediction, categories: list[dict[str, Any]], least: float
-) -> Iterator[dict[str, Any]]:
-    """The entries of COCO's results of an image, of at least a score."""
-    for index, score, mask in zip(prediction.classes, prediction.scores, prediction.masks, strict=True):
-        if score >= least:
-            entry = result(image, categories[index], score, mask)
-            if prediction.probability is not None:
-                entry["guessed_class_probability"] = round(float(prediction.probability[index]), 6)
-            yield entry
-
-
-def _listed(images: Sequence[Path], value_range: tuple[float, float] | None) -> list[ImageRecord]:
-    """The images of files and folders, by the names of their files."""
-    paths: list[Path] = []
-    for path in images:
-        if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
-            if not inside:
-                raise IrnError(
-                    f"--images {path}: no image in this folder; expected files that end in"
-                    f" {', '.join(sorted(IMAGE_SUFFIXES))}"
-                )
-            paths += inside
-        elif path.is_file():
-            paths.append(path)
+    loaded = map_images(_read, left, loading_workers(workers, torch_device))
+    done = len(to_segment) - len(left)
+    for image, pixels in zip(left, progress(loaded, len(to_segment), "predict", done=done), strict=True):
+        if isinstance(pixels, IrnError):
+            findings.mistake(pixels)
         else:
-            raise IrnError(f"--images {path}: no such file or folder")
-    name, count = Counter(path.stem for path in paths).most_common(1)[0]
-    if count > 1:
-        raise IrnError(
-            f"--images: {count} files are called {name!r}, and so would be their masks; rename them, or segment them"
-            " one by one"
-        )
-    return [_record(path, value_range) for path in paths]
+            folder.add(image.image_id, image.path, _found(predictor, pixels, least, shown))
+    lists = lists_of(folder.records(), predictor.names, manifest)
+    _finish(folder, lists, findings, least, shown)
 
 
-def _record(path: Path, value_range: tuple[float, float] | None) -> ImageRecord:
+def _images(
+    manifest: Path | None, split: str | None, images: Sequence[Path], settings: Settings, findings: Findings
+) -> list[_Image]:
+    if manifest is not None:
+        return [
+            _Image(record.image_id, record.path, partial(read_record, record)) for record in images_of(manifest, split)
+        ]
+    colours = settings.dataset.colours()
+    return [
+        _Image(image.image_id, image.path, partial(read_image, image.path, colours=colours))
+        for image in new_images(images, findings)
+    ]
+
+
+def _values(settings: Settings) -> dict[str, Any]:
+    """The settings that a prediction depends on, by their keys."""
+    return {setting.key: value(settings, setting.key) for setting in of_stage("predict")}
+
+
+def _digests(weights: Sequence[Path]) -> list[str]:
+    return sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in weights)
+
+
+def _read(image: _Image) -> np.ndarray | IrnError:
+    """The pixels of an image, or why it cannot be read."""
     try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise IrnError(f"{path}: not a readable image ({error}); leave it out") from None
-    return ImageRecord(path.stem, path, height, width, "", value_range)
+        return image.read()
+    except IrnError as error:
+        return error
+
+
+def _found(predictor: Predictor, pixels: np.ndarray, least: float, shown: float) -> Found:
+    prediction = predictor(pixels)
+    guessed = None if prediction.guessed is None else prediction.guessed.astype(int).tolist()
+    objects = prediction.crops.first_on_top(prediction.scores >= shown)
+    return Found(pixels, prediction.semantic, objects, list(_instances(prediction, least)), guessed)
+
+
+def _instances(prediction: Prediction, least: float) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The instances of at least a score: the index of the class, and what COCO's results say of each."""
+    height, width = prediction.semantic.shape
+    for index, score, ((rows, columns), mask) in zip(
+        prediction.classes.tolist(), prediction.scores, prediction.crops, strict=True
+    ):
+        if score >= least:
+            parts = {"score": float(score), **encoded(mask, rows.start, columns.start, (height, width))}
+            if prediction.probability is not None:
+                parts["guessed_class_probability"] = round(float(prediction.probability[index]), 6)
+            yield index, parts
+
+
+def _finish(folder: GrowingPredictions, lists: Lists, findings: Findings, least: float, shown: float) -> None:
+    """Write the tables of the folder, and say what is in it and which images are not."""
+    problems = findings.problems
+    if len(folder):
+        scores = [entry["score"] for entry in folder.finish(lists)]
+        drawn = sum(score >= shown for score in scores)
+        drawn_words = f", {drawn} of them of {shown:g} or more and drawn" if shown > least else ""
+        print(
+            f"{len(scores)} instances of score {least:g} or more{drawn_words}, in {len(folder)} images: {folder.folder}"
+        )
+    elif len(problems) == 1:
+        raise IrnError(str(problems[0]))
+    if problems:
+        print("\n".join([f"{len(problems)} images cannot be read:", *(f"  {problem}" for problem in problems)]))
+        there = f"the other {len(folder)} are in {folder.folder}" if len(folder) else "and there are no others"
+        raise (Incomplete if len(folder) else IrnError)(
+            f"{len(problems)} images cannot be read, listed above; {there}; mend them and give the same command again"
+        )

@@ -1,12 +1,17 @@
 """Index PNGs: pictures whose values are the numbers of classes or objects."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from irn.data.containers import bare
+from irn.data.file_kinds import kind_of, other_kind_of
 from irn.errors import IrnError
 from irn.pictures.colours import voc_palette
+
+MASKS = ("PNG", "TIFF", "BMP", "GIF")  # Pillow's formats that keep numbers as they are
 
 
 def read_index_png(path: Path, height: int, width: int) -> np.ndarray:
@@ -15,11 +20,15 @@ def read_index_png(path: Path, height: int, width: int) -> np.ndarray:
     Raises IrnError for a file that is missing, unreadable, of another size, in colour, or of one bit per pixel.
     """
     try:
-        with Image.open(path) as picture:
-            if picture.format == "JPEG":
-                raise IrnError(
-                    f"{path}: the mask is a JPEG, which changes the numbers that it holds; save them as an index PNG"
-                )
+        content = path.read_bytes()
+        kind = kind_of(content)
+        if kind == "JPEG":
+            raise IrnError(
+                f"{path}: the mask is a JPEG, which changes the numbers that it holds; save them as an index PNG"
+            )
+        if kind not in MASKS:
+            raise OSError(other_kind_of(content) or "its first bytes are those of no kind that masks have")
+        with Image.open(BytesIO(bare(kind, content).content), formats=[kind]) as picture:
             # Pillow reads one-bit grey as truth values, which leaves open whether white is index 1 or 255.
             if picture.mode not in ("P", "L", "I", "I;16"):
                 raise IrnError(
@@ -29,7 +38,9 @@ def read_index_png(path: Path, height: int, width: int) -> np.ndarray:
             mask = np.array(picture)
     except FileNotFoundError:
         raise missing_mask(path) from None
-    except (OSError, SyntaxError) as error:
+    except (IrnError, MemoryError):
+        raise
+    except Exception as error:  # as in `read_image`
         raise IrnError(f"{path}: not a readable image ({error}); replace the file") from None
     if mask.shape != (height, width):
         raise IrnError(

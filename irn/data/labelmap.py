@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from irn.data.index_png import missing_mask
+from irn.data.index_png import MASKS, missing_mask
 from irn.errors import IrnError
 from irn.grid import UNSURE
 
@@ -53,7 +53,7 @@ def read_colours(path: Path, height: int, width: int) -> np.ndarray | None:
     Raises IrnError for a file that is missing, unreadable, or of another size.
     """
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=[*MASKS, "JPEG"]) as picture:
             if picture.format == "JPEG":
                 raise IrnError(f"{path}: the mask is a JPEG, which changes colours; save it as a PNG")
             colours = None if picture.mode in ("L", "I", "I;16") else np.array(picture.convert("RGB"))

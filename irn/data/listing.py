@@ -12,7 +12,10 @@ from irn.data.findings import Findings, some
 from irn.data.names import is_text, safe_id
 from irn.errors import IrnError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"),
+    *(".heic", ".heif", ".hif", ".avif"),
+)
 
 # Files that belong beside images.
 LABEL_SUFFIXES = (".json", ".txt", ".csv", ".xml", ".yaml", ".yml")

@@ -6,6 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from irn.data.findings import Findings, some
+from irn.data.index_png import MASKS
 from irn.data.labelmap import labelmap_of, numbered, read_colours, read_labelmap
 from irn.data.listing import Listed
 from irn.data.names import check_class_names, names_of
@@ -47,7 +48,7 @@ def read_painted(folder: Path, images: Sequence[Listed], findings: Findings) -> 
 
 def _colours_in(path: Path) -> list[tuple[int, ...]]:
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=[*MASKS, "JPEG"]) as picture:
             width, height = picture.size
     except (OSError, SyntaxError, ValueError) as error:
         raise IrnError(f"{path}: not a readable image ({error}); replace the file") from None

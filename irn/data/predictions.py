@@ -1,8 +1,6 @@
 """Folders of predictions: instances as COCO results, index PNGs of classes and objects, and overlays to look at."""
 
-import csv
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +8,23 @@ import numpy as np
 from PIL import Image
 
 from irn.data.index_png import read_index_png, write_index_png
-from irn.data.segmentations import decoded, encoded
+from irn.data.segmentations import decoded
 from irn.errors import IrnError
 from irn.pictures.colours import distinct_colours, outlines, overlay, painted
 from irn.records import ImageRecord
 
 RESULTS, CLASSES, OBJECTS, OVERLAYS = "predictions.json", "SegmentationClass", "SegmentationObject", "overlays"
 LISTS = "images.json"  # the images and categories of the results, with which pycocotools loads them
-GUESSES = "guessed_labels.csv"
 PICTURES = (CLASSES, OBJECTS, OVERLAYS)  # folders
 
 
-def result(image: dict[str, Any], category: dict[str, Any], score: float, mask: np.ndarray) -> dict[str, Any]:
-    """An entry of COCO's results: a mask (H, W) bool, not empty, as run lengths with area and box, and its score.
+def result(image: dict[str, Any], category: dict[str, Any], instance: dict[str, Any]) -> dict[str, Any]:
+    """An entry of COCO's results, of an instance's score, run lengths, area and box.
 
     image, category: their entries in the lists (irn/data/coco_lists.py).
     """
     about = {"image_id": image["id"], "image": image["name"], "category_id": category["id"]}
-    return {**about, "category": category["name"], "score": float(score), **encoded(mask)}
+    return {**about, "category": category["name"], **instance}
 
 
 def write_pictures(folder: Path, image_id: str, pixels: np.ndarray, semantic: np.ndarray, objects: np.ndarray) -> None:
@@ -42,12 +39,6 @@ def write_pictures(folder: Path, image_id: str, pixels: np.ndarray, semantic: np
     colours = np.concatenate([np.zeros((1, 3), np.uint8), distinct_colours(254)])
     drawn = painted(overlay(pixels, objects, colours, 0.5), outlines(objects), (255, 255, 255))
     Image.fromarray(drawn).save(folder / OVERLAYS / f"{image_id}.jpg", quality=90)
-
-
-def write_guesses(folder: Path, names: Sequence[str], guesses: Sequence[Sequence[Any]]) -> None:
-    """Write the classes that images were guessed to have, in the format of `labels.csv`."""
-    with open(folder / GUESSES, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([["image_id", *names], *guesses])
 
 
 class Predictions:

@@ -13,9 +13,7 @@ from irn.data.tables import ImageClasses
 from irn.errors import IrnError
 from irn.io.parallel import map_images
 from irn.io.progress import progress
-from irn.records import ImageRecord
-
-Range = tuple[float, float]
+from irn.records import Colours, ImageRecord
 
 
 class Contents(NamedTuple):
@@ -38,7 +36,7 @@ def read_data_set(
     root: Path,
     splits: Sequence[str] | None,
     labels_csv: Path | None,
-    value_range: Range | None,
+    colours: Colours,
     workers: int | None,
     findings: Findings,
     missing_remedy: str,
@@ -55,18 +53,16 @@ def read_data_set(
             raise IrnError(f"{root}: no such folder; {missing_remedy}")
         images, classes = layout.read(root, splits, labels_csv, findings, left_out)
         classes = classes.without(left_out)
-    looks = progress(map_images(partial(_look, value_range=value_range), images, workers), len(images), "check images")
+    looks = progress(map_images(partial(_look, colours=colours), images, workers), len(images), "check images")
     seen = dict(zip(images, looks, strict=True))
-    records = records_of(seen, value_range, findings)
+    records = records_of(seen, colours, findings)
     present = {record.image_id: classes.present.get(record.image_id, []) for record in records}
     return Contents(
         seen, records, ImageClasses(classes.names, present, numbers=classes.numbers), any(classes.present.values())
     )
 
 
-def records_of(
-    seen: Mapping[Listed, Look | IrnError], value_range: Range | None, findings: Findings
-) -> list[ImageRecord]:
+def records_of(seen: Mapping[Listed, Look | IrnError], colours: Colours, findings: Findings) -> list[ImageRecord]:
     """Rows of the manifest; problems of images that cannot be read or have another size than annotated."""
     records = []
     for image, seen_image in seen.items():
@@ -75,12 +71,12 @@ def records_of(
             continue
         height, width = seen_image.height, seen_image.width
         if image.size not in (None, (height, width)):
-            size = f"{height} x {width} pixels{' as EXIF turns it' if seen_image.turned else ''}"
+            size = f"{height} x {width} pixels{' as EXIF turns it' if seen_image.how.turned else ''}"
             problem = f"{size}, but the annotations say {image.size[0]} x {image.size[1]}"
             findings.problem(image.path, problem, "give the image that was annotated")
-        records.append(ImageRecord(image.image_id, image.path, height, width, image.split, value_range))
+        records.append(ImageRecord(image.image_id, image.path, height, width, image.split, colours))
     return records
 
 
-def _look(image: Listed, value_range: Range | None) -> Look | IrnError:
-    return look(image.path, value_range)
+def _look(image: Listed, colours: Colours) -> Look | IrnError:
+    return look(image.path, colours)

@@ -60,16 +60,23 @@ def _polygons(segmentation: list[Any]) -> list[np.ndarray]:
     return polygons
 
 
-def encoded(mask: np.ndarray) -> dict[str, Any]:
-    """The parts of an annotation for a mask, (height, width) bool and not empty.
+def encoded(mask: np.ndarray, top: int = 0, left: int = 0, size: tuple[int, int] | None = None) -> dict[str, Any]:
+    """The parts of an annotation for a mask, (H, W) bool and not empty.
+
+    top, left, size: where the mask lies in an image of that size (height, width), if it is only a part of it.
 
     They are `segmentation` (compressed run lengths), `area` and `bbox`. The area is in pixels; the box is [x, y,
     width, height] of the pixels, so a mask of one pixel has a box of 1 x 1.
     """
     from pycocotools import mask as drawing
 
-    runs = drawing.encode(np.asfortranarray(mask, np.uint8))
-    segmentation = {"size": list(mask.shape), "counts": runs["counts"].decode("ascii")}
+    height, width = size or mask.shape
+    columns = np.zeros((mask.shape[1], height), bool)
+    columns[:, top : top + mask.shape[0]] = mask.T
+    changes = np.flatnonzero(np.diff(columns.ravel(), prepend=False, append=False)) + left * height
+    lengths = np.diff(changes, prepend=0, append=height * width).tolist()
+    runs = drawing.frPyObjects({"size": [height, width], "counts": lengths}, height, width)
+    segmentation = {"size": [height, width], "counts": runs["counts"].decode("ascii")}
     return {"segmentation": segmentation, "area": int(drawing.area(runs)), "bbox": drawing.toBbox(runs).tolist()}
 
 

@@ -10,10 +10,12 @@ from irn.data.names import check_class_names, check_ids
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
-from irn.records import WHOLE, ImageRecord, Shard, rows_of
+from irn.records import WHOLE, Colours, ImageRecord, Range, Shard, rows_of
 
 MANIFEST_COLUMNS = ["image_id", "path", "height", "width", "split"]
 RANGE_COLUMNS = ["low", "high"]  # only of data sets with `dataset.value_range`
+PROFILE_COLUMN = "profiles"  # only of data sets whose colour profiles are not followed, for which it is `ignored`
+IGNORED = "ignored"
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,11 @@ def read_manifest(path: Path, split: str | None = None) -> list[ImageRecord]:
     places = [header.index(name) for name in MANIFEST_COLUMNS]
     cells = [[row[place] for place in places] for row in rows]
     check_ids(path, [row[0] for row in cells])
-    ranges = _ranges(path, header, rows)
-    records = [_record(path, row, value_range) for row, value_range in zip(cells, ranges, strict=True)]
+    colours = [
+        Colours(value_range, profiles)
+        for value_range, profiles in zip(_ranges(path, header, rows), _profiles(path, header, rows), strict=True)
+    ]
+    records = [_record(path, row, how) for row, how in zip(cells, colours, strict=True)]
     if split is not None:
         return _of_splits(path, records, split)
     if not records:
@@ -70,7 +75,7 @@ def read_manifest(path: Path, split: str | None = None) -> list[ImageRecord]:
     return records
 
 
-def _record(path: Path, cells: Sequence[str], value_range: tuple[float, float] | None) -> ImageRecord:
+def _record(path: Path, cells: Sequence[str], colours: Colours) -> ImageRecord:
     """The image of a row, whose cells are in the order of MANIFEST_COLUMNS."""
     image_id, image_path, height, width, split = cells
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
@@ -79,10 +84,10 @@ def _record(path: Path, cells: Sequence[str], value_range: tuple[float, float] |
         )
     # An absolute path stays what it is when joined.
     place = path.parent.absolute() / image_path
-    return ImageRecord(image_id, place, int(height), int(width), split, value_range)
+    return ImageRecord(image_id, place, int(height), int(width), split, colours)
 
 
-def _ranges(path: Path, header: list[str], rows: list[list[str]]) -> list[tuple[float, float] | None]:
+def _ranges(path: Path, header: list[str], rows: list[list[str]]) -> list[Range | None]:
     """The range of values of each row's image, where the manifest has these columns."""
     if not set(RANGE_COLUMNS) <= set(header):
         return [None] * len(rows)
@@ -96,6 +101,19 @@ def _ranges(path: Path, header: list[str], rows: list[list[str]]) -> list[tuple[
     if not all(low < high for low, high in ranges):
         raise IrnError(f"{path}: columns low and high: expected numbers, low below high; build the manifest again")
     return list(ranges)
+
+
+def _profiles(path: Path, header: list[str], rows: list[list[str]]) -> list[bool]:
+    """Whether the colour profile of each row's image is followed."""
+    if PROFILE_COLUMN not in header:
+        return [True] * len(rows)
+    cells = [row[header.index(PROFILE_COLUMN)] for row in rows]
+    odd = next((cell for cell in cells if cell not in ("", IGNORED)), "")
+    if odd:
+        raise IrnError(
+            f"{path}: column {PROFILE_COLUMN}: {odd!r}; expected {IGNORED}, or nothing where colour profiles count"
+        )
+    return [not cell for cell in cells]
 
 
 def _of_splits(path: Path, records: Sequence[ImageRecord], splits: str) -> list[ImageRecord]:
@@ -141,7 +159,7 @@ def images_by_split(manifest: Path, split: str | None = None) -> dict[str, list[
 def write_manifest(
     path: Path, records: Sequence[ImageRecord], root: Path | None = None, link: Path | None = None
 ) -> None:
-    """Write the manifest; either all images have a `value_range` or none has.
+    """Write the manifest; all images have the same `colours`.
 
     Paths are absolute; with a link to the root, those below the root count from the manifest and go through the link.
     """
@@ -152,10 +170,12 @@ def write_manifest(
             return str(where)
         return str(Path(os.path.relpath(link.absolute(), path.parent.absolute())) / where.relative_to(root))
 
-    rows = [(r.image_id, place(r), r.height, r.width, r.split, *(r.value_range or ())) for r in records]
-    columns = MANIFEST_COLUMNS + (RANGE_COLUMNS if records and records[0].value_range else [])
+    colours = records[0].colours if records else Colours()
+    more = dict(zip(RANGE_COLUMNS, colours.value_range or (), strict=False))
+    how: dict[str, float | str] = {**more, **({} if colours.profiles else {PROFILE_COLUMN: IGNORED})}
+    rows = [(r.image_id, place(r), r.height, r.width, r.split, *how.values()) for r in records]
     with whole_file(path) as partial:
-        write_table(partial, columns, rows)
+        write_table(partial, [*MANIFEST_COLUMNS, *how], rows)
 
 
 def read_classes(path: Path) -> ImageClasses:

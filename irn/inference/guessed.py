@@ -13,6 +13,7 @@ from irn.inference.predictions import Prediction, pieces
 from irn.io.tensors import Contents
 from irn.networks.classifier import Classifier
 from irn.networks.folding import for_inference
+from irn.ops.crops import crops_of_numbers
 from irn.settings.settings import Settings
 from irn.weights.files import load_classifier, load_irnet
 
@@ -46,10 +47,12 @@ def attended(model: Classifier, pixels: np.ndarray, settings: Settings) -> Predi
     probability, guessed = _guess(model, pixels, settings)
     classes = np.flatnonzero(guessed)
     maps = class_attention_maps(model, scaled_images(pixels, settings), classes.tolist(), *pixels.shape[:2])
-    background = np.full((1, *pixels.shape[:2]), settings.evaluate.cam_threshold, np.float32)
-    scores = np.concatenate([background, maps["high_res"]])
-    semantic = np.concatenate([[0], classes + 1]).astype(np.uint8)[scores.argmax(0)]
-    return pieces(semantic, scores.max(0))._replace(guessed=guessed, probability=probability)
+    semantic = np.zeros(pixels.shape[:2], np.uint8)
+    scores = np.full(pixels.shape[:2], settings.evaluate.cam_threshold, np.float32)
+    for index, scores_of_class in zip(classes, maps["high_res"], strict=True):
+        semantic[scores_of_class > scores] = index + 1
+        np.maximum(scores, scores_of_class, out=scores)
+    return pieces(semantic, scores)._replace(guessed=guessed, probability=probability)
 
 
 def walked(networks: Networks, pixels: np.ndarray, settings: Settings) -> Prediction:
@@ -58,9 +61,9 @@ def walked(networks: Networks, pixels: np.ndarray, settings: Settings) -> Predic
     labels = label_pixels(networks, pixels, np.flatnonzero(guessed).tolist(), settings)
     order = np.argsort(-labels["instance_score"], kind="stable")
     order = order[labels["instance_score"][order] > 0]
-    masks = labels["instance_map"] == (order + 1)[:, None, None]
+    crops = crops_of_numbers(labels["instance_map"], (order + 1).tolist())
     classes, scores = labels["instance_class"][order].astype(int), labels["instance_score"][order]
-    return Prediction(masks, classes, scores, labels["semantic"], guessed, probability)
+    return Prediction(crops, classes, scores, labels["semantic"], guessed, probability)
 
 
 def _guess(model: Classifier, pixels: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:

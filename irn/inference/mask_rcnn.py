@@ -11,7 +11,7 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 from irn.inference.predictions import Prediction
 from irn.io.tensors import Contents
 from irn.networks.mask_rcnn import MaskRcnn
-from irn.ops.stacking import first_on_top
+from irn.ops.crops import crops_of_masks
 from irn.settings.final_networks import MaskRcnnSettings
 from irn.weights.onnx_export import Exported, TakesPixels
 
@@ -35,7 +35,8 @@ def find(network: MaskRcnn, pixels: np.ndarray, section: MaskRcnnSettings, shown
     masks, classes = masks[filled], instances["labels"].cpu().numpy()[filled] - 1
     scores = instances["scores"].float().cpu().numpy()[filled]
     labels = np.concatenate([[0], classes + 1]).astype(np.uint8)
-    return Prediction(masks, classes, scores, labels[first_on_top(masks, scores >= shown)])
+    crops = crops_of_masks(masks)
+    return Prediction(crops, classes, scores, labels[crops.first_on_top(scores >= shown)])
 
 
 def exported(network: MaskRcnn) -> Exported:
@@ -54,7 +55,7 @@ class _Instances(TakesPixels):
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         network = self.network.network
         size = torch._shape_as_tensor(pixels)[:2]
-        height, width = torch.div(size * network.transform.max_size, size.max(), rounding_mode="floor")
+        height, width = torch.div(size * network.transform.max_size, size.max(), rounding_mode="floor").clamp(min=1)
         image = self.normalised(pixels)[None]
         image = functional.interpolate(image, size=(height, width), mode="bilinear", align_corners=False)
         image = functional.pad(image, (0, -width % PADDED, 0, -height % PADDED))

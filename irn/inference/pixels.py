@@ -15,7 +15,7 @@ def pixels_of(image: str | Path | np.ndarray, settings: Settings) -> np.ndarray:
     Raises IrnError for a file that is not an image, and for an array of another shape or number type.
     """
     if not isinstance(image, np.ndarray):
-        return read_image(Path(image), value_range=settings.dataset.value_range)
+        return read_image(Path(image), colours=settings.dataset.colours())
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise IrnError(f"image: {image.dtype} of shape {image.shape}; expected uint8 of shape (height, width, 3), RGB")
     return image

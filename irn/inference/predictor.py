@@ -56,9 +56,8 @@ def _enlarged(prediction: Prediction, height: int, width: int) -> Prediction:
     """A prediction in the working size of an image, enlarged to the size of the image."""
     if prediction.semantic.shape == (height, width):
         return prediction
-    masks = [rescale(mask.astype(np.uint8), height, width, nearest=True) for mask in prediction.masks]
     semantic = rescale(prediction.semantic.astype(np.uint8), height, width, nearest=True)
-    return prediction._replace(masks=np.array(masks, bool).reshape(-1, height, width), semantic=semantic)
+    return prediction._replace(crops=prediction.crops.enlarged(height, width), semantic=semantic)
 
 
 def exported_network(path: Path, contents: Contents) -> tuple[Exported, list[str]]:

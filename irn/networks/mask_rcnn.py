@@ -11,9 +11,11 @@ from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from torchvision.ops.poolers import initLevelMapper
@@ -55,6 +57,7 @@ class MaskRcnn(FineTuned):
             mask_head=MaskRCNNHeads(channels, (channels,) * 4, 1),
             mask_predictor=MaskRCNNPredictor(channels, channels, classes + 1),
         )
+        self.network.transform = AtLeastOnePixel(side, side, [0.0] * 3, [1.0] * 3)
         heads: Any = self.network.roi_heads
         for pool in (heads.box_roi_pool, heads.mask_roi_pool):
             # torchvision guesses them from the first image, wrongly from a small one that it pads.
@@ -106,6 +109,20 @@ class MaskRcnn(FineTuned):
     def _drawn(self) -> torch.Tensor:
         anchors, regions = self._samplers
         return torch.stack([anchors.drawn, regions.drawn, regions.positive])
+
+
+class AtLeastOnePixel(GeneralizedRCNNTransform):
+    """torchvision's resizing, which would leave nothing of an image that is far longer than wide."""
+
+    def resize(
+        self, image: torch.Tensor, target: dict[str, torch.Tensor] | None = None
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor] | None]:
+        """An image (3, H, W) with its long side of `max_size`, and what it teaches in training."""
+        sides = image.shape[-2:]
+        if target is not None or min(sides) * self.max_size >= max(sides):
+            return super().resize(image, target)
+        size = [max(1, side * self.max_size // max(sides)) for side in sides]
+        return functional.interpolate(image[None], size, mode="bilinear", align_corners=False)[0], None
 
 
 class SeededSampler:

@@ -19,8 +19,3 @@ def stacked(masks: np.ndarray, rows: Iterable[int]) -> np.ndarray:
 def smaller_on_top(masks: np.ndarray) -> np.ndarray:
     """All of (N, H, W) bool masks, stacked by area; of equal ones the later lies on top."""
     return stacked(masks, np.argsort(-masks.sum((1, 2)), kind="stable"))
-
-
-def first_on_top(masks: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """Those of (N, H, W) bool masks that are `shown`, (N,) bool, stacked with the first on top."""
-    return stacked(masks, np.flatnonzero(shown)[::-1])

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from irn.data.kinds import KINDS, in_words
+from irn.records import Colours
 from irn.settings import types as t
 from irn.settings.final_networks import FINAL_NETWORKS
 from irn.settings.types import Expected, Section, setting
@@ -46,7 +47,14 @@ class Dataset(Section, stages=("build_manifest",)):
         None,
         "Range of pixel values in 16-bit and floating-point images, such as [0, 65535]: the first becomes black,"
         " the second white. It is the same for all images, so that their brightness stays comparable. null: such"
-        " images are refused. 8-bit images are read as they are.",
+        " images are refused, except with three colours of 16 bits, of which the upper 8 are read. 8-bit images are"
+        " read as they are.",
+        ("build_manifest", "check_data", "predict"),
+    )
+    colour_profiles: Annotated[bool, Expected("true or false")] = setting(
+        True,
+        "Whether colours are converted to sRGB where an image has another ICC profile, such as Display P3 of phones"
+        " or Adobe RGB. The release read all images as if they were sRGB.",
         ("build_manifest", "check_data", "predict"),
     )
     max_side: t.LargestSide = setting(
@@ -105,6 +113,10 @@ class Dataset(Section, stages=("build_manifest",)):
         flag="",
     )
     demo: Demo = Demo()
+
+    def colours(self) -> Colours:
+        """How the values in image files become RGB."""
+        return Colours(self.value_range, self.colour_profiles)
 
     @property
     def held_out_split(self) -> str:
