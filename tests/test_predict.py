@@ -87,12 +87,12 @@ class TestFinding:
     ) -> None:
         for name in ("._a.jpg", "holiday/._c.png", ".DS_Store"):
             (photos / name).write_bytes(b"\0\5\x16\7" + bytes(100))
-        (photos / "notes.txt").write_text("mine")
+        (photos / "notes.doc").write_text("mine")
         run(*command(weights, photos, tmp_path / "out"))
         found = ids(tmp_path / "out")
         assert found[:2] == ["a", "b"]
         assert found[2].startswith("holiday_c-")
-        assert "1 .txt: not read" in capsys.readouterr().out
+        assert "1 .doc: not read" in capsys.readouterr().out
 
     @pytest.mark.parametrize("kind", ["deeplab", "mask_rcnn", "cam"])
     @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
