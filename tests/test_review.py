@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +17,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import in_browser, refused, save_png, set_width, start_browser
+from helpers import in_browser, read_all, refused, save_png, set_width, start_browser
+from helpers import run as run_command
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver import ActionChains
@@ -60,6 +62,12 @@ def make_run(folder: Path, present: Sequence[Sequence[int]]) -> Path:
     made.write("random_walk", "walk", lambda number, own: walk_of(own.tolist()))
     made.write("make_labels", "label", lambda number, own: labels_of(walk_of(own.tolist()), *SIZE, made.run.settings))
     return folder / "results/mine"
+
+
+@pytest.fixture(scope="module")
+def shared_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tests leave it as it is."""
+    return make_run(tmp_path_factory.mktemp("shared"), [[2, 3], [2], [], [3]])
 
 
 def label_at(run: Path, classes: Sequence[int], **thresholds: float) -> tuple[np.ndarray, np.ndarray]:
@@ -171,8 +179,9 @@ def test_runs_give_the_map_back(seed):
 
 class TestSession:
     @pytest.fixture
-    def run(self, tmp_path) -> Path:
-        return make_run(tmp_path, [[2, 3], [2], [], [3]])
+    def run(self, shared_run, tmp_path) -> Path:
+        shutil.copytree(shared_run.parents[1] / "results", tmp_path / "results", symlinks=True)
+        return tmp_path / "results/mine"
 
     @pytest.fixture
     def folder(self, tmp_path) -> Path:
@@ -265,6 +274,34 @@ class TestSession:
         assert (map_of(session.label(1)["objects"], *SIZE, 1) == (object_mask > 0)).all()
         assert session.label(1)["classes"] == [2]
 
+    def test_the_next_run_takes_over_what_was_decided(self, run, folder, tmp_path):
+        session = open_session(run)
+        objects = np.zeros(SIZE, np.uint8)
+        objects[5:20, 6:30], objects[5:20, 30:40] = 1, 2
+        session.decide(0, sent(objects, [3, 3], action="accept"))
+        session.decide(1, {"action": "nothing here"})
+        session.decide(2, {"action": "left out"})
+        session.begin(3, session.label(3))
+        tables = [run / "build_manifest" / name for name in ("manifest.csv", "labels.csv")]
+        options = ["--manifest", tables[0], "--labels", tables[1], "--corrected", folder]
+        run_command("read-corrections", *options, "--out", tmp_path / "c.h5", "--out-labels", tmp_path / "labels.csv")
+        corrected = read_all(tmp_path / "c.h5", "ir_label")
+        assert corrected.keys() == {"image_0", "image_1"}
+        assert (corrected["image_0"]["instances"] == objects).all()
+        assert (corrected["image_0"]["label"] == 4 * (objects > 0)).all()
+        assert not corrected["image_1"]["label"].any()
+
+    def test_a_run_that_has_taken_corrections_is_reviewed_further_in_their_folder(self, run, folder, tmp_path):
+        open_session(run).decide(0, {"action": "nothing here"})
+        folder.parent.rename(tmp_path / "by_hand")
+        record = json.loads((run / "run.json").read_text())["configurations"][0]["stages"]["build_manifest"]
+        key = tmp_path / record / "key.json"
+        places = {"dataset.corrected": "by_hand/mine"}
+        key.write_text(json.dumps(json.loads(key.read_text()) | {"places": places}), encoding="utf-8")
+        session = open_session(run)
+        assert session.corrections.folder.absolute() == tmp_path / "by_hand/mine"
+        assert session.overview()["images"][0]["decision"] == "nothing here"
+
     def test_the_most_doubtful_comes_first(self, run):
         assert [image["id"] for image in open_session(run).overview()["images"]][:2] == ["image_0", "image_1"]
         (run / "doubt.csv").write_text("image_id,doubt\nimage_3,0.9\nimage_1,0.4\n", encoding="utf-8")
@@ -278,12 +315,6 @@ class TestSession:
 
 
 # ---- the server
-
-
-@pytest.fixture(scope="module")
-def served_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tests leave it as it is."""
-    return make_run(tmp_path_factory.mktemp("served"), [[2, 3], [2], [3], [1]])
 
 
 @contextlib.contextmanager
@@ -323,8 +354,8 @@ PATHS = ["/", "/review.js", "/review.css", "/overview", "/photographs/0", "/labe
 
 class TestServer:
     @pytest.fixture
-    def server(self, served_run, tmp_path) -> Iterator[Server]:
-        with served(open_session(served_run, tmp_path / "corrected")) as server:
+    def server(self, shared_run, tmp_path) -> Iterator[Server]:
+        with served(open_session(shared_run, tmp_path / "corrected")) as server:
             yield server
 
     def test_the_page_and_all_that_it_loads(self, server):
@@ -450,7 +481,7 @@ class TestServer:
     def test_it_listens_on_this_machine_alone(self, server):
         assert server.socket.getsockname()[0] == "127.0.0.1"
 
-    def test_an_image_that_cannot_be_read_is_told_of(self, server, served_run):
+    def test_an_image_that_cannot_be_read_is_told_of(self, server, shared_run):
         path = server.session.run.images[1].path
         content = path.read_bytes()
         path.write_bytes(b"")
@@ -614,8 +645,8 @@ class TestInABrowser:
         return tmp_path / "corrected"
 
     @pytest.fixture
-    def page(self, browser, served_run, folder) -> Iterator[Page]:
-        with served(open_session(served_run, folder)) as server:
+    def page(self, browser, shared_run, folder) -> Iterator[Page]:
+        with served(open_session(shared_run, folder)) as server:
             yield Page(browser, server)
             browser.get("about:blank")
 
@@ -652,12 +683,12 @@ class TestInABrowser:
             assert (of_classes == np.concatenate([[0], names + 1])[expected]).all()
             assert ((objects > 0) == (expected > 0)).all()
 
-    def test_what_was_decided_and_begun_is_there_when_the_page_is_opened_again(self, browser, served_run, folder, page):
+    def test_what_was_decided_and_begun_is_there_when_the_page_is_opened_again(self, browser, shared_run, folder, page):
         page.press("a")
         page.press("1", "d")
         assert page.objects == []
         browser.get("about:blank")
-        with served(open_session(served_run, folder)) as server:
+        with served(open_session(shared_run, folder)) as server:
             again = Page(browser, server)
             assert again.image_id == "image_1"
             assert again.text("decision") == "edited, not decided"
@@ -682,10 +713,10 @@ class TestInABrowser:
         page.press("a")
         assert set(np.unique(masks(folder, "image_0")[0])) == {0, 4}
 
-    def test_thresholds_change_the_label_at_once(self, page, served_run, folder):
+    def test_thresholds_change_the_label_at_once(self, page, shared_run, folder):
         before = page.painted()
         page.press("S", "S", "S", "i")
-        expected, _ = label_at(served_run, [2, 3], semantic_threshold=0.56, instance_threshold=0.38)
+        expected, _ = label_at(shared_run, [2, 3], semantic_threshold=0.56, instance_threshold=0.38)
         assert (page.painted() == expected).all()
         assert (expected > 0).sum() < (before > 0).sum()
         page.press("u", "u")
@@ -777,8 +808,8 @@ class TestInABrowser:
         assert decisions(folder) == {"image_0": "nothing here"}
         assert page.text("failure") == ""
 
-    def test_fingers_paint_on_a_phone(self, browser, served_run, folder):
-        with served(open_session(served_run, folder)) as server:
+    def test_fingers_paint_on_a_phone(self, browser, shared_run, folder):
+        with served(open_session(shared_run, folder)) as server:
             page = Page(browser, server, 390)
             assert browser.execute_script("return document.documentElement.scrollWidth") == 390
             page.browser.find_element(By.ID, "erase").click()
