@@ -103,6 +103,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "coco/annotations").mkdir(exist_ok=True)
         (folder / f"coco/annotations/instances_{split}.json").write_text(json.dumps(coco), encoding="utf-8")
     (folder / "their_maps.h5").write_bytes(b"")
+    save_png(folder / "corrected/demo/SegmentationClass/demo_0001.png", np.zeros((8, 8), np.uint8))
     return folder
 
 
