@@ -28,7 +28,7 @@ from irn.data.findings import Findings
 from irn.data.masks import open_truth
 from irn.data.names import safe_id
 from irn.data.predictions import result
-from irn.data.segmentations import decoded
+from irn.data.segmentations import decoded, encoded
 from irn.data.tables import read_classes, read_manifest
 from irn.io.cache import CacheWriter
 from irn.records import ImageRecord
@@ -163,7 +163,11 @@ def test_what_is_exported_and_predicted_loads_with_the_file_of_the_data_set(
     run("export-coco", *given, "--split", "train", "--out", folder / "ours.json")
     lists = lists_of(of_train, names, tables / "m.csv")
     results = [
-        result(image, lists.categories[1], 0.5, np.ones((image["height"], image["width"]), bool))
+        result(
+            image,
+            lists.categories[1],
+            {"score": 0.5, **encoded(np.ones((image["height"], image["width"]), bool))},
+        )
         for image in lists.images
     ]
     (folder / "predictions.json").write_text(json.dumps(results))

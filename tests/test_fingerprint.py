@@ -277,7 +277,7 @@ def test_a_module_in_the_key_of_no_stage_is_one_that_cannot_change_results() -> 
     # What notebooks and `irn predict` call, what `make env` compiles, and other programs' files.
     assert uncounted == {
         "irn.__main__", "irn.inference.guessed", "irn.inference.image", "irn.inference.labeller",
-        "irn.inference.notebook", "irn.inference.precompile", "irn.data.cam_dictionaries",
+        "irn.inference.notebook", "irn.inference.precompile", "irn.data.cam_dictionaries", "irn.data.cam_layouts",
     }  # fmt: skip
 
 

@@ -35,7 +35,8 @@ class ImageClasses:
         kept = [index for index, name in enumerate(self.names) if name not in names]
         place = {index: number for number, index in enumerate(kept)}
         present = {i: [place[index] for index in held if index in place] for i, held in self.present.items()}
-        return ImageClasses([self.names[index] for index in kept], present, self.path)
+        numbers = tuple(self.numbers[index] for index in kept) if self.numbers else ()
+        return ImageClasses([self.names[index] for index in kept], present, self.path, numbers)
 
     def of(self, image_id: str) -> list[int]:
         """The classes of one image; IrnError when the table has no row for it."""
