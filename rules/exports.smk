@@ -25,7 +25,7 @@ for export in EXPORTS:
         params:
             command=export.words,
             labels=labels_option(export),
-            out=job.place_of_export(export, place),
+            out=lambda w, output: job.place_of_export(output),
             options=options_on_request(export.name),
         message:
             export.help

@@ -1,7 +1,8 @@
 """What a rule says of a job: its paths in the store, the options of its command, and its resources."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from shlex import quote
 from typing import Any
 
@@ -50,10 +51,10 @@ class Paths:
         return f"{self._folder}/{'{shard}.' if self._stage.per_image else ''}benchmark.tsv"
 
 
-def place_of_export(stage: Stage, paths: Paths) -> str:
-    """What an export gets as `--out`: the folder of its files, or the only one, or the one that others lie beside."""
-    first = stage.makes[0]
-    return paths.output(first if len(stage.makes) == 1 or "." in first else "")
+def place_of_export(outputs: Sequence[str]) -> Path:
+    """What an export gets as `--out`: its only output, the file that others lie beside, or the folder of them all."""
+    first = Path(outputs[0])
+    return first if len(outputs) == 1 or first.suffix else first.parent
 
 
 def resources(stage: Stage, gpus: int) -> dict[str, Callable[..., int] | int]:
