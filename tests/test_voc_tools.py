@@ -39,6 +39,7 @@ def annotation(name: str, encoding: str) -> str:
         ("utf8", "Löwe", "utf-8"),
         ("utf-16", "Löwe", "utf-16"),
         ("nonsense", "cat", "ascii"),
+        ("unicode_escape", "cat\\e", "ascii"),
     ],
 )
 def test_annotations_in_any_encoding(tmp_path: Path, declared: str, name: str, codec: str) -> None:

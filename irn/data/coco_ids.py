@@ -14,12 +14,14 @@ _WHOLE = re.compile(r"(0|-?[1-9]\d{0,17})(\.0+)?")
 
 def key_of(written: Any) -> int | str | None:
     """An id in one form however it is written: 7, "7" and 7.0 are one. None for what cannot be an id."""
+    if isinstance(written, int):
+        return written
     if isinstance(written, float) and written.is_integer():
         return int(written)
     if isinstance(written, str):
         match = _WHOLE.fullmatch(written)
         return int(match[1]) if match else written
-    return written if isinstance(written, int) else None
+    return None
 
 
 def rows_by_id(path: Path, what: str, entries: Any) -> dict[int | str, int]:
@@ -54,6 +56,8 @@ def unknown(path: Path, what: str, written: object, known: Collection[object]) -
 
 def is_crowd(path: Path, written: Any) -> bool:
     """Whether an annotation is a crowd, by 0 or 1 in any form; IrnError for other values."""
+    if isinstance(written, int) and written in (0, 1):
+        return bool(written)
     word = "0" if written in (None, "") else str(written).strip().lower()
     if word not in ("0", "1", "0.0", "1.0", "false", "true"):
         raise IrnError(f"{path}: an annotation has iscrowd {written!r}; expected 0, or 1 for several objects in one")

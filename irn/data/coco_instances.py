@@ -122,8 +122,8 @@ class InstancesFile:
         odd = sum(not isinstance(annotation.crowd, int) for annotation in annotations)
         if odd:
             self.remarks.append(f"iscrowd of {odd} annotations is not a number; read as 0 or 1")
-        ids = [number for annotation in annotations for number in (annotation.image, annotation.category)]
-        rewritten = sum(key_of(number) != number for number in ids)
+        ids = (number for annotation in annotations for number in (annotation.image, annotation.category))
+        rewritten = sum(not isinstance(number, int) and key_of(number) != number for number in ids)
         if rewritten:
             self.remarks.append(f"{rewritten} ids in annotations are text or have a point; read as whole numbers")
 

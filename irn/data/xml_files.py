@@ -11,7 +11,7 @@ _DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._:-
 # Encodings of several bytes a character, and what tools write under their names.
 _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "big5": "cp950", "euc_kr": "cp949"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"<\0", b"\0<")
-_NOT_OF_FILES = ("unicode_escape", "raw_unicode_escape", "utf-7", "punycode", "idna", "undefined")
+_NOT_OF_FILES = ("unicode_escape", "raw_unicode_escape", "utf_7", "punycode", "idna", "undefined")
 
 
 def read_xml(path: Path) -> ElementTree.Element:
@@ -47,7 +47,7 @@ def _encodings(declared: str, content: bytes) -> list[str]:
         known = codecs.lookup(declared).name
     except LookupError:
         known = ""
-    if known and known not in _NOT_OF_FILES:
+    if known and known.replace("-", "_") not in _NOT_OF_FILES:
         return [known, _WIDER.get(known, known)]
     # Windows' programs call the encoding of its Western versions so.
     return ["utf-8", *(["cp1252"] if declared.lower() == "ansi" else [])]
