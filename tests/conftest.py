@@ -31,7 +31,16 @@ settings.load_profile("irn")
 # The jobs that the first test on SLURM submits take minutes; meanwhile the same process tests these files.
 BESIDE_SLURM = ("test_workflow", "test_final_networks", "test_rebuilds")
 # What takes longest comes first, so that no process is left with it when the others are done.
-LONGEST = ("test_parts", "test_backbones", "test_docs", "test_kills", "test_training", "test_report", "test_precompile")
+LONGEST = (
+    "test_parts",
+    "test_backbones",
+    "test_docs",
+    "test_kills",
+    "test_training",
+    "test_report",
+    "test_review",
+    "test_precompile",
+)
 ORDER = {name: place for place, name in enumerate((*BESIDE_SLURM, *LONGEST), 1)}
 
 

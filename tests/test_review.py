@@ -656,7 +656,7 @@ class TestInABrowser:
         keys = ["a", Keys.ENTER, "n", "x", "raise", "remove"]
         plan = {f"image_{number}": keys[number % 6] for number in range(100)}
         with served(open_session(run)) as server:
-            page = Page(browser, server)
+            page = Page(browser, server, 700)
             for _ in range(100):
                 key = plan[page.image_id]
                 page.type(*{"raise": "SSa", "remove": "1da"}.get(key, key))
