@@ -44,5 +44,5 @@ def _is_root(number: Key, named: dict[Key, dict[str, Any]]) -> bool:
     """Whether a category is the one that Roboflow puts above all others."""
     about = named[number]
     others = [category for other, category in named.items() if other != number]
-    names = {category["name"] for category in others} | {category.get("supercategory") for category in others}
+    names = [name for category in others for name in (category["name"], category.get("supercategory"))]
     return about.get("supercategory") == "none" and about["name"] in names

@@ -1,5 +1,6 @@
 """The files of the images that an instances file of COCO names."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def folder_of_images(root: Path, path: Path, file_names: Sequence[str]) -> Path:
     split = name_of(path)
     folders = [root / split, root / "images" / split, root / "images", root]
     tried = file_names[:: len(file_names) // _TRIED + 1]
-    counts = {folder: sum((folder / name).is_file() for name in tried) for folder in folders}
+    counts = {folder: sum(_is_there(folder, name) for name in tried) for folder in folders}
     existing = [folder for folder in folders[:-1] if folder.is_dir()]
     if any(counts.values()):
         return max(counts, key=lambda folder: counts[folder])
@@ -63,7 +64,7 @@ def placed(root: Path, file: InstancesFile, findings: Findings) -> dict[str, Pat
 
 
 def _is_there(folder: Path, file_name: str) -> bool:
-    return _is_within(file_name) and (folder / file_name).is_file()
+    return _is_within(file_name) and os.path.isfile(folder / file_name)
 
 
 def _is_within(file_name: str) -> bool:

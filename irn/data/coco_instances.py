@@ -8,6 +8,7 @@ are wanted.
 import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from irn.data.coco_files import image_names, in_split, name_of
 from irn.data.coco_ids import is_crowd, key_of, positions, rows_by_id, unknown
 from irn.data.coco_scan import Annotation, scan
 from irn.data.findings import some
+from irn.data.images import MAX_PIXELS
 from irn.data.names import is_text, safe_id
 from irn.data.segmentations import decoded
 from irn.errors import IrnError
@@ -156,7 +158,7 @@ class InstancesFile:
         """What `masks` raises for the first of some images, as far as the file tells their sizes."""
         for image_id in image_ids:
             picture = self.picture(image_id)
-            if picture and picture.size:
+            if picture and picture.size and min(picture.size) > 0 and prod(picture.size) <= MAX_PIXELS:
                 try:
                     self.masks(image_id, *picture.size)
                 except IrnError as error:
@@ -208,4 +210,4 @@ def one_id(path: Path, first: str | Path, second: str | Path) -> IrnError:
 
 def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
     height, width = entry.get("height"), entry.get("width")
-    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+    return (height, width) if type(height) is int and type(width) is int else None

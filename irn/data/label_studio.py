@@ -74,9 +74,11 @@ def _shapes(path: Path, number: int, task: dict[str, Any]) -> list[Shape] | None
 
 def _sizes(task: dict[str, Any]) -> frozenset[tuple[Any, Any]]:
     """The sizes that the regions of a task's annotation say; its shapes have been read already."""
-    annotation = _annotation(task.get("annotations", task.get("completions"))) if "data" in task else None
+    is_nested = isinstance(task.get("data"), dict)
+    annotation = _annotation(task.get("annotations", task.get("completions"))) if is_nested else None
     regions = [item for item in annotation or () if item.get("type") in REGIONS]
-    return frozenset((item.get("original_height"), item.get("original_width")) for item in regions)
+    sizes = [(item.get("original_height"), item.get("original_width")) for item in regions]
+    return frozenset(size for size in sizes if all(isinstance(side, int | float | None) for side in size))
 
 
 def _id_of(task: dict[str, Any]) -> str:

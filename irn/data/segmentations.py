@@ -18,7 +18,7 @@ def decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
     if isinstance(segmentation, dict) and {"counts", "size"} <= segmentation.keys():
         if segmentation["size"] != [height, width]:
             raise ValueError(
-                f"has a mask of {segmentation['size']} pixels, its image has {[height, width]}; give its own mask"
+                f"has a mask of {segmentation['size']!r} pixels, its image has {[height, width]}; give its own mask"
             )
         runs = segmentation["counts"]
         try:
