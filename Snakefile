@@ -25,10 +25,9 @@ include: "rules/exports.smk"
 include: "rules/slurm.smk"
 
 
-# What looks wrong in the results, and which setting to change; logs contain it too.
+# The scores, what looks wrong and which setting to change, and what to do next.
 onsuccess:
-    for path, line in run.notices():
-        print(f"{path}: {line}", file=sys.stderr)
+    finish(run, display)
 
 
 rule all:

@@ -3,12 +3,13 @@
 import argparse
 import importlib
 import os
+import select
 import sys
 import textwrap
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import shtab
 
@@ -25,6 +26,7 @@ from irn.workflow.options import Option
 
 HELP_WIDTH = 100
 INTERRUPTED = 130  # as shells have it
+CLOSED = 141  # likewise, where nobody reads the output any more
 # The extras of pyproject.toml by the modules that they bring.
 EXTRAS = {
     "altair": "report",
@@ -54,10 +56,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns the exit code: 0, or, after one line on standard error, 2 for a user's mistake, 3 where some images could
-    not be used, and 130 for a command that was interrupted.
+    not be used, and 130 for a command that was interrupted; 141 where a reader of the output stopped early, as `head`.
     """
     suit_the_system()
-    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        try:
+            return _run(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
+
+
+def _is_closed(stream: TextIO) -> bool:
+    """Whether nobody reads any more what is written to a pipe."""
+    poll = select.poll()
+    poll.register(stream, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _run(arguments: Sequence[str]) -> int:
     options = vars(build_parser().parse_args(arguments))
     command = COMMANDS[options.pop("command")]
     keep_freed_memory()
@@ -75,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(command, f"needs the package {error.name}, which is not installed; {remedy} brings it")
         return 2
     except (IrnError, OSError, MemoryError, RuntimeError) as error:
+        if isinstance(error, BrokenPipeError) and _is_closed(sys.stdout):
+            raise
         _complain(command, _in_one_line(error, command))
         return error.exit_code if isinstance(error, IrnError) else 2
     except KeyboardInterrupt:

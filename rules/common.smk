@@ -3,11 +3,14 @@ import sys
 from pathlib import Path
 from shlex import quote
 
+from snakemake.logging import logger
+
 sys.path.insert(0, workflow.basedir)
 
 from irn.errors import IrnError
 from irn.settings.final_networks import TRAINED_NETWORKS
 from irn.settings.reading import check_config, check_files
+from irn.terminal.attach import attach, finish
 from irn.workflow import job, options
 from irn.workflow.recipes import STORE
 from irn.workflow.run import Run, check_data
@@ -24,11 +27,13 @@ except IrnError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
 
+display = attach(logger, workflow.output_settings, run) if workflow.is_main_process else None
+
 
 # In every rule, irn is the package of this checkout, run by the Python of the rule's conda environment or else by this one.
 in_conda = "conda" in {str(method) for method in workflow.deployment_settings.deployment_method}
 python = "python" if in_conda else quote(sys.executable)
-command = f"PYTHONPATH={quote(str(workflow.basedir))} {python} -m irn"
+command = f"IRN_PROGRESS_EVERY=2 PYTHONPATH={quote(str(workflow.basedir))} {python} -m irn"
 # Four braces: the f-string halves them, and Snakemake's formatting of the prefix halves them again.
 shell.prefix(f'irn() {{{{ {command} "$@"; }}}}; ')
 conda_env = f"{workflow.basedir}/envs/irn.yaml"

@@ -71,7 +71,7 @@ rule infer_fields:
     params:
         options=options_of_job,
     message:
-        "Inferring boundaries and displacements, shard {wildcards.shard} of {wildcards.split}"
+        "Inferring boundary and displacement, shard {wildcards.shard} of {wildcards.split}"
     shell:
         "irn infer-fields --manifest {input.manifest} --weights {input.weights} --out {output.fields:q}"
         " {params.options} > {log:q} 2>&1"

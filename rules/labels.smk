@@ -20,7 +20,7 @@ rule random_walk:
     params:
         options=options_of_job,
     message:
-        "Walking class attention maps over instances, shard {wildcards.shard} of {wildcards.split}"
+        "Spreading maps by random walk, shard {wildcards.shard} of {wildcards.split}"
     shell:
         "irn random-walk --manifest {input.manifest} --cams {input.cams:q} --fields {input.fields:q}"
         " --out {output.walks:q} {params.options} > {log:q} 2>&1"

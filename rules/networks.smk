@@ -56,7 +56,7 @@ for name, network in TRAINED_NETWORKS.items():
         params:
             options=options_of_job,
         message:
-            f"Segmenting images by {network.title}, trained on {teacher}"
+            f"Segmenting by {network.title} ({teacher})"
         shell:
             "irn predict --weights {input.weights} --manifest {input.manifest} --out {output.predictions}"
             " {params.options} > {log} 2>&1"

@@ -27,7 +27,7 @@ rule evaluate:
         masks=lambda w: job.ground_truth_options(recipe_of(w)),
         predictions=lambda w: job.predictions_option(recipe_of(w)),
     message:
-        "Scoring CAMs, labels and predictions"
+        "Scoring against ground truth"
     shell:
         "irn evaluate --manifest {input.manifest} --labels {input.labels} --cams {input.cams:q}"
         " --label-caches {input.label_caches:q} {params.masks} {params.corrected} {params.predictions}"
@@ -58,7 +58,7 @@ rule ablation:
         corrected=corrected_option,
         masks=lambda w: job.ground_truth_options(recipe_of(w)),
     message:
-        "Scoring labels with and without each part of the method"
+        "Scoring each part of the method"
     shell:
         "irn ablation --manifest {input.manifest} --labels {input.labels} --cams {input.cams:q} --walks {input.walks:q}"
         " {params.masks} {params.corrected} --out {output.table} --figure {output.figure} {params.options}"
@@ -114,7 +114,7 @@ rule gather_scores:
     params:
         record=lambda w: run.gathering.folder / "key.json",
     message:
-        "Gathering the scores of all configurations"
+        "Gathering all scores"
     shell:
         "irn gather-scores --configurations {params.record} --out {output.scores} --sweep-out {output.sweep}"
         " > {log} 2>&1"
@@ -165,7 +165,7 @@ rule suggest_thresholds:
         options=options_on_request("suggest_thresholds"),
         corrected=corrected_option,
     message:
-        "Finding the thresholds that separate foreground best"
+        "Suggesting thresholds"
     shell:
         "irn suggest-thresholds --manifest {input.manifest} --cams {input.cams:q} --walks {input.walks:q}"
         " --out {output.table} {params.corrected} {params.options} > {log} 2>&1"

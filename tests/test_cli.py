@@ -187,10 +187,20 @@ def said_on_a_terminal(folder: Path, **environment: str) -> str:
 
 class TestTerminal:
     def test_a_bar_is_drawn_on_a_terminal_alone(self, tmp_path: Path) -> None:
-        assert "4/4" in said_on_a_terminal(tmp_path)
+        assert "4 of 4 images" in said_on_a_terminal(tmp_path)
         done = run_python(*DRAWING, str(tmp_path / "other"))
         assert done.returncode == 0
-        assert "4/4" not in done.stdout + done.stderr
+        assert done.stdout + done.stderr == ""
+
+    @pytest.mark.parametrize(("command", "code"), [("status", 141), ("--help", 0)])
+    def test_a_reader_that_stops_early_ends_a_command_quietly(self, command: str, code: int) -> None:
+        pipe = subprocess.PIPE
+        with subprocess.Popen([sys.executable, "-m", "irn", command], stdout=pipe, stderr=pipe, text=True) as process:
+            assert process.stdout is not None
+            process.stdout.close()
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
+        assert process.returncode == code
 
     def test_no_color_is_obeyed(self, tmp_path: Path) -> None:
         assert "\x1b[" not in said_on_a_terminal(tmp_path, NO_COLOR="1")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from irn.settings.reading import read_config
 from irn.settings.writing import as_text
-from irn.workflow.history import differences, earlier_results, is_locked, most_similar
+from irn.workflow.history import is_locked, what_is_new
 from irn.workflow.recipes import Recipe
 from irn.workflow.run import Run
 
-WIDTH = 100  # columns
+WIDTH = 80  # columns
 
 
 def status(configfile: Sequence[Path] = (), config: Sequence[str] = ()) -> None:
@@ -23,14 +23,21 @@ def status(configfile: Sequence[Path] = (), config: Sequence[str] = ()) -> None:
     print(f"run {run.settings.run}: {sum(recipe.exists() for recipe in recipes)} of {len(recipes)} stages are done")
     column = 2 + max(len(recipe.stage.name) for recipe in recipes)
     for recipe in recipes:
-        print(f"{recipe.stage.name:{column}}{_state(recipe)}")
+        print(_filled(f"{recipe.stage.name:{column}}{_state(recipe)}", "      "))
         for text in (str(recipe.folder), _settings(recipe)):
-            print(textwrap.indent(textwrap.fill(text, WIDTH), "    "))
+            print(_filled("    " + text, "    "))
     if is_locked():
         print(
-            "The folder is locked: a run is at work here, or one was killed. If none is at work, add --unlock to your"
-            " snakemake command once, then run it again; complete files are kept."
+            _filled(
+                "The folder is locked: a run is at work here, or one was killed. If none is at work, add --unlock to"
+                " your snakemake command once, then run it again; complete files are kept."
+            )
         )
+
+
+def _filled(text: str, indent: str = "") -> str:
+    """The text in lines; `indent` comes before each but the first."""
+    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _state(recipe: Recipe) -> str:
@@ -39,7 +46,7 @@ def _state(recipe: Recipe) -> str:
         return "done"
     if any(exist):
         return f"{sum(exist)} of {len(exist)}"
-    return f"{'to do':9}{_what_is_new(recipe)}"
+    return f"{'to do':9}{what_is_new(recipe)}"
 
 
 def _settings(recipe: Recipe) -> str:
@@ -49,15 +56,3 @@ def _settings(recipe: Recipe) -> str:
     if recipe.stage.per_image:
         words += [f"splits {'+'.join(recipe.splits)}", f"shards {recipe.settings.shards}"]
     return ", ".join(words)
-
-
-def _what_is_new(recipe: Recipe) -> str:
-    """Why a stage has no file yet."""
-    earlier = earlier_results(recipe.stage.name)
-    if recipe.folder in earlier:
-        return "its files were removed, or only files of other splits or shards exist"
-    logs = sorted(map(str, recipe.folder.rglob("*.log")))
-    if logs:
-        return f"begun and not finished; see {logs[0]}"
-    before = most_similar(recipe.record, earlier.values())
-    return ", ".join(differences(before, recipe.record)) if before else "never made"

@@ -6,7 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from irn.settings.writing import as_text
-from irn.workflow.recipes import STORE
+from irn.workflow.recipes import STORE, Recipe
+
+
+def what_is_new(recipe: Recipe) -> str:
+    """Why a stage has no file yet, in words."""
+    earlier = earlier_results(recipe.stage.name)
+    if recipe.folder in earlier:
+        return "its files were removed, or only files of other splits or shards exist"
+    logs = sorted(map(str, recipe.folder.rglob("*.log")))
+    if logs:
+        return f"begun and not finished; see {logs[0]}"
+    before = most_similar(recipe.record, earlier.values())
+    return ", ".join(differences(before, recipe.record)) if before else "never made"
 
 
 def earlier_results(stage: str) -> dict[Path, dict[str, Any]]:

@@ -1,0 +1,198 @@
+"""The display of a run: a handler of Snakemake's log that says what people want to know; the file has the rest."""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from irn.io.bars import clock
+from irn.terminal.failures import exit_code, report_of_failure
+from irn.terminal.screen import EVERY, FAILED, FAILED_IN_ASCII, OK, OK_IN_ASCII, Screen
+from irn.terminal.stages import Stages, line_of_done
+
+TICK = 0.5  # seconds between two looks at the logs, longer where there are many
+JOBS_A_TICK = 20
+RETRIED_WITHIN = 2.0  # seconds after a failure in which Snakemake says that it tries again
+GO_ON = "Complete files are kept: the same command goes on from here."
+# Messages without an event that are for people, by their beginnings.
+SHOWN = ("Creating conda environment", "Environment for ", "Downloading and installing", "Will exit after finishing")
+NOTHING_TO_DO = "Nothing to be done"
+RETRY = re.compile(r"Trying to restart job (\d+)\.")
+INTERRUPTED = "Terminating processes on user request"
+AFTER_FAILURES = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not complete")
+
+
+class RunDisplay(logging.Handler):
+    """Takes the records of Snakemake's log; those from before the workflow starts go to the handler that it replaces.
+
+    results: the folder in which results are seen.
+    ending: the lines to print where there was nothing to do.
+    now: a clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        screen: Screen,
+        replaced: logging.Handler,
+        results: Path,
+        ending: Callable[[], list[str]],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self.screen, self.replaced, self.results, self.ending, self.now = screen, replaced, results, ending, now
+        self.stages = Stages()
+        self.has_started = self.has_failed = self.is_interrupted = False
+        self.codes: dict[str | None, int | None] = {}
+        self.failures: dict[int, tuple[float, list[str], str]] = {}
+        self.drawn = self.said = self.began = now()
+        self.ended = threading.Event()
+        self.ticker = threading.Thread(target=self._tick_until_the_end, daemon=True)
+
+    # ---- records
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = str(getattr(record, "event", None) or "")
+        if event == "workflow_started":
+            self.has_started = True
+        elif not self.has_started:
+            if not record.getMessage().startswith("Assuming unrestricted shared filesystem"):
+                self.replaced.handle(record)
+        elif event:
+            take: Callable[[Any], None] | None = getattr(self, f"_take_{event}", None)
+            if take:
+                take(record)
+            elif record.levelno >= logging.WARNING:
+                self._say(record.getMessage())
+        else:
+            self._take_message(record)
+
+    def _take_run_info(self, record: Any) -> None:
+        self.stages.plan(record.stats)
+        count = len(self.stages.jobs)
+        if count:
+            self._say(f"{count} stage{'' if count == 1 else 's'} to run; results appear in {self.results}/")
+            self.ticker.start()
+
+    def _take_job_info(self, record: Any) -> None:
+        if record.rule_name not in self.stages.jobs:
+            return
+        log, output = (Path(files[0]) if files else None for files in (record.log, record.output))
+        title = (record.rule_msg or record.rule_name).partition(", shard ")[0].rstrip(".")
+        stage = self.stages.start(record.jobid, record.rule_name, title, log, output, self.now())
+        if stage and not self.screen.redraws:
+            number = self.stages.stages_done + len(self.stages.at_work)
+            self._say(f"  {stage.title} ({number} of {len(self.stages.jobs)})")
+        self._draw()
+
+    def _take_job_finished(self, record: Any) -> None:
+        stage = self.stages.finish(record.job_id)
+        self._draw()
+        if stage:
+            mark = OK_IN_ASCII if self.screen.in_ascii else OK
+            self._say(line_of_done(stage, self.now(), self.screen.width, mark))
+
+    def _take_error(self, record: Any) -> None:
+        if getattr(record, "exception", "") == "RuleException":
+            self.codes[record.threadName] = exit_code(record.getMessage())
+        else:
+            self._take_message(record)
+
+    def _take_job_error(self, record: Any) -> None:
+        if self.is_interrupted:
+            return
+        stage = self.stages.fail(record.jobid)
+        title = stage.title if stage else record.rule_name
+        mark = FAILED_IN_ASCII if self.screen.in_ascii else FAILED
+        logs = [Path(log) for log in record.log]
+        written = [log for log in logs if log.exists() and log.stat().st_size]
+        log = next(iter(written or logs), None)
+        lines = report_of_failure(title, log, self.codes.pop(record.threadName, None), mark)
+        self.failures[record.jobid] = (self.now(), lines, title)
+
+    def _take_message(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        retried = RETRY.match(message)
+        if retried and int(retried[1]) in self.failures:
+            self._say(f"  {self.failures.pop(int(retried[1]))[2]} failed and is tried again")
+        elif message.startswith(NOTHING_TO_DO):
+            for line in [message, *self.ending()]:
+                self._say(line)
+        elif message.startswith(INTERRUPTED):
+            self.is_interrupted = True
+            self._end_drawing()
+            self._say(f"Stopping what is at work. {GO_ON}")
+        elif message.startswith("Complete log"):
+            self._finish(message)
+        elif message.startswith(AFTER_FAILURES) and (self.has_failed or self.failures or self.is_interrupted):
+            pass  # the job's own report says it
+        elif record.levelno >= logging.WARNING or message.startswith(SHOWN):
+            self._say(message)
+
+    # ---- what is seen
+
+    def tick(self) -> None:
+        """Look at the logs, and show how far the jobs are."""
+        now = self.now()
+        for number, (when, lines, _) in list(self.failures.items()):
+            if now - when >= RETRIED_WITHIN:
+                self._report(number, lines)
+        if now - self.drawn >= TICK * max(1, self.stages.running / JOBS_A_TICK):
+            self.drawn = now
+            if self.screen.redraws:
+                self.stages.look()
+            self._draw()
+        if not self.screen.redraws and now - self.said >= EVERY and self.stages.running:
+            self.stages.look()
+            self._say("  " + "; ".join(self.stages.in_words(now)))
+
+    def _report(self, number: int, lines: list[str]) -> None:
+        del self.failures[number]
+        if not self.has_failed and self.stages.running:
+            lines = [*lines, "    What is at work goes on to its end, then the run stops."]
+        self.has_failed = True
+        for line in lines:
+            self._say(line)
+
+    def _draw(self) -> None:
+        if not self.screen.redraws or self.ended.is_set():
+            return
+        now = self.now()
+        rows = self.stages.rows(now, self.screen.width - 1, self.screen.in_ascii)
+        done, count = self.stages.stages_done, len(self.stages.jobs)
+        rows.append(f"  {done} of {count} stages done, {clock(now - self.began)} so far")
+        self.screen.draw([row[: self.screen.width - 1] for row in rows])
+
+    def _say(self, line: str) -> None:
+        self.said = self.now()
+        self.screen.say(line)
+
+    def _finish(self, message: str) -> None:
+        """Say what is left to say when all jobs have ended."""
+        for number, (_, lines, _) in list(self.failures.items()):
+            self._report(number, lines)
+        self._end_drawing()
+        if self.has_failed:
+            self._say(f"{GO_ON} Snakemake's log: {message.partition(': ')[2]}")
+
+    def _end_drawing(self) -> None:
+        self.ended.set()
+        self.screen.close()
+
+    def _tick_until_the_end(self) -> None:
+        while not self.ended.wait(TICK):
+            with self.lock or threading.RLock():
+                if not self.ended.is_set():
+                    self.tick()
+
+    def end(self) -> None:
+        """Stop drawing, so that something else can be printed."""
+        self.acquire()
+        self._end_drawing()
+        self.release()
+
+    def close(self) -> None:
+        self.end()
+        super().close()

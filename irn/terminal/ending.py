@@ -1,0 +1,56 @@
+"""What is said when a run is complete: the scores, what looks wrong, where the report is, and what to do next."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from irn.workflow.recipes import STORE
+from irn.workflow.run import Run
+
+METRICS = ("mIoU", "AP50", "AP")
+MEAN = "mean"
+NEXT = (
+    ("look at each image, stage by stage", "docs/report.md"),
+    ("change a threshold, in seconds", "docs/thresholds.md"),
+    ("train a network on the labels", "docs/how-to/networks.md"),
+    ("correct masks by hand", "docs/how-to/correct.md"),
+)
+
+
+def ending(run: Run) -> list[str]:
+    """The lines at the end of a run: those of what it made."""
+    lines = []
+    scores = run.folder / "scores.csv"
+    if scores.exists():
+        lines += ["", f"Scores ({scores})", *score_table(scores)]
+    notices = list(notices_of(run))
+    if notices:
+        lines += ["", *notices]
+    report = run.folder / "report.html"
+    if report.exists():
+        lines += ["", f"Open {report} in a browser. Then you can", *(f"  - {what}: {page}" for what, page in NEXT)]
+    return lines
+
+
+def score_table(path: Path) -> list[str]:
+    """The means in `scores.csv`, a line for each split and stage; over several seeds their mean."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["class"] == MEAN and row.get("seed", MEAN) == MEAN]
+    metrics = [name for name in METRICS if any(row["metric"] == name for row in rows)]
+    of_each: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows:
+        text = f"{float(row['value']):.3f}" if row["value"] else "undefined"
+        of_each.setdefault((row["split"], row["stage"]), {})[row["metric"]] = text
+    table = [("split", "stage", *metrics)]
+    table += [(*names, *(values.get(name, "") for name in metrics)) for names, values in of_each.items()]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
+
+
+def notices_of(run: Run) -> Iterator[str]:
+    """What looks wrong, each with the stage that says so, or with its log where several have its name."""
+    names = [recipe.stage.name for recipe in run.recipes.values()]
+    for path, line in run.notices():
+        stage = path.relative_to(STORE).parts[0] if STORE in path.parents else ""
+        place = stage if names.count(stage) == 1 else str(path)
+        yield f"notice: {place}: {line.removeprefix('notice: ')}"

@@ -1,0 +1,163 @@
+"""The stages of a run as they start, go on and end: events go in, lines come out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from irn.io.bars import NAME, Pace, Reached, clock, fitted, in_units, progress_line
+from irn.io.progress import done_in, reached_in
+
+NARROW = 64  # columns below which a line does not say what was made
+COUNT, TIME = 12, 7
+QUEUED = 5  # seconds after which a job without a log waits for a cluster
+NOT_STAGES = ("all", "total")  # in Snakemake's counts of jobs
+
+
+@dataclass
+class Job:
+    """A job at work. In one with several loops, `reached` is about the present one."""
+
+    log: Path | None
+    reached: Reached | None = None
+    is_queued: bool = False
+    first_loop: str | None = None
+
+    def look(self) -> bool:
+        """Read in the log how far it is; returns whether a loop has begun."""
+        before = self.reached
+        self.is_queued = self.log is not None and not self.log.exists()
+        self.reached = (reached_in(self.log) if self.log else None) or before
+        self.first_loop = self.first_loop or (self.reached and self.reached.what)
+        return self.reached is not None and (before is None or before.what != self.reached.what)
+
+
+@dataclass
+class Stage:
+    """A rule with all its jobs: the shards, and those of several seeds and settings."""
+
+    rule: str
+    title: str
+    jobs: int
+    began: float
+    running: dict[int, Job] = field(default_factory=dict)
+    done: int = 0
+    count: dict[str, int] = field(default_factory=dict)
+    outputs: list[Path] = field(default_factory=list)
+    pace: Pace = field(default_factory=Pace)
+
+    @property
+    def share(self) -> float:
+        """What is done of the stage, from 0 to 1."""
+        return (self.done + sum(job.reached.share for job in self.running.values() if job.reached)) / self.jobs
+
+    def count_of_running(self, now: float) -> str:
+        """How far it is: in images or steps, in jobs where there are several, or still queued."""
+        if now - self.began > QUEUED and all(job.is_queued for job in self.running.values()):
+            return "queued"
+        if self.jobs > 1:
+            return f"{self.done} of {self.jobs} jobs"
+        return next((job.reached.in_words for job in self.running.values() if job.reached), "")
+
+    def name(self) -> str:
+        """Its title, with the loop that a single job is in where that is not its first."""
+        loops = [
+            job.reached.what for job in self.running.values() if job.reached and job.reached.what != job.first_loop
+        ]
+        return f"{self.title}: {loops[0]}" if self.jobs == 1 and loops else self.title
+
+    def time(self, now: float) -> str:
+        """The time left, or as long as that is not known how long it has been at work."""
+        left = self.pace.left(self.share, now)
+        return f"{clock(now - self.began)} so far" if left is None else f"{clock(left)} left"
+
+    def made(self) -> str:
+        """What it made, seen from the folder of the run."""
+        return f"{self.rule}/{self.outputs[0].name}" if len(self.outputs) == 1 else f"{self.rule}/"
+
+
+class Stages:
+    """All stages of a run, in the order in which they start."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, int] = {}
+        self.at_work: dict[str, Stage] = {}
+        self.stages_done = 0
+
+    @property
+    def running(self) -> int:
+        """How many jobs are at work."""
+        return sum(len(stage.running) for stage in self.at_work.values())
+
+    def plan(self, jobs: Mapping[str, int]) -> None:
+        """Take the number of jobs of each rule."""
+        self.jobs = {rule: count for rule, count in jobs.items() if rule not in NOT_STAGES}
+
+    def start(
+        self, number: int, rule: str, title: str, log: Path | None, output: Path | None, now: float
+    ) -> Stage | None:
+        """Take a job that starts; returns its stage if that starts with it."""
+        stage = self.at_work.get(rule)
+        is_first = stage is None
+        if stage is None:
+            stage = self.at_work[rule] = Stage(rule, title, self.jobs.get(rule, 1), now)
+        stage.running[number] = Job(log)
+        if output and output not in stage.outputs:
+            stage.outputs.append(output)
+        return stage if is_first else None
+
+    def finish(self, number: int) -> Stage | None:
+        """Take a job that ended well; returns its stage if that is done with it."""
+        stage = self._stage_of(number)
+        if stage is None:
+            return None
+        job = stage.running.pop(number)
+        through = done_in(job.log) if job.log else None
+        if through:
+            stage.count[through.unit] = stage.count.get(through.unit, 0) + through.total
+        stage.done += 1
+        if stage.done < stage.jobs:
+            return None
+        self.stages_done += 1
+        return self.at_work.pop(stage.rule)
+
+    def fail(self, number: int) -> Stage | None:
+        """Take a job that failed; returns its stage."""
+        stage = self._stage_of(number)
+        if stage:
+            del stage.running[number]
+        return stage
+
+    def look(self) -> None:
+        """Read in the logs how far each job is."""
+        for stage in self.at_work.values():
+            looks = [job.look() for job in stage.running.values()]
+            if stage.jobs == 1 and any(looks):
+                stage.pace = Pace()
+
+    def rows(self, now: float, width: int, in_ascii: bool = False) -> list[str]:
+        """A line for each stage at work."""
+        lines = []
+        for stage in filter(lambda stage: stage.running, self.at_work.values()):
+            words = (stage.name(), stage.share, stage.count_of_running(now), stage.time(now))
+            lines.append("  " + progress_line(*words, width - 2, in_ascii))
+        return lines
+
+    def in_words(self, now: float) -> list[str]:
+        """How far each stage at work is, where nothing can be redrawn."""
+        lines = []
+        for stage in filter(lambda stage: stage.running, self.at_work.values()):
+            lines.append(", ".join(filter(None, [stage.name(), stage.count_of_running(now), stage.time(now)])))
+        return lines
+
+    def _stage_of(self, number: int) -> Stage | None:
+        return next((stage for stage in self.at_work.values() if number in stage.running), None)
+
+
+def line_of_done(stage: Stage, now: float, width: int, mark: str) -> str:
+    """What a stage went through, how long it took, and what it made."""
+    count = ", ".join(in_units(number, unit) for unit, number in stage.count.items())
+    time, made = clock(now - stage.began), stage.made()
+    if width < NARROW:
+        return f"{mark} {fitted(stage.title, width - TIME - 3)} {time:>{TIME}}"
+    line = f"{mark} {fitted(stage.title, NAME)} {count:>{COUNT}} {time:>{TIME}}  "
+    return line + (made if len(line + made) <= width else f"{stage.rule}/")
