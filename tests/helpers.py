@@ -110,7 +110,7 @@ def rules_to_run(
     result = snakemake(folder, "--dry-run", *arguments, checkout=checkout, environment=environment)
     said = result.stdout + result.stderr
     assert result.returncode == 0, said
-    rules = set(re.findall(r"^(\w+) +\d+  \S", result.stdout, re.M))
+    rules = set(re.findall(r"^(\w+) +\d+(?:  .*)?$", result.stdout, re.M))
     assert rules or "Nothing to be done" in said, said
     return rules
 
