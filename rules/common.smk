@@ -112,6 +112,12 @@ def class_labels(wildcards):
     return corrected_rows or from_stage("build_manifest", "labels.csv")(wildcards)
 
 
+def class_maps(to=None):
+    """The refined class maps, or those of the classifier where nothing refines them."""
+    refined, plain = from_stage("refine_cams", to=to), from_stage("make_cams", to=to)
+    return lambda wildcards: refined(wildcards) or plain(wildcards)
+
+
 def awaited(recipe, wildcards, files):
     """Inputs of what exists are neither made nor compared by time, unless it or something before it is forced."""
     if is_forced(recipe.stage.name) or not recipe.exists(wildcards.get("split"), wildcards.get("shard")):
@@ -130,7 +136,8 @@ def backbone(wildcards):
     recipe = recipe_of(wildcards)
     pretrained = recipe.settings.pretrained
     if pretrained is None:
-        return from_stage("train_cam", "weights.pt")(wildcards) if recipe.stage.name == "train_irn" else []
+        # Empty for networks that start from scratch.
+        return from_stage("train_cam", "weights.pt")(wildcards) if not recipe.stage.has(options.FROM_SCRATCH) else []
     if pretrained == "imagenet":
         return from_stage("download_backbone")(wildcards)
     # The key holds its content, so its time does not count.

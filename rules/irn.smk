@@ -4,7 +4,7 @@
 rule make_ir_labels:
     input:
         manifest=from_stage("build_manifest", "manifest.csv"),
-        cams=from_stage("make_cams"),
+        cams=class_maps(),
         corrected=corrected,
     output:
         ir_labels=paths("make_ir_labels").output(),

@@ -4,7 +4,7 @@
 rule random_walk:
     input:
         manifest=from_stage("build_manifest", "manifest.csv"),
-        cams=from_stage("make_cams"),
+        cams=class_maps(),
         fields=from_stage("infer_fields"),
     output:
         walks=paths("random_walk").output(),

@@ -6,6 +6,7 @@ rule evaluate:
         manifest=from_stage("build_manifest", "manifest.csv"),
         labels=from_stage("build_manifest", "labels.csv"),
         cams=from_stage("make_cams"),
+        refined_cams=from_stage("refine_cams"),
         label_caches=from_stage("make_labels"),
         predictions=predictions,
         corrected=corrected,
@@ -26,11 +27,13 @@ rule evaluate:
         corrected=corrected_option,
         masks=lambda w: job.ground_truth_options(recipe_of(w)),
         predictions=lambda w: job.predictions_option(recipe_of(w)),
+        refined=lambda w, input: job.with_flag(options.REFINED_CAMS, input.refined_cams),
     message:
         "Scoring against ground truth"
     shell:
         "irn evaluate --manifest {input.manifest} --labels {input.labels} --cams {input.cams:q}"
-        " --label-caches {input.label_caches:q} {params.masks} {params.corrected} {params.predictions}"
+        " --label-caches {input.label_caches:q} {params.refined} {params.masks} {params.corrected}"
+        " {params.predictions}"
         " --out {output.scores} --thresholds-out {output.thresholds} {params.options} > {log} 2>&1"
 
 
@@ -38,7 +41,7 @@ rule ablation:
     input:
         manifest=from_stage("build_manifest", "manifest.csv"),
         labels=from_stage("build_manifest", "labels.csv"),
-        cams=from_stage("make_cams"),
+        cams=class_maps(),
         walks=from_stage("random_walk"),
         corrected=corrected,
     output:
@@ -70,6 +73,7 @@ rule show:
         manifest=from_stage("build_manifest", "manifest.csv"),
         labels=class_labels,
         cams=from_stage("make_cams"),
+        refined_cams=from_stage("refine_cams"),
         ir_labels=from_stage("make_ir_labels"),
         fields=from_stage("infer_fields"),
         walks=from_stage("random_walk"),
@@ -87,10 +91,11 @@ rule show:
         **needs("show"),
     params:
         options=options_of_job,
+        refined=lambda w, input: job.with_flag(options.REFINED_CAMS, input.refined_cams),
     message:
         "Drawing images, stage by stage"
     shell:
-        "irn show --manifest {input.manifest} --labels {input.labels} --cams {input.cams:q}"
+        "irn show --manifest {input.manifest} --labels {input.labels} --cams {input.cams:q} {params.refined}"
         " --ir-labels {input.ir_labels:q} --fields {input.fields:q} --walks {input.walks:q}"
         " --label-caches {input.label_caches:q} --out {output.panels} {params.options} > {log} 2>&1"
 
@@ -147,7 +152,7 @@ rule report:
 rule suggest_thresholds:
     input:
         manifest=from_stage("build_manifest", "manifest.csv", to="suggest_thresholds"),
-        cams=from_stage("make_cams", to="suggest_thresholds"),
+        cams=class_maps(to="suggest_thresholds"),
         walks=from_stage("random_walk", to="suggest_thresholds"),
         corrected=from_stage("read_corrections", "corrected.h5", to="suggest_thresholds"),
     output:

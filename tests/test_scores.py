@@ -232,7 +232,7 @@ class TestMetrics:
     def test_names_are_unique_and_each_stage_has_a_leading_score(self):
         assert list(columns()) == ["IoU", "AP25", "AP50", "AP70", "AP75", "AP"]
         assert mean_names() == ["mIoU", "AP25", "AP50", "AP70", "AP75", "AP"]
-        assert [leading(scored) for scored in METRICS] == ["mIoU", "mIoU", "AP50", "mIoU", "AP50"]
+        assert [leading(scored) for scored in METRICS] == ["mIoU", "mIoU", "mIoU", "AP50", "mIoU", "AP50"]
 
 
 class TestObjects:

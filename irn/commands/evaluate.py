@@ -28,6 +28,7 @@ def evaluate(
     class_masks: Path,
     settings: Settings,
     cams: Sequence[Path] = (),
+    refined_cams: Sequence[Path] = (),
     label_caches: Sequence[Path] = (),
     predictions: Sequence[tuple[str, Path]] = (),
     object_masks: Path | None = None,
@@ -54,10 +55,11 @@ def evaluate(
     IrnError for ground truth that is missing, of another size or kind or with classes beyond the labels table, for a
     cache that lacks images or holds none, and for predictions of one name that are given twice.
     """
-    _check_request(cams, label_caches, predictions, thresholds_out)
+    _check_request([*cams, *refined_cams], label_caches, predictions, thresholds_out)
     names, splits = read_classes(labels).names, images_by_split(manifest, split)
-    terms = Terms(len(names), settings.evaluate.cam_threshold)
-    readers = [CacheReader(cams, "cam", classes=len(names)), CacheReader(label_caches, "label", classes=len(names))]
+    terms = Terms(len(names), settings.evaluate.cam_threshold, settings.evaluate.refined_threshold)
+    caches = ((cams, "cam"), (refined_cams, "refined"), (label_caches, "label"))
+    readers = [CacheReader(paths, kind, classes=len(names)) for paths, kind in caches]
     for reader in readers:
         _check_cache(reader, splits, manifest, split)
     sources = [
@@ -88,7 +90,7 @@ def evaluate(
         write_scores(files.enter_context(whole_file(out)), scores)
         if thresholds_out:
             write_thresholds(files.enter_context(whole_file(thresholds_out)), sweep)
-    print(summary(scores, sweep, terms.cam_threshold))
+    print(summary(scores, sweep))
     for line in notices:
         notice(line)
 
@@ -128,18 +130,20 @@ def _check_cache(reader: CacheReader, splits: dict[str, list[ImageRecord]], mani
 
 
 def _sweep(split: str, counts: Counts) -> list[ThresholdScore]:
-    """The mean IoU of CAMs at each threshold."""
+    """The mean IoU of CAMs, and of refined ones, at each threshold."""
     return [
-        ThresholdScore(split, threshold, mean)
-        for metric in counts.get("cam", ())
+        ThresholdScore(stage, split, threshold, mean, threshold == metric.threshold)
+        for stage, metrics in counts.items()
+        for metric in metrics
         if isinstance(metric, CamIoU)
         for threshold, mean in metric.means().items()
     ]
 
 
 def _harm(split: str, counts: Counts) -> list[str]:
-    """What to say where semantic labels score below the CAMs at their best threshold."""
-    cam = next((metric for metric in counts.get("cam", ()) if isinstance(metric, CamIoU)), None)
+    """What to say where semantic labels score below the maps that they come from, at their best threshold."""
+    maps = counts.get("refined") or counts.get("cam", ())
+    cam = next((metric for metric in maps if isinstance(metric, CamIoU)), None)
     semantic = next((metric for metric in counts.get("semantic", ()) if isinstance(metric, IoU)), None)
     if cam is None or semantic is None:
         return []

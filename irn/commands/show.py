@@ -25,6 +25,7 @@ def show(
     settings: Settings,
     labels: Path | None = None,
     cams: Sequence[Path] = (),
+    refined_cams: Sequence[Path] = (),
     ir_labels: Sequence[Path] = (),
     fields: Sequence[Path] = (),
     walks: Sequence[Path] = (),
@@ -50,7 +51,14 @@ def show(
     if out.exists() and not out.is_dir():
         raise IrnError(f"{out}: is a file, expected a folder for the panels; give another name to --out")
     table = read_classes(labels) if labels else None
-    paths = {"cam": cams, "ir_label": ir_labels, "field": fields, "walk": walks, "label": label_caches}
+    paths = {
+        "cam": cams,
+        "refined": refined_cams,
+        "ir_label": ir_labels,
+        "field": fields,
+        "walk": walks,
+        "label": label_caches,
+    }
     count = len(table.names) if table else MAX_CLASSES
     caches = {kind: CacheReader(files, kind, classes=count) for kind, files in paths.items() if files}
     records = images_of(manifest, split)
@@ -135,8 +143,7 @@ def _read_scene(
 def _classes_in(arrays: dict[str, dict[str, np.ndarray]]) -> list[int] | None:
     """The class indices that the caches of an image name; None without a cache that could name any."""
     indices = []
-    if "cam" in arrays:
-        indices.append(arrays["cam"]["classes"])
+    indices += [arrays[kind]["classes"] for kind in ("cam", "refined") if kind in arrays]
     if "ir_label" in arrays:
         label = arrays["ir_label"]["label"]
         indices.append(label[(label > 0) & (label != UNSURE)].astype(int) - 1)

@@ -29,11 +29,16 @@ class Score(NamedTuple):
 
 
 class ThresholdScore(NamedTuple):
-    """One row of `thresholds.csv`: the mean IoU of a split's CAMs at a background threshold, NaN where undefined."""
+    """One row of `thresholds.csv`: the mean IoU of a split's CAMs at a background threshold, NaN where undefined.
 
+    stage: `cam`, or `refined` for refined ones. scored: whether `scores.csv` has them at this threshold.
+    """
+
+    stage: str
     split: str
     threshold: float
     mean: float
+    scored: bool
 
 
 def score_rows(stage: str, split: str, metric: Metric, names: Sequence[str], images: int) -> list[Score]:
@@ -58,11 +63,12 @@ def write_scores(path: Path, scores: Sequence[Score]) -> None:
 
 def write_thresholds(path: Path, sweep: Sequence[ThresholdScore]) -> None:
     """Write `thresholds.csv`."""
-    write_table(path, ["split", "threshold", "mIoU"], [(*row[:2], _cell(row.mean)) for row in sweep])
+    rows = [(*row[:3], _cell(row.mean)) for row in sweep]
+    write_table(path, ["stage", "split", "threshold", "mIoU"], rows)
 
 
-def summary(scores: Sequence[Score], sweep: Sequence[ThresholdScore], cam_threshold: float) -> str:
-    """A table of the means, one line for each split and stage, and a line for the best CAM threshold of each split."""
+def summary(scores: Sequence[Score], sweep: Sequence[ThresholdScore]) -> str:
+    """A table of the means, one line for each split and stage, and one for the best threshold of CAMs."""
     means: dict[tuple[str, str, int], dict[str, float]] = {}
     for score in scores:
         if score.class_name == MEAN:
@@ -73,12 +79,14 @@ def summary(scores: Sequence[Score], sweep: Sequence[ThresholdScore], cam_thresh
         lines.append([split, stage, str(images), *(_text(row[name]) if name in row else "" for name in metrics)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    for split in dict.fromkeys(row.split for row in sweep):
-        curve = {row.threshold: row.mean for row in sweep if row.split == split}
-        best = max(curve, key=lambda threshold: -1.0 if math.isnan(curve[threshold]) else curve[threshold])
+    for split, stage in dict.fromkeys((row.split, row.stage) for row in sweep):
+        curve = [row for row in sweep if (row.split, row.stage) == (split, stage)]
+        best = max(curve, key=lambda row: -1.0 if math.isnan(row.mean) else row.mean)
+        scored = next(row for row in curve if row.scored)
+        maps = "CAM" if stage == "cam" else "refined CAM"
         text.append(
-            f"{split}: best CAM threshold {best:g}, mIoU {_text(curve[best])}"
-            f" (at {cam_threshold:g}: {_text(curve[cam_threshold])})"
+            f"{split}: best {maps} threshold {best.threshold:g}, mIoU {_text(best.mean)}"
+            f" (at {scored.threshold:g}: {_text(scored.mean)})"
         )
     return "\n".join(text)
 

@@ -35,10 +35,11 @@ class Source(NamedTuple):
         return any(metric.needs_objects for metric in self.metrics)
 
 
-def label_sources(cams: CacheReader, labels: CacheReader) -> list[Source]:
-    """CAMs, semantic and instance labels."""
+def label_sources(cams: CacheReader, refined: CacheReader, labels: CacheReader) -> list[Source]:
+    """CAMs, refined CAMs, semantic and instance labels."""
     return [
         Source("cam", cams, _class_maps, METRICS["cam"]),
+        Source("refined", refined, _class_maps, METRICS["refined"]),
         Source("semantic", labels, _label_map, METRICS["semantic"]),
         Source("instance", labels, _pieces, METRICS["instance"]),
     ]

@@ -10,6 +10,7 @@ import torch
 from irn.inference.cams import class_attention_maps, scaled_images
 from irn.inference.image import Networks, label_pixels
 from irn.inference.predictions import Prediction, pieces
+from irn.inference.refine import open_refiner
 from irn.io.tensors import Contents
 from irn.networks.classifier import Classifier
 from irn.networks.folding import for_inference
@@ -34,7 +35,8 @@ def open_method(
         return names, partial(attended, classifier, settings=settings)
     irnet, about = load_irnet(*irn)
     for_inference(irnet, device)
-    networks = Networks(classifier, irnet, about["crop_size"], about["mean_displacement"])
+    refiner = open_refiner(settings, device)
+    networks = Networks(classifier, irnet, about["crop_size"], about["mean_displacement"], refiner)
     return names, partial(walked, networks, settings=settings)
 
 

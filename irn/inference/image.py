@@ -9,6 +9,7 @@ from irn.grid import cells
 from irn.inference.cams import class_attention_maps, scaled_images
 from irn.inference.fields import fields
 from irn.inference.labels import labels_of
+from irn.inference.refine import Refiner, looked_at, refined
 from irn.inference.walk import walk_of
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
@@ -17,12 +18,16 @@ from irn.settings.settings import Settings
 
 
 class Networks(NamedTuple):
-    """The two trained networks of the method, in evaluation mode and on one device; the last two as in `fields`."""
+    """The trained networks of the method, in evaluation mode and on one device.
+
+    crop_size, mean_displacement: as in `fields`. refiner: where class maps are refined.
+    """
 
     classifier: Classifier
     irnet: IRNet
     crop_size: int
     mean_displacement: tuple[float, float]
+    refiner: Refiner | None = None
 
 
 def label_pixels(
@@ -35,6 +40,8 @@ def label_pixels(
     height, width = pixels.shape[:2]
     small = bounded(pixels, settings.dataset.max_side)
     maps = class_attention_maps(networks.classifier, scaled_images(small, settings), classes, height, width)
+    if networks.refiner is not None:
+        maps = refined(networks.refiner, looked_at(small, settings), maps, height, width, settings)
     field = fields(networks.irnet, small, height, width, networks.crop_size, networks.mean_displacement)
     return {**maps, **field, **label_maps(maps, field, height, width, settings)}
 

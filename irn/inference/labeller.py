@@ -9,6 +9,7 @@ import torch
 from irn.errors import IrnError
 from irn.inference.image import Networks, label_pixels
 from irn.inference.pixels import pixels_of
+from irn.inference.refine import open_refiner
 from irn.networks.folding import for_inference
 from irn.networks.precision import autocast
 from irn.settings.settings import Settings
@@ -27,7 +28,8 @@ class Labeller:
         for network in (model, heads):
             for_inference(network, device)
         self.names: list[str] | None = about_classifier["class_names"]
-        self._networks = Networks(model, heads, about["crop_size"], about["mean_displacement"])
+        refiner = open_refiner(settings, device)
+        self._networks = Networks(model, heads, about["crop_size"], about["mean_displacement"], refiner)
         self._settings, self._device, self._source = settings, device, classifier
 
     def __call__(self, image: str | Path | np.ndarray, classes: Sequence[int | str]) -> dict[str, np.ndarray]:

@@ -78,6 +78,19 @@ FORMATS: dict[str, dict[str, ArraySpec]] = {
     },
 }
 
+# CAMs that were refined; all that reads CAMs reads these.
+FORMATS["refined"] = {
+    **FORMATS["cam"],
+    "objectness": ArraySpec(
+        ("h", "w"),
+        "f",
+        "float16",
+        4e-4,
+        required=False,
+        meaning="Probability of an object, of whatever class, in [0, 1].",
+    ),
+}
+
 
 def check_arrays(
     where: str,

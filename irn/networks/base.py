@@ -21,6 +21,10 @@ class Trainable(nn.Module):
         """What learns: a backbone or first head at `learning_rate`, the rest at `head_factor` times that."""
         raise NotImplementedError
 
+    def saved_tensors(self) -> dict[str, torch.Tensor]:
+        """The tensors that a weights file holds."""
+        return self.state_dict()
+
 
 class FineTuned(Trainable):
     """A network whose backbone learns too. Subclasses have their `backbone` before they call `start`.

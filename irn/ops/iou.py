@@ -79,10 +79,15 @@ class CamIoU(Metric):
     columns = IoU.columns
 
     def __init__(self, terms: Terms, thresholds: Sequence[float] = SWEEP_THRESHOLDS) -> None:
-        self.labels, self.threshold = terms.class_count + 1, terms.cam_threshold
-        self.thresholds = sorted({*thresholds, terms.cam_threshold})
+        self.labels, self.threshold = terms.class_count + 1, self.threshold_of(terms)
+        self.thresholds = sorted({*thresholds, self.threshold})
         # A row more than there are labels, for void.
         self._counts = np.zeros((self.labels + 1, self.labels, len(self.thresholds) + 1), np.int64)
+
+    @staticmethod
+    def threshold_of(terms: Terms) -> float:
+        """The threshold at which they are scored."""
+        return terms.cam_threshold
 
     def add(self, truth: TrueImage, predicted: ClassMaps) -> None:
         """Count the pixels of an image; thresholds are compared in the number type of the maps."""
@@ -119,3 +124,12 @@ class CamIoU(Metric):
         """The mean over labels at each threshold."""
         iou = class_iou(self.confusions())
         return {threshold: mean_of_defined(row) for threshold, row in zip(self.thresholds, iou, strict=True)}
+
+
+class RefinedIoU(CamIoU):
+    """The same for refined CAMs, which are scored at a threshold of their own."""
+
+    @staticmethod
+    def threshold_of(terms: Terms) -> float:
+        """The threshold at which they are scored."""
+        return terms.refined_threshold

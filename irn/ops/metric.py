@@ -25,10 +25,11 @@ class Column:
 
 
 class Terms(NamedTuple):
-    """What the metrics of a scoring share: the number of classes, and the background score at which CAMs are scored."""
+    """What the metrics of a scoring share: the number of classes, and background scores of CAMs and refined CAMs."""
 
     class_count: int
     cam_threshold: float = 0.15
+    refined_threshold: float = 0.25
 
 
 class TrueImage(Protocol):

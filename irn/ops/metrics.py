@@ -2,14 +2,15 @@
 
 from irn.ops.average_precision import PieceAP, VocAP
 from irn.ops.coco_ap import CocoAP
-from irn.ops.iou import CamIoU, IoU
+from irn.ops.iou import CamIoU, IoU, RefinedIoU
 from irn.ops.metric import Column, Metric
 
 OF_LABEL_MAPS: tuple[type[Metric], ...] = (IoU,)
-# By what is scored: CAMs as `ClassMaps`, semantic labels, instance labels as `Pieces`; and of final networks, by what
-# they learn, label maps and instances as `Masks`.
+# By what is scored: CAMs, refined or not, as `ClassMaps`, semantic labels, instance labels as
+# `Pieces`; and of final networks, by what they learn, label maps and instances as `Masks`.
 METRICS: dict[str, tuple[type[Metric], ...]] = {
     "cam": (CamIoU,),
+    "refined": (RefinedIoU,),
     "semantic": OF_LABEL_MAPS,
     "instance": (PieceAP,),
     "classes": OF_LABEL_MAPS,

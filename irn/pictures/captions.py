@@ -23,6 +23,18 @@ CAPTIONS = {
         "It lies on the background, or beside small objects: the classifier learned the surroundings; train it"
         " longer or on more images. It is bright everywhere or nowhere: it points to nothing.",
     ),
+    "objectness": Caption(
+        "Objectness",
+        "Where there is an object, of whatever class: dark for background, pale yellow for objects.",
+        "Dark on the objects of your classes, or bright everywhere: it does not know pictures of this kind. Set"
+        " refine.objectness to none, or train it on masks of such pictures.",
+    ),
+    "refined": Caption(
+        "Refined CAM",
+        "The CAM after refinement; IR labels and the walk start from it.",
+        "It covers an object of another class, or loses one that the CAM had: raise refine.cam_exponent, or look"
+        " at the objectness.",
+    ),
     "ir_label": Caption(
         "IR label",
         "What IRNet learns from: sure foreground in the colour of its class, sure background dark, unsure pixels"

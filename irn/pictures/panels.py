@@ -20,6 +20,7 @@ MOST_CAM_PANELS = 3
 # The arrays that are drawn of each kind of cache.
 ARRAYS = {
     "cam": ("classes", "high_res"),
+    "refined": ("classes", "high_res", "objectness"),
     "ir_label": ("label",),
     "field": ("boundary", "displacement"),
     "walk": ("groups",),
@@ -74,6 +75,7 @@ def panels_of(scene: Scene) -> list[Panel]:
     image = rescale(scene.pixels, *_tile_size(*scene.pixels.shape[:2]))
     drawn: dict[str, Callable[[Scene, np.ndarray], list[Panel]]] = {
         "cam": _cam_panels,
+        "refined": _refined_panels,
         "ir_label": _ir_label_panels,
         "field": _field_panels,
         "walk": _walk_panels,
@@ -86,17 +88,28 @@ def panels_of(scene: Scene) -> list[Panel]:
     return panels + _truth_panels(scene, image)
 
 
-def _cam_panels(scene: Scene, image: np.ndarray) -> list[Panel]:
-    classes, maps = scene.arrays["cam"]["classes"], scene.arrays["cam"]["high_res"]
+def _cam_panels(scene: Scene, image: np.ndarray, kind: str = "cam", title: str = "CAM") -> list[Panel]:
+    classes, maps = scene.arrays[kind]["classes"], scene.arrays[kind]["high_res"]
     if not len(classes):
-        return [Panel("cam", "CAM: no class", colours.dimmed(image, 0.45))]
+        return [Panel(kind, f"{title}: no class", colours.dimmed(image, 0.45))]
     panels = []
     for index, values in zip(classes[:MOST_CAM_PANELS], maps, strict=False):
-        shown = np.asarray(Image.fromarray(values).resize(image.shape[1::-1], Image.Resampling.BILINEAR))
-        panels.append(Panel("cam", f"CAM: {scene.name(int(index))}", colours.heat_overlay(image, shown)))
+        panels.append(Panel(kind, f"{title}: {scene.name(int(index))}", _heat(values, image)))
     if len(classes) > MOST_CAM_PANELS:
         panels[-1] = panels[-1]._replace(caption=f"{panels[-1].caption} (+ {len(classes) - MOST_CAM_PANELS} more)")
     return panels
+
+
+def _refined_panels(scene: Scene, image: np.ndarray) -> list[Panel]:
+    objectness = scene.arrays["refined"].get("objectness")
+    panels = [] if objectness is None else [Panel("objectness", "objectness", _heat(objectness, image))]
+    return panels + _cam_panels(scene, image, "refined", "refined CAM")
+
+
+def _heat(values: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """A map in [0, 1] as heat over the image."""
+    shown = Image.fromarray(values).resize(image.shape[1::-1], Image.Resampling.BILINEAR)
+    return colours.heat_overlay(image, np.asarray(shown))
 
 
 def _ir_label_panels(scene: Scene, image: np.ndarray) -> list[Panel]:

@@ -33,6 +33,7 @@ PINK = "#d99ac0"  # networks that learned from ground truth
 # In the order of legends. The colours differ in brightness too, for colour-blind readers.
 LEGEND = {
     "cam": LegendEntry("CAM", "#e69f00"),
+    "refined": LegendEntry("refined CAM", "#c4741a"),
     "semantic": LegendEntry("semantic label", "#3a87c8"),
     "instance": LegendEntry("instance label", "#3a87c8"),
     **{name: _entry(name, network) for name, network in TRAINED_NETWORKS.items()},
@@ -94,21 +95,22 @@ def _means_in_words(scores: pd.DataFrame, metric: str) -> str:
 
 
 def threshold_curve(rows: pd.DataFrame, threshold: float) -> Spec:
-    """mIoU of CAMs over the background threshold, a line for each split, with the best points.
+    """mIoU of CAMs, refined or not, over the background threshold, a line for each split, with the best points.
 
-    rows: those of `thresholds.csv`. threshold: the one that is scored, a dashed line.
+    rows: those of `thresholds.csv` of one stage. threshold: the one that is scored, a dashed line.
     """
     rows = rows.dropna()
+    legend = LEGEND[rows["stage"].iloc[0]]
     best = rows.loc[rows.groupby("split")["mIoU"].idxmax()]
     x = alt.X("threshold:Q", title="score of background")
-    y = alt.Y("mIoU:Q", title="mIoU of CAMs", scale=alt.Scale(domainMin=0))
+    y = alt.Y("mIoU:Q", title=f"mIoU of {legend.title}s", scale=alt.Scale(domainMin=0))
     tooltip = ["split:N", "threshold:Q", alt.Tooltip("mIoU:Q", format=".3f")]
     dash = alt.StrokeDash("split:N", title="split", legend=None if len(best) == 1 else alt.Legend())
-    lines = alt.Chart(rows).mark_line(color=LEGEND["cam"].colour).encode(x=x, y=y, strokeDash=dash, tooltip=tooltip)
+    lines = alt.Chart(rows).mark_line(color=legend.colour).encode(x=x, y=y, strokeDash=dash, tooltip=tooltip)
     points = alt.Chart(best).mark_point(color=INK, filled=True, size=60).encode(x=x, y=y, tooltip=tooltip)
     scored = alt.Chart(pd.DataFrame({"threshold": [threshold]})).mark_rule(color=INK, strokeDash=DASHES).encode(x=x)
     words = "; ".join(f"{row.split}: best at {row.threshold:g}, mIoU {row.mIoU:.3f}" for row in best.itertuples())
-    return _spec(alt.layer(lines, scored, points), f"mIoU of CAMs over thresholds. {words}.", 240)
+    return _spec(alt.layer(lines, scored, points), f"mIoU of {legend.title}s over thresholds. {words}.", 240)
 
 
 def training_curves(stage: str, lines: Sequence[dict[str, Any]], zero_field: float | None) -> list[tuple[str, Spec]]:

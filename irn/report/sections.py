@@ -46,9 +46,15 @@ def score_charts(run: RunFolder, scores: pd.DataFrame | None) -> list[Chart]:
     path = run.file("evaluate", "thresholds.csv")
     curve = pd.read_csv(path, dtype={"split": str}) if path else pd.DataFrame()
     if len(curve.dropna()):
-        threshold = run.settings.evaluate.cam_threshold
-        note = f"The dashed line is evaluate.cam_threshold, {threshold:g}; points are the best thresholds."
-        shown.append(Chart("mIoU of CAMs over thresholds", note, charts.threshold_curve(curve, threshold)))
+        section = run.settings.evaluate
+        scored = {"cam": section.cam_threshold, "refined": section.refined_threshold}
+        for stage, threshold in scored.items():
+            rows, title = curve[curve["stage"] == stage], charts.LEGEND[stage].title
+            if not len(rows.dropna()):
+                continue
+            key = f"evaluate.{stage}_threshold"
+            note = f"The dashed line is {key}, {threshold:g}; points are the best thresholds."
+            shown.append(Chart(f"mIoU of {title}s over thresholds", note, charts.threshold_curve(rows, threshold)))
     return shown
 
 

@@ -10,13 +10,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from irn.settings import types as t
-from irn.settings.training import Training
+from irn.settings.training import HeadTraining
 from irn.settings.types import Expected, setting
 
 GROUND_TRUTH = "_gt"  # ends the names of stages and scores of a network trained on ground truth
 
 
-class FinalTraining(Training):
+class FinalTraining(HeadTraining):
     """The settings that all final networks have."""
 
     labels: Annotated[str, t.Choice("none", "pseudo", "ground_truth", "both")] = setting(

@@ -4,6 +4,7 @@ The command line's options, the checks of a configuration, the store's keys, the
 schema for editors and the table in docs/configuration.md are made from here.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import create_model, model_validator
@@ -12,11 +13,13 @@ from irn.grid import STRIDE, padded
 from irn.settings import types as t
 from irn.settings.dataset import Dataset
 from irn.settings.final_networks import FINAL_NETWORKS
-from irn.settings.training import Training
+from irn.settings.training import HeadTraining, Training
 from irn.settings.types import Expected, OfPath, Section, setting, together
 
+PACKAGED_OBJECTNESS = Path(__file__).parents[1] / "weights" / "objectness_lite0.pt"
 
-class Cam(Training, stages=("train_cam",)):
+
+class Cam(HeadTraining, stages=("train_cam",)):
     """The classifier and its class attention maps."""
 
     head_epochs: t.CountFromZero = setting(
@@ -37,6 +40,59 @@ class Cam(Training, stages=("train_cam",)):
         ("make_cams",),
         flag="",
     )
+
+
+class ObjectnessTraining(Training, stages=("train_objectness",)):
+    """The training of objectness, by AdamW; by name alone (`snakemake train_objectness`)."""
+
+    epochs: t.Count = setting(4, "Number of epochs.")
+    batch_size: t.Count = setting(8, "Batch size, in images; at most the number of training images.")
+    learning_rate: t.Positive = setting(0.001, "Initial learning rate; it falls as (1 - step / steps)^0.9.")
+    crop_size: t.Side = setting(448, "Side of the training crop in pixels, a multiple of 16.")
+    long_side: t.Sides = setting(
+        (384, 960),
+        "Range from which the long side of an image is drawn in training, in pixels. It should hold those at which"
+        " images are looked at later (`refine.long_sides`).",
+    )
+
+
+class Refine(Section, stages=("refine_cams", "predict")):
+    """Refinement of the class attention maps, by default none. IR labels and the walk use the refined maps."""
+
+    objectness: Annotated[
+        t.NonEmpty,
+        OfPath("none, packaged, or the path of a weights file", instead=("none", "packaged"), by_content=True),
+    ] = setting(
+        "none",
+        "What tells objects, of whatever class, from background: `none`, `packaged` (comes with the installation;"
+        " docs/objectness.md says what it knows), or the path of a weights file of `irn train-objectness`.",
+    )
+    cam_exponent: t.Share = setting(
+        0.25,
+        "Exponent of class maps before they are multiplied by objectness, 0 to 1. Less: objectness alone decides what"
+        " is foreground, and the maps which class it has.",
+    )
+    long_sides: t.Lengths = setting(
+        (512, 896),
+        "Long sides in pixels at which images are looked at, made larger or smaller; objectness is the mean over them."
+        " Larger ones find smaller objects, and take longer. Features are compared at the first.",
+    )
+    sharing_steps: t.CountFromZero = setting(
+        0, "How often cells that look alike share their scores. 0: not at all. 2 to 4 are usual."
+    )
+    sharing_power: t.Positive = setting(
+        6.0, "Exponent of the likeness by which cells share their scores. Higher: only with those that look the same."
+    )
+
+    @property
+    def is_on(self) -> bool:
+        """Whether class maps are refined at all."""
+        return self.objectness != "none" or self.sharing_steps > 0
+
+    @property
+    def objectness_file(self) -> Path | None:
+        """The weights of objectness; None where there is none."""
+        return {"none": None, "packaged": PACKAGED_OBJECTNESS}.get(self.objectness, Path(self.objectness))
 
 
 class IrLabels(Section, stages=("make_ir_labels",)):
@@ -64,7 +120,7 @@ class IrLabels(Section, stages=("make_ir_labels",)):
         return self
 
 
-class Irn(Training, stages=("train_irn",)):
+class Irn(HeadTraining, stages=("train_irn",)):
     """IRNet."""
 
     scale: t.Range = setting((0.5, 1.5), "Range from which the scale of an image is drawn in training, as a factor.")
@@ -120,6 +176,9 @@ class Evaluate(Section, stages=("evaluate",)):
         0.15,
         "Background score of the CAM segmentation that is scored or predicted, 0 to 1.",
         ("evaluate", "predict"),
+    )
+    refined_threshold: t.Share = setting(
+        0.25, "Background score of the segmentation by refined CAMs that is scored, 0 to 1."
     )
 
 
@@ -207,13 +266,13 @@ class _Method(Section):
         "float32",
         "Number format of the networks' convolutions: `float32`, or `bf16` (bfloat16) for GPUs and processors that"
         " support it; results differ slightly.",
-        ("train_*", "make_cams", "infer_*", "predict*"),
+        ("train_*", "make_cams", "refine_cams", "infer_*", "predict*"),
     )
     dataset: Dataset = Dataset()
     backbone: t.Network = setting(
         "resnet50",
         "Backbone of all networks: one of torchvision's ResNets, or the name of a timm model.",
-        ("train_*", "download_backbone"),
+        ("train_*", "download_backbone", "refine_cams"),
     )
     pretrained: Annotated[
         t.NonEmpty | None, OfPath("imagenet, the path of a state dict, or null", instead=("imagenet",), by_content=True)
@@ -222,7 +281,7 @@ class _Method(Section):
         "Initial weights of the backbone: `imagenet` (its ImageNet weights; those of EfficientNet-Lite0 are"
         " installed, others are downloaded once), the path of a torchvision state dict, or null (from scratch:"
         " every layer is trained, and IRNet starts from the classifier's backbone).",
-        ("train_*",),
+        ("train_*", "refine_cams"),
         flag="",
     )
     optimiser: Annotated[str, t.Choice("sgd", "adamw")] = setting(
@@ -230,7 +289,7 @@ class _Method(Section):
         "Optimiser: `sgd` (the paper's) or `adamw` (better for few images), the latter with learning rates of"
         " about 0.0001 (classifier, `head_factor` 10) and 0.001 (IRNet, `head_factor` 1), and without weight decay"
         " of norms and biases.",
-        ("train_*",),
+        ("train_[!o]*",),  # objectness always learns by AdamW
     )
     momentum: t.Share = setting(
         1e-4,
@@ -240,6 +299,8 @@ class _Method(Section):
     )
     weight_decay: t.NotNegative = setting(1e-4, "Weight decay for both networks.", ("train_cam", "train_irn"))
     cam: Cam = Cam()
+    objectness: ObjectnessTraining = ObjectnessTraining()
+    refine: Refine = Refine()
     ir_labels: IrLabels = IrLabels()
     irn: Irn = Irn()
     walk: Walk = Walk()

@@ -71,6 +71,16 @@ def _pretrained_is_a_file(settings: Settings) -> str | None:
     return None
 
 
+def _objectness_is_a_file(settings: Settings) -> str | None:
+    path = settings.refine.objectness_file
+    if path is not None and not path.is_file():
+        return (
+            f"refine.objectness is {settings.refine.objectness!r}, which is not a file; expected none, packaged, or the"
+            " path of a weights file of irn train-objectness"
+        )
+    return None
+
+
 def _batches_can_be_split(settings: Settings) -> str | None:
     for name in _trained(settings):
         section = value(settings, name)
@@ -148,6 +158,7 @@ RULES: tuple[Rule, ...] = (
     _paths_of_data_exist,
     _irnet_has_a_backbone,
     _pretrained_is_a_file,
+    _objectness_is_a_file,
     _batches_can_be_split,
     _batch_norm_has_several_values,
     _final_networks_have_ground_truth,

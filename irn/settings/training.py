@@ -16,9 +16,6 @@ class Training(Section):
         "Initial learning rate of the backbone (classifier) or the boundary head (IRNet); it falls as (1 - step /"
         " steps)^0.9.",
     )
-    head_factor: t.Positive = setting(
-        10.0, "Learning rate of the classifier's last layer or the displacement head, as a multiple of that."
-    )
     crop_size: t.Side = setting(
         512, "Side of the training crop in pixels, a multiple of 16. IRNet pads images to it at inference."
     )
@@ -33,3 +30,11 @@ class Training(Section):
     def images_of_part(self, processes: int, accumulate: int) -> int:
         """The images that batch norm sees at least: those of the smallest part, in all processes."""
         return self.batch_size // (processes * accumulate) * processes
+
+
+class HeadTraining(Training):
+    """What the trainings of networks have in common whose head learns at a rate of its own."""
+
+    head_factor: t.Positive = setting(
+        10.0, "Learning rate of the classifier's last layer or the displacement head, as a multiple of the other."
+    )

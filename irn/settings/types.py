@@ -83,6 +83,11 @@ NotNegative = Annotated[float, Field(ge=0), Expected("a number of at least 0")]
 Scales = Annotated[
     tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1), Expected("a list of numbers above 0")
 ]
+Lengths = Annotated[
+    tuple[Annotated[int, Field(ge=STEP)], ...],
+    Field(min_length=1),
+    Expected(f"a list of whole numbers of pixels, each at least {STEP}"),
+]
 Sides = Annotated[
     tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]],
     BeforeValidator(_ascending),

@@ -9,7 +9,7 @@ from irn.errors import IrnError
 from irn.io.processes import count
 from irn.settings.final_networks import FinalTraining
 from irn.settings.settings import Cam, Settings
-from irn.settings.training import Training
+from irn.settings.training import HeadTraining, Training
 
 POLY_POWER = 0.9
 LOGGED = ("epochs", "batch_size", "learning_rate", "head_factor", "crop_size", "momentum", "weight_decay", "seed")
@@ -56,7 +56,7 @@ class Schedule:
             batch_size=section.batch_size,
             crop_size=section.crop_size,
             learning_rate=section.learning_rate,
-            head_factor=section.head_factor,
+            head_factor=section.head_factor if isinstance(section, HeadTraining) else 1.0,
             warmup=final.warmup if final else 0,
             optimiser=settings.optimiser,
             momentum=(final or settings).momentum,

@@ -13,7 +13,9 @@ from irn.grid import FORMAT_VERSION
 from irn.io.tensors import Contents, load_file, save_file
 from irn.networks.base import Trainable
 from irn.networks.classifier import Classifier
+from irn.networks.imagenet import start_backbone
 from irn.networks.irnet import IRNet
+from irn.networks.objectness import Objectness
 
 KEYS = ("kind", "backbone", "state_dict", "class_names", "crop_size", "mean_displacement")
 M = TypeVar("M", bound=nn.Module)
@@ -28,7 +30,7 @@ def save_weights(
     crop_size: int = 512,
     mean_displacement: tuple[float, float] | None = None,
 ) -> None:
-    """Write a weights file of kind "cam", "irn" or the name of a final network.
+    """Write a weights file of kind "cam", "irn", "objectness" or the name of a final network.
 
     crop_size: side in pixels. mean_displacement: (dy, dx) in cells, of "irn" alone.
     """
@@ -36,7 +38,7 @@ def save_weights(
         "format_version": FORMAT_VERSION,
         "kind": kind,
         "backbone": network.backbone.name,
-        "state_dict": {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
+        "state_dict": {name: tensor.detach().cpu() for name, tensor in network.saved_tensors().items()},
         "class_names": class_names,
         "crop_size": crop_size,
         "mean_displacement": mean_displacement,
@@ -75,6 +77,20 @@ def load_classifier(path: Path, contents: Contents | None = None) -> tuple[Class
 def load_irnet(path: Path, contents: Contents | None = None) -> tuple[IRNet, Contents]:
     """IRNet from a weights file of kind "irn", as `load_network` gives it."""
     return load_network(path, "irn", lambda contents: IRNet(str(contents["backbone"])), contents)
+
+
+def load_objectness(path: Path) -> Objectness:
+    """Objectness from a weights file of that kind; a backbone that the file leaves out has ImageNet's weights."""
+    return load_network(path, "objectness", _objectness_of)[0]
+
+
+def _objectness_of(contents: Contents) -> Objectness:
+    network, tensors = Objectness(str(contents["backbone"])), contents["state_dict"]
+    if not any(name.startswith("backbone.") for name in tensors):
+        start_backbone(network.backbone, None)
+    # What a file leaves out: a published backbone, and the counters of batch norm.
+    contents["state_dict"] = network.state_dict() | tensors
+    return network
 
 
 def _classifier_of(contents: Contents) -> Classifier:

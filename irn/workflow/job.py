@@ -8,6 +8,7 @@ from typing import Any
 
 from irn.settings.final_networks import TRAINED_NETWORKS
 from irn.settings.lookup import of_stage
+from irn.settings.settings import Settings
 from irn.workflow.command import Stage
 from irn.workflow.options import (
     CLASS_MASKS,
@@ -110,6 +111,11 @@ def with_flag(option: Option, values: Iterable[object]) -> str:
     """An option with its values, or nothing if there are none."""
     words = [quote(str(value)) for value in values if value is not None]
     return " ".join([option.flag, *words]) if words else ""
+
+
+def given_backbone(settings: Settings) -> list[str]:
+    """The backbone weights that the configuration names, if any."""
+    return [settings.pretrained] if settings.pretrained not in (None, "imagenet") else []
 
 
 def data_options(recipe: Recipe) -> str:

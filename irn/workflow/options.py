@@ -82,6 +82,7 @@ EXTERNAL = optional(_path("--external", "F", "external CAM caches to check and c
 FIELDS = _caches("--fields", "field")
 IR_LABELS = _caches("--ir-labels", "IR label")
 IRN = _path("--irn", "P", "the release's checkpoint of IRNet")
+REFINED_CAMS = optional(_caches("--refined-cams", "refined CAM"))
 LABELS = _path("--labels", "L", "table of the classes in each image")
 DATA_LINK = optional(
     _path(

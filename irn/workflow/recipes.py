@@ -100,7 +100,7 @@ def recipes_of(settings: Settings, known: dict[Any, dict[str, Any]]) -> dict[str
     for stage in STAGES:
         if stage.when(settings):
             reads = {source.name: recipes[source.name] for source in stage.reads if source.name in recipes}
-            decided_by = (stage.name, settings.dataset, str(_places(stage, settings)))
+            decided_by = (stage.name, settings.dataset, settings.refine.objectness, str(_places(stage, settings)))
             if decided_by not in known:
                 known[decided_by] = {"code": code_of(stage, settings), "files": dict(_files_outside(stage, settings))}
             recipes[stage.name] = recipe_of(stage, settings, reads, **known[decided_by])
@@ -203,6 +203,8 @@ def _files_outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]
         corrected = Path(str(dataset.corrected))
         files = [(str(path.relative_to(corrected)), content_digest(str(path))) for path in files_of(corrected)]
         yield "corrected masks", digest(files)
+    if stage.name == "refine_cams" and settings.refine.objectness == "packaged":
+        yield "packaged objectness", content_digest(str(settings.refine.objectness_file))
     if stage.uses_truth:
         # Masks that are drawn with the data have the key of the data.
         named = (dataset.class_masks, dataset.object_masks)

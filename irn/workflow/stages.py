@@ -82,13 +82,36 @@ MAKE_CAMS = Stage(
     cache="cam",
 )  # fmt: skip
 
+TRAIN_OBJECTNESS = Stage(
+    "train_objectness", "Train objectness, which knows no classes, on masks of any classes.",
+    group="Class attention maps",
+    takes=(
+        o.MANIFEST, optional(o.LABELS), o.CLASS_MASKS, o.OUT, o.SPLIT, o.BACKBONE_WEIGHTS, o.METRICS, o.DEVICE,
+        o.WORKERS,
+    ),
+    reads=(BUILD_MANIFEST,),
+    makes=("weights.pt", "metrics.jsonl"),
+    splits=TRAIN_SPLIT,
+    uses_truth=True,
+    on_request=True,
+    loads=_readers_of_truth,
+)  # fmt: skip
+REFINE_CAMS = Stage(
+    "refine_cams", "Refine class attention maps by features of a frozen backbone and by objectness.",
+    group="Class attention maps",
+    takes=(o.MANIFEST, o.CAMS, o.OUT, o.SPLIT, o.SHARD, o.BACKBONE_WEIGHTS, o.DEVICE, o.WORKERS),
+    reads=(BUILD_MANIFEST, DOWNLOAD_BACKBONE, TRAIN_CAM, MAKE_CAMS),
+    cache="refined",
+    when=lambda settings: settings.refine.is_on,
+)  # fmt: skip
+
 # ---- boundaries and displacement
 
 MAKE_IR_LABELS = Stage(
     "make_ir_labels", "Make inter-pixel relation labels by dense CRF.",
     group="Boundaries and displacement",
     takes=(o.MANIFEST, o.CAMS, o.CORRECTED, o.OUT, o.SPLIT, o.SHARD, o.WORKERS),
-    reads=(BUILD_MANIFEST, MAKE_CAMS, READ_CORRECTIONS),
+    reads=(BUILD_MANIFEST, MAKE_CAMS, REFINE_CAMS, READ_CORRECTIONS),
     cache="ir_label",
 )  # fmt: skip
 TRAIN_IRN = Stage(
@@ -116,7 +139,7 @@ RANDOM_WALK = Stage(
     "random_walk", "Spread class attention maps over instances by random walk.",
     group="Labels",
     takes=(optional(o.MANIFEST), o.CAMS, o.FIELDS, o.OUT, o.SPLIT, o.SHARD, o.WORKERS),
-    reads=(BUILD_MANIFEST, MAKE_CAMS, INFER_FIELDS),
+    reads=(BUILD_MANIFEST, MAKE_CAMS, REFINE_CAMS, INFER_FIELDS),
     cache="walk",
 )  # fmt: skip
 MAKE_LABELS = Stage(
@@ -175,10 +198,10 @@ EVALUATE = Stage(
     "evaluate", "Score CAMs and labels against ground truth.",
     group="Scores and pictures",
     takes=(
-        o.MANIFEST, o.LABELS, optional(o.CAMS), optional(o.LABEL_CACHES), o.PREDICTIONS, o.CLASS_MASKS,
-        optional(o.OBJECT_MASKS), o.CORRECTED, o.OUT, o.THRESHOLDS_OUT, o.SPLIT, o.WORKERS,
+        o.MANIFEST, o.LABELS, optional(o.CAMS), o.REFINED_CAMS, optional(o.LABEL_CACHES), o.PREDICTIONS,
+        o.CLASS_MASKS, optional(o.OBJECT_MASKS), o.CORRECTED, o.OUT, o.THRESHOLDS_OUT, o.SPLIT, o.WORKERS,
     ),
-    reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, MAKE_LABELS, *PREDICTING.values()),
+    reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, REFINE_CAMS, MAKE_LABELS, *PREDICTING.values()),
     makes=("scores.csv", "thresholds.csv"),
     splits=EVAL_SPLIT,
     uses_truth=True,
@@ -192,7 +215,7 @@ ABLATION = Stage(
         o.MANIFEST, o.LABELS, o.CAMS, o.WALKS, o.CLASS_MASKS, optional(o.OBJECT_MASKS), o.CORRECTED, o.OUT,
         optional(o.FIGURE), o.SPLIT, o.WORKERS,
     ),
-    reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, RANDOM_WALK),
+    reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, REFINE_CAMS, RANDOM_WALK),
     makes=("ablation.csv", "ablation.svg"),
     splits=EVAL_SPLIT,
     uses_truth=True,
@@ -203,10 +226,13 @@ SHOW = Stage(
     "show", "Draw what each stage made of an image, side by side.",
     group="Scores and pictures",
     takes=(
-        o.MANIFEST, optional(o.LABELS), optional(o.CAMS), optional(o.IR_LABELS), optional(o.FIELDS), optional(o.WALKS),
-        optional(o.LABEL_CACHES), o.IMAGES, o.OUT_FOLDER, o.SPLIT,
+        o.MANIFEST, optional(o.LABELS), optional(o.CAMS), o.REFINED_CAMS, optional(o.IR_LABELS), optional(o.FIELDS),
+        optional(o.WALKS), optional(o.LABEL_CACHES), o.IMAGES, o.OUT_FOLDER, o.SPLIT,
     ),
-    reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, MAKE_IR_LABELS, INFER_FIELDS, RANDOM_WALK, MAKE_LABELS),
+    reads=(
+        BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, REFINE_CAMS, MAKE_IR_LABELS, INFER_FIELDS, RANDOM_WALK,
+        MAKE_LABELS,
+    ),
     makes=("panels",),
     splits=EVAL_SPLIT,
 )  # fmt: skip
@@ -217,7 +243,7 @@ SUGGEST_THRESHOLDS = Stage(
     "suggest_thresholds", "Find the thresholds that separate foreground best, without ground truth.",
     group="Scores and pictures",
     takes=(optional(o.CAMS), optional(o.WALKS), o.CORRECTED, o.OUT, optional(o.MANIFEST), o.SPLIT, o.WORKERS),
-    reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, RANDOM_WALK),
+    reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, REFINE_CAMS, RANDOM_WALK),
     makes=("suggested.csv",),
     splits=TRAIN_SPLIT,
     on_request=True,
@@ -257,6 +283,8 @@ STAGES = (
     DOWNLOAD_BACKBONE,
     TRAIN_CAM,
     MAKE_CAMS,
+    TRAIN_OBJECTNESS,
+    REFINE_CAMS,
     MAKE_IR_LABELS,
     TRAIN_IRN,
     INFER_FIELDS,

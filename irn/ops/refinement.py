@@ -1,0 +1,52 @@
+"""Class maps refined by features: cells that look alike share their scores, and objectness takes background out.
+
+Reference of the first: Wang et al., "Self-supervised Equivariant Attention Mechanism for Weakly Supervised Semantic
+Segmentation", CVPR 2020 (pixel correlation module), here with features that are not trained for it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from irn.ops.maps import divided_by_maximum
+from irn.ops.resize import resized
+
+TINY = np.float32(1e-12)  # cells without any feature keep their score
+
+
+def likeness(levels: Sequence[np.ndarray], power: float) -> np.ndarray:
+    """How alike two cells look, as weights of a mean: (h w, h w) float32, rows that sum to 1.
+
+    levels: feature maps (C, h, w) float32 of one grid. In each cell every level gets length 1, and then all together.
+    The weight of a pair of cells is max(0, cosine) to the power `power`, divided by the sum of its row.
+    """
+    vectors = np.concatenate([_unit(level.reshape(len(level), -1)) for level in levels])
+    vectors /= np.float32(np.sqrt(len(levels)))
+    weights = np.maximum(vectors.T @ vectors, 0) ** np.float32(power)
+    # Of a cell without any feature.
+    weights[np.diag_indices_from(weights)] = 1
+    return weights / weights.sum(1, keepdims=True)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """(C, N) float32 to the same with columns of length 1, or 0 where they are 0."""
+    return vectors / np.maximum(np.sqrt((vectors * vectors).sum(0)), TINY)
+
+
+def shared(maps: np.ndarray, weights: np.ndarray, grid: tuple[int, int], steps: int) -> np.ndarray:
+    """(K, H, W) float32 maps after cells shared their scores, in the grid: (K, h, w) float32.
+
+    weights: from `likeness` for the grid (h, w). steps: how often each cell gets the mean of all, by their weights.
+    """
+    scores = resized(maps, *grid).reshape(len(maps), -1)
+    for _ in range(steps):
+        scores = scores @ weights.T
+    return scores.reshape(len(maps), *grid)
+
+
+def without_background(maps: np.ndarray, objectness: np.ndarray, exponent: float) -> np.ndarray:
+    """maps^exponent * objectness, each divided by its maximum + 1e-5: (K, H, W) float32 in [0, 1).
+
+    maps: (K, H, W) float32, 0 or more. objectness: (H, W) float32 probabilities of an object, of whatever class.
+    """
+    return divided_by_maximum(maps ** np.float32(exponent) * objectness)
