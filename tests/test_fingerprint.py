@@ -272,7 +272,9 @@ def test_a_module_in_the_key_of_no_stage_is_one_that_cannot_change_results() -> 
     # Packages that hold nothing but a docstring.
     empty = {module for module in modules if (PACKAGE / "/".join(module.split(".")[1:])).is_dir()}
     uncounted = {
-        module for module in modules - counted - others - empty if not is_in(module, (*CARRYING, *CONTROLLING, "irn.review"))
+        module
+        for module in modules - counted - others - empty
+        if not is_in(module, (*CARRYING, *CONTROLLING, "irn.review"))
     }
     # What notebooks, `irn predict` and `irn review` call, what `make env` compiles, and other programs' files.
     assert uncounted == {
