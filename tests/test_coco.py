@@ -1011,3 +1011,23 @@ def test_a_file_without_annotations_needs_a_table(
     table = tmp_path / "labels.csv"
     table.write_text("image_id,dog\n" + "".join(f"{record.image_id},1\n" for record in records), encoding="utf-8")
     assert coco.build("--splits", "train", "--labels-csv", table)[2] == ["dog"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file["images"][0].update(height=-1),
+        lambda file: file["images"][0].update(height=False, width=2**63),
+        lambda file: file["images"][0].update(file_name="a" * 300 + ".jpg"),
+        lambda file: file["categories"][0].update(supercategory=[1, ["a"]]),
+        lambda file: file["annotations"][0].update(segmentation={"counts": [1], "size": "\n"}),
+    ],
+)
+def test_values_that_make_no_sense_are_one_line_or_read(coco: Coco, change: Callable[[dict[str, Any]], Any]) -> None:
+    change(coco.train)
+    coco.write()
+    findings, images = Findings(), LAYOUT.listed(coco.root, None, Findings())
+    with findings.collected():
+        LAYOUT.read(coco.root, None, None, findings)
+        InstanceMasks.lacking(coco.root / "annotations", images)
+    assert all(len(problem.problem.splitlines()) == 1 for problem in findings.problems)

@@ -165,6 +165,8 @@ def _sized(content: dict[str, Any], keys: tuple[str, ...], size: tuple[Any, Any]
     """Draws a box, turned around its upper left corner, or an ellipse."""
     x, y, first, second = (float(content[key]) / 100 for key in keys)
     angle = float(content.get("rotation") or 0)
+    if not np.isfinite((x, y, first, second, angle)).all():
+        raise ValueError("numbers that are not finite")
 
     def draw(height: int, width: int) -> np.ndarray:
         sides = np.array((width, height))
