@@ -12,9 +12,13 @@ from helpers import SMALL, Sample, SmallData, missing, read_all, refused, run, s
 
 from irn.data.index_png import read_index_png
 from irn.grid import cells
+from irn.inference.cams import class_attention_maps, scaled_images
+from irn.inference.image import Networks, label_pixels
 from irn.inference.refine import looked_at, open_refiner, refined
 from irn.io.cache import write_cache
 from irn.io.tensors import load_file, save_file
+from irn.networks.classifier import Classifier
+from irn.networks.irnet import IRNet
 from irn.networks.objectness import Objectness
 from irn.ops.refinement import likeness, shared, without_background
 from irn.ops.resize import resized
@@ -196,6 +200,22 @@ def test_an_image_of_any_size_and_without_classes_is_refined(objectness: Path) -
         assert result["high_res"].shape == (count, height, width)
         assert np.isfinite(result["high_res"]).all()
         assert result["objectness"].shape == (cells(height), cells(width))
+
+
+def test_one_image_is_refined_as_the_command_does_it(objectness: Path) -> None:
+    changes = {"refine.objectness": str(objectness), "refine.long_sides": [64], "cam.scales": [1.0]}
+    settings = settings_of_options(changes, {}, "here")
+    refiner = open_refiner(settings, torch.device("cpu"))
+    assert refiner is not None
+    torch.manual_seed(0)
+    classifier, irnet = Classifier("resnet18", 2).eval(), IRNet("resnet18").eval()
+    pixels = smooth_image(np.random.default_rng(0), 48, 64)
+    with torch.inference_mode():
+        label = label_pixels(Networks(classifier, irnet, 64, (0, 0), refiner), pixels, [1], settings)
+        maps = class_attention_maps(classifier, scaled_images(pixels, settings), [1], 48, 64)
+        expected = refined(refiner, looked_at(pixels, settings), maps, 48, 64, settings)
+    for name in ("cam", "high_res", "objectness"):
+        np.testing.assert_array_equal(label[name], expected[name])
 
 
 def test_a_refined_cache_is_a_cam_cache(data: SmallData, objectness: Path, cams: Path, tmp_path: Path) -> None:
