@@ -20,6 +20,9 @@ def run():
     except IrnError as error:
         print(f"snakemake: {error}", file=sys.stderr)
         sys.exit(2)
+    # The Snakefile imports the package of its own checkout.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "irn"]:
+        del sys.modules[name]
     # It looks for the user's home when it is imported.
     from snakemake.cli import main
 

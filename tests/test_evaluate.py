@@ -188,7 +188,7 @@ class TestScores:
             f"{v:.6f}" for v in iou
         ]
         sweep = read_rows(data.root / "sweep.csv")
-        assert list(sweep[0]) == ["split", "threshold", "mIoU"]
+        assert list(sweep[0]) == ["stage", "split", "threshold", "mIoU"]
         assert len(sweep) == 2 * (61 if threshold == 0.125 else 60)
         at = [row["mIoU"] for row in sweep if row["split"] == "train" and float(row["threshold"]) == threshold]
         assert at == [value(rows, "cam", "train", "mIoU")]

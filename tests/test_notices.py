@@ -184,4 +184,4 @@ def test_a_long_stage_says_in_its_log_how_far_it_is(
     assert list(progress([7, 8, 9], 13, "training", "step", done=10)) == [7, 8, 9]
     lines = capsys.readouterr().err.splitlines()
     assert [line.partition(",")[0] for line in lines] == ["training: 11 of 13 steps", "training: 12 of 13 steps"]
-    assert lines[-1].endswith("min left")
+    assert lines[-1].endswith(" left")

@@ -16,7 +16,7 @@ from irn.data.brush import packed
 from irn.data.coco_instances import InstancesFile
 from irn.data.corrected.reading import Corrections, listed
 from irn.data.findings import Findings
-from irn.data.label_studio import unpacked
+from irn.data.label_studio_brush import unpacked
 from irn.data.labelme import read_labelme
 from irn.data.shapes import objects_of, polygon
 from irn.data.tables import images_of

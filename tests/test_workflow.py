@@ -5,21 +5,21 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from helpers import FINAL, ROOT, SMALL, rules_to_run, snakemake
+from helpers import FINAL, ROOT, SMALL, rules_to_run, save_png, snakemake
 
 from irn.settings.reading import read_config
 from irn.workflow.options import METRICS
 from irn.workflow.run import Run
 from irn.workflow.stages import ALL_STAGES, EXPORTS, STAGES
 
-PER_IMAGE = [stage.name for stage in STAGES if stage.per_image]
+PER_IMAGE = [stage.name for stage in STAGES if stage.per_image and stage.name != "refine_cams"]
 
 
 def test_results_are_seen_in_the_folder_of_the_run(finished: Path) -> None:
@@ -277,18 +277,29 @@ def graph_of_rules(folder: Path, *arguments: str) -> Graph:
     return graph
 
 
+def write_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Those of a small run with every stage, and corrections for it."""
+    save_png(folder / "corrected/SegmentationClass/demo_0000.png", np.zeros((4, 4), np.uint8))
+    every_stage = {
+        "dataset": {**SMALL["dataset"], "corrected": str(folder / "corrected")}, "refine": {"sharing_steps": 1},
+    }  # fmt: skip
+    text = yaml.safe_dump(SMALL | FINAL | every_stage | settings)
+    (folder / "small.yaml").write_text(text, encoding="utf-8")
+
+
 def test_rules_read_and_make_what_their_stages_say(tmp_path: Path) -> None:
     """The rows of stages tell the graph of the workflow to the keys, and rules tell it to Snakemake."""
     everything = {"seeds": [0, 1], "sweep": {"walk.beta": [5, 10]}, "ablation": True}
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | FINAL | everything), encoding="utf-8")
+    write_settings(tmp_path, everything)
     targets = ["--", "all", *(name for name, stage in ALL_STAGES.items() if stage.on_request)]
-    # A backbone starts from one or the other.
-    downloaded, trained = (
-        graph_of_rules(tmp_path, "--config", f"pretrained={start}", *targets) for start in ("imagenet", "null")
+    # A backbone starts from one or the other, and maps are refined or not.
+    downloaded, trained, plain = (
+        graph_of_rules(tmp_path, "--config", *entries, *targets)
+        for entries in (["pretrained=imagenet"], ["pretrained=null"], ["refine={sharing_steps: 0}"])
     )
     assert downloaded.reads.keys() == {*ALL_STAGES, "all"}
     for name, stage in ALL_STAGES.items():
-        reads = downloaded.reads[name] | trained.reads.get(name, set())
+        reads = downloaded.reads[name] | trained.reads.get(name, set()) | plain.reads.get(name, set())
         assert reads == {source.name for source in stage.reads}, name
         losses = {"metrics.jsonl"} if stage.has(METRICS) else set()
         cache = {r"{shard,\\d+-of-\\d+}.h5"}
@@ -296,8 +307,7 @@ def test_rules_read_and_make_what_their_stages_say(tmp_path: Path) -> None:
 
 
 def test_rules_run_the_commands_of_their_stages(tmp_path: Path) -> None:
-    everything = {"seeds": [0, 1], "ablation": True, "pretrained": "imagenet"}
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | FINAL | everything), encoding="utf-8")
+    write_settings(tmp_path, {"seeds": [0, 1], "ablation": True, "pretrained": "imagenet"})
     requests = [name for name, stage in ALL_STAGES.items() if stage.on_request]
     result = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--", "all", *requests)
     assert result.returncode == 0, result.stderr
