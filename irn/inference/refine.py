@@ -47,9 +47,12 @@ def open_refiner(settings: Settings, device: torch.device, backbone_weights: Pat
 
 
 def looked_at(pixels: np.ndarray, settings: Settings) -> list[np.ndarray]:
-    """(H, W, 3) uint8 at the sizes at which the refiner looks at it: those of `refine.long_sides`."""
-    sizes = []
-    for long_side in settings.refine.long_sides:
+    """(H, W, 3) uint8 at the sizes at which the refiner looks at it: those of `refine.long_sides`.
+
+    Without objectness that is the first alone, at which features are compared.
+    """
+    section, sizes = settings.refine, []
+    for long_side in section.long_sides if section.objectness_file else section.long_sides[:1]:
         factor = long_side / max(pixels.shape[:2])
         sizes.append(rescale(pixels, *(max(1, round(side * factor)) for side in pixels.shape[:2])))
     return sizes
@@ -74,7 +77,7 @@ def refined(
     sizes = {"cam": (cells(height), cells(width)), "high_res": (height, width)}
     # One size after another, so that the levels of one alone are in memory.
     probabilities = []
-    for place, pixels in enumerate(seen if refiner.objectness is not None else seen[:1]):
+    for place, pixels in enumerate(seen):
         image = refiner.backbone.normalise(torch.from_numpy(pixels).to(refiner.backbone.mean.device))
         levels = refiner.backbone(image[None])
         if place == 0 and section.sharing_steps and len(maps["classes"]):
