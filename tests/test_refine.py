@@ -91,7 +91,7 @@ def test_loss_is_that_of_the_share_that_objects_cover() -> None:
     logits = torch.tensor([[[0.3, -1.0]]])
     mask = torch.zeros(1, 2, 4, dtype=torch.uint8)
     mask[0, 0, :2], mask[0, :, 3] = 7, 255  # half an object; half of the second cell is not counted
-    batch = {"images": torch.zeros(1), "mask": mask}
+    batch = {"images": torch.zeros(1), "label": mask}
     loss = objectness_losses(batch, lambda _: logits, lambda count: count)["loss"]
     share = torch.sigmoid(logits[0, 0])
     first = -(0.5 * share[0].log() + 0.5 * (1 - share[0]).log())
@@ -100,7 +100,7 @@ def test_loss_is_that_of_the_share_that_objects_cover() -> None:
 
 
 def test_a_batch_without_a_counted_pixel_has_no_loss() -> None:
-    batch = {"images": torch.zeros(1), "mask": torch.full((1, 8, 8), 255, dtype=torch.uint8)}
+    batch = {"images": torch.zeros(1), "label": torch.full((1, 8, 8), 255, dtype=torch.uint8)}
     assert objectness_losses(batch, lambda _: torch.zeros(1, 1, 1), lambda count: count)["loss"] == 0
 
 

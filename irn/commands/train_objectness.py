@@ -13,10 +13,11 @@ from irn.grid import MAX_CLASSES
 from irn.networks.objectness import Objectness
 from irn.records import ImageRecord
 from irn.settings.settings import Settings
-from irn.training.objectness import OBJECTNESS, objectness_view
+from irn.training.objectness import OBJECTNESS
 from irn.training.schedule import Schedule
 from irn.training.task import Task
 from irn.training.train_and_save import TrainingOptions, train_and_save
+from irn.training.views import labelled_view
 from irn.workflow.provenance import provenance
 
 ANY_CLASS = [f"class {index}" for index in range(MAX_CLASSES)]  # of index PNGs
@@ -51,7 +52,7 @@ def train_objectness(
         make_network=partial(Objectness, settings.backbone, is_published=backbone_weights is None),
         image_ids=[record.image_id for record in records],
         view=partial(
-            objectness_view,
+            labelled_view,
             records=records,
             semantic_of=partial(_mask, masks),
             long_side=section.long_side,

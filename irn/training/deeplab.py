@@ -13,7 +13,7 @@ from irn.records import ImageRecord
 from irn.settings.final_networks import DeepLabSettings
 from irn.training.targets import Targets
 from irn.training.task import BatchCounts, Forward, Losses, Objective
-from irn.training.views import Batch, Sample, SampleId, draw_seed, sized_view
+from irn.training.views import Batch, Sample, SampleId, draw_seed, labelled_view
 
 
 def make_network(section: DeepLabSettings, backbone: str, classes: int, from_scratch: bool) -> DeepLab:
@@ -47,10 +47,8 @@ def semantic_view(
 
     semantic_of: of an image (H, W) uint8, 0 background, 1 + class index, 255 not counted.
     """
-    record = records[sample_id.image]
-    crop, box, label = sized_view(sample_id, record, semantic_of(record), long_side, crop_size, seed)
-    assert label is not None
-    return {"pixels": crop, "box": box, "label": label, "seed": draw_seed(sample_id, seed)}
+    view = labelled_view(sample_id, records, semantic_of, long_side, crop_size, seed)
+    return {**view, "seed": draw_seed(sample_id, seed)}
 
 
 def deeplab_losses(batch: Batch, forward: Forward, batch_counts: BatchCounts) -> Losses:

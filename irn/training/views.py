@@ -1,5 +1,6 @@
 """What a network sees of an image in training: a random scale, mirror image and crop, and its label."""
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +49,24 @@ def sized_view(
     rng = np.random.default_rng([seed, *sample_id])
     scale = rng.integers(long_side[0], long_side[1] + 1) / max(record.height, record.width)
     return random_view(rng, read_record(record), label, scale, crop_size)
+
+
+def labelled_view(
+    sample_id: SampleId,
+    records: Sequence[ImageRecord],
+    semantic_of: Callable[[ImageRecord], np.ndarray],
+    long_side: tuple[int, int],
+    crop_size: int,
+    seed: int,
+) -> Sample:
+    """The `sized_view` of an image and its label: `pixels` (S, S, 3) uint8, `box` and `label` (S, S) uint8.
+
+    semantic_of: of an image (H, W) uint8, 0 background, 255 not counted.
+    """
+    record = records[sample_id.image]
+    crop, box, label = sized_view(sample_id, record, semantic_of(record), long_side, crop_size, seed)
+    assert label is not None
+    return {"pixels": crop, "box": box, "label": label}
 
 
 def random_view(
