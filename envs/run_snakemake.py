@@ -14,6 +14,20 @@ def interrupt(number, frame):
     signal.default_int_handler(number, frame)
 
 
+def hold_the_profile(cli, logger):
+    """Keep the line on profiles, which Snakemake prints before it has a log file, for irn/terminal/attach.py."""
+    logger.held_lines = []
+
+    def print_or_hold(*words, **options):
+        line = " ".join(map(str, words))
+        if line.startswith("Using ") and "profile" in line:
+            logger.held_lines.append(line)
+        else:
+            print(*words, **options)
+
+    cli.print = print_or_hold
+
+
 def run():
     try:
         prepare(sys.argv[1:])
@@ -24,10 +38,12 @@ def run():
     for name in [name for name in sys.modules if name.partition(".")[0] == "irn"]:
         del sys.modules[name]
     # It looks for the user's home when it is imported.
-    from snakemake.cli import main
+    from snakemake import cli
+    from snakemake.logging import logger
 
+    hold_the_profile(cli, logger)
     signal.signal(signal.SIGINT, interrupt)
-    sys.exit(main())
+    sys.exit(cli.main())
 
 
 if __name__ == "__main__":

@@ -121,12 +121,45 @@ class TestProgress:
             log.write_text("make cams: 50 of 100 images\n", encoding="utf-8")
         run.after(10)
         assert len(run.screen.rows) == 2
-        assert "Making class attention maps         ━━━━━─────       0 of 2 jobs" in run.screen.rows[0]
+        assert "Making class attention maps         ━━━━━───── 100 of 200 images" in run.screen.rows[0]
         for number in (2, 3):
             (run.folder / f"{number}.log").write_text("make cams: 100 images in 0:20\n", encoding="utf-8")
             assert len(run.screen.said) == 1
             run.tell(event="job_finished", job_id=number)
         assert run.screen.said[1].split()[-4:] == ["200", "images", "0:10", "make_cams/"]
+
+    def test_images_are_counted_before_it_is_known_how_many_all_jobs_have(self, run: Watched) -> None:
+        run.start()
+        log = run.job(2, "make_cams", "Making class attention maps, shard 0-of-1 of train", "0-of-1.h5")
+        run.after(1)
+        assert "0 of 2 jobs" in run.screen.rows[0]
+        log.write_text("make cams: 60 of 130 images\n", encoding="utf-8")
+        run.after(1)
+        assert run.screen.rows[0].split()[5:7] == ["60", "images"]
+        log.write_text("make cams: 130 images in 0:20\n", encoding="utf-8")
+        run.tell(event="job_finished", job_id=2)
+        log = run.job(3, "make_cams", "Making class attention maps, shard 0-of-1 of val", "0-of-1.h5")
+        log.write_text("make cams: 0 of 50 images\n", encoding="utf-8")
+        run.after(1)
+        assert "130 of 180 images" in run.screen.rows[0]
+
+    def test_time_in_which_no_job_of_a_stage_runs_does_not_count(self, run: Watched) -> None:
+        run.start()
+        message = "Making class attention maps, shard 0-of-1 of "
+        run.job(2, "make_cams", message + "train", "train/0-of-1.h5").write_text("make cams: 100 images in 0:40\n")
+        run.after(40)
+        run.tell(event="job_finished", job_id=2)
+        run.after(600)
+        assert [row.strip() for row in run.screen.rows] == ["0 of 2 stages done, 10:40 so far"]
+        log = run.job(3, "make_cams", message + "val", "val/0-of-1.h5")
+        assert run.screen.rows[0].endswith("0:40 left")
+        log.write_text("make cams: 25 of 50 images\n", encoding="utf-8")
+        run.after(10)
+        assert run.screen.rows[0].endswith("0:17 left")
+        log.write_text("make cams: 50 images in 0:21\n", encoding="utf-8")
+        run.after(11)
+        run.tell(event="job_finished", job_id=3)
+        assert run.screen.said[1].split()[-4:] == ["150", "images", "1:01", "make_cams/"]
 
     def test_a_second_loop_is_named_and_has_a_time_of_its_own(self, run: Watched) -> None:
         run.start()
@@ -378,6 +411,22 @@ class TestAttaching:
         assert logger.handlers == [file, display]
         assert display is not None
         assert not display.screen.redraws
+
+    @pytest.mark.parametrize("verbose", [False, True])
+    def test_the_profile_is_told_in_the_log_file_alone_unless_all_is_to_be_seen(
+        self, verbose: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        logger, line = self.logger(), "Using workflow specific profile profiles/default for setting defaults."
+        vars(logger)["held_lines"] = [line]
+        file = logging.FileHandler(tmp_path / "snakemake.log")
+        logger.addHandler(file)
+        settings = SimpleNamespace(
+            verbose=verbose, quiet=set(), printshellcmds=False, debug_dag=False, dryrun=False, nocolor=True
+        )
+        attach(logger, settings, self.a_run())
+        file.close()
+        assert (tmp_path / "snakemake.log").read_text() == line + "\n"
+        assert capsys.readouterr().err == (line + "\n" if verbose else "")
 
     def logger(self) -> logging.Logger:
         logger = logging.Logger("snakemake")

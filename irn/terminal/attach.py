@@ -12,13 +12,21 @@ from irn.terminal.screen import Plain, Screen, Terminal
 from irn.workflow.run import Run
 
 REPLACED = "DefaultStreamHandler"  # its name in Snakemake
+HELD = "held_lines"  # of the logger: what envs/run_snakemake.py held back until there is a log file
 
 
 def attach(logger: logging.Logger, settings: Any, run: Run) -> RunDisplay | None:
     """Show a run in Snakemake's place, unless an option asks for another output (--verbose, --quiet, --logger, -p).
 
-    settings: Snakemake's settings of its output. Snakemake's log file stays as it is.
+    settings: Snakemake's settings of its output. Its log file stays as it is, and gets the lines that were held back.
     """
+    display = _attach(logger, settings, run)
+    for line in getattr(logger, HELD, ()):
+        logger.info(line)
+    return display
+
+
+def _attach(logger: logging.Logger, settings: Any, run: Run) -> RunDisplay | None:
     replaced = next((handler for handler in logger.handlers if handler.name == REPLACED), None)
     if replaced is None or settings.verbose or settings.quiet or settings.printshellcmds or settings.debug_dag:
         return None

@@ -19,6 +19,8 @@ RETRIED_WITHIN = 2.0  # seconds after a failure in which Snakemake says that it 
 GO_ON = "Complete files are kept: the same command goes on from here."
 # Messages without an event that are for people, by their beginnings.
 SHOWN = ("Creating conda environment", "Environment for ", "Downloading and installing", "Will exit after finishing")
+# Messages from before the workflow starts that are not.
+UNSAID = ("Assuming unrestricted shared filesystem", "Using profile", "Using workflow specific profile")
 NOTHING_TO_DO = "Nothing to be done"
 RETRY = re.compile(r"Trying to restart job (\d+)\.")
 INTERRUPTED = "Terminating processes on user request"
@@ -58,7 +60,7 @@ class RunDisplay(logging.Handler):
         if event == "workflow_started":
             self.has_started = True
         elif not self.has_started:
-            if not record.getMessage().startswith("Assuming unrestricted shared filesystem"):
+            if not record.getMessage().startswith(UNSAID):
                 self.replaced.handle(record)
         elif event:
             take: Callable[[Any], None] | None = getattr(self, f"_take_{event}", None)
@@ -88,11 +90,11 @@ class RunDisplay(logging.Handler):
         self._draw()
 
     def _take_job_finished(self, record: Any) -> None:
-        stage = self.stages.finish(record.job_id)
+        stage = self.stages.finish(record.job_id, self.now())
         self._draw()
         if stage:
             mark = OK_IN_ASCII if self.screen.in_ascii else OK
-            self._say(line_of_done(stage, self.now(), self.screen.width, mark))
+            self._say(line_of_done(stage, self.screen.width, mark))
 
     def _take_error(self, record: Any) -> None:
         if getattr(record, "exception", "") == "RuleException":
@@ -103,7 +105,7 @@ class RunDisplay(logging.Handler):
     def _take_job_error(self, record: Any) -> None:
         if self.is_interrupted:
             return
-        stage = self.stages.fail(record.jobid)
+        stage = self.stages.fail(record.jobid, self.now())
         title = stage.title if stage else record.rule_name
         mark = FAILED_IN_ASCII if self.screen.in_ascii else FAILED
         logs = [Path(log) for log in record.log]

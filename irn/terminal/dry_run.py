@@ -9,7 +9,7 @@ from irn.workflow.run import Run
 
 # What Snakemake says of a job with missing files, and of one that reads what another job makes.
 MISSING, UPDATED = "Missing output files", "Input files updated by another job"
-UNSAID = ("Building DAG of jobs", "Assuming unrestricted", "Reasons:")
+UNSAID = ("Building DAG of jobs", "Assuming unrestricted", "Using profile", "Using workflow specific", "Reasons:")
 
 
 class DryRunDisplay(logging.Handler):
