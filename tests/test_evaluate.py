@@ -17,7 +17,7 @@ from irn.grid import cells
 from irn.io.cache import CacheWriter
 from irn.ops.iou import class_iou, confusion_matrix
 from irn.ops.metric import Column, Metric, mean_of_defined
-from irn.ops.metrics import METRICS
+from irn.ops.metrics import METRICS, mean_names
 from irn.report.tables import score_tables
 from irn.settings.checking import settings_of_options
 
@@ -116,12 +116,12 @@ def data(tmp_path):
 class TestScores:
     def test_labels_that_equal_the_truth(self, data, capsys):
         rows = data.evaluate(cams=[data.cam_cache()], label_caches=[data.label_cache()], object_masks=data.object_masks)
-        # cam and semantic: mean, background, two classes; instance: five metrics of mean and two classes.
-        assert len(rows) == 2 * (4 + 4 + 15)
-        # The val image has no dog.
-        undefined = {("val", "dog")}
+        # cam and semantic: mean, background, two classes; instance: eleven metrics of mean and two classes.
+        assert len(rows) == 2 * (4 + 4 + 33)
         for row in rows:
-            assert row["value"] == ("" if (row["split"], row["class"]) in undefined else "1.000000")
+            # The val image has no dog, and all objects are small.
+            is_undefined = (row["split"], row["class"]) == ("val", "dog") or row["metric"].endswith(("medium", "large"))
+            assert row["value"] == ("" if is_undefined else "1.000000")
             assert row["images"] == {"train": "2", "val": "1"}[row["split"]]
         out = capsys.readouterr().out.splitlines()
         assert out[0].split() == ["split", "stage", "images", "mIoU", "AP25", "AP50", "AP70", "AP75", "AP"]
@@ -144,7 +144,13 @@ class TestScores:
             "instance,val,AP25,cat,1.000000,1",
             "instance,val,AP25,dog,,1",
         ]
-        assert [line.split(",")[2] for line in lines[8:-1:3]] == ["AP50", "AP70", "AP75", "AP"]
+        assert [line.split(",")[2] for line in lines[8:-1:3]] == [
+            "AP50",
+            "AP70",
+            "AP75",
+            "AP",
+            *mean_names(by_size=True),
+        ]
         assert lines[-1] == ""
 
     def test_hand_computed_instances(self, data):
@@ -260,6 +266,16 @@ def test_a_metric_is_a_class_and_a_row(data, monkeypatch, capsys):
     table = score_tables(pd.DataFrame(rows).assign(value=lambda table: table["value"].astype(float)))[0]
     assert table.metrics == ["mIoU", "mean recall"]
     assert table.rows == [("semantic label", ["0.095", "0.333"])]
+
+
+def test_scores_by_size_have_a_table_of_their_own(data):
+    rows = data.evaluate(label_caches=[data.label_cache()], object_masks=data.object_masks, split="val")
+    scores = pd.DataFrame(rows).assign(value=lambda table: pd.to_numeric(table["value"]))
+    plain, by_size = score_tables(scores.astype({"images": int}))
+    assert (plain.about, by_size.about) == (", 1 images", ", by size of objects")
+    assert plain.metrics == ["mIoU", "AP25", "AP50", "AP70", "AP75", "AP"]
+    assert by_size.metrics == mean_names(by_size=True)
+    assert by_size.rows == [("instance label", ["1.000", "undefined", "undefined"] * 2)]
 
 
 class TestSplits:

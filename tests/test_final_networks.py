@@ -50,8 +50,9 @@ from irn.networks.backbones import make_backbone
 from irn.networks.deeplab import DeepLab
 from irn.networks.mask_rcnn import MaskRcnn
 from irn.ops.average_precision import Masks, Pieces, VocAP
-from irn.ops.coco_ap import CocoImage, coco_average_precision, encoded
+from irn.ops.coco_ap import CocoImage, encoded, evaluated
 from irn.ops.metric import Terms
+from irn.ops.metrics import mean_names
 from irn.ops.overlaps import mask_iou, pairwise_iou
 from irn.ops.resize import at_scale
 from irn.ops.stacking import stacked
@@ -64,7 +65,11 @@ from irn.weights.files import load_classifier
 
 SIZE = (64, 80)
 IMAGES = "abcdef"
-AP = ("AP25", "AP50", "AP70", "AP75", "AP")
+AP = ("AP25", "AP50", "AP70", "AP75", "AP", *mean_names(by_size=True))
+
+
+def coco_average_precision(images: list[CocoImage], class_count: int) -> np.ndarray:
+    return evaluated(images, class_count, overlaps=10).precision[..., 0].mean((0, 1))
 
 
 def squares(number: int) -> tuple[np.ndarray, list[int]]:
@@ -362,7 +367,7 @@ class TestPredict:
         run("evaluate", "--manifest", data.manifest, "--labels", data.labels, *given, *scores)
         with open(tmp_path / "scores.csv", newline="") as file:
             means = {
-                (row["stage"], row["split"], row["metric"]): float(row["value"])
+                (row["stage"], row["split"], row["metric"]): float(row["value"] or "nan")
                 for row in csv.DictReader(file)
                 if row["class"] == "mean"
             }

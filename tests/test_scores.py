@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from irn.ops.average_precision import AP_THRESHOLDS, Masks, Pieces, VocAP
+from irn.ops.coco_ap import CocoAP, PieceSizeAP
 from irn.ops.iou import SWEEP_THRESHOLDS, CamIoU, ClassMaps, class_iou, confusion_matrix
 from irn.ops.metric import Terms, mean_of_defined
 from irn.ops.metrics import METRICS, columns, leading, mean_names
@@ -72,6 +73,51 @@ def slow_ap(images, class_index, threshold, found=slow_objects):
         area += (recall - recall_before) * max(precision for other, precision in points if other >= recall)
         recall_before = recall
     return area
+
+
+def slow_of_size(images, class_index, smallest, largest):
+    """AP50 and recall of objects of an area, by COCO's protocol; images as (truth, predictions)."""
+    entries, objects = [], 0
+    for truth, predictions in images:
+        truths = [
+            (mask, is_crowd or not smallest <= mask.sum() <= largest)
+            for is_crowd, (masks, labels) in ((False, truth.objects), (True, truth.crowds))
+            for mask, label in zip(masks, labels, strict=True)
+            if label == class_index + 1
+        ]
+        truths.sort(key=lambda pair: pair[1])
+        objects += sum(not is_ignored for _, is_ignored in truths)
+        taken = set()
+        of_class = [(score, mask) for index, score, mask in predictions if index == class_index]
+        for score, mask in sorted(of_class, key=lambda pair: -pair[0])[:100]:
+            best, match = 0.5, None
+            for place, (true_mask, is_ignored) in enumerate(truths):
+                is_crowd = any(true_mask is crowd for crowd in truth.crowds[0])
+                if place in taken and not is_crowd:
+                    continue
+                if match is not None and is_ignored and not truths[match][1]:
+                    break
+                both = (mask & true_mask).sum()
+                overlap = both / (mask.sum() if is_crowd else (mask | true_mask).sum())
+                if overlap >= best:
+                    best, match = overlap, place
+            if match is None:
+                is_left_aside = not smallest <= mask.sum() <= largest
+            else:
+                taken.add(match)
+                is_left_aside = truths[match][1]
+            if not is_left_aside:
+                entries.append((score, match is not None))
+    if not objects:
+        return math.nan, math.nan
+    entries.sort(key=lambda entry: -entry[0])
+    right = np.cumsum([is_right for _, is_right in entries])
+    points = [(count / objects, count / place) for place, count in enumerate(right, 1)]
+    precisions = [
+        max((precision for recall, precision in points if recall >= least), default=0.0)
+        for least in np.linspace(0, 1, 101)
+    ]
+    return float(np.mean(precisions)), max((recall for recall, _ in points), default=0.0)
 
 
 # Inputs.
@@ -230,9 +276,70 @@ class TestMetrics:
                 assert len(whole.scores(column)) == 3 + column.has_background
 
     def test_names_are_unique_and_each_stage_has_a_leading_score(self):
-        assert list(columns()) == ["IoU", "AP25", "AP50", "AP70", "AP75", "AP"]
+        by_size = [f"{name}_{size}" for name in ("AP50", "recall50") for size in ("small", "medium", "large")]
+        assert list(columns()) == ["IoU", "AP25", "AP50", "AP70", "AP75", "AP", *by_size]
+        assert mean_names(by_size=True) == by_size
         assert mean_names() == ["mIoU", "AP25", "AP50", "AP70", "AP75", "AP"]
         assert [leading(scored) for scored in METRICS] == ["mIoU", "mIoU", "mIoU", "AP50", "mIoU", "AP50"]
+
+
+def enlarged(truth, sides):
+    """Ground truth with masks whose cells are squares of so many pixels."""
+    square = np.ones((sides, sides), bool)
+    parts = (truth.objects, truth.crowds)
+    large = [(np.array([np.kron(mask, square) for mask in masks]), labels) for masks, labels in parts]
+    empty = np.zeros((0, truth.class_mask.shape[0] * sides, truth.class_mask.shape[1] * sides), bool)
+    objects, crowds = ((masks if len(masks) else empty, labels) for masks, labels in large)
+    return SimpleNamespace(class_mask=np.kron(truth.class_mask, square), objects=objects, crowds=crowds)
+
+
+class TestBySize:
+    # Of squares of 16 pixels, 4 and 36 have exactly the areas that divide the sizes.
+    AREAS = (("small", 0, 32**2), ("medium", 32**2, 96**2), ("large", 96**2, 1e10))
+
+    @pytest.mark.parametrize("kind", [PieceSizeAP, CocoAP])
+    @pytest.mark.parametrize("seed", range(6))
+    def test_twin(self, kind, seed):
+        rng = np.random.default_rng(seed)
+        scorer, images = kind(Terms(2)), []
+        for _ in range(6):
+            small, predicted = random_truth(rng, 2)
+            truth, pieces = enlarged(small, 16), predicted["instance"]
+            instance_map = np.kron(pieces.instance_map, np.ones((16, 16), int))
+            masks = instance_map == np.arange(1, len(pieces.classes) + 1)[:, None, None]
+            whole = Pieces(pieces.classes, pieces.scores, instance_map)
+            scorer.add(truth, whole if kind is PieceSizeAP else Masks(pieces.classes, pieces.scores, masks))
+            rows = zip(pieces.classes, pieces.scores, masks, strict=True)
+            images.append((truth, [row for row in rows if kind is CocoAP or row[1] > 0]))
+        found = {column.name: scorer.scores(column) for column in kind.columns}
+        for size, smallest, largest in self.AREAS:
+            expected = np.array([slow_of_size(images, index, smallest, largest) for index in range(2)])
+            np.testing.assert_allclose(found[f"AP50_{size}"], expected[:, 0], rtol=0, atol=1e-12)
+            np.testing.assert_allclose(found[f"recall50_{size}"], expected[:, 1], rtol=0, atol=1e-12)
+
+    def test_what_is_found_of_another_size_is_neither_right_nor_wrong(self):
+        objects = boxes((200, 200), (0, 20, 0, 20), (100, 200, 0, 100))
+        truth = SimpleNamespace(
+            class_mask=objects, objects=(np.stack([objects == 1, objects == 2]), np.array([1, 1])),
+            crowds=(np.zeros((0, 200, 200), bool), np.zeros(0, int)),
+        )  # fmt: skip
+        # The large one, a wrong large one, the small one, and a piece over a part of it without a score.
+        pieces = boxes((200, 200), (100, 200, 0, 100), (0, 100, 100, 200), (0, 15, 0, 20), (15, 20, 0, 20))
+        scorer = PieceSizeAP(Terms(1))
+        scorer.add(truth, Pieces(np.zeros(4, int), np.array([1, 0.75, 0.5, 0]), pieces))
+        means = {column.name: scorer.mean(column) for column in scorer.columns}
+        defined = {name: value for name, value in means.items() if not math.isnan(value)}
+        assert defined == pytest.approx(
+            {"AP50_small": 1, "AP50_large": 1, "recall50_small": 1, "recall50_large": 1}, abs=1e-9
+        )
+
+    def test_a_piece_with_score_0_finds_nothing(self):
+        box = boxes((50, 50), (0, 20, 0, 20))
+        nothing = np.zeros((0, 50, 50), bool), np.zeros(0, int)
+        truth = SimpleNamespace(class_mask=box, objects=((box > 0)[None], np.array([1])), crowds=nothing)
+        scorer = PieceSizeAP(Terms(1))
+        scorer.add(truth, Pieces(np.array([0]), np.array([0.0]), box))
+        assert scorer.mean(columns()["recall50_small"]) == 0
 
 
 class TestObjects:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from helpers import FINAL, ROOT, SMALL, rules_to_run, save_png, snakemake
 
+from irn.ops.metrics import mean_names
 from irn.settings.reading import read_config
 from irn.workflow.options import METRICS
 from irn.workflow.run import Run
@@ -29,7 +30,7 @@ def test_results_are_seen_in_the_folder_of_the_run(finished: Path) -> None:
     assert list(rows[0]) == ["stage", "split", "metric", "class", "value", "images"]
     assert {(row["stage"], row["metric"]) for row in rows if row["class"] == "mean"} == {
         ("cam", "mIoU"), ("semantic", "mIoU"),
-        *(("instance", metric) for metric in ("AP25", "AP50", "AP70", "AP75", "AP")),
+        *(("instance", metric) for metric in ("AP25", "AP50", "AP70", "AP75", "AP", *mean_names(by_size=True))),
     }  # fmt: skip
     assert {row["images"] for row in rows} == {"20"}
     for stage in PER_IMAGE:

@@ -21,7 +21,7 @@ from irn.io.files import whole_file
 from irn.io.progress import notice
 from irn.ops.ablation import THRESHOLDS, VARIANTS, Variant, instance_variants, semantic_variants
 from irn.ops.metric import Metric, Terms
-from irn.ops.metrics import METRICS, leading
+from irn.ops.metrics import comparing, leading
 from irn.pictures.charts import draw_ablation
 from irn.records import ImageRecord
 from irn.settings.settings import Settings
@@ -101,7 +101,7 @@ def _count_image(sources: Sources, terms: Terms, record: ImageRecord, max_side: 
     truth = sources.truth.of(record)
     for variant, labels in _labels(sources, record, max_side):
         for threshold, label in zip(THRESHOLDS, labels, strict=True):
-            counts[variant, threshold] = [metric(terms) for metric in METRICS[variant.labels]]
+            counts[variant, threshold] = [metric(terms) for metric in comparing(variant.labels)]
             for metric in counts[variant, threshold]:
                 metric.add(truth, label)
     return counts

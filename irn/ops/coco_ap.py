@@ -1,18 +1,23 @@
-"""COCO's average precision of instance masks, by pycocotools."""
+"""COCO's average precision of instance masks, over all objects and by their size, by pycocotools."""
 
 import io
 from collections.abc import Iterable
 from contextlib import redirect_stdout
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from pycocotools import mask as run_lengths
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from irn.ops.average_precision import MEAN_AP, Masks
+from irn.ops.average_precision import MEAN_AP, Masks, Pieces
 from irn.ops.metric import Column, Metric, Terms, TrueImage
 
+# Of COCO, by the area of an object in pixels: up to 32^2, up to 96^2, and above; after them all together.
+SIZES = ("small", "medium", "large")
+OF_SIZES = tuple(
+    Column(f"{name}_{size}", f"{name}_{size}", by_size=True) for name in ("AP50", "recall50") for size in SIZES
+)
 Runs = dict[str, Any]
 
 
@@ -24,47 +29,87 @@ class CocoImage(NamedTuple):
     predictions: list[tuple[int, float, Runs]]
 
 
-class CocoAP(Metric):
-    """Average precision of masks that may overlap, the mean over overlaps as tables of networks have it."""
+class Evaluation(NamedTuple):
+    """What COCO's evaluation says by overlap T, class C and size A, the first of which is all; NaN where no object is.
 
-    columns = (MEAN_AP,)
+    precision: (T, 101, C, A) float64, at 101 recalls. recall: (T, C, A) float64, the highest.
+    """
+
+    precision: np.ndarray
+    recall: np.ndarray
+
+
+class CocoAP(Metric):
+    """Average precision of masks that may overlap, the mean over overlaps as tables of networks have it, and by size.
+
+    By size, a prediction does not count that matches an object of another size, or none and has another size itself.
+    Overlap is IoU 0.5 there, and in all scores an image has at most 100 predictions of a class.
+    """
+
+    columns: ClassVar[tuple[Column, ...]] = (MEAN_AP, *OF_SIZES)
     needs_objects = True
+    overlaps: ClassVar[int] = 10  # how many from 0.50 on, in steps of 0.05
 
     def __init__(self, terms: Terms) -> None:
         self.class_count = terms.class_count
         self.images: list[CocoImage] = []
+        self._evaluation: Evaluation | None = None
 
-    def add(self, truth: TrueImage, predicted: Masks) -> None:
+    def add(self, truth: TrueImage, predicted: Any) -> None:
         """Keep the objects and predictions of an image, as run lengths."""
         objects = [
             (label - 1, is_crowd, runs)
             for is_crowd, (masks, labels) in ((False, truth.objects), (True, truth.crowds))
             for label, runs in zip(labels.tolist(), encoded(masks), strict=True)
         ]
-        runs_of_masks = encoded(predicted.masks)
-        predictions = zip(predicted.classes.tolist(), predicted.scores.tolist(), runs_of_masks, strict=True)
         height, width = truth.class_mask.shape
-        self.images.append(CocoImage((height, width), objects, list(predictions)))
+        self.images.append(CocoImage((height, width), objects, self._runs(predicted)))
+        self._evaluation = None
+
+    def _runs(self, predicted: Masks) -> list[tuple[int, float, Runs]]:
+        """The predictions of an image as `CocoImage` has them."""
+        runs = encoded(predicted.masks)
+        return list(zip(predicted.classes.tolist(), predicted.scores.tolist(), runs, strict=True))
 
     def merge(self, other: "CocoAP") -> None:
         """Add the images of another, as if they had been added here next."""
         self.images += other.images
+        self._evaluation = None
 
     def scores(self, column: Column) -> np.ndarray:
-        """(C,) float64 in [0, 1]; NaN for classes without any object."""
-        return coco_average_precision(self.images, self.class_count)
+        """(C,) float64 in [0, 1]; NaN for classes without any object, or any of the column's size."""
+        if self._evaluation is None:
+            self._evaluation = evaluated(self.images, self.class_count, self.overlaps)
+        precision, recall = self._evaluation
+        if column not in OF_SIZES:
+            return precision[..., 0].mean((0, 1))
+        name, size = column.name.split("_")
+        place = 1 + SIZES.index(size)
+        return precision[0, ..., place].mean(0) if name == "AP50" else recall[0, ..., place]
 
 
-def encoded(masks: np.ndarray) -> list[Runs]:
-    """Run lengths of (N, H, W) bool masks."""
+class PieceSizeAP(CocoAP):
+    """The same of instance labels, by size alone, and without pieces of score 0, which are not used as labels."""
+
+    columns = OF_SIZES
+    overlaps = 1
+
+    def _runs(self, predicted: Pieces) -> list[tuple[int, float, Runs]]:  # type: ignore[override]
+        rows = np.flatnonzero(np.asarray(predicted.scores) > 0)
+        runs = encoded(predicted.instance_map == row + 1 for row in rows)
+        return [
+            (int(predicted.classes[row]), float(predicted.scores[row]), mask)
+            for row, mask in zip(rows, runs, strict=True)
+        ]
+
+
+def encoded(masks: Iterable[np.ndarray]) -> list[Runs]:
+    """Run lengths of (H, W) bool masks."""
     return [run_lengths.encode(np.asfortranarray(mask, np.uint8)) for mask in masks]
 
 
-def coco_average_precision(images: Iterable[CocoImage], class_count: int) -> np.ndarray:
-    """(C,) float64, the mean over IoU 0.50, 0.55, ... 0.95 of the precision at 101 recalls.
-
-    NaN for classes without any object.
-    """
+def evaluated(images: Iterable[CocoImage], class_count: int, overlaps: int) -> Evaluation:
+    """COCO's evaluation of images at the first `overlaps` of IoU 0.50, 0.55, ... 0.95."""
     categories = [index + 1 for index in range(class_count)]
     dataset, predictions = _as_coco(images)
     truth = COCO()
@@ -76,11 +121,14 @@ def coco_average_precision(images: Iterable[CocoImage], class_count: int) -> np.
         evaluation = COCOeval(truth, predicted, "segm")
         evaluation.params.imgIds = [row["id"] for row in dataset["images"]]
         evaluation.params.catIds = categories
+        evaluation.params.iouThrs = evaluation.params.iouThrs[:overlaps]
         evaluation.evaluate()
         evaluation.accumulate()
-    # Overlaps, recalls, classes, all areas, at most 100 predictions an image; -1 is undefined.
-    precision = evaluation.eval["precision"][:, :, :, 0, 2]
-    return np.where(precision > -1, precision, np.nan).mean((0, 1))
+    # The last axis is the most predictions of an image, 100 at the end; -1 is undefined.
+    defined = (
+        np.where(array > -1, array, np.nan)[..., 2] for array in map(evaluation.eval.get, ("precision", "recall"))
+    )
+    return Evaluation(*defined)
 
 
 def _as_coco(images: Iterable[CocoImage]) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:

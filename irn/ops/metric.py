@@ -16,12 +16,14 @@ class Column:
     has_background: whether background counts as a class, the first.
     leads: whether it is the score by which labels are compared: in charts, in a sweep, and at the thresholds of an
         ablation.
+    by_size: whether it is of objects of one size; such scores have a table of their own.
     """
 
     name: str
     mean: str
     has_background: bool = False
     leads: bool = False
+    by_size: bool = False
 
 
 class Terms(NamedTuple):

@@ -97,10 +97,10 @@ def counts(records: Sequence[ImageRecord], classes: ImageClasses, facts: Sequenc
 
 
 class ScoreTable(NamedTuple):
-    """Mean scores of a split: metrics, then a row for each stage."""
+    """Mean scores of a split, what they are of, and the metrics; then a row for each stage."""
 
     split: str
-    images: int
+    about: str
     metrics: list[str]
     rows: list[tuple[str, list[str]]]
 
@@ -116,15 +116,19 @@ def over_seeds(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def score_tables(scores: pd.DataFrame) -> list[ScoreTable]:
-    """The mean scores of each split."""
+    """The mean scores of each split, and then those by the size of objects where there are such."""
     tables = []
     for split, rows in scores[scores["class"] == MEAN].groupby("split", sort=False):
-        metrics = [name for name in mean_names() if name in set(rows["metric"])]
-        lines = []
-        for stage, stage_scores in rows.groupby("stage", sort=False):
-            cells = {row.metric: _cell(row) for row in stage_scores.itertuples()}
-            lines.append((LEGEND[str(stage)].title, [cells.get(metric, "") for metric in metrics]))
-        tables.append(ScoreTable(str(split), int(rows["images"].iloc[0]), metrics, lines))
+        for by_size in (False, True):
+            about = ", by size of objects" if by_size else f", {int(rows['images'].iloc[0]):,} images"
+            shown = rows[rows["metric"].isin(mean_names(by_size))]
+            metrics = [name for name in mean_names(by_size) if name in set(shown["metric"])]
+            lines = []
+            for stage, stage_scores in shown.groupby("stage", sort=False):
+                cells = {row.metric: _cell(row) for row in stage_scores.itertuples()}
+                lines.append((LEGEND[str(stage)].title, [cells.get(metric, "") for metric in metrics]))
+            if lines:
+                tables.append(ScoreTable(str(split), about, metrics, lines))
     return tables
 
 
