@@ -15,6 +15,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/stage.smk"
 include: "rules/data.smk"
 include: "rules/cam.smk"
 include: "rules/irn.smk"

@@ -11,7 +11,7 @@ from irn.errors import IrnError
 from irn.settings.final_networks import TRAINED_NETWORKS
 from irn.settings.reading import check_config, check_files
 from irn.terminal.attach import attach, finish
-from irn.workflow import job, options
+from irn.workflow import job
 from irn.workflow.recipes import STORE
 from irn.workflow.run import Run, check_data
 from irn.workflow.stages import ALL_STAGES, EXPORTS, behind
@@ -53,10 +53,10 @@ def recipe_of(wildcards=None, stage=None):
 # ---- Paths in the store. What is made on request has no wildcards, so that its rule can be a target.
 
 
-def paths(stage):
-    """The paths of a stage: `output(name)`, `log` and `benchmark`."""
+def places(stage):
+    """The <folder>, <log> and <benchmark> of a stage."""
     on_request = ALL_STAGES[stage].on_request
-    return job.Paths(ALL_STAGES[stage], str(recipe_of(stage=stage).folder) if on_request else "")
+    return job.places(ALL_STAGES[stage], recipe_of(stage=stage).folder if on_request else None)
 
 
 def shown(path, category, **more):
@@ -88,34 +88,20 @@ def stages_of(targets):
     return ALL_STAGES.keys() & {Path(name).parts[2] if STORE in Path(name).parents else name for name in targets}
 
 
-def from_stage(source, name="", to=None):
-    """The files of a stage, or that of a name, that the job reads; `to` is the job's stage if that is on request."""
+def from_stage(*sources, to=None):
+    """The files of a stage, or its file if that is named (`stage/file`), that the job reads.
+
+    Of several sources it is the first that the configuration has, if any. `to` is the job's stage if that is on request.
+    """
 
     def files(wildcards):
         if to:
             show_run()
         recipe = recipe_of(wildcards, to)
-        inputs = recipe.inputs(source, wildcards.get("split"), wildcards.get("shard"))
-        return awaited(recipe, wildcards, [file for file in inputs if file.endswith(name)])
+        inputs = recipe.first_inputs(sources, wildcards.get("split"), wildcards.get("shard"))
+        return awaited(recipe, wildcards, inputs)
 
     return files
-
-
-def corrected(wildcards):
-    """The cache of corrected masks; none without corrections."""
-    return from_stage("read_corrections", "corrected.h5")(wildcards)
-
-
-def class_labels(wildcards):
-    """The classes of the images: by corrected masks where there are some, and otherwise by the data set."""
-    corrected_rows = from_stage("read_corrections", "labels.csv")(wildcards)
-    return corrected_rows or from_stage("build_manifest", "labels.csv")(wildcards)
-
-
-def class_maps(to=None):
-    """The refined class maps, or those of the classifier where nothing refines them."""
-    refined, plain = from_stage("refine_cams", to=to), from_stage("make_cams", to=to)
-    return lambda wildcards: refined(wildcards) or plain(wildcards)
 
 
 def awaited(recipe, wildcards, files):
@@ -134,14 +120,10 @@ def is_forced(stage):
 def backbone(wildcards):
     """The weights that a network's backbone starts from; none when it starts from scratch."""
     recipe = recipe_of(wildcards)
-    pretrained = recipe.settings.pretrained
-    if pretrained is None:
-        # Empty for networks that start from scratch.
-        return from_stage("train_cam", "weights.pt")(wildcards) if not recipe.stage.has(options.FROM_SCRATCH) else []
-    if pretrained == "imagenet":
-        return from_stage("download_backbone")(wildcards)
-    # The key holds its content, so its time does not count.
-    return [ancient(pretrained)]
+    if named := job.given_backbone(recipe.settings):
+        # The key holds its content, so its time does not count.
+        return [ancient(path) for path in named]
+    return from_stage("download_backbone", *job.trained_backbone(recipe))(wildcards)
 
 
 def predictions(wildcards):
@@ -155,33 +137,23 @@ def reported(wildcards):
     return awaited(run.report, wildcards, run.reported)
 
 
-# ---- Options and resources
+# ---- Commands and resources
 
 
-def options_of_job(wildcards, threads):
-    return job.job_options(recipe_of(wildcards), wildcards.get("split"), wildcards.get("shard"), threads)
+def command_of_job(wildcards, input, output, threads):
+    """The rule's command, with its inputs and outputs and with what the configuration says."""
+    recipe = run.recipes[Path(output[0]).relative_to(STORE).parts[1]]
+    files = dict(input.items()) | (dict(output.items()) or {"out": job.place_of_export(output)})
+    return job.command(recipe, files, wildcards.get("split"), wildcards.get("shard"), threads)
 
 
-def options_on_request(stage):
-    return lambda wildcards, threads: job.job_options(recipe_of(stage=stage), None, None, threads)
+def cores(wildcards, rulename):
+    return ALL_STAGES[rulename].resources.cores
 
 
-def labels_option(stage):
-    """The table of classes, for a stage that takes it."""
-    return lambda wildcards, input: job.with_flag(options.LABELS, [input.labels] if stage.has(options.LABELS) else [])
-
-
-def backbone_options(wildcards, input):
-    return job.with_flag(options.BACKBONE_WEIGHTS, input.backbone) or options.FROM_SCRATCH.flag
-
-
-def corrected_option(wildcards, input):
-    return job.with_flag(options.CORRECTED, input.corrected)
-
-
-def cores(stage):
-    return ALL_STAGES[stage].resources.cores
-
-
-def needs(stage):
-    return job.resources(ALL_STAGES[stage], run.settings.gpus)
+# Memory and time grow each time a job is tried again.
+needs = dict(
+    mem_mb=lambda w, rulename, threads, attempt: ALL_STAGES[rulename].resources.mem_mb(threads) * attempt,
+    runtime=lambda w, rulename, attempt: ALL_STAGES[rulename].resources.minutes * attempt,
+    gpu=lambda w, rulename: job.gpus(ALL_STAGES[rulename], run.settings.gpus),
+)

@@ -1,34 +1,31 @@
-# Labels for other programs, on request, as in snakemake export_coco; a rule for each row of EXPORTS.
+# Labels for other programs, on request, as in snakemake export_coco; a rule for each row of EXPORTS, like that in stage.smk.
 
 
 for export in EXPORTS:
-    place = paths(export.name)
 
     rule:
         name:
             export.name
         input:
-            manifest=from_stage("build_manifest", "manifest.csv", to=export.name),
-            labels=from_stage("build_manifest", "labels.csv", to=export.name),
+            manifest=from_stage("build_manifest/manifest.csv", to=export.name),
+            labels=from_stage("build_manifest/labels.csv", to=export.name),
             label_caches=from_stage("make_labels", to=export.name),
         output:
-            [file if Path(file).suffix else directory(file) for file in map(place.output, export.makes)],
+            [f"<folder>/{name}" if Path(name).suffix else directory(f"<folder>/{name}") for name in export.makes],
         log:
-            place.log,
+            "<log>",
         benchmark:
-            place.benchmark
+            "<benchmark>"
+        pathvars:
+            **places(export.name),
         conda:
             conda_env
-        threads: cores(export.name)
+        threads: cores
         resources:
-            **needs(export.name),
+            **needs,
         params:
-            command=export.words,
-            labels=labels_option(export),
-            out=lambda w, output: job.place_of_export(output),
-            options=options_on_request(export.name),
+            command=command_of_job,
         message:
             export.help
         shell:
-            "irn {params.command} --manifest {input.manifest} {params.labels} --label-caches {input.label_caches:q}"
-            " --out {params.out} {params.options} > {log} 2>&1"
+            "irn {params.command} > {log:q} 2>&1"

@@ -1,62 +1,61 @@
 # The final networks, each trained on the labels or on ground truth, and their predictions of held-out images.
+# `use rule` takes no names from a table, so these rules repeat what is in stage.smk.
 
 
 for name, network in TRAINED_NETWORKS.items():
-    train, predict = f"train_{name}", f"predict_{name}"
     teacher = "the labels" if name == network.name else "ground truth"
 
     rule:
         name:
-            train
+            f"train_{name}"
         input:
-            manifest=from_stage("build_manifest", "manifest.csv"),
-            labels=class_labels,
+            manifest=from_stage("build_manifest/manifest.csv"),
+            labels=from_stage("read_corrections/labels.csv", "build_manifest/labels.csv"),
             label_caches=from_stage("make_labels"),
-            backbone=backbone,
+            backbone_weights=backbone,
         output:
-            weights=paths(train).output("weights.pt"),
-            metrics=paths(train).output("metrics.jsonl"),
+            out="<folder>/weights.pt",
+            metrics="<folder>/metrics.jsonl",
         log:
-            paths(train).log,
+            "<log>",
         benchmark:
-            paths(train).benchmark
+            "<benchmark>"
+        pathvars:
+            **places(f"train_{name}"),
         conda:
             conda_env
-        threads: cores(train)
+        threads: cores
         resources:
-            **needs(train),
+            **needs,
         params:
-            command=ALL_STAGES[train].words,
-            options=options_of_job,
-            backbone=backbone_options,
-            taught_by=lambda w, input: job.teacher_options(recipe_of(w), input.label_caches),
+            command=command_of_job,
         message:
             f"Training {network.title} on {teacher}"
         shell:
-            "irn {params.command} --manifest {input.manifest} --labels {input.labels} --out {output.weights}"
-            " --metrics {output.metrics} {params.taught_by} {params.backbone} {params.options} > {log} 2>&1"
+            "irn {params.command} > {log:q} 2>&1"
 
     rule:
         name:
-            predict
+            f"predict_{name}"
         input:
-            manifest=from_stage("build_manifest", "manifest.csv"),
-            weights=from_stage(train, "weights.pt"),
+            weights=from_stage(f"train_{name}/weights.pt"),
+            manifest=from_stage("build_manifest/manifest.csv"),
         output:
-            predictions=directory(paths(predict).output("predictions")),
+            out=directory("<folder>/predictions"),
         log:
-            paths(predict).log,
+            "<log>",
         benchmark:
-            paths(predict).benchmark
+            "<benchmark>"
+        pathvars:
+            **places(f"predict_{name}"),
         conda:
             conda_env
-        threads: cores(predict)
+        threads: cores
         resources:
-            **needs(predict),
+            **needs,
         params:
-            options=options_of_job,
+            command=command_of_job,
         message:
             f"Segmenting by {network.title} ({teacher})"
         shell:
-            "irn predict --weights {input.weights} --manifest {input.manifest} --out {output.predictions}"
-            " {params.options} > {log} 2>&1"
+            "irn {params.command} > {log:q} 2>&1"

@@ -112,8 +112,8 @@ def test_results_find_the_images_of_a_data_set_that_was_moved(folder: Path) -> N
     before = run_with()
     before.show()
     recipe = before.configurations[0]["build_manifest"]
-    out = ["--out-manifest", recipe.folder / "manifest.csv", "--out-labels", recipe.folder / "labels.csv"]
-    run("build-manifest", *shlex.split(job.data_options(recipe)), *out)
+    tables = {f"out_{name}": str(recipe.folder / f"{name}.csv") for name in ("manifest", "labels")}
+    run(*shlex.split(job.command(recipe, tables, None, None, threads=1)))
     content = manifest().read_bytes()
     assert len(read_manifest(manifest())) == len(NUMBERS)
     (folder / "my_images").rename(folder / "moved")

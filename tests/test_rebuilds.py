@@ -468,7 +468,7 @@ CASES: list[tuple[str, str, Edit]] = [
     ),
     (
         "The command of a rule", "finished",
-        lambda f: edited_source(("rules/labels.smk", '"irn make-labels ', '"irn  make-labels ')),
+        lambda f: edited_source(("rules/stage.smk", '"irn {params', '"irn  {params')),
     ),
     ("A library", "finished", lambda f: upgraded("torch")),
     (

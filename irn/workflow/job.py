@@ -1,7 +1,7 @@
-"""What a rule says of a job: its paths in the store, the options of its command, and its resources."""
+"""What a rule says of a job: its paths in the store, its command, and its resources."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -12,44 +12,34 @@ from irn.settings.settings import Settings
 from irn.workflow.command import Stage
 from irn.workflow.options import (
     CLASS_MASKS,
+    CONFIGURATIONS,
+    CORRECTIONS,
     DATA_LINK,
-    EXTERNAL,
+    FROM_SCRATCH,
     KIND,
-    LABEL_CACHES,
     LABELS_CSV,
     OBJECT_MASKS,
     PREDICTIONS,
     ROOT,
-    WEIGHTS,
+    RUN,
     WORKERS,
     Option,
 )
-from irn.workflow.recipes import STORE, Recipe, data_link, data_root, masks
+from irn.workflow.recipes import RESULTS, STORE, Recipe, data_link, data_root, masks
+from irn.workflow.stages import ALL_STAGES, BUILD_MANIFEST, GATHER_SCORES, READ_CORRECTIONS, REPORT, TRAIN_CAM
 
 
-class Paths:
-    """Paths of a stage's jobs in the store, with Snakemake's wildcards `{key}`, `{split}` and `{shard}`.
+def places(stage: Stage, folder: Path | None = None) -> dict[str, str]:
+    """Where a stage's jobs write, with Snakemake's wildcards `{key}`, `{split}` and `{shard}`.
 
     folder: of its files, where that has no wildcards.
+    Returns the `folder` of outputs, the `log` of the command, and the `benchmark`, Snakemake's table of its costs.
     """
-
-    def __init__(self, stage: Stage, folder: str = "") -> None:
-        self._stage = stage
-        self._folder = (folder or f"{STORE}/{stage.name}/{{key}}") + ("/{split}" if stage.per_image else "")
-
-    def output(self, name: str = "") -> str:
-        """A file that the stage makes; for per-image stages, the cache."""
-        return f"{self._folder}/{{shard}}.h5" if self._stage.per_image else f"{self._folder}/{name}"
-
-    @property
-    def log(self) -> str:
-        """What the command prints."""
-        return f"{self._folder}/{'{shard}' if self._stage.per_image else self._stage.name}.log"
-
-    @property
-    def benchmark(self) -> str:
-        """Snakemake's table of time and memory."""
-        return f"{self._folder}/{'{shard}.' if self._stage.per_image else ''}benchmark.tsv"
+    if stage.per_image:
+        place = f"{STORE}/{stage.name}/{{key}}/{{split}}"
+        return {"folder": place, "log": f"{place}/{{shard}}.log", "benchmark": f"{place}/{{shard}}.benchmark.tsv"}
+    place = str(folder or f"{STORE}/{stage.name}/{{key}}")
+    return {"folder": place, "log": f"{place}/{stage.name}.log", "benchmark": f"{place}/benchmark.tsv"}
 
 
 def place_of_export(outputs: Sequence[str]) -> Path:
@@ -58,16 +48,11 @@ def place_of_export(outputs: Sequence[str]) -> Path:
     return first if len(outputs) == 1 or first.suffix else first.parent
 
 
-def resources(stage: Stage, gpus: int) -> dict[str, Callable[..., int] | int]:
-    """Resources of a stage's jobs; memory and time grow each time a job is tried again."""
-    base, each = stage.resources.memory
-    needs: dict[str, Callable[..., int] | int] = {
-        "mem_mb": lambda wildcards, threads, attempt: (base + each * threads) * attempt,
-        "runtime": lambda wildcards, attempt: stage.resources.minutes * attempt,
-    }
-    if stage.resources.gpu:
-        needs["gpu"] = gpus if stage.shares_batches else min(gpus, 1)
-    return needs
+def gpus(stage: Stage, at_most: int) -> int:
+    """The GPUs that a job of a stage takes."""
+    if not stage.resources.gpu:
+        return 0
+    return at_most if stage.shares_batches else min(at_most, 1)
 
 
 def arrays_within(recipes: Iterable[Recipe], asked: str, limit: int) -> tuple[list[str], list[str]]:
@@ -83,17 +68,43 @@ def arrays_within(recipes: Iterable[Recipe], asked: str, limit: int) -> tuple[li
     return [name for name in chosen if jobs[name] <= limit], [name for name in chosen if jobs[name] > limit]
 
 
-def job_options(recipe: Recipe, split: str | None, shard: str | None, threads: int) -> str:
-    """Options for settings, images, device and processes.
+def command(
+    recipe: Recipe, files: Mapping[str, str | Iterable[str]], split: str | None, shard: str | None, threads: int
+) -> str:
+    """The command of a job, without `irn`: its files, its settings, images, device and processes.
 
+    files: inputs and outputs, each by the name of its option; a stage without that option does not get them.
     split, shard: of the file to make, for per-image stages; a shard is written I-of-N.
+
+    Raises ValueError for a name that no stage has an option for.
     """
-    stage, settings = recipe.stage, recipe.settings
+    stage = recipe.stage
+    if wrong := files.keys() - {option.name for any_stage in ALL_STAGES.values() for option in any_stage.takes}:
+        raise ValueError(f"rule {stage.name}: {', '.join(wrong)} is the name of no option")
+    told = [stage.words]
+    for option in stage.takes:
+        values = files.get(option.name, ())
+        told.append(with_flag(option, [values] if isinstance(values, str | Path) else values))
+    if stage.has(FROM_SCRATCH) and not files.get("backbone_weights"):
+        told.append(FROM_SCRATCH.flag)
+    told += [with_flag(option, values) for option, values in _outside(recipe)]
+    return " ".join(filter(None, [*told, _settings(recipe), _means(recipe, split, shard, threads)]))
+
+
+def _settings(recipe: Recipe) -> str:
+    """Options for the settings of a stage."""
     words: list[Any] = []
-    for setting in of_stage(stage.name):
+    for setting in of_stage(recipe.stage.name):
         value = (recipe.record["settings"] | recipe.record.get("places", {})).get(setting.key)
         if setting.flag and value is not None:
             words += [setting.flag, *(value if isinstance(value, list) else [value])]
+    return " ".join(quote(str(word)) for word in words)
+
+
+def _means(recipe: Recipe, split: str | None, shard: str | None, threads: int) -> str:
+    """Options for images, device and processes."""
+    stage, settings = recipe.stage, recipe.settings
+    words: list[Any] = []
     if stage.per_image:
         words += ["--split", split, "--shard", str(shard).replace("-of-", "/")]
     elif stage.splits:
@@ -118,37 +129,39 @@ def given_backbone(settings: Settings) -> list[str]:
     return [settings.pretrained] if settings.pretrained not in (None, "imagenet") else []
 
 
-def data_options(recipe: Recipe) -> str:
+def trained_backbone(recipe: Recipe) -> list[str]:
+    """The classifier's weights, where its training's backbone serves a stage that cannot start from scratch."""
+    return [] if recipe.stage.has(FROM_SCRATCH) else [f"{TRAIN_CAM.name}/weights.pt"]
+
+
+def _outside(recipe: Recipe) -> list[tuple[Option, Iterable[object]]]:
+    """What a stage takes beside its rule's files and its settings, an option each with its values."""
+    stage, settings = recipe.stage, recipe.settings
+    if stage is BUILD_MANIFEST:
+        return data_options(recipe)
+    if stage is READ_CORRECTIONS:
+        return [(CORRECTIONS, [settings.dataset.corrected])]
+    if stage is GATHER_SCORES:
+        return [(CONFIGURATIONS, [recipe.folder / "key.json"])]
+    if stage is REPORT:
+        return [(RUN, [RESULTS / settings.run])]
+    told: list[tuple[Option, Iterable[object]]] = []
+    if stage.uses_truth:
+        places = zip((CLASS_MASKS, OBJECT_MASKS), masks(recipe.reads[BUILD_MANIFEST.name]), strict=True)
+        told += [(option, [place]) for option, place in places if stage.has(option)]
+    if stage.has(PREDICTIONS):
+        folders = {name: recipe.inputs(f"predict_{name}") for name in TRAINED_NETWORKS}
+        told.append((PREDICTIONS, [f"{name}={folder}" for name, held in folders.items() for folder in held]))
+    return told
+
+
+def data_options(recipe: Recipe) -> list[tuple[Option, Iterable[object]]]:
     """The data set that build_manifest lists."""
     dataset = recipe.settings.dataset
-    told = [
-        (KIND, dataset.kind),
-        (ROOT, data_root(recipe)),
-        (LABELS_CSV, dataset.labels_csv),
-        (CLASS_MASKS, dataset.class_masks),
-        (DATA_LINK, data_link(recipe)),
+    return [
+        (KIND, [dataset.kind]),
+        (ROOT, [data_root(recipe)]),
+        (LABELS_CSV, [dataset.labels_csv]),
+        (CLASS_MASKS, [dataset.class_masks]),
+        (DATA_LINK, [data_link(recipe)]),
     ]
-    return " ".join(filter(None, (with_flag(option, [value]) for option, value in told)))
-
-
-def source_options(weights: Iterable[str], external: Iterable[str]) -> str:
-    """Where class attention maps come from: a classifier, or external caches."""
-    return with_flag(WEIGHTS, weights) or with_flag(EXTERNAL, external)
-
-
-def ground_truth_options(recipe: Recipe) -> str:
-    """The masks that a stage takes, as far as the data set has them."""
-    class_masks, object_masks = masks(recipe.reads["build_manifest"])
-    taken = [(CLASS_MASKS, class_masks), (OBJECT_MASKS, object_masks)]
-    return " ".join(with_flag(option, [place]) for option, place in taken if recipe.stage.has(option))
-
-
-def teacher_options(recipe: Recipe, label_caches: Iterable[str]) -> str:
-    """What a final network learns from: the labels, or ground truth."""
-    return ground_truth_options(recipe) if recipe.stage.uses_truth else with_flag(LABEL_CACHES, label_caches)
-
-
-def predictions_option(recipe: Recipe) -> str:
-    """The predictions of final networks, each as NAME=DIR."""
-    names = [name for name in TRAINED_NETWORKS if f"predict_{name}" in recipe.reads]
-    return with_flag(PREDICTIONS, [f"{name}={recipe.reads[f'predict_{name}'].files()[0]}" for name in names])

@@ -29,6 +29,11 @@ class Option:
     flag: str
     keywords: Mapping[str, Any]
 
+    @property
+    def name(self) -> str:
+        """Its name in Python, and in rules."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
 
 def optional(option: Option) -> Option:
     """The same option for a command that can do without it."""

@@ -90,6 +90,17 @@ class Recipe:
             return [str(source.folder / str(split) / f"{shard}.h5")]
         return source.files(self.splits)
 
+    def first_inputs(self, sources: Iterable[str], split: str | None = None, shard: str | None = None) -> list[str]:
+        """The files of the first of several sources that the configuration has; none without any.
+
+        sources: stages, or files of stages as `stage/file`.
+        """
+        for source in sources:
+            name, _, file = source.partition("/")
+            if inputs := self.inputs(name, split, shard):
+                return [path for path in inputs if path.endswith(file)]
+        return []
+
 
 def recipes_of(settings: Settings, known: dict[Any, dict[str, Any]]) -> dict[str, Recipe]:
     """The recipes of a configuration's stages, by name and in order.

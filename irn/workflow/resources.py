@@ -45,6 +45,11 @@ class Resources(NamedTuple):
     minutes: int = 20
     gpu: bool = False
 
+    def mem_mb(self, cores: int) -> int:
+        """MB of memory at the first try, with a number of cores."""
+        base, each = self.memory
+        return base + each * cores
+
 
 # By the name of the stage, or of the function that does it where several stages share one.
 RESOURCES = {
