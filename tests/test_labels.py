@@ -1,12 +1,16 @@
 """Labels from walks against a twin that brings every map to full size, stacks them and searches each piece."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from twins import slow_pieces
 
 from irn.errors import IrnError
 from irn.grid import cells
+from irn.inference.labels import labels_of
 from irn.ops.labels import synthesise_labels
+from irn.settings.settings import Settings
 
 
 def slow_upsample(small: np.ndarray) -> np.ndarray:
@@ -42,6 +46,8 @@ def slow_labels(
     width: int,
     semantic_threshold: float,
     instance_threshold: float,
+    smallest_piece: Fraction = Fraction(1, 100),
+    own_maximum: bool = False,
 ) -> tuple[np.ndarray, list[tuple[np.ndarray, int, float]]]:
     """The semantic map, and (mask, class, score) of each piece."""
     classes = sorted(set(walk_class.tolist()))
@@ -51,22 +57,36 @@ def slow_labels(
     best, _ = slow_argmax(sums, height, width, semantic_threshold)
     semantic = np.array([0, *(index + 1 for index in classes)])[best]
     best, shares = slow_argmax(list(walk), height, width, instance_threshold)
+    if own_maximum:
+        leading, _ = slow_argmax(list(walk), height, width, 0.0)
+        for y, x in np.argwhere(leading > 0):
+            share = shares[leading[y, x] - 1]
+            best[y, x] = leading[y, x] if share[y, x] > np.float32(instance_threshold) * share.max() else 0
     pieces = []
     for number in range(len(walk)):
         numbers = slow_pieces(best == number + 1)
         for piece in range(1, numbers.max() + 1):
             mask = numbers == piece
-            # Whole numbers tell a share of exactly 1 % from one just below.
-            score = 0.0 if 100 * mask.sum() < height * width else float(shares[number][mask].max())
+            # Fractions tell a share of exactly 1 % from one just below.
+            is_small = int(mask.sum()) < smallest_piece * height * width
+            score = 0.0 if is_small else float(shares[number][mask].max())
             pieces.append((mask, int(walk_class[number]), score))
     return semantic, pieces
 
 
 def agree(
-    walk: np.ndarray, walk_class: list[int], height: int, width: int, semantic: float = 0.25, instance: float = 0.25
+    walk: np.ndarray,
+    walk_class: list[int],
+    height: int,
+    width: int,
+    semantic: float = 0.25,
+    instance: float = 0.25,
+    smallest: Fraction = Fraction(1, 100),
+    own_maximum: bool = False,
 ) -> dict[str, np.ndarray]:
     given = walk.astype(np.float32), np.array(walk_class, np.uint16), height, width, semantic, instance
-    found, (expected, pieces) = synthesise_labels(*given), slow_labels(*given)
+    found = synthesise_labels(*given, float(smallest), own_maximum)
+    expected, pieces = slow_labels(*given, smallest, own_maximum)
     assert {name: array.dtype.name for name, array in found.items()} == {
         "semantic": "uint8",
         "instance_map": "uint16",
@@ -104,6 +124,37 @@ def test_random_walks(seed: int) -> None:
         width,
         *rng.choice([0, 0.25, 0.5, 0.9, 1], 2).tolist(),
     )
+
+
+@pytest.mark.parametrize("share", [0, 1 / 64, 1 / 8, 1])
+def test_the_smallest_piece_is_a_setting(share: float) -> None:
+    found = agree(
+        random_walks(np.random.default_rng(5), 5, 64, 48), [0, 1, 0, 2, 1], 64, 48, 0.25, 0.5, Fraction(share)
+    )
+    areas = np.bincount(found["instance_map"].ravel(), minlength=len(found["instance_score"]) + 1)[1:]
+    np.testing.assert_array_equal(found["instance_score"] > 0, areas >= share * 64 * 48)
+    settings = Settings.model_validate({"labels": {"smallest_piece": share, "instance_threshold": 0.5}})
+    walks = {"walk": random_walks(np.random.default_rng(5), 5, 64, 48), "walk_class": np.array([0, 1, 0, 2, 1])}
+    np.testing.assert_array_equal(labels_of(walks, 64, 48, settings)["instance_score"], found["instance_score"])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_instance_can_have_its_own_maximum(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    walk = random_walks(rng, 5, 60, 40)
+    threshold = float(rng.choice([0, 0.25, 0.5, 0.75]))
+    own = agree(walk, [0, 1, 0, 2, 1], 60, 40, 0.25, threshold, Fraction(0), True)
+    of_image = agree(walk, [0, 1, 0, 2, 1], 60, 40, 0.25, threshold, Fraction(0))
+    assert ((own["instance_map"] > 0) >= (of_image["instance_map"] > 0)).all()
+
+
+def test_a_weak_instance_beside_a_strong_one_is_kept_by_its_own_maximum() -> None:
+    walk = np.zeros((2, 10, 10))
+    walk[0, :, :5], walk[1, :, 6:] = 1, 0.125
+    settings = Settings.model_validate({"labels": {"maximum": "instance"}})
+    found = labels_of({"walk": walk, "walk_class": np.array([0, 0])}, 40, 40, settings)
+    assert found["instance_score"].tolist() == [1, 0.125]
+    assert agree(walk, [0, 0], 40, 40)["instance_score"].tolist() == [1]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1), (4, 4), (5, 3)])

@@ -64,7 +64,7 @@ def ablation(
     IrnError for ground truth that is missing or does not fit, an image that a cache lacks, and walks without groups.
     """
     names, splits = read_classes(labels).names, images_by_split(manifest, split)
-    terms, max_side = Terms(len(names)), settings.dataset.max_side
+    terms = Terms(len(names))
     cam_reader = CacheReader(cams, "cam", classes=len(names))
     walk_reader = CacheReader(walks, "walk", classes=len(names))
     for reader in (cam_reader, walk_reader):
@@ -78,8 +78,8 @@ def ablation(
     for name, records in splits.items():
         truths = open_truths(class_masks, object_masks, records, names, settings.dataset.leave_out or ())
         sources = Sources(cam_reader, walk_reader, truths)
-        count = partial(_count_image, sources, terms, max_side=max_side)
-        need = partial(ABLATION.resources.process.of, max_side=max_side)
+        count = partial(_count_image, sources, terms, settings)
+        need = partial(ABLATION.resources.process.of, max_side=settings.dataset.max_side)
         counts = counted(count, records, workers, f"ablation {name}", need)
         rows += _rows(name, counts, len(records))
     table = ablation_table(rows)
@@ -95,11 +95,11 @@ def ablation(
         )
 
 
-def _count_image(sources: Sources, terms: Terms, record: ImageRecord, max_side: int | None) -> Counts:
+def _count_image(sources: Sources, terms: Terms, settings: Settings, record: ImageRecord) -> Counts:
     """What the metrics count of each variant of an image's labels, by variant and threshold."""
     counts: dict[tuple[Variant, float], list[Metric]] = {}
     truth = sources.truth.of(record)
-    for variant, labels in _labels(sources, record, max_side):
+    for variant, labels in _labels(sources, record, settings):
         for threshold, label in zip(THRESHOLDS, labels, strict=True):
             counts[variant, threshold] = [metric(terms) for metric in comparing(variant.labels)]
             for metric in counts[variant, threshold]:
@@ -107,19 +107,23 @@ def _count_image(sources: Sources, terms: Terms, record: ImageRecord, max_side: 
     return counts
 
 
-def _labels(sources: Sources, record: ImageRecord, max_side: int | None) -> Iterator[tuple[Variant, Sequence[Any]]]:
+def _labels(sources: Sources, record: ImageRecord, settings: Settings) -> Iterator[tuple[Variant, Sequence[Any]]]:
     """The labels of each variant, for each of THRESHOLDS, as its metrics take them.
 
     There are none of instances without object masks.
     """
     cams, walks = sources.cams.image(record), sources.walks.image(record)
     semantic, instance = ([v for v in VARIANTS if v.labels == labels] for labels in ("semantic", "instance"))
-    yield from zip(semantic, semantic_variants(read_record(record), cams, walks, max_side), strict=True)
+    variants = semantic_variants(read_record(record), cams, walks, settings.dataset.max_side)
+    yield from zip(semantic, variants, strict=True)
     if sources.truth.objects is None:
         return
     if "groups" not in walks:
         raise IrnError(f"{sources.walks.paths[0]}: image {record.image_id!r} has no groups; make the walk cache again")
-    for variant, labels in zip(instance, instance_variants(cams, walks, record.height, record.width), strict=True):
+    section = settings.labels
+    told = section.smallest_piece, section.maximum == "instance"
+    pieces = instance_variants(cams, walks, record.height, record.width, *told)
+    for variant, labels in zip(instance, pieces, strict=True):
         yield variant, [pieces_of(arrays) for arrays in labels]
 
 

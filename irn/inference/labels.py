@@ -13,5 +13,14 @@ def labels_of(walks: Mapping[str, np.ndarray], height: int, width: int, settings
 
     Returns the arrays of a label cache (`synthesise_labels`). Raises IrnError for more than 65,535 pieces of instances.
     """
-    thresholds = settings.labels.semantic_threshold, settings.labels.instance_threshold
-    return synthesise_labels(walks["walk"], walks["walk_class"], height, width, *thresholds)
+    section = settings.labels
+    return synthesise_labels(
+        walks["walk"],
+        walks["walk_class"],
+        height,
+        width,
+        section.semantic_threshold,
+        section.instance_threshold,
+        section.smallest_piece,
+        section.maximum == "instance",
+    )

@@ -74,7 +74,9 @@ FORMATS: dict[str, dict[str, ArraySpec]] = {
             ("height", "width"), "ui", "uint16", meaning="0 none; i is the piece in row i - 1 of the next two arrays."
         ),
         "instance_class": ArraySpec(("N",), "ui", "uint16", meaning="Class index of each piece."),
-        "instance_score": ArraySpec(("N",), "f", "float32", meaning="In [0, 1]; 0 for pieces under 1 % of the image."),
+        "instance_score": ArraySpec(
+            ("N",), "f", "float32", meaning="In [0, 1]; 0 for pieces smaller than `labels.smallest_piece`."
+        ),
     },
 }
 

@@ -67,10 +67,12 @@ def semantic_variants(
         yield from (nothing, nothing)
     by_class, names = class_walks(walks["walk"], walks["walk_class"])
     leading = leading_maps(by_class, height, width)
-    yield [semantic_label(*leading, names, threshold) for threshold in THRESHOLDS]
+    yield [semantic_label(leading, names, threshold) for threshold in THRESHOLDS]
 
 
-def instance_variants(cams: Maps, walks: Maps, height: int, width: int) -> Iterator[list[Maps]]:
+def instance_variants(
+    cams: Maps, walks: Maps, height: int, width: int, smallest_piece: float = 0.01, own_maximum: bool = False
+) -> Iterator[list[Maps]]:
     """The instance labels of each such variant in `VARIANTS`: the arrays of a label cache for each of `THRESHOLDS`.
 
     Parameters
@@ -78,6 +80,7 @@ def instance_variants(cams: Maps, walks: Maps, height: int, width: int) -> Itera
     cams: `classes` (K,) and `cam` (K, h, w) float32 in [0, 1].
     walks: `walk` (M, h, w) float32, `walk_class` (M,), and `groups` (h, w), the instance of each cell.
     height, width: pixels of the image.
+    smallest_piece, own_maximum: as of `synthesise_labels`.
 
     Notes
     -----
@@ -93,4 +96,4 @@ def instance_variants(cams: Maps, walks: Maps, height: int, width: int) -> Itera
     )
     for maps, map_class in parts:
         leading = leading_maps(maps, height, width)
-        yield [instance_label(*leading, map_class, threshold) for threshold in THRESHOLDS]
+        yield [instance_label(leading, map_class, threshold, smallest_piece, own_maximum) for threshold in THRESHOLDS]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
-from irn.ops.labels import SMALLEST_PIECE
+SMALLEST_AREA = 0.01  # share of the image
 
 
 def panoptic(label: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +37,7 @@ def panoptic(label: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
             area = areas[box] == number
             own = _parted(np.where(area, piece[box], 0))
             if own is None:
-                if area.sum() < SMALLEST_PIECE * semantic.size:
+                if area.sum() < SMALLEST_AREA * semantic.size:
                     continue
                 own = len(classes)
                 classes.append(value)

@@ -63,8 +63,8 @@ class MaskRcnnSettings(FinalTraining, stages=("train_mask_rcnn",)):
     )
     min_area: t.CountFromZero = setting(
         0,
-        "Least size in pixels of instances that are trained on. As in the release, pieces under 1 % of the image"
-        " have score 0 and are already left out.",
+        "Least size in pixels of instances that are trained on. Those smaller than"
+        " `labels.smallest_piece` have score 0 and are already left out.",
     )
 
 
