@@ -203,6 +203,13 @@ class TestTrainings:
         run(*training(network, data, tmp_path / "w.pt", "--accumulate", 2))
         agree(tmp_path / "w.pt", outcome(data, alone, network), data.backbone)
 
+    def test_features_for_the_last_layer_are_computed_by_both(
+        self, data: Data, alone: dict[tuple[str, ...], Path], tmp_path: Path
+    ) -> None:
+        more = ("--head-epochs", "3", "--head-views", "2", "--epochs", "1")
+        in_two_processes(training("train-cam", data, tmp_path / "w.pt", *more))
+        agree(tmp_path / "w.pt", outcome(data, alone, "train-cam", *more), data.backbone)
+
     def test_both_at_once(self, data: Data, alone: dict[tuple[str, ...], Path], tmp_path: Path) -> None:
         more = ("--batch-size", "5", "--epochs", "3")
         in_two_processes(training("train-irn", data, tmp_path / "w.pt", *more, "--accumulate", 2))

@@ -14,12 +14,14 @@ import torch
 from helpers import SmallData, data_of_squares, killed_after, refused, run, same_bytes, save_png, tensors
 from PIL import Image
 
+from irn.commands import train_cam
 from irn.data.images import read_image
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.checkpoint import Checkpoint
 from irn.io.tensors import load_file
 from irn.networks.backbones import make_backbone
 from irn.records import ImageRecord
+from irn.training import features
 from irn.training.classifier import CLASSIFIER, classifier_view
 from irn.training.irnet import pair_view
 from irn.training.views import SampleId, normalised, random_view
@@ -209,28 +211,21 @@ def undisturbed(
 
 
 class TestHeadEpochs:
-    def test_the_last_layer_alone_learns_before_all_do(
-        self, data: SmallData, cam: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def command(folder: Path) -> list[object]:
-            given = [
-                "--backbone-weights",
-                cam.weights,
-                "--head-epochs",
-                2,
-                "--epochs",
-                1,
-                "--momentum",
-                0.5,
-                "--metrics",
-                folder / "m.jsonl",
-            ]
-            return cam_command(data, folder / "w.pt", *given)
+    @staticmethod
+    def command(data: SmallData, cam: Trained, folder: Path, views: int, *more: object) -> list[object]:
+        options = ["--head-epochs", 2, "--head-views", views, "--epochs", 1, "--momentum", 0.5]
+        options += ["--backbone-weights", cam.weights, "--metrics", folder / "m.jsonl"]
+        return cam_command(data, folder / "w.pt", *options, *more)
 
+    @pytest.mark.parametrize(("views", "epochs"), [(0, 2), (1, 1)])
+    def test_the_last_layer_alone_learns_before_all_do(
+        self, data: SmallData, cam: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: int, epochs: int
+    ) -> None:
+        command = partial(self.command, data, cam, views=views)
         start = tensors(cam.weights)
         for folder in ("whole", "again"):
             (tmp_path / folder).mkdir()
-        killed_after(monkeypatch, 2, *command(tmp_path / "again"))
+        killed_after(monkeypatch, epochs, *command(tmp_path / "again"))
         half = load_file(tmp_path / "again" / "w.pt.checkpoint")["network"]
         assert {name for name, tensor in half.items() if not torch.equal(tensor, start[name])} == {"classifier.weight"}
         for folder in ("whole", "again"):
@@ -239,6 +234,53 @@ class TestHeadEpochs:
         assert not torch.equal(whole["backbone.layer4.1.conv2.weight"], start["backbone.layer4.1.conv2.weight"])
         assert same_bytes(whole, tensors(tmp_path / "again" / "w.pt"))
         assert without_speed(tmp_path / "whole" / "m.jsonl")[0]["epochs"] == 3
+        assert without_speed(tmp_path / "whole" / "m.jsonl") == without_speed(tmp_path / "again" / "m.jsonl")
+
+    def test_features_of_a_view_for_each_epoch_train_it_as_the_views_do(
+        self, data: SmallData, cam: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trained = []
+        for views in (0, 2):
+            killed_after(monkeypatch, 2, *self.command(data, cam, tmp_path, views))
+            trained.append(load_file(tmp_path / "w.pt.checkpoint")["network"]["classifier.weight"])
+        start = tensors(cam.weights)["classifier.weight"]
+        assert torch.linalg.vector_norm(trained[1] - trained[0]) < 1e-4 * torch.linalg.vector_norm(trained[0] - start)
+
+    def test_the_images_are_read_once_for_each_view(
+        self, data: SmallData, cam: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[SampleId] = []
+
+        def view(sample_id: SampleId, **options: Any) -> Any:
+            seen.append(sample_id)
+            return classifier_view(sample_id, **options)
+
+        monkeypatch.setattr(train_cam, "classifier_view", view)
+        run(*self.command(data, cam, tmp_path, 2, "--head-epochs", 6, "--workers", 0, "--learning-rate", 0.001))
+        views = [SampleId(view, image) for image in range(5) for view in range(2)]
+        assert seen[: len(views)] == views
+        # The last epoch has two batches of two images.
+        assert [sample_id.epoch for sample_id in seen[len(views) :]] == [6] * 4
+
+    def test_from_scratch_each_epoch_has_its_own_views(self, data: SmallData, cam: Trained, tmp_path: Path) -> None:
+        command = cam_command(data, tmp_path / "w.pt", "--from-scratch", "--head-epochs", 2, "--epochs", 1)
+        run(*command)
+        plain = tensors(tmp_path / "w.pt")
+        run(*command, "--head-views", 1)
+        assert same_bytes(plain, tensors(tmp_path / "w.pt"))
+
+    def test_features_that_take_too_much_memory_are_refused(
+        self,
+        data: SmallData,
+        cam: Trained,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(features, "LARGEST", 2**30 // 10**6)
+        said = refused(capsys, tmp_path, *self.command(data, cam, tmp_path, 2))
+        assert "--head-views 2: features of 5 images take" in said
+        assert "or 0 for a new view in every epoch" in said
 
 
 class TestCheckpoints:

@@ -10,6 +10,7 @@ from irn.io.progress import notice
 from irn.networks.classifier import Classifier
 from irn.settings.settings import Settings
 from irn.training.classifier import CLASSIFIER, classifier_view
+from irn.training.features import view_of_features
 from irn.training.schedule import Schedule
 from irn.training.task import Task
 from irn.training.train_and_save import TrainingOptions, train_and_save
@@ -45,6 +46,8 @@ def train_cam(
             f"no image to learn from has {', '.join(unseen)}; maps of such classes mean nothing: add images, or take"
             " them out"
         )
+    # From scratch batch norm learns from the first epoch on, and features change with it.
+    views = 0 if from_scratch else section.head_views
     task = Task(
         kind="cam",
         make_network=partial(Classifier, settings.backbone, len(table.names), from_scratch),
@@ -59,5 +62,6 @@ def train_cam(
         ),
         objective=CLASSIFIER,
         class_names=table.names,
+        head_view=partial(view_of_features, views=views) if views else None,
     )
     train_and_save(task, Schedule.of(section, settings), options)

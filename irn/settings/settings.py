@@ -28,6 +28,12 @@ class Cam(HeadTraining, stages=("train_cam",)):
         " none. Small data sets need some: a backbone trained under a random last layer forgets where things are in"
         " the image (Kumar et al., ICLR 2022).",
     )
+    head_views: t.CountFromZero = setting(
+        0,
+        "Views of each image on which the last layer is trained in these epochs: their features are computed once and"
+        " kept in memory, 20 kB per image for 4 views and EfficientNet-Lite0, 4 GiB at most. 0: a new view in every"
+        " epoch, which takes longer. Not used without pretrained weights.",
+    )
     long_side: t.Sides = setting(
         (320, 640), "Range from which the long side of an image is drawn in training, in pixels."
     )

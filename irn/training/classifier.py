@@ -26,7 +26,7 @@ def classifier_view(
 
 def classifier_losses(batch: Batch, forward: Forward, batch_counts: BatchCounts) -> Losses:
     """Multilabel soft margin loss of the classes present, the mean over images."""
-    logits = forward(batch["images"]).float()
+    logits = forward(batch["features" if "features" in batch else "images"]).float()
     losses = functional.multilabel_soft_margin_loss(logits, batch["target"], reduction="none")
     return {"loss": losses.sum() / batch_counts(_images(batch))}
 

@@ -1,8 +1,9 @@
 """The training loop of all networks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
-from itertools import tee
+from itertools import chain, tee
 
 import numpy as np
 import torch
@@ -44,13 +45,12 @@ def train(
     losses = LossLog(steps, schedule, device, partial(_batch_ids, ids=task.image_ids, schedule=schedule))
     # Convolutions on CPUs are about a fifth faster in this layout.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    shared = distributed(network)
-    network.train()
     states: dict[str, Stateful] = {"network": network, "optimiser": optimiser, "rates": rates, "losses": losses}
     first_epoch = checkpoint.restore(states)
-    start = first_epoch * steps_per_epoch
-    batches = _batches(task, schedule, workers, first_epoch)
-    for step, samples in enumerate(progress(batches, steps, "training", "step", start), start):
+    batches = _all_batches(network, task, schedule, device, workers, first_epoch)
+    shared = distributed(network)
+    network.train()
+    for step, samples in enumerate(batches, first_epoch * steps_per_epoch):
         epoch = step // steps_per_epoch
         if step % steps_per_epoch == 0:
             # What a network draws without a seed of its own is the same after a kill.
@@ -79,13 +79,29 @@ def train(
     return losses
 
 
-def _batches(task: Task, schedule: Schedule, workers: int, first_epoch: int) -> Iterator[list[list[Sample]]]:
-    """This process's parts of each batch from an epoch on; the last partial batch of an epoch is left out."""
-    count, size = len(task.image_ids), schedule.batch_size
-    orders = (
-        [SampleId(epoch, int(index)) for index in _order(schedule.seed, epoch, count)]
-        for epoch in range(first_epoch, schedule.epochs)
+def _all_batches(
+    network: Trainable, task: Task, schedule: Schedule, device: torch.device, workers: int, first_epoch: int
+) -> Iterator[list[list[Sample]]]:
+    """The batches from an epoch on, with their progress; the view of the last layer is made before the first."""
+
+    def of_epochs(first: int, end: int, task: Task, workers: int, what: str) -> Iterator[list[list[Sample]]]:
+        batches = _batches(task, schedule, workers, range(first, end))
+        return progress(batches, end * steps_per_epoch, what, "step", first * steps_per_epoch)
+
+    steps_per_epoch = schedule.steps_per_epoch(len(task.image_ids))
+    if task.head_view is None or first_epoch >= schedule.head_epochs:
+        return of_epochs(first_epoch, schedule.epochs, task, workers, "training")
+    head_view = task.head_view(network, task, schedule, device, workers)
+    return chain(
+        of_epochs(first_epoch, schedule.head_epochs, replace(task, view=head_view), 0, "last layer"),
+        of_epochs(schedule.head_epochs, schedule.epochs, task, workers, "all layers"),
     )
+
+
+def _batches(task: Task, schedule: Schedule, workers: int, epochs: Iterable[int]) -> Iterator[list[list[Sample]]]:
+    """This process's parts of each batch of some epochs; the last partial batch of an epoch is left out."""
+    count, size = len(task.image_ids), schedule.batch_size
+    orders = ([SampleId(epoch, int(index)) for index in _order(schedule.seed, epoch, count)] for epoch in epochs)
     batches = (
         parts_of_process(order[at : at + size], schedule.accumulate)
         for order in orders

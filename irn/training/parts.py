@@ -31,9 +31,9 @@ def parts_of_process(batch: Sequence[Any], accumulate: int) -> list[list[Any]]:
 
 
 def to_batch(samples: Sequence[Sample], network: Trainable, device: torch.device) -> Batch:
-    """The arrays of some samples as tensors on the device, and their `images`, normalised."""
+    """The arrays of some samples as tensors on the device, and, where these have pixels, their `images`, normalised."""
     batch = {name: torch.from_numpy(np.stack([sample[name] for sample in samples])).to(device) for name in samples[0]}
-    return batch | {"images": normalised(batch, network.backbone)}
+    return batch | {"images": normalised(batch, network.backbone)} if "pixels" in batch else batch
 
 
 def distributed(network: Trainable) -> nn.Module:
@@ -58,7 +58,7 @@ def backward(
     shared: `network` as `distributed` gives it. head_alone: whether the backbone gets no gradients, for a network whose
     `forward` can be told so.
     """
-    device = parts[0]["images"].device
+    device = next(iter(parts[0].values())).device
     forward = partial(shared, head_alone=True) if head_alone else shared
     batch_counts: BatchCounts = total
     if len(parts) > 1:

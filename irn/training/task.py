@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from irn.networks.base import Trainable
+from irn.training.schedule import Schedule
 from irn.training.views import Batch, Sample, SampleId
 
 Losses = dict[str, torch.Tensor]
@@ -42,6 +43,8 @@ class Task:
     view: what the network sees of an image in an epoch, as arrays; it runs in other processes too.
     class_names: for the weights file.
     measure: what else the weights file holds, from the trained network, on its device.
+    head_view: makes the view for the epochs in which the last layer learns alone, before the first of them, from the
+        network, the task, its schedule, the device and a number of processes that load images. None: `view`.
     """
 
     kind: str
@@ -51,3 +54,7 @@ class Task:
     objective: Objective
     class_names: list[str] | None = None
     measure: Callable[[Any, torch.device], dict[str, Any]] = nothing_more
+    head_view: "MakeHeadView | None" = None
+
+
+MakeHeadView = Callable[[Trainable, Task, Schedule, torch.device, int], Callable[[SampleId], Sample]]
