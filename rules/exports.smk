@@ -10,6 +10,7 @@ for export in EXPORTS:
             manifest=from_stage("build_manifest/manifest.csv", to=export.name),
             labels=from_stage("build_manifest/labels.csv", to=export.name),
             label_caches=from_stage("make_labels", to=export.name),
+            doubt=from_stage("find_doubt", to=export.name),
         output:
             [f"<folder>/{name}" if Path(name).suffix else directory(f"<folder>/{name}") for name in export.makes],
         log:

@@ -25,6 +25,7 @@ def export_coco(
     label_caches: Sequence[Path],
     out: Path,
     settings: Settings,
+    doubt: Path | None = None,
     split: str | None = None,
     workers: int | None = None,
 ) -> None:
@@ -36,7 +37,7 @@ def export_coco(
     that all images are in. Raises IrnError for caches that lack an image or do not fit the tables.
     """
     made_by = provenance("export_coco", settings, split=split)
-    records, caches, names = labels_to_export(manifest, label_caches, split, labels)
+    records, caches, names = labels_to_export(manifest, label_caches, split, labels, doubt, settings.export.doubtful)
     lists = lists_of(records, names, manifest)
     numbers, categories = ([entry["id"] for entry in entries] for entries in (lists.images, lists.categories))
     annotations: list[dict[str, Any]] = []

@@ -33,6 +33,7 @@ def export_label_studio(
     label_caches: Sequence[Path],
     out: Path,
     settings: Settings,
+    doubt: Path | None = None,
     split: str | None = None,
     workers: int | None = None,
 ) -> None:
@@ -49,7 +50,7 @@ def export_label_studio(
     configuration = out.with_suffix(".xml")
     if configuration == out:
         raise IrnError(f"--out {out}: the labelling configuration gets this name; name the tasks .json")
-    records, caches, names = labels_to_export(manifest, label_caches, split, labels)
+    records, caches, names = labels_to_export(manifest, label_caches, split, labels, doubt, settings.export.doubtful)
     lists = lists_of(records, names)
     folder, files = Path(os.path.realpath(lists.folder)), [image["file_name"] for image in lists.images]
     results = map_images(partial(_regions, caches=caches, names=names, settings=settings), records, workers)

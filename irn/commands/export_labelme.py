@@ -25,6 +25,7 @@ def export_labelme(
     label_caches: Sequence[Path],
     out: Path,
     settings: Settings,
+    doubt: Path | None = None,
     split: str | None = None,
     workers: int | None = None,
 ) -> None:
@@ -37,7 +38,7 @@ def export_labelme(
     ------
     IrnError for a folder that holds something already, caches that lack an image, and an image whose file is missing.
     """
-    records, caches, names = labels_to_export(manifest, label_caches, split, labels)
+    records, caches, names = labels_to_export(manifest, label_caches, split, labels, doubt, settings.export.doubtful)
     check_files(records)
     folder = os.path.realpath(out)
     write = partial(_content, caches=caches, names=names, folder=folder, tolerance=settings.export.tolerance)

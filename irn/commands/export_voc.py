@@ -16,10 +16,17 @@ from irn.io.files import whole_folder
 from irn.io.parallel import map_images
 from irn.io.progress import progress
 from irn.records import ImageRecord
+from irn.settings.settings import Settings
 
 
 def export_voc(
-    manifest: Path, label_caches: Sequence[Path], out: Path, split: str | None = None, workers: int | None = None
+    manifest: Path,
+    label_caches: Sequence[Path],
+    out: Path,
+    settings: Settings,
+    doubt: Path | None = None,
+    split: str | None = None,
+    workers: int | None = None,
 ) -> None:
     """Write the masks of a split's images, `SegmentationClass/<image_id>.png` and `SegmentationObject/<image_id>.png`.
 
@@ -34,7 +41,7 @@ def export_voc(
     """
     if out.exists() and not out.is_dir():
         raise IrnError(f"{out}: is a file, expected a folder for the masks; give another name to --out")
-    records, reader, _ = labels_to_export(manifest, label_caches, split)
+    records, reader, _ = labels_to_export(manifest, label_caches, split, doubt=doubt, doubtful=settings.export.doubtful)
     with whole_folder(out / LAYOUT.class_masks) as classes, whole_folder(out / LAYOUT.object_masks) as objects:
         written = map_images(partial(_write, reader=reader, classes=classes, objects=objects), records, workers)
         for _ in progress(written, len(records), "export voc"):

@@ -26,6 +26,7 @@ def export_yolo(
     label_caches: Sequence[Path],
     out: Path,
     settings: Settings,
+    doubt: Path | None = None,
     split: str | None = None,
     copy: bool = False,
     workers: int | None = None,
@@ -43,7 +44,7 @@ def export_yolo(
         raise IrnError(f"{out}: is a file, expected a folder for the data set; give another name to --out")
     if (out / DATA).exists():
         raise IrnError(f"{out / DATA}: exists already; name a new folder, or remove this file")
-    records, caches, names = labels_to_export(manifest, label_caches, split, labels)
+    records, caches, names = labels_to_export(manifest, label_caches, split, labels, doubt, settings.export.doubtful)
     check_files(records)
     with whole_folder(out / IMAGES) as images, whole_folder(out / LABELS) as texts, whole_file(out / DATA) as data:
         for name in {record.split for record in records}:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from irn.data.csv_table import read_table
+from irn.data.doubt_table import read_doubts
 from irn.data.tables import read_classes, read_manifest
 from irn.data.voc import LAYOUT
 from irn.errors import IrnError
@@ -87,10 +87,7 @@ def _in_order(records: Sequence[ImageRecord], doubt: Path) -> tuple[Sequence[Ima
     """The images in the order of the table of doubt, if there is one, and what that order is."""
     if not doubt.exists():
         return records, "in the order of the manifest"
-    header, rows = read_table(doubt)
-    if "image_id" not in header:
-        raise IrnError(f"{doubt}: column 'image_id' is missing; run snakemake again, which makes this table")
-    place = {row[header.index("image_id")]: number for number, row in enumerate(rows)}
+    place = {row.image_id: number for number, row in enumerate(read_doubts(doubt))}
     return sorted(records, key=lambda record: place.get(record.image_id, len(place))), "the most doubtful first"
 
 

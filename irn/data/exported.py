@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from irn.data.doubt_table import doubtful_first
 from irn.data.tables import images_of, read_classes
 from irn.errors import IrnError
 from irn.grid import MAX_CLASSES
@@ -14,7 +15,7 @@ from irn.records import ImageRecord
 
 
 class Labels(NamedTuple):
-    """What is exported: images in the order of the manifest, their label caches, and the names of classes, if known."""
+    """What is exported: images in the order of export, their label caches, and the names of classes, if known."""
 
     records: list[ImageRecord]
     caches: CacheReader
@@ -30,11 +31,20 @@ class Piece(NamedTuple):
 
 
 def labels_to_export(
-    manifest: Path, label_caches: Sequence[Path], split: str | None, labels: Path | None = None
+    manifest: Path,
+    label_caches: Sequence[Path],
+    split: str | None,
+    labels: Path | None = None,
+    doubt: Path | None = None,
+    doubtful: int | None = None,
 ) -> Labels:
-    """The images of a split, with `labels` also the names of classes; IrnError for caches that lack an image."""
+    """The images of a split, with `labels` also the names of classes.
+
+    doubt, doubtful: a table in whose order the images come, and how many of them (`doubtful_first`).
+    Raises IrnError for caches that lack an image, and for the table of another run.
+    """
     names = read_classes(labels).names if labels is not None else []
-    records = images_of(manifest, split)
+    records = doubtful_first(images_of(manifest, split), doubt, doubtful, manifest, split)
     caches = CacheReader(label_caches, "label", classes=len(names) or MAX_CLASSES)
     caches.require(
         (record.image_id for record in records), "make its labels, or name a split that has them with --split"

@@ -220,6 +220,11 @@ class Export(Section, stages=("export_coco", "export_label_studio")):
         " serves.",
         ("export_label_studio",),
     )
+    doubtful: t.SomeOrAll = setting(
+        None,
+        "How many images to export, those whose labels are most doubtful (`doubt.csv`). Null: all.",
+        ("export_coco", "export_label_studio", "export_labelme", "export_voc", "export_yolo"),
+    )
 
 
 class Predict(Section, stages=("predict",)):

@@ -73,6 +73,7 @@ def _as_word(value: Any) -> Any:
 
 
 Count = Annotated[int, Field(ge=1), Expected("a whole number of at least 1")]
+SomeOrAll = Annotated[Annotated[int, Field(ge=1)] | None, Expected("a whole number of at least 1, or null")]
 Seed = Annotated[int, Field(ge=0, lt=2**32), Expected("a whole number from 0 to 4294967295")]
 CountFromZero = Annotated[int, Field(ge=0), Expected("a whole number of at least 0")]
 Radius = Annotated[int, Field(ge=2), Expected("a whole number of at least 2")]

@@ -60,6 +60,7 @@ class Stage(Command):
     """A command that the workflow runs. Its rule has its name.
 
     reads: the stages whose files it reads, if a configuration has them.
+    does_without: those of them that it does not read with some settings.
     makes: its files, in a folder of its own in the store.
     cache: the kind of cache (irn/io/cache_format.py) that it makes instead, a file for each split and shard.
     splits: the splits that it works on as a whole.
@@ -71,6 +72,7 @@ class Stage(Command):
     """
 
     reads: "tuple[Stage, ...]" = ()
+    does_without: "Callable[[Settings], tuple[Stage, ...]]" = lambda settings: ()
     makes: tuple[str, ...] = ()
     cache: str = ""
     splits: Splits | None = None

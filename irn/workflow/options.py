@@ -83,6 +83,9 @@ CORRECTIONS = _path(
     "corrected masks of some images: a folder of index PNGs as irn export-voc writes it, a folder of labelme's JSON"
     " files, an instances file of COCO, or Label Studio's JSON export",
 )
+DOUBT = optional(
+    _path("--doubt", "CSV", "table whose images are exported, in its order, such as results/<run>/doubt.csv")
+)
 EXTERNAL = optional(_path("--external", "F", "external CAM caches to check and copy, instead of --weights", nargs="+"))
 FIELDS = _caches("--fields", "field")
 IR_LABELS = _caches("--ir-labels", "IR label")

@@ -110,7 +110,8 @@ def recipes_of(settings: Settings, known: dict[Any, dict[str, Any]]) -> dict[str
     recipes: dict[str, Recipe] = {}
     for stage in STAGES:
         if stage.when(settings):
-            reads = {source.name: recipes[source.name] for source in stage.reads if source.name in recipes}
+            read = [source.name for source in stage.reads if source not in stage.does_without(settings)]
+            reads = {name: recipes[name] for name in read if name in recipes}
             decided_by = (stage.name, settings.dataset, settings.refine.objectness, str(_places(stage, settings)))
             if decided_by not in known:
                 known[decided_by] = {"code": code_of(stage, settings), "files": dict(_files_outside(stage, settings))}

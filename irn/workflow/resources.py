@@ -77,6 +77,7 @@ RESOURCES = {
     "ablation": Resources(
         cores=16, memory=(4000, 500), process=ProcessMemory(200e6, original=80, working=380), minutes=120
     ),
+    "find_doubt": Resources(cores=16, memory=(1000, 500), process=ProcessMemory(150e6, original=60), minutes=60),
     "show": Resources(memory=(2000, 0)),
     "suggest_thresholds": Resources(cores=16, memory=(1000, 300), minutes=30),
     # The annotations of all images are kept; 1 GB holds 300,000.

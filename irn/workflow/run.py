@@ -18,6 +18,7 @@ from irn.workflow.stages import (
     ABLATION,
     BUILD_MANIFEST,
     EVALUATE,
+    FIND_DOUBT,
     GATHER_SCORES,
     MAKE_LABELS,
     READ_CORRECTIONS,
@@ -148,7 +149,8 @@ class Run:
     @property
     def _top_files(self) -> list[str]:
         """The files that are linked by their own names."""
-        return [*self.tables, *self.report.files()]
+        doubt = self.configurations[0][FIND_DOUBT.name]
+        return [*self.tables, *doubt.files(), *self.report.files()]
 
     def _links(self, requested: Collection[str]) -> dict[Path, str | Path]:
         """The links below the run's folder, with what each leads to."""

@@ -150,6 +150,17 @@ MAKE_LABELS = Stage(
     cache="label",
 )  # fmt: skip
 
+FIND_DOUBT = Stage(
+    "find_doubt", "List images in the order in which correcting their labels helps most.",
+    group="Labels",
+    takes=(
+        o.MANIFEST, o.LABELS, o.IR_LABELS, o.WALKS, o.LABEL_CACHES, o.CORRECTED, o.OUT, o.SPLIT, o.WORKERS,
+    ),
+    reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_IR_LABELS, RANDOM_WALK, MAKE_LABELS),
+    makes=("doubt.csv",),
+    splits=TRAIN_SPLIT,
+)  # fmt: skip
+
 # ---- final networks, each trained on the labels or on ground truth, and their predictions of held-out images
 
 
@@ -255,8 +266,9 @@ def _export(name: str, title: str, makes: tuple[str, ...], *takes: o.Option) -> 
     return Stage(
         f"export_{name}", f"Write labels as {title}.",
         group="Labels",
-        takes=(o.MANIFEST, *takes, o.SPLIT, o.WORKERS),
-        reads=(BUILD_MANIFEST, MAKE_LABELS),
+        takes=(o.MANIFEST, *takes, o.DOUBT, o.SPLIT, o.WORKERS),
+        reads=(BUILD_MANIFEST, MAKE_LABELS, FIND_DOUBT),
+        does_without=lambda settings: () if settings.export.doubtful else (FIND_DOUBT,),
         makes=makes,
         splits=TRAIN_SPLIT,
         on_request=True,
@@ -290,6 +302,7 @@ STAGES = (
     INFER_FIELDS,
     RANDOM_WALK,
     MAKE_LABELS,
+    FIND_DOUBT,
     *TRAININGS.values(),
     *PREDICTING.values(),
     EVALUATE,
