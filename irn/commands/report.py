@@ -10,6 +10,7 @@ from irn.io.cache import CacheReader
 from irn.io.files import whole_file
 from irn.io.parallel import map_images
 from irn.pictures.panels import spread
+from irn.report.doubtful import most_doubtful
 from irn.report.facts import facts_of, ranked
 from irn.report.gallery import cards
 from irn.report.images import RunImages, draw
@@ -61,7 +62,8 @@ def report(run: Path, out: Path, settings: Settings, workers: int | None = None)
     places = spread(len(ranking.images), settings.report.images) if ranking.images else []
     pictures = draw(images, [in_caches[ranking.images[place].image_id] for place in places], workers)
     gallery = cards(ranking, places, pictures, classes)
-    text = render(folder, records, classes, facts, ranking, gallery, warnings_of(folder, classes, facts))
+    doubtful = most_doubtful(folder.folder / "doubt.csv", in_caches, images, workers)
+    text = render(folder, records, classes, facts, ranking, gallery, doubtful, warnings_of(folder, classes, facts))
     with whole_file(out) as file:
         file.write_text(text, encoding="utf-8")
 

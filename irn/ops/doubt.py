@@ -49,8 +49,8 @@ def steepness(semantic: np.ndarray, score: np.ndarray) -> float:
     the number of pixels, so that an image and its enlargement are alike; 0 without an outline.
     """
     across = [
-        np.abs(score[one] - score[other])[semantic[one] != semantic[other]]
-        for one, other in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1]))
+        np.abs(score[here] - score[there])[semantic[here] != semantic[there]]
+        for here, there in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1]))
     ]
     differences = np.concatenate(across)
     return float(differences.mean() * np.sqrt(semantic.size)) if differences.size else 0.0

@@ -46,17 +46,22 @@ def cards(
 
 def card(facts: Facts, rank: int, badge: str, pictures: list[Picture], classes: ImageClasses) -> Card:
     """What the gallery says of an image."""
-    palette = voc_palette()
-    present = [
-        CardClass(index, name_in_text(classes.names[index], index), "#{:02x}{:02x}{:02x}".format(*palette[index + 1]))
-        for index in facts.present
-    ]
+    present = classes_of_card(facts.present, classes)
     names = ", ".join(entry.name for entry in present) or "no class"
     in_words = [(picture, f"{picture.caption}, of image {facts.image_id} with {names}") for picture in pictures]
     kinds = [picture.kind for picture in pictures]
     above = next((kinds.index(kind) for kind in ("semantic", "ir_label", "cam") if kind in kinds), 0)
     badge = "corrected" if facts.corrected else badge
     return Card(facts.image_id, present, badge, _lines(facts), rank, in_words, above)
+
+
+def classes_of_card(present: Sequence[int], classes: ImageClasses) -> list[CardClass]:
+    """The classes of an image, by their indices, as a card shows them."""
+    palette = voc_palette()
+    return [
+        CardClass(index, name_in_text(classes.names[index], index), "#{:02x}{:02x}{:02x}".format(*palette[index + 1]))
+        for index in present
+    ]
 
 
 def _lines(facts: Facts) -> list[str]:

@@ -70,6 +70,14 @@ def draw(images: RunImages, records: Sequence[ImageRecord], workers: int | None)
     return list(map_images(partial(_draw, images), records, workers))
 
 
+def draw_label(images: RunImages, record: ImageRecord) -> Picture:
+    """The semantic label of an image over it."""
+    arrays = {"label": images.caches["label"].image(record, ARRAYS["label"])}
+    present, names = images.classes.of(record.image_id), images.classes.names
+    panels = panels_of(Scene(record, read_record(record), arrays, present, names, images.centroid_length))
+    return next(_picture(*panel) for panel in panels if panel.kind == "semantic")
+
+
 def _draw(images: RunImages, record: ImageRecord) -> list[Picture]:
     arrays = {kind: cache.image(record, ARRAYS[kind]) for kind, cache in images.caches.items()}
     truth = images.truth(record)
@@ -82,7 +90,7 @@ def _draw(images: RunImages, record: ImageRecord) -> list[Picture]:
         images.centroid_length,
         (truth.class_mask, truth.objects[0]) if truth else None,
     )
-    return [_picture(panel.kind, panel.caption, panel.pixels) for panel in panels_of(scene)]
+    return [_picture(*panel) for panel in panels_of(scene)]
 
 
 def _picture(kind: str, caption: str, pixels: np.ndarray) -> Picture:

@@ -14,6 +14,7 @@ from irn.data.tables import ImageClasses
 from irn.pictures.captions import CAPTIONS
 from irn.records import ImageRecord
 from irn.report import tables
+from irn.report.doubtful import Doubtful
 from irn.report.facts import Facts, Ranking
 from irn.report.gallery import Card, class_filters
 from irn.report.run_folder import RunFolder
@@ -28,6 +29,7 @@ def render(
     facts: Sequence[Facts],
     ranking: Ranking,
     gallery: Sequence[Card],
+    doubtful: Sequence[Doubtful],
     warnings: Sequence[PageWarning],
 ) -> str:
     """The report as one HTML file. Names from users are escaped wherever they appear."""
@@ -58,6 +60,7 @@ def render(
         ablation_figure=_figure(run),
         corrected=sum(image.corrected for image in facts),
         ranking=ranking,
+        doubtful=doubtful,
         cards=gallery,
         filters=class_filters(gallery),
         captions=CAPTIONS,
