@@ -694,6 +694,7 @@ class TestWorkflow:
         learned = {"train_mask_rcnn", "predict_mask_rcnn", "train_deeplab", "predict_deeplab"}
         assert missing(tmp_path, "labels={instance_threshold: 0.5}") == {
             "make_labels",
+            "find_doubt",
             "show",
             "evaluate",
             "report",

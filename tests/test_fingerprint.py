@@ -94,7 +94,7 @@ def test_what_cannot_change_results_leaves_all_alone(edit: Edit, module: str) ->
         ("ops/walk.py", {"random_walk"}),
         ("ops/instances.py", {"random_walk", "ablation"}),
         ("ops/paths.py", {"random_walk", "train_irn", "report"}),
-        ("ops/labels.py", {"make_labels", "ablation", "suggest_thresholds"}),
+        ("ops/labels.py", {"make_labels", "find_doubt", "ablation", "suggest_thresholds"}),
         ("ops/crf.py", {"make_ir_labels", "ablation"}),
         ("ops/losses.py", {"train_irn"}),
         ("inference/fields.py", {"train_irn", "infer_fields"}),

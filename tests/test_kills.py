@@ -32,6 +32,7 @@ PATHS = (
     "fields.h5",
     "walks.h5",
     "labels.h5",
+    "doubt.csv",
     "scores.csv",
     "panels",
 )
@@ -42,9 +43,7 @@ children = multiprocessing.get_context("forkserver")
 
 def commands(at: Callable[[str], Path]) -> dict[str, list[object]]:
     """Each stage's command, small, for files whose places `at` says."""
-    data, manifest, labels, cam, cams, ir, irn, fields, walks, label_caches, scores, panels = (
-        at(name) for name in PATHS
-    )
+    data, manifest, labels, cam, cams, ir, irn, fields, walks, label_caches, doubt, scores, panels = map(at, PATHS)
     listed = ["--manifest", manifest]
     cpu = ["--device", "cpu", "--workers", 0]
     training = ["--epochs", 2, "--batch-size", 3, "--backbone", "resnet18", "--crop-size", 48, "--metrics"]
@@ -65,6 +64,10 @@ def commands(at: Callable[[str], Path]) -> dict[str, list[object]]:
         "infer_fields": [*listed, "--weights", irn, "--out", fields, *cpu],
         "random_walk": [*listed, "--cams", cams, "--fields", fields, "--out", walks, "--workers", 0],
         "make_labels": ["--walks", walks, "--out", label_caches, "--workers", 0],
+        "find_doubt": [
+            *listed, "--labels", labels, "--ir-labels", ir, "--walks", walks, "--label-caches", label_caches,
+            "--out", doubt, "--workers", 0,
+        ],
         "evaluate": [
             *listed, "--labels", labels, "--cams", cams, "--label-caches", label_caches, "--out", scores,
             "--class-masks", data / "SegmentationClass", "--object-masks", data / "SegmentationObject",
@@ -81,7 +84,7 @@ OUTPUTS = {
     "make_demo_data": ["data"], "build_manifest": ["manifest.csv", "labels.csv"], "train_cam": ["cam.pt", "cam.jsonl"],
     "make_cams": ["cams.h5"], "make_ir_labels": ["ir.h5"], "train_irn": ["irn.pt", "irn.jsonl"],
     "infer_fields": ["fields.h5"],
-    "random_walk": ["walks.h5"], "make_labels": ["labels.h5"], "evaluate": ["scores.csv"], "show": ["panels"],
+    "random_walk": ["walks.h5"], "make_labels": ["labels.h5"], "find_doubt": ["doubt.csv"], "evaluate": ["scores.csv"], "show": ["panels"],
 }  # fmt: skip
 
 

@@ -194,13 +194,13 @@ class TestFreeStore:
         first, second = make("run=mine", "walk={beta: 5}"), make("run=mine")
         old = {recipe.stage.name: recipe for recipe in first.shown}
         Path(old["random_walk"].files()[0]).write_bytes(bytes(1_500_000))
-        stages = sorted(["random_walk", "make_labels", "evaluate", "show", "report"])
+        stages = sorted(["random_walk", "make_labels", "find_doubt", "evaluate", "show", "report"])
         lines = self.free(capsys)
         assert [line.split()[0] for line in lines[:-1]] == [str(old[stage].folder) for stage in stages]
-        assert lines[2] == f"{old['random_walk'].folder}  1.5 MB  walk.beta 10.0 -> 5.0"
-        assert lines[-1] == "free: 5 folders, 1.5 MB; --delete removes them"
+        assert lines[3] == f"{old['random_walk'].folder}  1.5 MB  walk.beta 10.0 -> 5.0"
+        assert lines[-1] == "free: 6 folders, 1.5 MB; --delete removes them"
         assert all(recipe.folder.is_dir() for recipe in old.values())
-        assert self.free(capsys, "--delete")[-1] == "removed: 5 folders, 1.5 MB"
+        assert self.free(capsys, "--delete")[-1] == "removed: 6 folders, 1.5 MB"
         assert not any(old[stage].folder.exists() for stage in stages)
         assert all(Path(name).exists() for recipe in second.shown for name in recipe.files())
         assert self.free(capsys) == ["free: 0 folders, 0.0 MB"]
