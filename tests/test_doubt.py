@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,14 @@ import pytest
 from exported_labels import LABELS, Labels
 from helpers import Arrays, Sample, label_of, refused, run, write_data
 
+from irn.errors import IrnError
 from irn.grid import cells
 from irn.io.cache import CacheWriter
 from irn.ops.doubt import Signs, agreement, in_words, ranks, steepness
+from irn.settings.reading import read_config
+from irn.workflow.job import job_options
+from irn.workflow.recipes import Recipe
+from irn.workflow.run import Run
 
 NAMES = ["cat", "dog", "cow"]
 
@@ -281,3 +287,35 @@ def test_bad_counts_and_tables_are_refused(labels, capsys, command):
     table.write_text("image_id,doubt\nholes,high\n", encoding="utf-8")
     assert "column 'doubt'" in said("--doubt", table)
     assert said("--doubt", labels.folder / "gone.csv").startswith(f"{labels.folder}/gone.csv: no such file")
+
+
+# ---- in the workflow
+
+
+def test_a_run_ends_with_its_table_and_the_report_shows_it(finished: Path) -> None:
+    folder = finished / "results/small"
+    with open(folder / "doubt.csv", encoding="utf-8") as file:
+        listed = [row["image_id"] for row in csv.DictReader(file)]
+    with open(folder / "build_manifest/manifest.csv", encoding="utf-8") as file:
+        trained = [row["image_id"] for row in csv.DictReader(file) if row["split"] == "train"]
+    assert sorted(listed) == sorted(trained)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    section = page[page.index('<section id="first">') : page.index('<section id="gallery">')]
+    assert re.findall(r"<h3>(.*?)</h3>", section) == listed[:12]
+
+
+def test_exports_depend_on_doubt_only_where_they_ask_for_it() -> None:
+    def recipe(*entries: str) -> Recipe:
+        return Run(read_config(entries=entries)).configurations[0]["export_coco"]
+
+    assert recipe().inputs("find_doubt") == []
+    few = recipe("export={doubtful: 5}")
+    assert [Path(file).name for file in few.inputs("find_doubt")] == ["doubt.csv"]
+    assert "--doubtful 5" in job_options(few, None, None, 1)
+    assert few.key != recipe("export={doubtful: 6}").key
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "half"])
+def test_a_setting_that_is_no_count_is_refused(count: str) -> None:
+    with pytest.raises(IrnError, match=r"export\.doubtful .*at least 1, or null"):
+        read_config(entries=[f"export={{doubtful: {count}}}"])

@@ -84,7 +84,8 @@ OUTPUTS = {
     "make_demo_data": ["data"], "build_manifest": ["manifest.csv", "labels.csv"], "train_cam": ["cam.pt", "cam.jsonl"],
     "make_cams": ["cams.h5"], "make_ir_labels": ["ir.h5"], "train_irn": ["irn.pt", "irn.jsonl"],
     "infer_fields": ["fields.h5"],
-    "random_walk": ["walks.h5"], "make_labels": ["labels.h5"], "find_doubt": ["doubt.csv"], "evaluate": ["scores.csv"], "show": ["panels"],
+    "random_walk": ["walks.h5"], "make_labels": ["labels.h5"], "find_doubt": ["doubt.csv"],
+    "evaluate": ["scores.csv"], "show": ["panels"],
 }  # fmt: skip
 
 

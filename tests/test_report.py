@@ -269,6 +269,29 @@ class TestReport:
         assert all("mIoU" in card for card in others)
         assert "<dt>images corrected by hand</dt><dd>1, which are not scored</dd>" in page
 
+    def test_the_most_doubtful_labels_are_shown_first_and_why(self, tmp_path):
+        made = HandMade(tmp_path, [[3], [2], [], [0, 3]])
+        made.write_all()
+        assert "Look at these first" not in made.report()
+        rows = [
+            "image_3,0.9,2 classes; soft outlines",
+            "image_0,0.5,1 class",
+            "gone,0.4,no outline",
+            "image_2,0,no class",
+        ]
+        table = tmp_path / "results/mine/doubt.csv"
+        table.unlink()
+        table.write_text("\n".join(["image_id,doubt,why", *rows]), encoding="utf-8")
+        page = made.report()
+        section = page[page.index('<section id="first">') : page.index('<section id="gallery">')]
+        assert re.findall(r"<h3>(.*?)</h3>", section) == ["image_3", "image_0"]
+        assert re.findall(r"<li>([^<]+)</li>", section) == ["2 classes", "soft outlines", "1 class"]
+        assert "irn review --run results/mine" in section
+        assert len(re.findall(r'<img src="data:image/webp[^>]*alt="semantic label of image image_', section)) == 2
+        assert NAMES[0] not in section
+        # Those of the gallery are as before.
+        assert len(cards(page)) == 3
+
     def test_external_cams_are_a_run_like_any_other(self, tmp_path):
         (tmp_path / "cams.h5").touch()
         external = [f"cam={{external: ['{tmp_path / 'cams.h5'}']}}", "pretrained=imagenet"]

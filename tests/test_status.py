@@ -55,7 +55,7 @@ class TestStatus:
         recipe = make().configurations[0]["random_walk"]
         run("status")
         said = capsys.readouterr().out
-        assert said.startswith("run demo: 13 of 13 stages are done\n")
+        assert said.startswith("run demo: 14 of 14 stages are done\n")
         assert str(recipe.folder) in said
         walk = recipe.settings.walk
         settings = f"dataset.max_side null, walk.beta {walk.beta}, walk.steps {walk.steps}, walk.radius {walk.radius}"
@@ -146,7 +146,7 @@ class TestStatus:
         run("status", "--config", "sweep={walk.beta: [10, 5, 4]}")
         said = capsys.readouterr().out
         # The run's own 10 is there; two walks with labels and scores, the table and a report of them are not.
-        assert said.startswith("run demo: 12 of 20 stages are done\n")
+        assert said.startswith("run demo: 13 of 21 stages are done\n")
         assert said.count("walk.beta 10.0 -> 5.0") == said.count("walk.beta 10.0 -> 4.0") == 1
 
     def test_a_lock(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -228,7 +228,7 @@ class TestFreeStore:
         make("run=mine")
         (folder / ".snakemake/locks").mkdir(parents=True)
         (folder / ".snakemake/locks/0.input.lock").touch()
-        assert len(self.free(capsys)) == 5 + 1
+        assert len(self.free(capsys)) == 6 + 1
         said = refused(capsys, folder, "free-store", "--delete")
         assert said.startswith(
             "irn free-store: .snakemake/locks: a run is at work here, or one was killed; wait for it"
