@@ -15,7 +15,7 @@ from irn.grid import cells
 from irn.io.cache import CacheWriter
 from irn.ops.doubt import Signs, agreement, in_words, ranks, steepness
 from irn.settings.reading import read_config
-from irn.workflow.job import job_options
+from irn.workflow.job import command
 from irn.workflow.recipes import Recipe
 from irn.workflow.run import Run
 
@@ -242,8 +242,8 @@ def test_every_export_takes_the_first_in_the_order_of_doubt(labels: Labels) -> N
     run(*labels.label_studio(*first))
     tasks = json.loads((labels.folder / "out/tasks.json").read_text(encoding="utf-8"))
     assert [task["data"]["image_id"] for task in tasks] == ORDER[:3]
-    for command in (labels.voc, labels.yolo, labels.labelme):
-        run(*command(*first))
+    for export in (labels.voc, labels.yolo, labels.labelme):
+        run(*export(*first))
     for folder in ("voc/SegmentationClass", "voc/SegmentationObject", "yolo/images/train", "labelme"):
         assert {path.stem for path in (labels.folder / "out" / folder).iterdir()} == set(ORDER[:3])
 
@@ -311,7 +311,8 @@ def test_exports_depend_on_doubt_only_where_they_ask_for_it() -> None:
     assert recipe().inputs("find_doubt") == []
     few = recipe("export={doubtful: 5}")
     assert [Path(file).name for file in few.inputs("find_doubt")] == ["doubt.csv"]
-    assert "--doubtful 5" in job_options(few, None, None, 1)
+    assert "--doubt t.csv" in command(few, {"doubt": "t.csv"}, None, None, 1)
+    assert "--doubtful 5" in command(few, {}, None, None, 1)
     assert few.key != recipe("export={doubtful: 6}").key
 
 

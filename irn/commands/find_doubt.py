@@ -61,7 +61,7 @@ def _signs(record: ImageRecord, classes: ImageClasses, caches: dict[str, CacheRe
     semantic = caches["label"].image(record, ["semantic"])["semantic"]
     ir_label = caches["ir_label"].image(record, ["label"])["label"]
     maps = caches["walk"].image(record, ["walk", "walk_class"])
-    _, score = leading_maps(class_walks(maps["walk"], maps["walk_class"])[0], record.height, record.width)
+    score = leading_maps(class_walks(maps["walk"], maps["walk_class"])[0], record.height, record.width).score
     present = classes.of(record.image_id)
     agreed = agreement(ir_label, semantic, present, len(classes.names))
     return Signs(len(present), agreed, steepness(semantic, score))
