@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import distributions
@@ -62,17 +63,26 @@ def main() -> int:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["cases", "scaling"])
     report: dict[str, Any] = {"made_on": machine(), "quick": options.quick, "cases": {}, "scaling": {}}
-    for name in known if options.only is None else [options.only]:
+    names = known if options.only is None else [options.only]
+
+    def case(name: str) -> dict[str, Any]:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        try:
-            if name == "scaling":
-                with context.Pool(1) as pool:
-                    report["scaling"] = pool.apply(scaling, [options.quick])
-            else:
-                report["cases"][name] = measured(context, name, options.quick)
-        except Disagreement as error:
-            print(f"bench: {name}: the sides disagree: {error}", file=sys.stderr)
-            return 1
+        if name == "scaling":
+            with context.Pool(1) as pool:
+                return pool.apply(scaling, [options.quick])
+        return measured(context, name, options.quick)
+
+    # Several at once only where times do not count.
+    with ThreadPoolExecutor(available_cores() if options.quick else 1) as threads:
+        measuring = {name: threads.submit(case, name) for name in names}
+        for name, future in measuring.items():
+            try:
+                report["cases"][name] = future.result()
+            except Disagreement as error:
+                threads.shutdown(cancel_futures=True)
+                print(f"bench: {name}: the sides disagree: {error}", file=sys.stderr)
+                return 1
+    report["scaling"] = report["cases"].pop("scaling", {})
     print("\n".join([*findings(report), *sides(report), *growth(report), *made_on(report)]))
     if options.only is not None or (options.quick and options.out is None):
         return 0

@@ -32,14 +32,18 @@ settings.load_profile("irn")
 BESIDE_SLURM = ("test_workflow", "test_final_networks", "test_rebuilds")
 # What takes longest comes first, so that no process is left with it when the others are done.
 LONGEST = (
-    "test_parts",
+    "test_new_network",
     "test_backbones",
-    "test_docs",
-    "test_kills",
     "test_training",
+    "test_parts",
+    "test_kills",
     "test_report",
+    "test_golden",
+    "test_install",
+    "test_docs",
     "test_review",
-    "test_precompile",
+    "test_notebook",
+    "test_benchmarks",
 )
 ORDER = {name: place for place, name in enumerate((*BESIDE_SLURM, *LONGEST), 1)}
 
@@ -112,5 +116,5 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_demonstration(folder: Path) -> None:
     (folder / "small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
-    result = snakemake(folder)
+    result = snakemake(folder, cold=True)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from scipy import ndimage
 from selenium import webdriver
+from warm import run_snakemake
 
 from irn.cli import main
 from irn.errors import IrnError
@@ -86,18 +87,22 @@ def refused(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: object
 
 
 def snakemake(
-    folder: Path, *arguments: str, checkout: Path = ROOT, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    checkout: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+    cold: bool = False,
 ) -> "subprocess.CompletedProcess[str]":
-    """Run the workflow of a checkout in a folder of its own, with the settings of its small.yaml and a thread a job."""
-    command = [
-        str(Path(sys.executable).with_name("snakemake")),
-        "--snakefile",
-        str(checkout / "Snakefile"),
-        "--directory",
-        str(folder),
-    ]
-    command += ["--cores", "2", "--max-threads", "1", "--configfile", str(folder / "small.yaml"), *arguments]
+    """Run the workflow of a checkout in a folder of its own, with the settings of its small.yaml and a thread a job.
+
+    With other variables in its `environment`, or `cold`, it starts processes as users do, and otherwise as in warm.py.
+    """
+    words = ["--snakefile", str(checkout / "Snakefile"), "--directory", str(folder)]
+    words += ["--cores", "2", "--max-threads", "1", "--configfile", str(folder / "small.yaml"), *arguments]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+    if environment is None and not cold:
+        return run_snakemake(words, checkout, clean)
+    command = [str(Path(sys.executable).with_name("snakemake")), *words]
     return subprocess.run(
         command, capture_output=True, text=True, env={**clean, **(environment or {})}, check=False, cwd=checkout
     )

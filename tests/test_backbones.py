@@ -46,8 +46,8 @@ CHANNELS = {
     "tf_efficientnet_lite0": (16, 24, 40, 112, 1280),
     "tf_efficientnet_lite2": (16, 24, 48, 120, 1280),
     "mobilenetv3_large_100": (16, 24, 40, 112, 960),
-    "convnext_tiny": (96, 96, 192, 384, 768),
-    "resnet50d": (64, 256, 512, 1024, 2048),
+    "convnext_atto": (40, 40, 80, 160, 320),
+    "resnet18d": (64, 64, 128, 256, 512),
     "vit_tiny_patch16_224": (192, 192, 192, 192, 192),
 }
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -157,9 +157,9 @@ class TestNetworks:
         for module in folded.modules():
             for one, other in pairwise(module.children()):
                 assert not (isinstance(one, nn.Conv2d) and isinstance(other, nn.BatchNorm2d))
-        # The first convolution of resnet50d is three, in a sequence of their own.
+        # The first convolution of resnet18d is three, in a sequence of their own.
         left = [name for name, module in folded.named_modules() if isinstance(module, nn.BatchNorm2d)]
-        assert left == (["backbone.network.bn1"] if backbone.name == "resnet50d" else [])
+        assert left == (["backbone.network.bn1"] if backbone.name == "resnet18d" else [])
 
 
 def state_as_published(name: str) -> dict[str, torch.Tensor]:

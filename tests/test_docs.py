@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from helpers import ROOT, run, save_png
 from snakemake.cli import parse_args
+from warm import run_snakemake
 
 from irn.cli import build_parser
 from irn.settings.reading import read_config
@@ -122,10 +123,9 @@ DRY_RUNS = {signature(line): line for line in sorted(WORKFLOW, key=len)}
 
 @pytest.mark.parametrize("line", DRY_RUNS.values())
 def test_calls_of_the_workflow_in_the_docs_can_run(checkout: Path, line: str) -> None:
-    words = shlex.split(line)
-    command = [str(Path(sys.executable).with_name("snakemake")), "-n", *(word for word in words[1:] if word != "-n")]
+    words = shlex.split(line)[1:]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=checkout, env=clean)
+    result = run_snakemake(["-n", *(word for word in words if word != "-n")], checkout, clean)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
 
 

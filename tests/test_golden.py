@@ -115,16 +115,16 @@ class TestImport:
         assert load_classifier(tmp_path / "own" / "cam.pt")[0].classifier.weight.shape == (20, 2048, 1, 1)
 
     @pytest.mark.parametrize(
-        ("which", "name"),
+        ("which", "name", "damage"),
         [
-            ("cam", "resnet50.layer3.2.conv1.weight"),
-            ("cam", "classifier.weight"),
-            ("irn", "resnet50.bn1.running_var"),
-            ("irn", "fc_dp7.3.weight"),
-            ("irn", "mean_shift.running_mean"),
+            ("cam", "resnet50.layer3.2.conv1.weight", "missing"),
+            ("cam", "classifier.weight", "misshaped"),
+            ("irn", "resnet50.bn1.running_var", "misshaped"),
+            ("irn", "fc_dp7.3.weight", "missing"),
+            ("irn", "mean_shift.running_mean", "missing"),
+            ("irn", "mean_shift.running_mean", "misshaped"),
         ],
     )
-    @pytest.mark.parametrize("damage", ["missing", "misshaped"])
     def test_a_tensor_that_is_missing_or_misshaped(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], which: str, name: str, damage: str
     ) -> None:

@@ -18,7 +18,7 @@ from helpers import run
 from irn.cli import main
 
 # Trainings resume from checkpoints; the other stages write whole files alone.
-KILLS = {"train_cam": 6, "train_irn": 6}
+KILLS = {"train_cam": 4, "train_irn": 4}
 KILLS_OF_OTHERS = 2
 TRIES = 24  # a stage may end before it is killed
 PATHS = (

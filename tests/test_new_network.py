@@ -27,7 +27,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The code with one more network."""
     copy = tmp_path_factory.mktemp("checkout")
     for name in ("irn", "rules", "profiles", "envs"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, copy / name)
     for name in ("Snakefile", "config.yaml"):
         shutil.copy(ROOT / name, copy / name)
     for room in ("networks", "training", "inference"):

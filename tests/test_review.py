@@ -650,23 +650,23 @@ class TestInABrowser:
             yield Page(browser, server)
             browser.get("about:blank")
 
-    def test_a_hundred_images_by_keys_alone(self, browser, tmp_path):
-        classes = [[[2, 3], [2], [3], []][number % 4] for number in range(100)]
+    def test_two_dozen_images_by_keys_alone(self, browser, tmp_path):
+        classes = [[[2, 3], [2], [3], []][number % 4] for number in range(24)]
         run = make_run(tmp_path, classes)
         keys = ["a", Keys.ENTER, "n", "x", "raise", "remove"]
-        plan = {f"image_{number}": keys[number % 6] for number in range(100)}
+        plan = {f"image_{number}": keys[number % 6] for number in range(24)}
         with served(open_session(run)) as server:
             page = Page(browser, server, 700)
-            for _ in range(100):
+            for _ in range(24):
                 key = plan[page.image_id]
                 page.type(*{"raise": "SSa", "remove": "1da"}.get(key, key))
                 page.wait()
             WebDriverWait(browser, 20).until(lambda driver: driver.find_element(By.ID, "next-text").is_displayed())
-            assert "100 of 100 decided" in page.text("next-counts")
+            assert "24 of 24 decided" in page.text("next-counts")
             assert "corrected/mine" in page.text("next-line")
             assert page.silent()
         decided = decisions(tmp_path / "corrected/mine")
-        assert len(decided) == 100
+        assert len(decided) == 24
         for number, own in enumerate(classes):
             image_id, key = f"image_{number}", plan[f"image_{number}"]
             usual = {"a": "accepted", Keys.ENTER: "accepted", "n": "nothing here", "x": "left out"}

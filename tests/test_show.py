@@ -15,6 +15,7 @@ from irn.data.tables import ImageClasses, read_manifest, write_classes
 from irn.errors import IrnError
 from irn.grid import cells
 from irn.io.cache import CacheWriter
+from irn.pictures.captions import CAPTIONS
 from irn.pictures.colours import distinct_colours, flow_colours, flow_wheel, heat, outlines, overlay, voc_palette
 from irn.pictures.panels import Scene, panels_of
 from irn.settings.checking import settings_of_options
@@ -115,6 +116,15 @@ def tile(panel, number, of, size=(HEIGHT, WIDTH)):
     left = margin + number * (width + 6)
     bottom = panel.shape[0] - 12
     return panel[bottom - height : bottom, left : left + width]
+
+
+def test_every_kind_of_panel_has_its_words_in_the_report(data):
+    record = read_manifest(data.root / "manifest.csv")[0]
+    arrays = {kind: data.arrays(kind, "001") for kind in KINDS.values()}
+    arrays["refined"] = {**arrays["cam"], "objectness": np.zeros((HEIGHT, WIDTH), np.float32)}
+    truth = (np.zeros((HEIGHT, WIDTH), int), np.ones((1, HEIGHT, WIDTH), bool))
+    panels = panels_of(Scene(record, read_image(record.path), arrays, None, None, 2.5, truth))
+    assert {panel.kind for panel in panels} == set(CAPTIONS)
 
 
 class TestPanels:

@@ -16,7 +16,7 @@ from irn.networks.irnet import IRNet
 from irn.networks.mask_rcnn import MaskRcnn
 from irn.weights.files import save_weights
 
-SIZES = {"dot": (1, 1), "line": (1, 5000), "strip": (3000, 2)}
+SIZES = {"dot": (1, 1), "line": (1, 1500), "strip": (900, 2)}
 ON_CPU = ("--device", "cpu", "--workers", 0)
 
 

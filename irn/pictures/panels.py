@@ -29,7 +29,10 @@ ARRAYS = {
 
 
 class Panel(NamedTuple):
-    """One picture of a strip: (H, W, 3) uint8, the same size for all panels of an image; `kind` says what it shows."""
+    """One picture of a strip: (H, W, 3) uint8, the same size for all panels of an image.
+
+    `kind` is its key in `CAPTIONS` (captions.py), which says in the report what it shows and what would be wrong.
+    """
 
     kind: str
     caption: str
