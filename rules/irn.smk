@@ -17,6 +17,7 @@ use rule stage as make_ir_labels with:
 use rule stage as train_irn with:
     input:
         manifest=from_stage("build_manifest/manifest.csv"),
+        labels=from_stage("build_manifest/labels.csv"),
         ir_labels=from_stage("make_ir_labels"),
         backbone_weights=backbone,
     output:

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from irn.io.cache import CacheReader
 from irn.ops.losses import DIFFERENT, FOREGROUND, pair_counts, pair_losses
 from irn.ops.object_masks import mask_of_classes, mask_of_objects, told_apart
 from irn.settings.checking import settings_of_options
-from irn.training.irnet import pair_view
+from irn.training.irnet import cached_label, pair_view
 from irn.training.views import SampleId
 
 NAMES = ["cat", "dog"]
@@ -313,7 +314,9 @@ def test_irnet_sees_the_objects_of_a_corrected_image(data: SmallData, tmp_path: 
     index_pngs(tmp_path / "masks")
     read(data, tmp_path / "masks")
     record, cache = read_manifest(data.manifest)[0], CacheReader([data.folder / "corrected.h5"], "ir_label")
-    cells_seen = pair_view(SampleId(0, 0), [record], cache, (1.0, 1.0), 32, seed=0)["label"]
+    cells_seen = pair_view(SampleId(0, 0), [record], partial(cached_label, ir_labels=cache), (1.0, 1.0), 32, seed=0)[
+        "label"
+    ]
     # The three objects, of two classes, and what is outside of the image.
     assert np.unique(cells_seen).tolist() == [0, 1, 2, 3, UNSURE]
 

@@ -23,7 +23,7 @@ from irn.networks.backbones import make_backbone
 from irn.records import ImageRecord
 from irn.training import features
 from irn.training.classifier import CLASSIFIER, classifier_view
-from irn.training.irnet import pair_view
+from irn.training.irnet import cached_label, pair_view
 from irn.training.views import SampleId, normalised, random_view
 from irn.weights.files import load_classifier, load_irnet
 
@@ -512,7 +512,9 @@ class TestRandomView:
             cache.write("x", 41, 53, {"label": label})
         labels = CacheReader([tmp_path / "f.h5"], "ir_label")
         for epoch in range(8):
-            view = pair_view(SampleId(epoch, 0), [record], labels, (1.0, 1.0), 48, seed=0)
+            view = pair_view(
+                SampleId(epoch, 0), [record], partial(cached_label, ir_labels=labels), (1.0, 1.0), 48, seed=0
+            )
             crop = np.full((48, 48), 255, np.uint8)
             top, left, bottom, right = view["box"]
             crop[top:bottom, left:right] = label_at(view["pixels"][top:bottom, left:right])

@@ -1,5 +1,6 @@
 """`dataset.max_side`: large images are worked on smaller, and what is written has their own size."""
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from irn.io.cache import CacheReader, CacheWriter
 from irn.networks.classifier import Classifier
 from irn.networks.irnet import IRNet
 from irn.ops.resize import bounded, field_of_size, rescale, resized
-from irn.training.irnet import pair_view
+from irn.training.irnet import cached_label, pair_view
 from irn.training.views import SampleId
 from irn.weights.files import save_weights
 
@@ -141,7 +142,7 @@ def test_irnet_learns_from_the_working_size(data: Data, tmp_path: Path) -> None:
     with CacheWriter(tmp_path / "ir.h5", "ir_label", {"stage": "test"}) as cache:
         cache.write("large", *LARGE, {"label": label})
     reader = CacheReader([tmp_path / "ir.h5"], "ir_label")
-    seen = pair_view(SampleId(0, 1), records, reader, (1.0, 1.0), 128, 0, max_side=64)
+    seen = pair_view(SampleId(0, 1), records, partial(cached_label, ir_labels=reader), (1.0, 1.0), 128, 0, max_side=64)
     top, left, bottom, right = seen["box"]
     assert (bottom - top, right - left) == SMALL
     assert (seen["label"] == 1).sum() == pytest.approx(SMALL[0] * SMALL[1] / 16 / 4, rel=0.2)

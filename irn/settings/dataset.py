@@ -72,7 +72,14 @@ class Dataset(Section, stages=("build_manifest",)):
         "Names that are not to be classes, such as [ignore, DontCare]. What is called so is not learned, and void in"
         " ground truth that has names (COCO, shapes, CVAT's colours); index PNGs have to be numbered without it. null:"
         " none.",
-        ("build_manifest", "check_data", "evaluate", "ablation", *(f"train_{row.name}" for row in FINAL_NETWORKS)),
+        (
+            "build_manifest",
+            "check_data",
+            "evaluate",
+            "ablation",
+            "train_irn",
+            *(f"train_{row.name}" for row in FINAL_NETWORKS),
+        ),
     )
     train_split: t.Splits = setting(
         "train",

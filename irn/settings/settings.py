@@ -129,6 +129,23 @@ class IrLabels(Section, stages=("make_ir_labels",)):
 class Irn(HeadTraining, stages=("train_irn",)):
     """IRNet."""
 
+    epochs: t.CountFromZero = setting(
+        5, "Number of epochs; the release's default is 3, with batches of 32. 0: IRNet is that of `start` as it is."
+    )
+    labels: Annotated[str, t.Choice("pseudo", "ground_truth")] = setting(
+        "pseudo",
+        "What IRNet learns from: `pseudo` (inter-pixel relation labels), or `ground_truth` (object masks, to see what"
+        " weak labels cost, or to make a `start` for other data).",
+        t.NO_STAGE,
+        flag="",
+    )
+    start: Annotated[t.NonEmpty, OfPath("none, or the path of a weights file", instead=("none",), by_content=True)] = (
+        setting(
+            "none",
+            "Weights of an IRNet that this one starts from: `none` (random heads), or the path of a weights file of"
+            " `irn train-irn` on the same backbone.",
+        )
+    )
     scale: t.Range = setting((0.5, 1.5), "Range from which the scale of an image is drawn in training, as a factor.")
     radius: t.Radius = setting(
         10, "Pairs in the losses are closer than this, in cells of 4 pixels. The crop must hold 2 radius - 1 cells."
@@ -137,6 +154,17 @@ class Irn(HeadTraining, stages=("train_irn",)):
         None,
         "Splits over which the mean displacement is computed; null for `dataset.train_split`. The paper's is `train`.",
     )
+
+    @property
+    def start_file(self) -> Path | None:
+        """The weights to start from; None where there are none."""
+        return None if self.start == "none" else Path(self.start)
+
+    @model_validator(mode="after")
+    def _has_heads(self) -> "Irn":
+        if self.epochs == 0 and self.start_file is None:
+            raise together(self, "epochs", "at least 1 without weights to start from (irn.start)", 1)
+        return self
 
     @model_validator(mode="after")
     def _pairs_fit(self) -> "Irn":

@@ -81,6 +81,22 @@ def _objectness_is_a_file(settings: Settings) -> str | None:
     return None
 
 
+def _start_is_a_file(settings: Settings) -> str | None:
+    path = settings.irn.start_file
+    if path is None:
+        return None
+    if not path.is_file():
+        return (
+            f"irn.start is {settings.irn.start!r}, which is not a file; expected none, or the path of a weights file of"
+            " irn train-irn"
+        )
+    try:
+        check_beginning(path)
+    except IrnError as error:
+        return f"irn.start names {error}"
+    return None
+
+
 def _batches_can_be_split(settings: Settings) -> str | None:
     for name in _trained(settings):
         section = value(settings, name)
@@ -113,8 +129,18 @@ def _batch_norm_has_several_values(settings: Settings) -> str | None:
 
 def _trained(settings: Settings) -> list[str]:
     """The sections of the networks that are trained."""
-    trained = ["irn"] if settings.cam.external else ["cam", "irn"]
+    trained = [] if settings.cam.external else ["cam"]
+    trained += ["irn"] if settings.irn.epochs else []
     return trained + [network.name for network in FINAL_NETWORKS if value(settings, f"{network.name}.labels") != "none"]
+
+
+def _irnet_has_ground_truth(settings: Settings) -> str | None:
+    if settings.irn.labels == "ground_truth" and _folder_of("object_masks", settings) is None:
+        return (
+            "irn.labels is 'ground_truth', but there are no object masks; set dataset.object_masks to them, or"
+            " irn.labels to pseudo"
+        )
+    return None
 
 
 def _final_networks_have_ground_truth(settings: Settings) -> str | None:
@@ -159,8 +185,10 @@ RULES: tuple[Rule, ...] = (
     _irnet_has_a_backbone,
     _pretrained_is_a_file,
     _objectness_is_a_file,
+    _start_is_a_file,
     _batches_can_be_split,
     _batch_norm_has_several_values,
+    _irnet_has_ground_truth,
     _final_networks_have_ground_truth,
     _ablation_has_ground_truth,
     _external_cams_are_caches,

@@ -11,6 +11,7 @@ from irn.data.tables import ImageClasses
 from irn.errors import IrnError
 from irn.grid import UNSURE
 from irn.io.cache import CacheReader
+from irn.ops.object_masks import told_apart
 from irn.ops.stacking import smaller_on_top
 from irn.records import ImageRecord
 
@@ -56,6 +57,10 @@ class TrueLabels:
         """(H, W) integers, 0 none, i = instance i - 1; (N,) class indices; and (N,) scores, all infinite."""
         masks, labels = self.truths[record.split].of(record).objects
         return smaller_on_top(masks), labels - 1, np.full(len(labels), np.inf)
+
+    def told_apart(self, record: ImageRecord) -> np.ndarray:
+        """(H, W) uint8, what IRNet's pairs compare: 0 background, 255 void, else one value an object."""
+        return told_apart({"label": self.semantic(record), "instances": self.instances(record)[0]})
 
 
 Targets = CachedLabels | TrueLabels

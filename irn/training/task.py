@@ -42,6 +42,7 @@ class Task:
     image_ids: of the images in an epoch; one that is seen several times is there several times.
     view: what the network sees of an image in an epoch, as arrays; it runs in other processes too.
     class_names: for the weights file.
+    is_started: whether `make_network` gives the backbone's values as well.
     measure: what else the weights file holds, from the trained network, on its device.
     head_view: makes the view for the epochs in which the last layer learns alone, before the first of them, from the
         network, the task, its schedule, the device and a number of processes that load images. None: `view`.
@@ -53,6 +54,7 @@ class Task:
     view: Callable[[SampleId], Sample]
     objective: Objective
     class_names: list[str] | None = None
+    is_started: bool = False
     measure: Callable[[Any, torch.device], dict[str, Any]] = nothing_more
     head_view: "MakeHeadView | None" = None
 

@@ -51,7 +51,7 @@ def train_and_save(task: Task, schedule: Schedule, options: TrainingOptions) -> 
     # Sets the first values of the network, and of the backbone where it starts from scratch.
     torch.manual_seed(schedule.seed)
     network = task.make_network()
-    if not options.from_scratch:
+    if not (options.from_scratch or task.is_started):
         start_backbone(network.backbone, options.backbone_weights)
     network.to(device)
     checkpoint = Checkpoint(options.out, options.made_by, [*options.inputs, options.backbone_weights])

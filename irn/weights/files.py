@@ -74,9 +74,18 @@ def load_classifier(path: Path, contents: Contents | None = None) -> tuple[Class
     return load_network(path, "cam", _classifier_of, contents)
 
 
-def load_irnet(path: Path, contents: Contents | None = None) -> tuple[IRNet, Contents]:
-    """IRNet from a weights file of kind "irn", as `load_network` gives it."""
-    return load_network(path, "irn", lambda contents: IRNet(str(contents["backbone"])), contents)
+def load_irnet(path: Path, contents: Contents | None = None, backbone: str = "") -> tuple[IRNet, Contents]:
+    """IRNet from a weights file of kind "irn", as `load_network` gives it.
+
+    backbone: the only one that is allowed, if any. Raises IrnError for another.
+    """
+    network, contents = load_network(path, "irn", lambda contents: IRNet(str(contents["backbone"])), contents)
+    if backbone and contents["backbone"] != backbone:
+        raise IrnError(
+            f"{path}: IRNet on backbone {contents['backbone']}, expected {backbone}; set backbone to the former, or"
+            " start from weights on the latter"
+        )
+    return network, contents
 
 
 def load_objectness(path: Path) -> Objectness:

@@ -65,7 +65,7 @@ class Stage(Command):
     cache: the kind of cache (irn/io/cache_format.py) that it makes instead, a file for each split and shard.
     splits: the splits that it works on as a whole.
     when: whether a configuration has it.
-    uses_truth: whether it reads the masks of the data set, which are part of its key.
+    uses_truth: whether it reads the masks of the data set in a configuration; then they are part of its key.
     on_request: whether it runs only when its rule is asked for by name, in the run's own configuration.
     runs: its command, if that has another name.
     loads: modules that its command imports by a name that depends on the settings; their code is part of its key.
@@ -77,7 +77,7 @@ class Stage(Command):
     cache: str = ""
     splits: Splits | None = None
     when: Callable[[Settings], bool] = lambda settings: True
-    uses_truth: bool = False
+    uses_truth: Callable[[Settings], bool] = lambda settings: False
     on_request: bool = False
     runs: str = ""
     loads: Callable[[Settings], tuple[str, ...]] = lambda settings: ()

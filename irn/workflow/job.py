@@ -146,7 +146,7 @@ def _outside(recipe: Recipe) -> list[tuple[Option, Iterable[object]]]:
     if stage is REPORT:
         return [(RUN, [RESULTS / settings.run])]
     told: list[tuple[Option, Iterable[object]]] = []
-    if stage.uses_truth:
+    if stage.uses_truth(settings):
         places = zip((CLASS_MASKS, OBJECT_MASKS), masks(recipe.reads[BUILD_MANIFEST.name]), strict=True)
         told += [(option, [place]) for option, place in places if stage.has(option)]
     if stage.has(PREDICTIONS):

@@ -112,7 +112,8 @@ def recipes_of(settings: Settings, known: dict[Any, dict[str, Any]]) -> dict[str
         if stage.when(settings):
             read = [source.name for source in stage.reads if source not in stage.does_without(settings)]
             reads = {name: recipes[name] for name in read if name in recipes}
-            decided_by = (stage.name, settings.dataset, settings.refine.objectness, str(_places(stage, settings)))
+            told = (settings.refine.objectness, stage.uses_truth(settings))
+            decided_by = (stage.name, settings.dataset, *told, str(_places(stage, settings)))
             if decided_by not in known:
                 known[decided_by] = {"code": code_of(stage, settings), "files": dict(_files_outside(stage, settings))}
             recipes[stage.name] = recipe_of(stage, settings, reads, **known[decided_by])
@@ -217,7 +218,7 @@ def _files_outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]
         yield "corrected masks", digest(files)
     if stage.name == "refine_cams" and settings.refine.objectness == "packaged":
         yield "packaged objectness", content_digest(str(settings.refine.objectness_file))
-    if stage.uses_truth:
+    if stage.uses_truth(settings):
         # Masks that are drawn with the data have the key of the data.
         named = (dataset.class_masks, dataset.object_masks)
         places = named if kind.is_drawn else mask_folders(dataset, Path(str(dataset.root)))

@@ -8,6 +8,7 @@ from typing import Any
 
 from irn.checks.packages import check_packages
 from irn.data.dataset import check_at_a_glance
+from irn.errors import IrnError
 from irn.io.files import whole_file
 from irn.io.progress import notices_in
 from irn.settings.final_networks import TRAINED_NETWORKS
@@ -23,6 +24,7 @@ from irn.workflow.stages import (
     MAKE_LABELS,
     READ_CORRECTIONS,
     REPORT,
+    TRAIN_IRN,
 )
 
 # The settings' section of each training.
@@ -187,15 +189,18 @@ def check_data(run: Run) -> None:
             if recipe.settings.dataset != dataset:
                 continue
             key = SECTIONS.get(recipe.stage.name)
+            section = value(recipe.settings, key).model_dump() if key else {}
             # An image of a rare class may count several times.
-            if key and not value(recipe.settings, key).model_dump().get("repeat_threshold"):
-                batch_sizes[key] = max(value(recipe.settings, key).batch_size, batch_sizes.get(key, 0))
+            if key and section["epochs"] and not section.get("repeat_threshold"):
+                batch_sizes[key] = max(section["batch_size"], batch_sizes.get(key, 0))
             is_scored |= recipe.stage is EVALUATE
         check_at_a_glance(dataset, batch_sizes, is_scored)
     for recipe in run.recipes.values():
         # Corrections that have been read are right.
         if recipe.stage is READ_CORRECTIONS and not recipe.exists():
             _check_corrected(recipe)
+        if recipe.stage is TRAIN_IRN and recipe.settings.irn.start_file and not recipe.exists():
+            _check_start(recipe)
 
 
 def _check_corrected(recipe: Recipe) -> None:
@@ -204,6 +209,15 @@ def _check_corrected(recipe: Recipe) -> None:
     manifest = recipe.reads[BUILD_MANIFEST.name]
     images, classes = map(Path, manifest.files())
     refuse_bad_corrections(recipe.settings.dataset, (images, classes) if manifest.exists() else None)
+
+
+def _check_start(recipe: Recipe) -> None:
+    from irn.weights.files import load_irnet  # heavy, and seldom needed
+
+    try:
+        load_irnet(Path(recipe.settings.irn.start), backbone=recipe.settings.backbone)
+    except IrnError as error:
+        raise IrnError(f"config: irn.start names {error}") from None
 
 
 def _about(number: int, variation: Variation) -> dict[str, Any]:

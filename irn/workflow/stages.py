@@ -20,6 +20,23 @@ EVAL_SPLIT = Splits("dataset.eval_split", lambda settings: settings.dataset.eval
 HELD_OUT_SPLIT = Splits("held out", lambda settings: settings.dataset.held_out_split)
 
 
+def _always(settings: Settings) -> bool:
+    return True
+
+
+def _never(settings: Settings) -> bool:
+    return False
+
+
+def _teaches_irnet(settings: Settings, labels: str) -> bool:
+    """Whether IRNet learns from these labels."""
+    return settings.irn.epochs > 0 and settings.irn.labels == labels
+
+
+def _teachers_of_irnet(settings: Settings) -> tuple[str, ...]:
+    return ("irn.training.targets", *truth_modules()) if _teaches_irnet(settings, "ground_truth") else ()
+
+
 def _readers_of_truth(settings: Settings) -> tuple[str, ...]:
     return truth_modules()
 
@@ -92,7 +109,7 @@ TRAIN_OBJECTNESS = Stage(
     reads=(BUILD_MANIFEST,),
     makes=("weights.pt", "metrics.jsonl"),
     splits=TRAIN_SPLIT,
-    uses_truth=True,
+    uses_truth=_always,
     on_request=True,
     loads=_readers_of_truth,
 )  # fmt: skip
@@ -113,17 +130,20 @@ MAKE_IR_LABELS = Stage(
     takes=(o.MANIFEST, o.CAMS, o.CORRECTED, o.OUT, o.SPLIT, o.SHARD, o.WORKERS),
     reads=(BUILD_MANIFEST, MAKE_CAMS, REFINE_CAMS, READ_CORRECTIONS),
     cache="ir_label",
+    when=partial(_teaches_irnet, labels="pseudo"),
 )  # fmt: skip
 TRAIN_IRN = Stage(
     "train_irn", "Train IRNet's boundary and displacement heads.",
     group="Boundaries and displacement",
     takes=(
-        o.MANIFEST, o.IR_LABELS, o.OUT, o.SPLIT, o.BACKBONE_WEIGHTS, o.METRICS,
-        o.DEVICE, o.PROCESSES, o.WORKERS,
+        o.MANIFEST, optional(o.IR_LABELS), optional(o.LABELS), optional(o.CLASS_MASKS), optional(o.OBJECT_MASKS),
+        o.OUT, o.SPLIT, o.BACKBONE_WEIGHTS, o.METRICS, o.DEVICE, o.PROCESSES, o.WORKERS,
     ),
     reads=(BUILD_MANIFEST, MAKE_IR_LABELS, DOWNLOAD_BACKBONE, TRAIN_CAM),
     makes=("weights.pt", "metrics.jsonl"),
     splits=TRAIN_SPLIT,
+    uses_truth=partial(_teaches_irnet, labels="ground_truth"),
+    loads=_teachers_of_irnet,
 )  # fmt: skip
 INFER_FIELDS = Stage(
     "infer_fields", "Infer boundary maps and displacement fields.",
@@ -182,7 +202,7 @@ def _training(name: str, network: FinalNetwork) -> Stage:
         reads=(BUILD_MANIFEST, *(() if by_truth else (READ_CORRECTIONS, MAKE_LABELS)), DOWNLOAD_BACKBONE),
         makes=("weights.pt", "metrics.jsonl"),
         splits=TRAIN_SPLIT,
-        uses_truth=by_truth,
+        uses_truth=_always if by_truth else _never,
         when=partial(_teaches, network=network.name, labels="ground_truth" if by_truth else "pseudo"),
         network=network, runs=f"train_{network.name}", loads=lambda settings: loaded,
     )  # fmt: skip
@@ -215,7 +235,7 @@ EVALUATE = Stage(
     reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, REFINE_CAMS, MAKE_LABELS, *PREDICTING.values()),
     makes=("scores.csv", "thresholds.csv"),
     splits=EVAL_SPLIT,
-    uses_truth=True,
+    uses_truth=_always,
     when=lambda settings: has_ground_truth(settings.dataset),
     loads=_readers_of_truth,
 )  # fmt: skip
@@ -229,7 +249,7 @@ ABLATION = Stage(
     reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, REFINE_CAMS, RANDOM_WALK),
     makes=("ablation.csv", "ablation.svg"),
     splits=EVAL_SPLIT,
-    uses_truth=True,
+    uses_truth=_always,
     when=lambda settings: settings.ablation,
     loads=_readers_of_truth,
 )  # fmt: skip
