@@ -211,9 +211,10 @@ def test_the_key_follows_the_weights_and_not_their_place(taught: Path, tmp_path:
 
 
 @pytest.mark.parametrize("entry", ["irn={labels: ground_truth}", "irn={start: '%s', epochs: 0}"])
-def test_ir_labels_are_made_only_where_irnet_learns_from_them(taught: Path, entry: str) -> None:
+def test_irnet_reads_ir_labels_only_where_it_learns_from_them(taught: Path, entry: str) -> None:
     recipes = configured(entry.replace("%s", str(taught))).configurations[0]
-    assert "make_ir_labels" not in recipes
+    assert "make_ir_labels" not in recipes["train_irn"].reads
+    assert "make_ir_labels" in recipes["find_doubt"].reads
     assert recipes["train_irn"].key != recipe().key
     told = job.command(
         recipes["train_irn"], {"ir_labels": [], "manifest": "m.csv", "labels": "l.csv", "out": "w"}, None, None, 1

@@ -130,7 +130,6 @@ MAKE_IR_LABELS = Stage(
     takes=(o.MANIFEST, o.CAMS, o.CORRECTED, o.OUT, o.SPLIT, o.SHARD, o.WORKERS),
     reads=(BUILD_MANIFEST, MAKE_CAMS, REFINE_CAMS, READ_CORRECTIONS),
     cache="ir_label",
-    when=partial(_teaches_irnet, labels="pseudo"),
 )  # fmt: skip
 TRAIN_IRN = Stage(
     "train_irn", "Train IRNet's boundary and displacement heads.",
@@ -140,6 +139,7 @@ TRAIN_IRN = Stage(
         o.OUT, o.SPLIT, o.BACKBONE_WEIGHTS, o.METRICS, o.DEVICE, o.PROCESSES, o.WORKERS,
     ),
     reads=(BUILD_MANIFEST, MAKE_IR_LABELS, DOWNLOAD_BACKBONE, TRAIN_CAM),
+    does_without=lambda settings: () if _teaches_irnet(settings, "pseudo") else (MAKE_IR_LABELS,),
     makes=("weights.pt", "metrics.jsonl"),
     splits=TRAIN_SPLIT,
     uses_truth=partial(_teaches_irnet, labels="ground_truth"),
