@@ -29,10 +29,24 @@ use rule stage as make_cams with:
         "Making class attention maps, shard {wildcards.shard} of {wildcards.split}"
 
 
+use rule stage as train_cell_classifier with:
+    input:
+        manifest=from_stage("build_manifest/manifest.csv"),
+        labels=from_stage("build_manifest/labels.csv"),
+        cams=from_stage("make_cams"),
+    output:
+        out="<folder>/weights.pt",
+    pathvars:
+        **places("train_cell_classifier"),
+    message:
+        "Learning to tell the classes of an image apart"
+
+
 use rule stage as refine_cams with:
     input:
         manifest=from_stage("build_manifest/manifest.csv"),
         cams=from_stage("make_cams"),
+        cell_classifier=from_stage("train_cell_classifier/weights.pt"),
         backbone_weights=backbone,
     output:
         out="<folder>/{shard}.h5",

@@ -31,6 +31,7 @@ def refine_cams(
     out: Path,
     settings: Settings,
     backbone_weights: Path | None = None,
+    cell_classifier: Path | None = None,
     split: str | None = None,
     shard: Shard = WHOLE,
     device: str = "auto",
@@ -39,12 +40,13 @@ def refine_cams(
     """Write a CAM cache of the refined maps of the images of a split.
 
     backbone_weights: of the backbone whose features are compared, where there is no objectness; by default ImageNet's.
+    cell_classifier: weights of the cell classifier, if it is to be used.
 
     Raises IrnError where the settings ask for no refinement, and for an image that the caches lack.
     """
     made_by = provenance("refine_cams", settings, split=split)
     torch_device = choose_device(device)
-    refiner = open_refiner(settings, torch_device, backbone_weights)
+    refiner = open_refiner(settings, torch_device, backbone_weights, cell_classifier)
     if refiner is None:
         raise IrnError(
             "refine-cams: nothing to refine by; give --objectness (packaged, or a weights file) or --sharing-steps"

@@ -22,11 +22,11 @@ File = tuple[Path, Contents]
 
 
 def open_method(
-    cam: File, irn: File | None, settings: Settings, device: torch.device
+    cam: File, irn: File | None, settings: Settings, device: torch.device, cell_classifier: Path | None = None
 ) -> tuple[list[str], Callable[[np.ndarray], Prediction]]:
     """The names of the classes, and what the classifier, alone or with IRNet, finds in pixels (H, W, 3) uint8.
 
-    cam, irn: weights files and what they hold.
+    cam, irn: weights files and what they hold. cell_classifier: a weights file, if class maps are refined by one.
     """
     classifier, contents = load_classifier(*cam)
     for_inference(classifier, device)
@@ -35,7 +35,7 @@ def open_method(
         return names, partial(attended, classifier, settings=settings)
     irnet, about = load_irnet(*irn)
     for_inference(irnet, device)
-    refiner = open_refiner(settings, device)
+    refiner = open_refiner(settings, device, cell_classifier=cell_classifier)
     networks = Networks(classifier, irnet, about["crop_size"], about["mean_displacement"], refiner)
     return names, partial(walked, networks, settings=settings)
 

@@ -22,13 +22,20 @@ class Labeller:
     `names` are those of the classifier's classes, None for imported weights, which know only how many.
     """
 
-    def __init__(self, classifier: Path, irnet: Path, settings: Settings, device: torch.device) -> None:
+    def __init__(
+        self,
+        classifier: Path,
+        irnet: Path,
+        settings: Settings,
+        device: torch.device,
+        cell_classifier: Path | None = None,
+    ) -> None:
         model, about_classifier = load_classifier(classifier)
         heads, about = load_irnet(irnet)
         for network in (model, heads):
             for_inference(network, device)
         self.names: list[str] | None = about_classifier["class_names"]
-        refiner = open_refiner(settings, device)
+        refiner = open_refiner(settings, device, cell_classifier=cell_classifier)
         self._networks = Networks(model, heads, about["crop_size"], about["mean_displacement"], refiner)
         self._settings, self._device, self._source = settings, device, classifier
 

@@ -110,7 +110,11 @@ def label_arrays(
 
 
 def open_labeller(
-    classifier: str | Path, irnet: str | Path, device: str = "auto", changes: Mapping[str, Any] | None = None
+    classifier: str | Path,
+    irnet: str | Path,
+    device: str = "auto",
+    changes: Mapping[str, Any] | None = None,
+    cell_classifier: str | Path | None = None,
 ) -> Labeller:
     """Load a classifier and IRNet once, to label any number of images whose classes are known.
 
@@ -122,6 +126,8 @@ def open_labeller(
         Where the networks compute; "auto" takes a GPU if there is one.
     changes : mapping from str, optional
         As in `label_arrays`, such as `{"cam.scales": [1.0, 0.5]}` or `{"dataset.max_side": 1024}`.
+    cell_classifier : str or Path, optional
+        Weights file of `irn train-cell-classifier`, where class maps are refined by one.
 
     Returns
     -------
@@ -150,7 +156,8 @@ def open_labeller(
     a.jpg (48, 64) (1, 12, 16)
     b.jpg (48, 64) (1, 12, 16)
     """
-    return Labeller(Path(classifier), Path(irnet), _settings(changes), choose_device(device))
+    cells = None if cell_classifier is None else Path(cell_classifier)
+    return Labeller(Path(classifier), Path(irnet), _settings(changes), choose_device(device), cells)
 
 
 def open_network(*weights: str | Path, device: str = "auto", changes: Mapping[str, Any] | None = None) -> Predictor:

@@ -75,7 +75,8 @@ def exported_network(path: Path, contents: Contents) -> tuple[Exported, list[str
 def open_predictor(
     read: Mapping[Path, Contents], settings: Settings, device: torch.device, shown: float = SHOWN
 ) -> Predictor:
-    """The network of some weights files: of a final network, of a classifier, or of a classifier and IRNet.
+    """The network of some weights files: of a final network, of a classifier, or of a classifier and IRNet, to which
+    that of a cell classifier may come.
 
     read: what each file holds. shown: the least score of the instances that a semantic map of instances shows.
     Raises IrnError for files of other kinds.
@@ -87,11 +88,15 @@ def open_predictor(
         for_inference(network, device)
         find = partial(finding_of(name).find, network, section=value(settings, name), shown=shown)
         return Predictor(contents["class_names"], find, False, device, settings)
-    if len(read) == len(files) and set(files) in ({"cam"}, {"cam", "irn"}):
+    if len(read) == len(files) and set(files) in ({"cam"}, {"cam", "irn"}, {"cam", "irn", "cell_classifier"}):
         # By name, so that the keys of final networks do not hold the code of the method.
         method = import_module("irn.inference.guessed")
-        names, find = method.open_method(files["cam"], files.get("irn"), settings, device)
+        cell_classifier, _ = files.get("cell_classifier", (None, None))
+        names, find = method.open_method(files["cam"], files.get("irn"), settings, device, cell_classifier)
         return Predictor(names, find, True, device, settings)
     kinds = " and ".join(str(contents.get("kind")) for contents in read.values())
     expected = ", ".join(NAMES)
-    raise IrnError(f"--weights: {kinds}; expected one file of {expected} or cam, or cam and irn together")
+    raise IrnError(
+        f"--weights: {kinds}; expected one file of {expected} or cam, or cam and irn together, with cell_classifier"
+        " where class maps are refined by one"
+    )

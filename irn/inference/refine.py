@@ -1,4 +1,4 @@
-"""Refinement of one image's class maps, by its features in a frozen backbone and by objectness."""
+"""Refinement of one image's class maps: by its features in a frozen backbone, objectness and the cell classifier."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,39 +7,55 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from irn.errors import IrnError
 from irn.grid import cells
 from irn.networks.backbones import make_backbone
 from irn.networks.base import Backbone
+from irn.networks.cell_classifier import CellClassifier, cell_features
 from irn.networks.folding import for_inference
 from irn.networks.imagenet import start_backbone
 from irn.networks.objectness import LEVELS, Objectness
 from irn.ops.maps import divided_by_maximum
-from irn.ops.refinement import likeness, shared, without_background
+from irn.ops.refinement import class_shares, likeness, shared, without_background
 from irn.ops.resize import rescale, resized
 from irn.settings.settings import Settings
-from irn.weights.files import load_objectness
+from irn.weights.files import load_cell_classifier, load_objectness
 
 
 class Refiner(NamedTuple):
-    """What refines class maps: a frozen backbone, and objectness on it if there is any."""
+    """What refines class maps: a frozen backbone, and objectness and a cell classifier on it if there are any."""
 
     backbone: Backbone
     objectness: Objectness | None
+    cell_classifier: CellClassifier | None = None
 
 
-def open_refiner(settings: Settings, device: torch.device, backbone_weights: Path | None = None) -> Refiner | None:
+def open_refiner(
+    settings: Settings,
+    device: torch.device,
+    backbone_weights: Path | None = None,
+    cell_classifier: Path | None = None,
+) -> Refiner | None:
     """The networks that refine by these settings, on a device; None where nothing is refined.
 
     backbone_weights: of the backbone `backbone` whose features are compared where there is no objectness, by default
         ImageNet's; objectness has a backbone of its own.
+    cell_classifier: its weights file, if it is to be used.
+
+    Raises IrnError for a cell classifier without objectness, and for one that another backbone was used for.
     """
+    path = settings.refine.objectness_file
+    if cell_classifier is not None and path is None:
+        raise IrnError(f"{cell_classifier}: a cell classifier needs objectness; give --objectness, as in its training")
     if not settings.refine.is_on:
         return None
-    path = settings.refine.objectness_file
     if path is not None:
         objectness = load_objectness(path)
+        cells = None
+        if cell_classifier is not None:
+            cells = load_cell_classifier(cell_classifier, objectness.backbone).to(device)
         for_inference(objectness, device)
-        return Refiner(objectness.backbone, objectness)
+        return Refiner(objectness.backbone, objectness, cells)
     backbone = make_backbone(settings.backbone)
     start_backbone(backbone, backbone_weights)
     for_inference(backbone.eval(), device)
@@ -51,11 +67,15 @@ def looked_at(pixels: np.ndarray, settings: Settings) -> list[np.ndarray]:
 
     Without objectness that is the first alone, at which features are compared.
     """
-    section, sizes = settings.refine, []
-    for long_side in section.long_sides if section.objectness_file else section.long_sides[:1]:
-        factor = long_side / max(pixels.shape[:2])
-        sizes.append(rescale(pixels, *(max(1, round(side * factor)) for side in pixels.shape[:2])))
-    return sizes
+    section = settings.refine
+    sizes = section.long_sides if section.objectness_file else section.long_sides[:1]
+    return [at_long_side(pixels, long_side) for long_side in sizes]
+
+
+def at_long_side(pixels: np.ndarray, long_side: int) -> np.ndarray:
+    """(H, W, 3) uint8 made larger or smaller, so that its longer side has so many pixels."""
+    factor = long_side / max(pixels.shape[:2])
+    return rescale(pixels, *(max(1, round(side * factor)) for side in pixels.shape[:2]))
 
 
 def refined(
@@ -76,19 +96,24 @@ def refined(
     result = {name: maps[name] for name in ("classes", "cam", "high_res")}
     sizes = {"cam": (cells(height), cells(width)), "high_res": (height, width)}
     # One size after another, so that the levels of one alone are in memory.
-    probabilities = []
+    probabilities, shares = [], None
     for place, pixels in enumerate(seen):
         image = refiner.backbone.normalise(torch.from_numpy(pixels).to(refiner.backbone.mean.device))
         levels = refiner.backbone(image[None])
         if place == 0 and section.sharing_steps and len(maps["classes"]):
             scores = _shared(levels, maps["cam"], section.sharing_power, section.sharing_steps)
             result |= {name: divided_by_maximum(resized(scores, *size)) for name, size in sizes.items()}
+        if place == 0 and refiner.cell_classifier is not None:
+            logits = refiner.cell_classifier(cell_features(levels))[..., maps["classes"].astype(int)]
+            logits = logits.movedim(-1, 0).float().cpu().numpy()
+            shares = class_shares(resized(result["cam"], *logits.shape[1:]), logits)
         if refiner.objectness is not None:
             probabilities.append(refiner.objectness.head(levels)[0].float().sigmoid().cpu().numpy())
     if probabilities:
         for name, size in sizes.items():
             objectness = np.mean([resized(probability, *size) for probability in probabilities], axis=0)
-            result[name] = without_background(result[name], objectness, section.cam_exponent)
+            of_size = None if shares is None else resized(shares, *size)
+            result[name] = without_background(result[name], objectness, section.cam_exponent, of_size)
             if name == "cam":
                 result["objectness"] = objectness
     return result

@@ -1,4 +1,5 @@
-"""Class maps refined by features: cells that look alike share their scores, and objectness takes background out.
+"""Class maps refined by features: cells that look alike share their scores, objectness takes background out, and the
+cell classifier says which class an object has.
 
 Reference of the first: Wang et al., "Self-supervised Equivariant Attention Mechanism for Weakly Supervised Semantic
 Segmentation", CVPR 2020 (pixel correlation module), here with features that are not trained for it.
@@ -12,6 +13,7 @@ from irn.ops.maps import divided_by_maximum
 from irn.ops.resize import resized
 
 TINY = np.float32(1e-12)  # cells without any feature keep their score
+FLOOR = np.float32(1e-3)  # no class of an image is impossible in a cell
 
 
 def likeness(levels: Sequence[np.ndarray], power: float) -> np.ndarray:
@@ -44,9 +46,28 @@ def shared(maps: np.ndarray, weights: np.ndarray, grid: tuple[int, int], steps: 
     return scores.reshape(len(maps), *grid)
 
 
-def without_background(maps: np.ndarray, objectness: np.ndarray, exponent: float) -> np.ndarray:
-    """maps^exponent * objectness, each divided by its maximum + 1e-5: (K, H, W) float32 in [0, 1).
+def without_background(
+    maps: np.ndarray, objectness: np.ndarray, exponent: float, shares: np.ndarray | None = None
+) -> np.ndarray:
+    """maps^exponent * objectness * shares, each divided by its maximum + 1e-5: (K, H, W) float32 in [0, 1).
 
     maps: (K, H, W) float32, 0 or more. objectness: (H, W) float32 probabilities of an object, of whatever class.
+    shares: from `class_shares`, if any, in the same grid.
     """
-    return divided_by_maximum(maps ** np.float32(exponent) * objectness)
+    weighted = maps ** np.float32(exponent) * objectness
+    return divided_by_maximum(weighted if shares is None else weighted * shares)
+
+
+def class_scores(maps: np.ndarray) -> np.ndarray:
+    """(K, h, w) float32 maps, 0 or more, to scores above 0: each divided by its maximum, and a little everywhere."""
+    return divided_by_maximum(maps) + FLOOR
+
+
+def class_shares(maps: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """How likely each of an image's classes is in a cell that shows an object: (K, h, w) float32, of sum 1 over K.
+
+    maps: (K, h, w) float32, 0 or more. logits: (K, h, w) float32 of the cell classifier. The posterior of classes whose
+    prior is given by their scores.
+    """
+    posterior = class_scores(maps) * np.exp(logits - logits.max(0, initial=-np.inf, keepdims=True))
+    return posterior / posterior.sum(0, keepdims=True)

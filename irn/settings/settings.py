@@ -16,6 +16,8 @@ from irn.settings.final_networks import FINAL_NETWORKS
 from irn.settings.training import HeadTraining, Training
 from irn.settings.types import Expected, OfPath, Section, setting, together
 
+# The trainings of whole networks. Objectness and the cell classifier learn on a frozen backbone, always by AdamW.
+TRAINED = ("train_cam", "train_irn", *(f"train_{network.name}" for network in FINAL_NETWORKS))
 PACKAGED_OBJECTNESS = Path(__file__).parents[1] / "weights" / "objectness_lite0.pt"
 
 
@@ -62,6 +64,23 @@ class ObjectnessTraining(Training, stages=("train_objectness",)):
     )
 
 
+class CellClassifierTraining(Section, stages=("train_cell_classifier",)):
+    """The training of the cell classifier."""
+
+    rounds: t.Count = setting(
+        3, "Rounds. In each the classifier learns from the maps, sharpened by the classifier of the round before."
+    )
+    steps: t.Count = setting(
+        200, "Steps of a round, each on 8 images. With more it learns by heart what the maps say, mistakes too."
+    )
+    learning_rate: t.Positive = setting(
+        0.0003, "Initial learning rate of a round; it falls to 0, by as much at each step."
+    )
+    cells: t.Count = setting(
+        64, "Cells drawn from each image, by their objectness. Fewer where all of them would take more than 4 GB."
+    )
+
+
 class Refine(Section, stages=("refine_cams", "predict")):
     """Refinement of the class attention maps, by default none. IR labels and the walk use the refined maps."""
 
@@ -72,6 +91,7 @@ class Refine(Section, stages=("refine_cams", "predict")):
         "none",
         "What tells objects, of whatever class, from background: `none`, `packaged` (comes with the installation;"
         " docs/objectness.md says what it knows), or the path of a weights file of `irn train-objectness`.",
+        ("refine_cams", "train_cell_classifier", "predict"),
     )
     cam_exponent: t.Share = setting(
         0.25,
@@ -81,13 +101,22 @@ class Refine(Section, stages=("refine_cams", "predict")):
     long_sides: t.Lengths = setting(
         (512, 896),
         "Long sides in pixels at which images are looked at, made larger or smaller; objectness is the mean over them."
-        " Larger ones find smaller objects, and take longer. Features are compared at the first.",
+        " Larger ones find smaller objects, and take longer. Features are compared and cells classified at the first.",
+        ("refine_cams", "train_cell_classifier", "predict"),
     )
     sharing_steps: t.CountFromZero = setting(
         0, "How often cells that look alike share their scores. 0: not at all. 2 to 4 are usual."
     )
     sharing_power: t.Positive = setting(
         6.0, "Exponent of the likeness by which cells share their scores. Higher: only with those that look the same."
+    )
+
+    cell_classifier: Annotated[bool, Expected("true or false")] = setting(
+        False,
+        "Whether a classifier of cells, learned from the maps of the training images (`train_cell_classifier`), says"
+        " which of an image's classes the objects have; it needs objectness.",
+        ("train_cell_classifier",),
+        flag="",
     )
 
     @property
@@ -311,7 +340,7 @@ class _Method(Section):
         "Parts in which each batch of a training is computed, one after another, for GPUs that cannot hold a whole"
         " batch. The result is the same but for rounding; where batch norm is trained (DeepLab, and all networks"
         " from scratch), its statistics are those of a part.",
-        ("train_*",),
+        (*TRAINED, "train_objectness"),
     )
     precision: Annotated[str, t.Choice("float32", "bf16")] = setting(
         "float32",
@@ -323,7 +352,7 @@ class _Method(Section):
     backbone: t.Network = setting(
         "resnet50",
         "Backbone of all networks: one of torchvision's ResNets, or the name of a timm model.",
-        ("train_*", "download_backbone", "refine_cams"),
+        (*TRAINED, "train_objectness", "download_backbone", "refine_cams"),
     )
     pretrained: Annotated[
         t.NonEmpty | None, OfPath("imagenet, the path of a state dict, or null", instead=("imagenet",), by_content=True)
@@ -332,7 +361,7 @@ class _Method(Section):
         "Initial weights of the backbone: `imagenet` (its ImageNet weights; those of EfficientNet-Lite0 are"
         " installed, others are downloaded once), the path of a torchvision state dict, or null (from scratch:"
         " every layer is trained, and IRNet starts from the classifier's backbone).",
-        ("train_*", "refine_cams"),
+        (*TRAINED, "train_objectness", "refine_cams"),
         flag="",
     )
     optimiser: Annotated[str, t.Choice("sgd", "adamw")] = setting(
@@ -340,7 +369,7 @@ class _Method(Section):
         "Optimiser: `sgd` (the paper's) or `adamw` (better for few images), the latter with learning rates of"
         " about 0.0001 (classifier, `head_factor` 10) and 0.001 (IRNet, `head_factor` 1), and without weight decay"
         " of norms and biases.",
-        ("train_[!o]*",),  # objectness always learns by AdamW
+        TRAINED,
     )
     momentum: t.Share = setting(
         1e-4,
@@ -352,6 +381,7 @@ class _Method(Section):
     cam: Cam = Cam()
     objectness: ObjectnessTraining = ObjectnessTraining()
     refine: Refine = Refine()
+    cell_classifier: CellClassifierTraining = CellClassifierTraining()
     ir_labels: IrLabels = IrLabels()
     irn: Irn = Irn()
     walk: Walk = Walk()

@@ -11,7 +11,8 @@ from torch import nn
 from irn.errors import IrnError
 from irn.grid import FORMAT_VERSION
 from irn.io.tensors import Contents, load_file, save_file
-from irn.networks.base import Trainable
+from irn.networks.base import Backbone, Trainable
+from irn.networks.cell_classifier import CellClassifier
 from irn.networks.classifier import Classifier
 from irn.networks.imagenet import start_backbone
 from irn.networks.irnet import IRNet
@@ -30,7 +31,7 @@ def save_weights(
     crop_size: int = 512,
     mean_displacement: tuple[float, float] | None = None,
 ) -> None:
-    """Write a weights file of kind "cam", "irn", "objectness" or the name of a final network.
+    """Write a weights file of kind "cam", "irn", "objectness", "cell_classifier" or the name of a final network.
 
     crop_size: side in pixels. mean_displacement: (dy, dx) in cells, of "irn" alone.
     """
@@ -91,6 +92,27 @@ def load_irnet(path: Path, contents: Contents | None = None, backbone: str = "")
 def load_objectness(path: Path) -> Objectness:
     """Objectness from a weights file of that kind; a backbone that the file leaves out has ImageNet's weights."""
     return load_network(path, "objectness", _objectness_of)[0]
+
+
+def load_cell_classifier(path: Path, backbone: Backbone) -> CellClassifier:
+    """The cell classifier of a weights file, on a backbone.
+
+    Raises IrnError where it learned from the features of another one.
+    """
+
+    def network_of(contents: Contents) -> CellClassifier:
+        if contents["backbone"] != backbone.name:
+            raise IrnError(
+                f"learned from features of {contents['backbone']}, but objectness has {backbone.name}; give both of"
+                " one backbone"
+            )
+        tensors = contents["state_dict"]
+        network = CellClassifier(backbone, len(tensors["layer.bias"]) if "layer.bias" in tensors else 1)
+        of_backbone = {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}
+        contents["state_dict"] = of_backbone | tensors
+        return network
+
+    return load_network(path, "cell_classifier", network_of)[0]
 
 
 def _objectness_of(contents: Contents) -> Objectness:

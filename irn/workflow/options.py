@@ -86,6 +86,9 @@ CORRECTIONS = _path(
 DOUBT = optional(
     _path("--doubt", "CSV", "table whose images are exported, in its order, such as results/<run>/doubt.csv")
 )
+CELL_CLASSIFIER = optional(
+    _path("--cell-classifier", "W", "weights of the cell classifier, from irn train-cell-classifier")
+)
 EXTERNAL = optional(_path("--external", "F", "external CAM caches to check and copy, instead of --weights", nargs="+"))
 FIELDS = _caches("--fields", "field")
 IR_LABELS = _caches("--ir-labels", "IR label")

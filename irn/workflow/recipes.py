@@ -216,7 +216,7 @@ def _files_outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]
         corrected = Path(str(dataset.corrected))
         files = [(str(path.relative_to(corrected)), content_digest(str(path))) for path in files_of(corrected)]
         yield "corrected masks", digest(files)
-    if stage.name == "refine_cams" and settings.refine.objectness == "packaged":
+    if stage.name in ("train_cell_classifier", "refine_cams") and settings.refine.objectness == "packaged":
         yield "packaged objectness", content_digest(str(settings.refine.objectness_file))
     if stage.uses_truth(settings):
         # Masks that are drawn with the data have the key of the data.

@@ -61,6 +61,7 @@ RESOURCES = {
     "train_cam": Resources(cores=16, memory=(16000, 0), minutes=240, gpu=True),
     "make_cams": Resources(cores=16, memory=(8000, 0), minutes=240, gpu=True),
     "train_objectness": Resources(cores=16, memory=(16000, 0), minutes=120, gpu=True),
+    "train_cell_classifier": Resources(cores=16, memory=(16000, 0), minutes=240, gpu=True),
     "refine_cams": Resources(cores=16, memory=(8000, 0), minutes=240, gpu=True),
     "make_ir_labels": Resources(
         cores=16, memory=(1000, 300), process=ProcessMemory(150e6, original=25, working=400), minutes=240

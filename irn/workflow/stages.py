@@ -113,11 +113,22 @@ TRAIN_OBJECTNESS = Stage(
     on_request=True,
     loads=_readers_of_truth,
 )  # fmt: skip
+TRAIN_CELL_CLASSIFIER = Stage(
+    "train_cell_classifier", "Train what tells the classes of an image apart, cell by cell.",
+    group="Class attention maps",
+    takes=(o.MANIFEST, o.LABELS, o.CAMS, o.OUT, o.SPLIT, o.DEVICE, o.WORKERS),
+    reads=(BUILD_MANIFEST, MAKE_CAMS),
+    makes=("weights.pt",),
+    splits=TRAIN_SPLIT,
+    when=lambda settings: settings.refine.cell_classifier,
+)  # fmt: skip
 REFINE_CAMS = Stage(
     "refine_cams", "Refine class attention maps by features of a frozen backbone and by objectness.",
     group="Class attention maps",
-    takes=(o.MANIFEST, o.CAMS, o.OUT, o.SPLIT, o.SHARD, o.BACKBONE_WEIGHTS, o.DEVICE, o.WORKERS),
-    reads=(BUILD_MANIFEST, DOWNLOAD_BACKBONE, TRAIN_CAM, MAKE_CAMS),
+    takes=(
+        o.MANIFEST, o.CAMS, o.CELL_CLASSIFIER, o.OUT, o.SPLIT, o.SHARD, o.BACKBONE_WEIGHTS, o.DEVICE, o.WORKERS,
+    ),
+    reads=(BUILD_MANIFEST, DOWNLOAD_BACKBONE, TRAIN_CAM, MAKE_CAMS, TRAIN_CELL_CLASSIFIER),
     cache="refined",
     when=lambda settings: settings.refine.is_on,
 )  # fmt: skip
@@ -316,6 +327,7 @@ STAGES = (
     TRAIN_CAM,
     MAKE_CAMS,
     TRAIN_OBJECTNESS,
+    TRAIN_CELL_CLASSIFIER,
     REFINE_CAMS,
     MAKE_IR_LABELS,
     TRAIN_IRN,
