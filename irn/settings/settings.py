@@ -113,8 +113,8 @@ class Refine(Section, stages=("refine_cams", "predict")):
 
     cell_classifier: Annotated[bool, Expected("true or false")] = setting(
         False,
-        "Whether a classifier of cells, learned from the maps of the training images (`train_cell_classifier`), says"
-        " which of an image's classes the objects have; it needs objectness.",
+        "Whether, where there is objectness, a classifier of cells says which of an image's classes objects have. It"
+        " learns from the maps of the training images (`train_cell_classifier`).",
         ("train_cell_classifier",),
         flag="",
     )
@@ -123,6 +123,11 @@ class Refine(Section, stages=("refine_cams", "predict")):
     def is_on(self) -> bool:
         """Whether class maps are refined at all."""
         return self.objectness != "none" or self.sharing_steps > 0
+
+    @property
+    def classifies_cells(self) -> bool:
+        """Whether there is a cell classifier."""
+        return self.cell_classifier and self.objectness != "none"
 
     @property
     def objectness_file(self) -> Path | None:

@@ -97,15 +97,6 @@ def _start_is_a_file(settings: Settings) -> str | None:
     return None
 
 
-def _cell_classifier_has_objectness(settings: Settings) -> str | None:
-    if settings.refine.cell_classifier and settings.refine.objectness == "none":
-        return (
-            "refine.cell_classifier is true, but refine.objectness is none, and only objectness says which cells show"
-            " objects; set refine.objectness to packaged, or refine.cell_classifier to false"
-        )
-    return None
-
-
 def _batches_can_be_split(settings: Settings) -> str | None:
     for name in _trained(settings):
         section = value(settings, name)
@@ -195,7 +186,6 @@ RULES: tuple[Rule, ...] = (
     _pretrained_is_a_file,
     _objectness_is_a_file,
     _start_is_a_file,
-    _cell_classifier_has_objectness,
     _batches_can_be_split,
     _batch_norm_has_several_values,
     _irnet_has_ground_truth,

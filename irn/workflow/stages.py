@@ -120,7 +120,7 @@ TRAIN_CELL_CLASSIFIER = Stage(
     reads=(BUILD_MANIFEST, MAKE_CAMS),
     makes=("weights.pt",),
     splits=TRAIN_SPLIT,
-    when=lambda settings: settings.refine.cell_classifier,
+    when=lambda settings: settings.refine.classifies_cells,
 )  # fmt: skip
 REFINE_CAMS = Stage(
     "refine_cams", "Refine class attention maps by features of a frozen backbone and by objectness.",
