@@ -145,9 +145,9 @@ FORMATS: dict[str, tuple[str, Callable[..., None]]] = {
 }
 
 
-def read(data: SmallData, place: Path) -> dict[str, Arrays]:
+def read(data: SmallData, place: Path, *options: object) -> dict[str, Arrays]:
     """What `irn read-corrections` makes of a file or folder."""
-    run(*reading(data, place))
+    run(*reading(data, place), *options)
     return read_all(data.folder / "corrected.h5", "ir_label")
 
 
@@ -184,6 +184,21 @@ def test_what_is_void_is_unsure_and_denies_no_class(data: SmallData, tmp_path: P
     index_pngs(tmp_path / "masks", classes=classes, objects=False)
     np.testing.assert_array_equal(read(data, tmp_path / "masks")["a"]["label"], classes)
     assert read_classes(data.folder / "new.csv").present["a"] == [0, 1]
+
+
+@pytest.mark.parametrize("name", ["COCO", "labelme", "Label Studio"])
+def test_what_is_left_out_is_void_in_masks_with_names(data: SmallData, tmp_path: Path, capsys, name: str) -> None:
+    place = tmp_path / FORMATS[name][0]
+    FORMATS[name][1](place)
+    file = next(place.glob("*.json")) if place.is_dir() else place
+    file.write_text(file.read_text(encoding="utf-8").replace('"cat"', '"smudge"'), encoding="utf-8")
+    said = refused(capsys, tmp_path, *reading(data, place))
+    assert "unknown class 'smudge'" in said
+    mask = read(data, place, "--leave-out", "smudge")["a"]
+    cat = drawn()[0] == 1
+    assert (mask["label"][cat] == UNSURE).all()
+    assert (mask["label"][~cat] == drawn()[0][~cat]).all()
+    assert mask["instances"].max() == 2
 
 
 def test_of_shapes_that_overlap_the_smaller_one_is_on_top() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from exported_labels import LABELS, NAMES, Labels, pieces, ring
-from helpers import label_of, refused, run
+from helpers import Sample, label_of, refused, run, write_data
 
 from irn.data.brush import packed
 from irn.data.coco_instances import InstancesFile
@@ -18,9 +18,11 @@ from irn.data.corrected.reading import Corrections, listed
 from irn.data.findings import Findings
 from irn.data.label_studio_brush import unpacked
 from irn.data.labelme import read_labelme
+from irn.data.names import safe_id
 from irn.data.shapes import objects_of, polygon
 from irn.data.tables import images_of
 from irn.data.yolo import read_yolo, read_yolo_names
+from irn.io.cache import CacheWriter
 
 Objects = list[tuple[str, np.ndarray]]
 
@@ -245,6 +247,39 @@ def test_labels_that_are_exported_come_back_as_corrections(labels: Labels, comma
         for category, _, mask in pieces(LABELS[image_id]):
             expected[np.array(mask)] = category
         assert (corrections.read(records[image_id])["label"] == expected).mean() > 0.99
+
+
+@pytest.mark.parametrize("command", ["coco", "label-studio"])
+def test_images_in_folders_within_come_back_as_what_they_are_however_few_are_exported(
+    tmp_path: Path, command: str
+) -> None:
+    # Of the same name, in folders of their own.
+    places = {safe_id(name): f"images/{name}.png" for name in ("photo", "a/photo", "b/photo")}
+    data = write_data(tmp_path, ["cat"], {name: Sample(np.zeros((16, 24, 3), np.uint8), []) for name in places})
+    text = data.manifest.read_text(encoding="utf-8")
+    for name, place in places.items():
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / f"images/{name}.png").replace(tmp_path / "moved.png")
+        (tmp_path / "moved.png").replace(tmp_path / place)
+        text = text.replace(f"images/{name}.png", place)
+    data.manifest.write_text(text, encoding="utf-8")
+    with CacheWriter(tmp_path / "labels.h5", "label", {"stage": "test"}) as cache:
+        for name in places:
+            cache.write(name, 16, 24, label_of(np.ones((16, 24), int), [0], [1.0]))
+    (tmp_path / "few.csv").write_text(f"image_id\n{safe_id('a/photo')}\n", encoding="utf-8")
+    files = ["--manifest", data.manifest, "--labels", data.labels, "--label-caches", tmp_path / "labels.h5"]
+    run(f"export-{command}", *files, "--doubt", tmp_path / "few.csv", "--out", tmp_path / "few.json")
+    content = json.loads((tmp_path / "few.json").read_text(encoding="utf-8"))
+    if command == "coco":
+        assert content["images"][0]["file_name"] == "a/photo.png"
+    else:
+        assert content[0]["data"]["image"].endswith("d=images/a/photo.png")
+        annotated = [{"data": {"image": task["data"]["image"]}, "annotations": task["predictions"]} for task in content]
+        (tmp_path / "few.json").write_text(json.dumps(annotated), encoding="utf-8")
+    records = [listed(record) for record in images_of(data.manifest)]
+    findings = Findings()
+    assert Corrections(tmp_path / "few.json", records, ["cat"], findings).ids == [safe_id("a/photo")]
+    assert not findings.problems
 
 
 # ---- mistakes

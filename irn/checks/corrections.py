@@ -1,6 +1,6 @@
 """Corrected masks beside the data set that they belong to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,14 @@ def check_corrections(
     classes: Sequence[str],
     record_of: Callable[[str], ImageRecord],
     findings: Findings,
+    left_out: Collection[str],
 ) -> None:
     """Read all corrected masks; a problem for each of an unknown image, of another size, or with an unknown class.
 
-    images, classes: of the data set. record_of: gives the image of an id, with its size.
+    images, classes, left_out: of the data set. record_of: gives the image of an id, with its size.
     """
     with findings.collected():
-        corrections = Corrections(place, images, classes, findings)
+        corrections = Corrections(place, images, classes, findings, left_out)
         count = sum(1 for _ in corrections.readable(record_of, findings))
         findings.note(f"{place}: corrected masks of {count} of {len(images)} images")
 
@@ -40,22 +41,26 @@ def refuse_bad_corrections(dataset: Any, tables: tuple[Path, Path] | None) -> No
         that has to be drawn first, only the format of the masks is checked.
     """
     place, kind, findings = Path(dataset.corrected), KINDS[dataset.kind], Findings()
+    left_out = dataset.leave_out or ()
     if tables:
         records = {record.image_id: record for record in read_manifest(tables[0])}
         names = read_classes(tables[1]).names
-        check_corrections(place, list(map(listed, records.values())), names, records.__getitem__, findings)
+        check_corrections(place, list(map(listed, records.values())), names, records.__getitem__, findings, left_out)
     elif kind.is_drawn:
         format_of(place)
     else:
         root, labels_csv = Path(dataset.root).absolute(), Path(dataset.labels_csv) if dataset.labels_csv else None
         try:
-            left_out = dataset.leave_out or ()
             images, table = kind.layout.read(root, dataset.splits, labels_csv, Findings(), left_out)
             table = table.without(left_out)
         except (IrnError, OSError):
             return  # irn build-manifest refuses the data set, with all that is wrong
         by_id = {image.image_id: image for image in images}
-        check_corrections(place, images, table.names, lambda image_id: _record(by_id[image_id], dataset), findings)
+
+        def record_of(image_id: str) -> ImageRecord:
+            return _record(by_id[image_id], dataset)
+
+        check_corrections(place, images, table.names, record_of, findings, left_out)
     if findings.problems:
         more = len(findings.problems) - 1
         raise IrnError(f"{findings.problems[0]}" + (f" ({more} more; irn check-data lists all)" if more else ""))

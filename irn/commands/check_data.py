@@ -42,7 +42,9 @@ def check_data(
     if corrected:
         records = {record.image_id: record for record in data.records}
         images = list(map(listed, records.values()))
-        check_corrections(corrected, images, data.classes.names, records.__getitem__, data.findings)
+        check_corrections(
+            corrected, images, data.classes.names, records.__getitem__, data.findings, settings.dataset.leave_out or ()
+        )
     print("\n".join(as_lines(data)))
     for line in data.findings.notices:
         notice(line)

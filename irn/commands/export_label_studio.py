@@ -51,7 +51,7 @@ def export_label_studio(
     if configuration == out:
         raise IrnError(f"--out {out}: the labelling configuration gets this name; name the tasks .json")
     records, caches, names = labels_to_export(manifest, label_caches, split, labels, doubt, settings.export.doubtful)
-    lists = lists_of(records, names)
+    lists = lists_of(records, names, manifest)
     folder, files = Path(os.path.realpath(lists.folder)), [image["file_name"] for image in lists.images]
     results = map_images(partial(_regions, caches=caches, names=names, settings=settings), records, workers)
     tasks = []

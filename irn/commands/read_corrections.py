@@ -13,10 +13,13 @@ from irn.io.cache import CacheWriter
 from irn.io.files import whole_file
 from irn.io.progress import notice, progress
 from irn.ops.object_masks import classes_in
+from irn.settings.settings import Settings
 from irn.workflow.provenance import provenance
 
 
-def read_corrections(manifest: Path, labels: Path, corrected: Path, out: Path, out_labels: Path) -> None:
+def read_corrections(
+    manifest: Path, labels: Path, corrected: Path, out: Path, out_labels: Path, settings: Settings
+) -> None:
     """Write the masks as an IR label cache of the corrected images alone, and the labels table with their classes.
 
     Parameters
@@ -32,11 +35,12 @@ def read_corrections(manifest: Path, labels: Path, corrected: Path, out: Path, o
     """
     records, table = {record.image_id: record for record in read_manifest(manifest)}, read_classes(labels)
     findings = Findings()
-    corrections = Corrections(corrected, list(map(listed, records.values())), table.names, findings)
+    left_out = settings.dataset.leave_out or ()
+    corrections = Corrections(corrected, list(map(listed, records.values())), table.names, findings, left_out)
     present = dict(table.present)
     empty = 0
     with whole_file(out_labels) as labels_file:
-        with CacheWriter(out, "ir_label", provenance("read_corrections")) as cache:
+        with CacheWriter(out, "ir_label", provenance("read_corrections", settings)) as cache:
             masks = corrections.readable(records.__getitem__, findings)
             for record, mask in progress(masks, len(corrections.ids), "read corrections"):
                 cache.write(record.image_id, record.height, record.width, mask)

@@ -44,9 +44,10 @@ def lists_of(records: Sequence[ImageRecord], names: Sequence[str], manifest: Pat
     """The lists of some images and all classes.
 
     manifest: that the images are from; without it, or without ids of the data set's own that are unique among the
-        images, images are numbered by their rows in it, or in `records`, and classes by their order, both from 1.
+        images, images are numbered by their rows in it, or in `records`, and classes by their order, both from 1. Names
+        of files then count from the folder that all images of the manifest are in, so that none has two meanings.
     """
-    rows = read_manifest(manifest) if manifest else records
+    rows: Sequence[ImageRecord] = read_manifest(manifest) if manifest else records
     numbers: dict[str, Id] = {record.image_id: row for row, record in enumerate(rows, 1)}
     categories: dict[str, Id] = {name: row for row, name in enumerate(names, 1)}
     own_images, own_categories = _own_ids(manifest) if manifest else ({}, {})
@@ -54,9 +55,10 @@ def lists_of(records: Sequence[ImageRecord], names: Sequence[str], manifest: Pat
         categories = own_categories
         own = {record.image_id: own_images[record.image_id] for record in records if record.image_id in own_images}
         if len(set(own.values())) == len(records):
-            numbers = own
+            numbers, rows = own, records
     paths = [os.path.normpath(record.path) for record in records]
-    folder = os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else ""
+    folders = [os.path.dirname(os.path.normpath(record.path)) for record in rows]
+    folder = os.path.commonpath(folders) if folders else ""
     images = [
         {
             "id": numbers[record.image_id],

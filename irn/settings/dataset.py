@@ -70,11 +70,12 @@ class Dataset(Section, stages=("build_manifest",)):
     leave_out: t.Names = setting(
         None,
         "Names that are not to be classes, such as [ignore, DontCare]. What is called so is not learned, and void in"
-        " ground truth that has names (COCO, shapes, CVAT's colours); index PNGs have to be numbered without it. null:"
-        " none.",
+        " ground truth and corrected masks that have names (COCO, shapes, CVAT's colours); index PNGs have to be"
+        " numbered without it. null: none.",
         (
             "build_manifest",
             "check_data",
+            "read_corrections",
             "evaluate",
             "ablation",
             "train_irn",

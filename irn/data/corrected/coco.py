@@ -1,6 +1,6 @@
 """Corrected masks in an instances file of COCO, as CVAT and others write it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,10 @@ from irn.records import ImageRecord
 
 
 class CocoMasks(CorrectedMasks):
-    """An instances file. All images that it lists have been corrected; crowds are void."""
+    """An instances file. All images that it lists have been corrected; crowds and what is left out are void."""
 
-    def __init__(self, place: Path, classes: Sequence[str]) -> None:
-        self.place, self.classes = place, classes
+    def __init__(self, place: Path, classes: Sequence[str], left_out: Collection[str] = ()) -> None:
+        self.place, self.classes, self.left_out = place, classes, left_out
         self.file = InstancesFile(place, is_labelled=False)
         self._keys = {picture.file_name: key for key, picture in self.file.images.items()}
 
@@ -32,10 +32,12 @@ class CocoMasks(CorrectedMasks):
             check_size(where, *size, record)
         if not self.file.outlines(key).all():
             raise IrnError(f"{where}: an annotation has a box and no segmentation; give it a mask, or take it out")
-        label_of_index = {i: label_of(where, self.file.names[i], self.classes) for i in self.file.classes(key)}
+        names = {index: self.file.names[index] for index in self.file.classes(key)}
+        label_of_index = {i: label_of(where, n, self.classes) for i, n in names.items() if n not in self.left_out}
         masks, indices, crowd = self.file.masks(key, record.height, record.width)
-        labels = np.array([label_of_index[int(index)] for index in indices], np.int64)
-        return mask_of_objects(masks[~crowd], labels[~crowd], masks[crowd].any(0))
+        labels = np.array([label_of_index.get(int(index), 0) for index in indices], np.int64)
+        void = crowd | (labels == 0)
+        return mask_of_objects(masks[~void], labels[~void], masks[void].any(0))
 
 
 MASKS = CocoMasks

@@ -3,7 +3,7 @@
 That is what `irn export-voc` and `irn review` write.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from irn.records import ImageRecord
 class IndexPngs(CorrectedMasks):
     """A folder of index PNGs. Without an object mask, connected pieces of a class are objects."""
 
-    def __init__(self, place: Path, classes: Sequence[str]) -> None:
+    def __init__(self, place: Path, classes: Sequence[str], left_out: Collection[str] = ()) -> None:
         self.place, self.classes = place, classes
         beyond = sorted({path.stem for path in (place / OBJECTS).glob("*.png")} - set(self.images()))
         if beyond:

@@ -1,6 +1,6 @@
 """Corrected masks in Label Studio's JSON export."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,8 @@ from irn.records import ImageRecord
 class LabelStudioMasks(CorrectedMasks):
     """An export of Label Studio. Tasks that somebody has annotated have been corrected; each region is an object."""
 
-    def __init__(self, place: Path, classes: Sequence[str]) -> None:
-        self.place, self.classes = place, classes
+    def __init__(self, place: Path, classes: Sequence[str], left_out: Collection[str] = ()) -> None:
+        self.place, self.classes, self.left_out = place, classes, left_out
         self._tasks: dict[str, Task] = {}
         for task in read_label_studio(place):
             if task.shapes is None:
@@ -34,7 +34,7 @@ class LabelStudioMasks(CorrectedMasks):
         task = self._tasks[name]
         for height, width in task.sizes:
             check_size(f"{self.place}: image {name!r}", height, width, record)
-        return mask_of_shapes(self.place, name, task.shapes or [], record, self.classes)
+        return mask_of_shapes(self.place, name, task.shapes or [], record, self.classes, self.left_out)
 
 
 MASKS = LabelStudioMasks

@@ -1,7 +1,7 @@
 """Corrected masks as labelme writes them: a JSON file for each image, `<id>.json`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,8 @@ from irn.records import ImageRecord
 class LabelmeMasks(CorrectedMasks):
     """A folder of labelme's JSON files."""
 
-    def __init__(self, place: Path, classes: Sequence[str]) -> None:
-        self.place, self.classes = place, classes
+    def __init__(self, place: Path, classes: Sequence[str], left_out: Collection[str] = ()) -> None:
+        self.place, self.classes, self.left_out = place, classes, left_out
 
     def images(self) -> list[str]:
         """The names of the files."""
@@ -33,7 +33,7 @@ class LabelmeMasks(CorrectedMasks):
         if not is_labelme(content):
             raise IrnError(f"{path}: not a file of labelme; save it there again, or move it out of the folder")
         check_size(str(path), content.get("imageHeight"), content.get("imageWidth"), record)
-        return mask_of_shapes(path, name, shapes_of(path, content), record, self.classes)
+        return mask_of_shapes(path, name, shapes_of(path, content), record, self.classes, self.left_out)
 
 
 MASKS = LabelmeMasks

@@ -1,7 +1,7 @@
 """What corrected masks are, whatever their format."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,12 @@ VOID = "__ignore__"  # labelme's name of what does not count
 class CorrectedMasks(ABC):
     """Corrected masks of some images, in the format of a tool; each format is a module with such a class, `MASKS`.
 
+    classes: names in their order. left_out: names that are void, in formats that have names.
     Raises IrnError on opening for files that cannot be read at all.
     """
 
     @abstractmethod
-    def __init__(self, place: Path, classes: Sequence[str]) -> None: ...
+    def __init__(self, place: Path, classes: Sequence[str], left_out: Collection[str] = ()) -> None: ...
 
     @abstractmethod
     def images(self) -> list[str]:
@@ -52,18 +53,23 @@ def label_of(where: str, name: str, classes: Sequence[str]) -> int:
 
 
 def mask_of_shapes(
-    path: Path, name: str, shapes: Sequence[Shape], record: ImageRecord, classes: Sequence[str]
+    path: Path,
+    name: str,
+    shapes: Sequence[Shape],
+    record: ImageRecord,
+    classes: Sequence[str],
+    left_out: Collection[str],
 ) -> dict[str, np.ndarray]:
-    """The mask of an image from the shapes that somebody drew; those named `__ignore__` are void.
+    """The mask of an image from the shapes that somebody drew; those named `__ignore__` or as in left_out are void.
 
     Points, lines and classes of the whole image have no pixel and do not count. Raises IrnError as `read` does.
     """
     objects = objects_of(path, shapes, record.height, record.width)
     void = np.zeros((record.height, record.width), bool)
     for label, mask in objects:
-        if label == VOID:
+        if label in (VOID, *left_out):
             void |= mask
-    drawn = [(label, mask) for label, mask in objects if label != VOID]
+    drawn = [(label, mask) for label, mask in objects if label not in (VOID, *left_out)]
     where = f"{path}: image {name!r}"
     labels = np.array([label_of(where, label, classes) for label, _ in drawn], np.int64)
     return mask_of_objects(np.array([mask for _, mask in drawn], bool).reshape(-1, *void.shape), labels, void)

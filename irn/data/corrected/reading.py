@@ -1,6 +1,6 @@
 """Corrected masks of a data set's images, of whatever format."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -21,14 +21,22 @@ class Corrections:
     """Corrected masks, each with the id of its image in the data set.
 
     place: a file or folder, in a format that `irn.data.corrected.places` tells. classes: names in their order.
+    left_out: names that are void, in formats that have names.
     Findings get a problem for each mask of an unknown image, and for two of one image.
     Raises IrnError for a place that is of no such format or cannot be read.
     """
 
-    def __init__(self, place: Path, images: Sequence[Listed], classes: Sequence[str], findings: Findings) -> None:
+    def __init__(
+        self,
+        place: Path,
+        images: Sequence[Listed],
+        classes: Sequence[str],
+        findings: Findings,
+        left_out: Collection[str] = (),
+    ) -> None:
         self.place = place
         masks: type[CorrectedMasks] = import_module(format_of(place)).MASKS
-        self._masks = masks(place, classes)
+        self._masks = masks(place, classes, left_out)
         known = Names(images)
         self._name_of: dict[str, str] = {}
         for name in self._masks.images():
