@@ -282,8 +282,10 @@ def write_settings(folder: Path, settings: dict[str, Any]) -> None:
     """Those of a small run with every stage, and corrections for it."""
     save_png(folder / "corrected/SegmentationClass/demo_0000.png", np.zeros((4, 4), np.uint8))
     every_stage = {
-        "dataset": {**SMALL["dataset"], "corrected": str(folder / "corrected")}, "refine": {"sharing_steps": 1},
-    }  # fmt: skip
+        "dataset": {**SMALL["dataset"], "corrected": str(folder / "corrected")},
+        "refine": {"objectness": "packaged", "cell_classifier": True},
+        "export": {"doubtful": 2},
+    }
     text = yaml.safe_dump(SMALL | FINAL | every_stage | settings)
     (folder / "small.yaml").write_text(text, encoding="utf-8")
 
@@ -295,7 +297,11 @@ def test_rules_read_and_make_what_their_stages_say(tmp_path: Path) -> None:
     # A backbone starts from one or the other, and maps are refined or not.
     downloaded, trained, plain = (
         graph_of_rules(tmp_path, "--config", *entries, *targets)
-        for entries in (["pretrained=imagenet"], ["pretrained=null"], ["refine={sharing_steps: 0}"])
+        for entries in (
+            ["pretrained=imagenet"],
+            ["pretrained=null"],
+            ["refine={objectness: none}"],
+        )
     )
     assert downloaded.reads.keys() == {*ALL_STAGES, "all"}
     for name, stage in ALL_STAGES.items():
