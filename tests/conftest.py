@@ -32,8 +32,8 @@ settings.load_profile("irn")
 BESIDE_SLURM = ("test_workflow", "test_final_networks", "test_rebuilds")
 # What takes longest comes first, so that no process is left with it when the others are done.
 LONGEST = (
-    "test_new_network",
     "test_backbones",
+    "test_new_network",
     "test_training",
     "test_parts",
     "test_kills",
@@ -116,5 +116,5 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_demonstration(folder: Path) -> None:
     (folder / "small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
-    result = snakemake(folder, cold=True)
+    result = snakemake(folder)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -59,7 +59,7 @@ FIGURES = dict.fromkeys(CHANNELS, IMAGENET) | dict.fromkeys(
 OTHERS = dict(zip(CHANNELS, [*list(CHANNELS)[1:], "resnet18"], strict=True))
 LITE = "tf_efficientnet_lite0"
 # One of torchvision, a convolutional one of timm and a transformer: all that commands and trainings can tell apart.
-FEW = ("resnet18", LITE, "vit_tiny_patch16_224")
+FEW = (LITE, "vit_tiny_patch16_224")  # resnet18 is that of most other tests
 PROVENANCE = {"stage": "a_stage"}
 Network = TypeVar("Network", Classifier, IRNet)
 

@@ -36,6 +36,7 @@ def test_every_case_runs_and_agrees_with_its_twin(tmp_path: Path) -> None:
     assert all(f"{name} {measured}" in result.stdout for name, measured in report["made_on"].items())
 
 
+@pytest.mark.slow
 def test_one_case_is_printed() -> None:
     result = bench("--only", "grouping", "--quick")
     assert result.returncode == 0, result.stderr
