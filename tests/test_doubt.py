@@ -95,7 +95,7 @@ class TestSigns:
 
     def test_why_names_what_is_odd_or_else_what_is_oddest(self):
         assert in_words(Signs(3, 0.25, 9), np.array([0.9, 0.95, 0.5])) == (
-            "label and IR label disagree (mean IoU 0.25); 3 classes"
+            "label and IR label disagree (IoU 0.25); 3 classes"
         )
         assert in_words(Signs(1, 0.9, 9), np.array([0.1, 0.2, 0.3])) == "soft outlines"
         assert in_words(Signs(1, 0.9, 0), np.array([0.1, 0.2, 0.9])) == "no outline"

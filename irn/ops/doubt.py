@@ -77,7 +77,7 @@ def in_words(signs: Signs, of_image: np.ndarray, most: float = 0.8) -> str:
     """
     words = (
         "1 class" if signs.classes == 1 else f"{signs.classes} classes",
-        f"label and IR label disagree (mean IoU {signs.agreement:.2f})",
+        f"label and IR label disagree (IoU {signs.agreement:.2f})",
         "soft outlines" if signs.steepness else "no outline",
     )
     order = np.argsort(-of_image, kind="stable")

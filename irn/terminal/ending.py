@@ -13,7 +13,7 @@ NEXT = (
     ("look at each image, stage by stage", "docs/report.md"),
     ("change a threshold, in seconds", "docs/thresholds.md"),
     ("train a network on the labels", "docs/how-to/networks.md"),
-    ("correct masks by hand", "docs/how-to/correct.md"),
+    ("correct masks by hand, the most doubtful first", "docs/how-to/correct.md"),
 )
 
 
