@@ -28,8 +28,10 @@ def view_of_features(
 ) -> Callable[[SampleId], Sample]:
     """What gives the pooled features of `views` views of each image, those of the first epochs, over and over.
 
-    network: with `pooled`, and with a backbone that does not change while the last layer learns alone. Of several
-    processes each computes a part of the images.
+    network: with `pooled`, and with a backbone that does not change while the last layer learns alone; it computes as
+        in inference, without dropout.
+
+    Of several processes each computes a part of the images.
 
     Raises IrnError where they take more than 4 GiB of memory.
     """
