@@ -216,7 +216,7 @@ def scores_of(table: Path) -> dict[str, float]:
         return {
             f"{row['stage']} {row['metric']}": float(row["value"])
             for row in csv.DictReader(file)
-            if row["class"] == "mean"
+            if row["class"] == "mean" and row["value"]  # undefined where there are no objects of a size
         }
 
 
