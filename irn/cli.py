@@ -190,11 +190,15 @@ def build_parser() -> Parser:
 def _groups() -> str:
     """Every command with its help, in groups."""
     lines = []
+    column = max(len(command.words) for command in COMMANDS.values()) + 2
     for title, commands in GROUPS.items():
         lines += ["", f"{title}:"]
         for command in commands:
             lines += textwrap.wrap(
-                command.help, HELP_WIDTH, initial_indent=f"  {command.words:20}", subsequent_indent=" " * 22
+                command.help,
+                HELP_WIDTH,
+                initial_indent=f"  {command.words:{column}}",
+                subsequent_indent=" " * (column + 2),
             )
     return "\n".join([*lines[1:], "", "irn COMMAND --help describes a command."])
 
