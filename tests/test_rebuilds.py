@@ -40,6 +40,7 @@ FILES = {
     "irn.mean_split": "val",
     "backbone": "resnet34",
     "pretrained": Path("pretrained.pth"),
+    "irn.start": Path("pretrained.pth"),
     "dataset.root": Path("data"),
     "cam.external": [Path("cams.h5")],
     "run": "other",
@@ -174,7 +175,7 @@ def expected_after(key: str, there: set[str]) -> set[str]:
         "run": {"report"},
         "gpus": set(),
         # The seed of the run and the configurations beside it.
-        "seeds": with_behind({"train_cam"}, there) - {"show"} | {"gather_scores"},
+        "seeds": with_behind({"train_cam"}, there) - {"show", "find_doubt"} | {"gather_scores"},
         "sweep": {"random_walk", "make_labels", "evaluate", "gather_scores", "report"},
         "ablation": {"ablation", "report"},
         "shards": PER_IMAGE & there,
@@ -183,6 +184,7 @@ def expected_after(key: str, there: set[str]) -> set[str]:
             f"{name}.labels": {f"train_{name}", f"predict_{name}", "evaluate", "report"}
             for name in ("mask_rcnn", "deeplab")
         },
+        "irn.labels": with_behind({"train_irn"}, there),
         "dataset.train_split": PER_IMAGE & there | with_behind({"train_cam"}, there),
     }
     stages = {name for name in there if all_settings()[key].goes_to(name)}
