@@ -576,7 +576,8 @@ class Page:
 
     def wait(self) -> None:
         """Until an image is shown, and everything is saved."""
-        script = "return typeof image !== 'undefined' && image !== null && !wanted && !relabelling && !timer && !unsaved.length && !linesAsked"
+        loaded = "typeof image !== 'undefined' && image !== null"
+        script = f"return {loaded} && !wanted && !relabelling && !timer && !unsaved.length && !linesAsked"
         WebDriverWait(self.browser, 20, 0.01).until(lambda driver: driver.execute_script(script))
 
     def type(self, *keys: str) -> None:
