@@ -1,6 +1,8 @@
 """Memory, time and files of the stages, with untrained networks, on many tiny images or on large photographs.
 
 benchmarks/load.py many --images 2000 20000     each stage on that many images of 32 x 24 pixels, and snakemake -n
+benchmarks/load.py start --images 200000        only what comes before the first network: check-data, build-manifest,
+                                                snakemake -n
 benchmarks/load.py large --max-side 1024        each stage on 8 photographs of 4032 x 3024 pixels, 4 processes
 
 Each process computes with one thread.
@@ -13,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +25,7 @@ THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREA
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 TINY, PHOTOGRAPH = (24, 32), (3024, 4032)
+SHARDS = (1, 100)
 
 
 class Cost(NamedTuple):
@@ -35,15 +38,18 @@ class Cost(NamedTuple):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("what", choices=("many", "large"))
+    parser.add_argument("what", choices=("many", "start", "large"))
     parser.add_argument("--images", type=int, nargs="+")
     parser.add_argument("--max-side", type=int)
     parser.add_argument("--workers", type=int)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        if options.what == "many":
+        if options.what in ("many", "start"):
             for count in options.images or (2000, 20000):
-                many(Path(name) / str(count), count, options.workers or 2)
+                folder, workers = Path(name) / str(count), options.workers or 2
+                start(folder, count, workers)
+                if options.what == "many":
+                    many(folder, workers)
         else:
             large(
                 Path(name),
@@ -54,39 +60,41 @@ def main() -> int:
     return 0
 
 
-def many(folder: Path, count: int, workers: int) -> None:
-    """Tiny images with masks, from the folder to the report."""
+def start(folder: Path, count: int, workers: int) -> None:
+    """Tiny images with masks: all that a run does before it computes."""
     rng = np.random.default_rng(0)
-    data_set(folder, [rng.integers(0, 256, (*TINY, 3), np.uint8) for _ in range(count)])
+    data_set(folder, (rng.integers(0, 256, (*TINY, 3), np.uint8) for _ in range(count)))
     print(f"\n| {count:,} images of {TINY[1]} x {TINY[0]} | seconds | memory, MB |\n|---|---|---|")
+    read = ["--kind", "folder", "--root", folder / "set", "--workers", workers]
+    row("check-data", irn("check-data", *read))
+    row(
+        "build-manifest",
+        irn("build-manifest", *read, "--out-manifest", folder / "m.csv", "--out-labels", folder / "l.csv"),
+    )
+    snakemake = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", 2, "-n"]
+    for shards in SHARDS:
+        settings = folder / f"{shards}.yaml"
+        settings.write_text(
+            f"run: load\nshards: {shards}\ndataset: {{kind: folder, root: {folder / 'set'}}}\npretrained: null\n",
+            encoding="utf-8",
+        )
+        cost = run(*snakemake, "--configfile", settings)
+        settings.unlink()
+        row(f"snakemake -n, {shards} shard{'s' if shards > 1 else ''}, {cost.own:.1f} s of a processor", cost)
+
+
+def many(folder: Path, workers: int) -> None:
+    """The same images through all stages, to the report."""
     data, tables = folder / "set", ["--manifest", folder / "m.csv", "--labels", folder / "l.csv"]
-    out = ["--out-manifest", folder / "m.csv", "--out-labels", folder / "l.csv", "--workers", workers]
-    row("build-manifest", irn("build-manifest", "--kind", "folder", "--root", data, *out))
     for name, cost in stages(folder, workers, []):
         row(name, cost)
     caches = ["--cams", folder / "cam.h5", "--label-caches", folder / "label.h5"]
     masks = ["--class-masks", data / "SegmentationClass", "--object-masks", data / "SegmentationObject"]
     row("evaluate", irn("evaluate", *tables, *caches, *masks, "--out", folder / "scores.csv", "--workers", workers))
     row("report", irn("report", "--run", run_folder(folder), "--out", folder / "report.html", "--workers", workers))
-    (folder / "own.yaml").write_text(
-        f"run: load\ndataset: {{kind: folder, root: {data}}}\npretrained: null\n", encoding="utf-8"
-    )
-    snakemake = [
-        BIN / "snakemake",
-        "--snakefile",
-        ROOT / "Snakefile",
-        "--directory",
-        folder,
-        "--cores",
-        2,
-        "-n",
-        "--configfile",
-    ]
-    cost = run(*snakemake, folder / "own.yaml")
-    row("snakemake -n", cost)
     made = [path for path in folder.iterdir() if path.is_file()]
-    print(f"\nsnakemake -n took {cost.own:.1f} s of a processor")
-    print(f"{len(made)} files beside the data set, {sum(path.stat().st_size for path in made) / 2**20:,.0f} MB")
+    print(f"\n{len(made)} files beside the data set")
+    print(", ".join(f"{path.name} {path.stat().st_size / 2**20:,.1f} MB" for path in sorted(made)))
 
 
 def large(folder: Path, count: int, max_side: int | None, workers: int) -> None:
@@ -98,7 +106,7 @@ def large(folder: Path, count: int, max_side: int | None, workers: int) -> None:
     noise = ndimage.gaussian_filter(np.random.default_rng(0).random((height // 8, width // 8, 3)), (12, 12, 0))
     small = Image.fromarray((255 * (noise - noise.min()) / np.ptp(noise)).astype(np.uint8))
     pixels = np.array(small.resize((width, height), Image.Resampling.BICUBIC))
-    data_set(folder, [np.roll(pixels, 100 * shift, 1) for shift in range(count)], masks=False)
+    data_set(folder, (np.roll(pixels, 100 * shift, 1) for shift in range(count)), masks=False)
     tables = ["--out-manifest", folder / "m.csv", "--out-labels", folder / "l.csv", "--workers", workers]
     limit = [] if max_side is None else ["--max-side", max_side]
     print(f"\n| {count} images of {width} x {height}, max_side {max_side} | seconds | memory, MB |\n|---|---|---|")
@@ -107,7 +115,7 @@ def large(folder: Path, count: int, max_side: int | None, workers: int) -> None:
         row(name, cost)
 
 
-def data_set(folder: Path, images: list[np.ndarray], masks: bool = True) -> None:
+def data_set(folder: Path, images: Iterable[np.ndarray], masks: bool = True) -> None:
     """A folder with a table of two classes, and weights of networks that nothing was taught."""
     import torch
     from PIL import Image
