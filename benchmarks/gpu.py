@@ -63,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--small", action="store_true", help="tiny images, to see whether all runs")
     parser.add_argument("--backbones", nargs="+", default=BACKBONES, metavar="NAME")
+    parser.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS)
     parser.add_argument("--workers", type=int, help="processes that load images; a core each by default on a GPU")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="after which no further stage is started")
     parser.add_argument("--out", type=Path, default=ROOT / "results/gpu", metavar="DIR")
@@ -81,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
         rates = [
             rate
             for backbone in options.backbones
-            for precision in PRECISIONS
+            for precision in options.precisions
             for rate in measured_stages(data, size, backbone, precision, end)
         ]
     report = {"made_on": machine() | gpu(options.device), "small": options.small}

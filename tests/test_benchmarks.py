@@ -61,15 +61,14 @@ def test_the_stages_with_a_network_are_measured_without_a_gpu_too(
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     words = ["--device", "cpu", "--small", "--workers", "0", "--backbones", "tf_efficientnet_lite0"]
-    assert import_module("gpu").main([*words, "--out", str(tmp_path)]) == 0
+    assert import_module("gpu").main([*words, "--precisions", "float32", "--out", str(tmp_path)]) == 0
     table = (tmp_path / "gpu.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out == table
     report = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
     of_a_run = [stage.name for stage in STAGES if stage.resources.gpu and not stage.on_request]
     for stage in (name for name in of_a_run if not name.endswith(GROUND_TRUTH)):
         rates = [rate for rate in report["rates"] if rate["stage"] == stage]
-        assert [rate["precision"] for rate in rates] == ["float32", "bf16"], stage
-        assert all(rate["images_a_second"] > 0 for rate in rates), rates
+        assert [rate["images_a_second"] > 0 for rate in rates] == [True], stage
         assert table.count(f"| `{stage}`") == 2
     assert "10,582" in table and "Tiny images" in table and "GPU none" in table
     assert report["loading"][0]["training"] > 0
