@@ -70,5 +70,5 @@ def test_the_stages_with_a_network_are_measured_without_a_gpu_too(
         rates = [rate for rate in report["rates"] if rate["stage"] == stage]
         assert [rate["images_a_second"] > 0 for rate in rates] == [True], stage
         assert table.count(f"| `{stage}`") == 2
-    assert "10,582" in table and "Tiny images" in table and "GPU none" in table
+    assert all(words in table for words in ("10,582", "Tiny images", "GPU none"))
     assert report["loading"][0]["training"] > 0
