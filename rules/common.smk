@@ -1,4 +1,5 @@
 # A run's configurations, and for each file in the store the inputs, options and resources of the job that makes it.
+import gc
 import sys
 from pathlib import Path
 from shlex import quote
@@ -20,12 +21,16 @@ try:
     # The processes of jobs need not check again, here and below.
     if workflow.is_main_process:
         check_files([Path(path) for path in workflow.configfiles])
+    # A list of many images holds no cycles, and looking for them would take a third of the time.
+    gc.disable()
     run = Run(check_config(config))
     if workflow.is_main_process:
         check_data(run)
 except IrnError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
+finally:
+    gc.enable()
 
 display = attach(logger, workflow.output_settings, run) if workflow.is_main_process else None
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from irn.data.listing import IMAGE_SUFFIXES, without_suffix
+from irn.data.listing import IMAGE_SUFFIXES, matching, without_suffix
 from irn.data.names import is_text
 from irn.errors import IrnError
 
@@ -52,7 +52,7 @@ def with_year(folder: Path, split: str) -> list[Path]:
 
 def split_files(folder: Path) -> dict[str, Path]:
     """The instances files in a folder, by what they call their split; CVAT's only one is that of `train`."""
-    paths = sorted(folder.glob("instances_*.json")) or sorted(folder.glob(f"*/{ROBOFLOW}"))
+    paths = matching(folder, "instances_*.json") or sorted(folder.glob(f"*/{ROBOFLOW}"))
     files = {name_of(path): path for path in paths}
     return {"train": files[_DEFAULT]} if list(files) == [_DEFAULT] else files
 

@@ -1,5 +1,6 @@
 """Listing the images of a data set by their names, as all kinds of data sets need it."""
 
+import fnmatch
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -59,20 +60,21 @@ def find_images(
     paths: dict[str, list[Path]] = {}
     ignored: Counter[str] = Counter()
     astray: list[str] = []
-    # As text: paths would take most of the time that a dry run takes for many images.
+    # A dry run waits for this. Paths that a folder gives cost least, and a look at each file would cost most.
     for place, files in islice(folders_within(folder, _raise), None if below else 1):
         if not set(skipped).isdisjoint(place.relative_to(folder).parts):
             continue
+        regular, path_of = regular_files(place), {path.name: path for path in place.iterdir()}
         within = "" if place == folder else f"{place.relative_to(folder).as_posix()}/"
         for name in sorted(name for name in files if not name.startswith(".")):
             stem, suffix = os.path.splitext(name)
             if not is_text(name):
                 shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
                 findings.problem(folder, f"the file name {shown} is not text in UTF-8", "rename the file")
-            elif suffix.lower() in IMAGE_SUFFIXES and not os.path.isfile(f"{place}/{name}"):
+            elif suffix.lower() in IMAGE_SUFFIXES and not (name in regular or os.path.isfile(f"{place}/{name}")):
                 astray.append(within + name)
             elif suffix.lower() in IMAGE_SUFFIXES:
-                paths.setdefault(within + stem, []).append(place / name)
+                paths.setdefault(within + stem, []).append(path_of[name])
             elif suffix.lower() not in LABEL_SUFFIXES:
                 ignored[suffix or name] += 1
     if astray:
@@ -80,7 +82,22 @@ def find_images(
     if ignored:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(ignored.items()))
         findings.notice(f"{folder}: {kinds}: not read, since images end in {', '.join(IMAGE_SUFFIXES)}")
-    return dict(sorted(paths.items()))
+    return {name: paths[name] for name in sorted(paths)}
+
+
+def regular_files(folder: Path) -> set[str]:
+    """The names of the files in a folder, without links, at a fraction of the time that a look at each takes."""
+    with os.scandir(folder) as entries:
+        return {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
+
+
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """What matches a pattern in a folder, sorted, if that can be read; faster than `Path.glob` among many files."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return [folder / name for name in sorted(fnmatch.filter(names, pattern))]
 
 
 def folders_within(folder: Path, onerror: Callable[[OSError], None] | None = None) -> Iterator[tuple[Path, list[str]]]:

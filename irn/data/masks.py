@@ -9,7 +9,7 @@ import numpy as np
 from irn.data.index_png import missing_mask, read_index_png
 from irn.data.kinds import KINDS
 from irn.data.labelmap import class_mask_of, labelmap_of, object_mask_of, read_colours
-from irn.data.listing import Listed
+from irn.data.listing import Listed, regular_files
 from irn.data.names import names_of
 from irn.data.truth import Objects, SplitTruth, Truth
 from irn.errors import IrnError
@@ -41,9 +41,12 @@ class MaskFolder(Truth):
     def lacking(cls, place: Path, images: Sequence[Listed]) -> list[str]:
         """The names of images without a file."""
 
+        regular = regular_files(place) if place.is_dir() else set()
+
         def has_mask(image: Listed) -> bool:
-            # As text: paths would take most of the time for many images.
-            return any(os.path.isfile(f"{place}/{name}.png") for name in names_of(image.image_id, image.path))
+            return f"{image.image_id}.png" in regular or any(
+                os.path.isfile(f"{place}/{name}.png") for name in names_of(image.image_id, image.path)
+            )
 
         return [image.name for image in images if not has_mask(image)]
 

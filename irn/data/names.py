@@ -50,7 +50,7 @@ def same_but_for_case(names: Sequence[str]) -> list[tuple[str, str]]:
 def is_id(name: str) -> bool:
     """Whether a name can be an image's id."""
     # "." and ".." would name folders and HDF5 groups other than their own.
-    return bool(IMAGE_ID.fullmatch(name)) and set(name) != {"."}
+    return bool(IMAGE_ID.fullmatch(name)) and bool(name.strip("."))
 
 
 def check_ids(path: Path, ids: Sequence[str]) -> None:
@@ -77,7 +77,7 @@ def safe_id(name: str) -> str:
 
 def is_text(name: str) -> bool:
     """Whether UTF-8 can hold a name. That of a file in another encoding, or half a character in JSON, cannot."""
-    return not any("\ud800" <= sign <= "\udfff" for sign in name)
+    return name.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in name)
 
 
 def names_of(image_id: str, path: Path) -> Iterator[str]:

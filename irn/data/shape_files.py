@@ -9,7 +9,7 @@ from pathlib import Path
 from irn.data.file_names import forms, plain
 from irn.data.label_studio import read_label_studio
 from irn.data.labelme import is_labelme, read_labelme
-from irn.data.listing import IMAGE_SUFFIXES, folders_within, without_suffix
+from irn.data.listing import IMAGE_SUFFIXES, folders_within, matching, without_suffix
 from irn.data.shapes import Shape
 from irn.data.yolo import names_file, read_yolo, read_yolo_names
 from irn.errors import IrnError
@@ -151,7 +151,7 @@ def shape_files(root: Path, images: Path) -> ShapeFiles | None:
     for folder in (images, *(root / name for name in FOLDERS)):
         if any(map(_is_labelme, islice(_files(folder, ".json"), _GLANCED_AT))):
             return LabelmeFiles(folder)
-    exports = [path for path in sorted(root.glob("*.json")) if is_list(path)]
+    exports = [path for path in matching(root, "*.json") if is_list(path)]
     if exports:
         return StudioFile(exports[0])
     names = names_file(root)
@@ -170,7 +170,7 @@ def watched(root: Path) -> list[Path]:
     names = names_file(root)
     tops = [root / name for name in ("labels", *FOLDERS)]
     folders = [folder for top in dict.fromkeys(tops) for folder, _ in folders_within(top)]
-    return [*sorted(root.glob("*.json")), *([names] if names else []), *folders]
+    return [*matching(root, "*.json"), *([names] if names else []), *folders]
 
 
 def is_list(path: Path) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from irn.data.listing import matching
 from irn.data.shapes import Shape, damaged, polygon
 from irn.errors import IrnError
 
@@ -16,7 +17,7 @@ NAME_LISTS = ("classes.txt", "obj.names", "labels/classes.txt")
 def names_file(root: Path) -> Path | None:
     """The file with the names of classes, if there is one: of a usual name, or any YAML with names."""
     usual = [root / name for name in (*NAME_FILES, *NAME_LISTS) if (root / name).is_file()]
-    others = (path for path in sorted(root.glob("*.y*ml")) if b"names:" in path.read_bytes())
+    others = (path for path in matching(root, "*.y*ml") if b"names:" in path.read_bytes())
     return next(chain(usual, others), None)
 
 

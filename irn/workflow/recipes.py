@@ -115,7 +115,8 @@ def recipes_of(settings: Settings, known: dict[Any, dict[str, Any]]) -> dict[str
             told = (settings.refine.objectness, stage.uses_truth(settings))
             decided_by = (stage.name, settings.dataset, *told, str(_places(stage, settings)))
             if decided_by not in known:
-                known[decided_by] = {"code": code_of(stage, settings), "files": dict(_files_outside(stage, settings))}
+                files = dict(_files_outside(stage, settings, known))
+                known[decided_by] = {"code": code_of(stage, settings), "files": files}
             recipes[stage.name] = recipe_of(stage, settings, reads, **known[decided_by])
     return recipes
 
@@ -197,8 +198,8 @@ def _places(stage: Stage, settings: Settings) -> dict[str, Any]:
     return {key: list(held) if isinstance(held, tuple) else held for key, held in places.items()}
 
 
-def _files_outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]]:
-    """What a stage reads from outside the workflow: what it is, and a digest."""
+def _files_outside(stage: Stage, settings: Settings, known: dict[Any, dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """What a stage reads from outside the workflow: what it is, and a digest; `known` is as in `recipes_of`."""
     dataset = settings.dataset
     kind = KINDS[dataset.kind]
     for key, held in _places(stage, settings).items():
@@ -223,4 +224,8 @@ def _files_outside(stage: Stage, settings: Settings) -> Iterator[tuple[str, str]
         named = (dataset.class_masks, dataset.object_masks)
         places = named if kind.is_drawn else mask_folders(dataset, Path(str(dataset.root)))
         if any(places):
-            yield "masks", digest([stat_digest([Path(place)]) if place else None for place in places])
+            # Several stages read them, and there may be a file for each image.
+            if ("masks", places) not in known:
+                digests = [stat_digest([Path(place)]) if place else None for place in places]
+                known["masks", places] = {"digest": digest(digests)}
+            yield "masks", known["masks", places]["digest"]
