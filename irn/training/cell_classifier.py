@@ -46,30 +46,28 @@ def drawn(objectness: np.ndarray, count: int, rng: np.random.Generator) -> np.nd
     return rng.choice(weights.size, count, p=weights / weights.sum())
 
 
-def teach(network: CellClassifier, cells: Cells, section: CellClassifierTraining, seed: int) -> list[float]:
-    """Train the layer on cells of one device; returns the mean loss of each round."""
+def teach(network: CellClassifier, cells: Cells, section: CellClassifierTraining, seed: int) -> None:
+    """Train the layer on cells of one device."""
     flat = cells.features.flatten(0, 1).float()
     network.mean.copy_(flat.mean(0))
     network.std.copy_(flat.std(0, correction=0) + 1e-3)
-    shares, losses = cells.shares, []
+    shares = cells.shares
     for number in progress(range(section.rounds), section.rounds, "cell classifier", unit="round"):
         with seeded(seed + number, cells.features.device):
-            losses.append(_learn(network, cells.features, shares, section))
+            _learn(network, cells.features, shares, section)
         with torch.no_grad():
             answers = network(cells.features).masked_fill(cells.scores == 0, -torch.inf).softmax(-1)
         shares = _normalised(cells.scores * answers)
-    return losses
 
 
 def _learn(
     network: CellClassifier, features: torch.Tensor, shares: torch.Tensor, section: CellClassifierTraining
-) -> float:
-    """Teach a fresh layer shares of classes; the mean loss."""
+) -> None:
+    """Teach a fresh layer shares of classes."""
     network.layer.reset_parameters()
     optimiser = torch.optim.AdamW(network.layer.parameters(), section.learning_rate, weight_decay=WEIGHT_DECAY)
     weights = _class_weights(shares)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, section.steps)
-    total = 0.0
     for batch in islice(_batches(len(features), features.device), section.steps):
         inputs = (features[batch].float() - network.mean) / network.std
         logits = network.layer(functional.dropout(inputs, DROPOUT))
@@ -78,8 +76,6 @@ def _learn(
         loss.backward()
         optimiser.step()
         schedule.step()
-        total += float(loss.detach())
-    return total / section.steps
 
 
 def _batches(images: int, device: torch.device) -> Iterator[torch.Tensor]:
