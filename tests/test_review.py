@@ -700,9 +700,7 @@ class TestInABrowser:
 
     def test_objects_are_selected_renamed_and_removed_and_that_is_undone(self, page, folder):
         assert page.objects == ["a & b {{ 7 * 7 }}", "dog"]
-        page.press("1", "c")
-        Select(page.browser.switch_to.active_element).select_by_visible_text("dog")
-        page.press(Keys.ENTER)
+        page.press("1", "c", "d", Keys.ENTER)
         assert page.objects == ["dog", "dog"]
         page.press("o", "d")
         assert page.objects == ["dog"]
@@ -712,6 +710,12 @@ class TestInABrowser:
         assert page.objects == ["a & b {{ 7 * 7 }}", "dog"]
         page.press("U")
         page.press("a")
+        assert set(np.unique(masks(folder, "image_0")[0])) == {0, 4}
+
+    def test_after_a_class_was_picked_with_the_mouse_keys_decide_and_do_not_pick_another(self, page, folder):
+        Select(page.browser.find_element(By.ID, "class-1")).select_by_visible_text("dog")
+        page.press("a")
+        assert page.image_id == "image_1"
         assert set(np.unique(masks(folder, "image_0")[0])) == {0, 4}
 
     def test_thresholds_change_the_label_at_once(self, page, shared_run, folder):
@@ -813,13 +817,18 @@ class TestInABrowser:
         with served(open_session(shared_run, folder)) as server:
             page = Page(browser, server, 390)
             assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+            browser.find_element(By.ID, "help").click()
+            assert browser.execute_script("return document.getElementById('help-text').scrollTop") == 0
+            page.press(Keys.ESCAPE)
             page.browser.find_element(By.ID, "erase").click()
+            place = page.at(0, 0)
             browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
             for kind, spot in (("touchStart", (16, 5)), ("touchMove", (16, 50)), ("touchEnd", None)):
                 points = [dict(zip("yx", page.at(*spot), strict=True))] if spot else []
                 browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
             browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
             page.wait()
+            assert page.at(0, 0) == place
             assert not page.painted()[16, 5:50].any()
             assert page.painted()[:10].any()
             buttons = browser.find_elements(By.CSS_SELECTOR, "#decide button")

@@ -304,6 +304,12 @@ function rename(number, index) {
   showAll();
 }
 
+function pickClass() {
+  if (!selected) return say("Select an object first");
+  $(`class-${selected}`).focus();
+  say("Choose by letters or arrows, then Enter", 3000);
+}
+
 // A number without pixels, for a new object; 0 if there is none left.
 function freeNumber() {
   const free = image.classes.indexOf(null) + 1;
@@ -666,6 +672,12 @@ function say(words, milliseconds = 1600) {
   quiet = setTimeout(() => $("status").classList.remove("shown"), milliseconds);
 }
 
+function open(dialog) {
+  $(dialog).showModal();
+  // The button at its foot has the focus, which on a phone would scroll to it.
+  $(dialog).scrollTop = 0;
+}
+
 function openNext() {
   $("next-counts").textContent = `${showProgress()}.`;
   $("folder").textContent = run.folder;
@@ -673,7 +685,7 @@ function openNext() {
   const [words, command] = run.next;
   const code = Object.assign(document.createElement("code"), { textContent: command });
   $("next-line").replaceChildren(...(masks ? [words, code] : ["As soon as an image is accepted or corrected, the next run can use it."]));
-  $("next-text").showModal();
+  open("next-text");
 }
 
 function hideLabel() {
@@ -708,7 +720,7 @@ const KEYS = {
   o: () => image && nextObject(),
   d: () => image && removeObject(selected),
   delete: () => image && removeObject(selected),
-  c: () => (selected ? $(`class-${selected}`).focus() : say("Select an object first")),
+  c: pickClass,
   b: () => setTool("brush"),
   p: newObject,
   e: () => setTool("erase"),
@@ -717,9 +729,11 @@ const KEYS = {
   u: (shift) => (shift ? step(future, past) : step(past, future)),
   "-": () => setSize(Number($("size").value) - Math.max(1, Math.round($("size").value / 8))),
   "+": () => setSize(Number($("size").value) + Math.max(1, Math.round($("size").value / 8))),
-  "?": () => $("help-text").showModal(),
+  "?": () => open("help-text"),
 };
 KEYS["="] = KEYS["+"];
+
+let typing = false; // letters choose a class, until Enter
 
 document.addEventListener("keydown", (event) => {
   if (!run || event.altKey || document.querySelector("dialog[open]")) return;
@@ -730,6 +744,7 @@ document.addEventListener("keydown", (event) => {
     return key === "y" || event.shiftKey ? step(future, past) : step(past, future);
   }
   if (target.matches("select, #number")) {
+    typing = true;
     if (key === "escape" || (key === "enter" && target.matches("select"))) { event.preventDefault(); target.blur(); }
     return;
   }
@@ -758,7 +773,9 @@ const BUTTONS = {
 };
 for (const [id, act] of Object.entries(BUTTONS)) $(id).addEventListener("click", () => act(false));
 for (const dialog of document.querySelectorAll("dialog")) dialog.addEventListener("close", () => document.activeElement?.blur());
-// A click leaves the keyboard with the image, not with the button.
+// A click leaves the keyboard with the image, not with the button or the list of classes, where keys would choose another one.
+document.addEventListener("pointerdown", () => { typing = false; });
+document.addEventListener("change", (event) => { if (event.target.matches("select") && !typing) document.activeElement?.blur(); });
 document.addEventListener("click", (event) => { if (event.detail) event.target.closest?.("button")?.blur(); });
 ["semantic", "instance"].forEach((name, which) => $(name).addEventListener("input", () => setThreshold(which, Number($(name).value))));
 $("size").addEventListener("input", () => setSize($("size").value));
