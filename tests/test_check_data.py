@@ -229,7 +229,7 @@ class TestImages:
         exif[0x0112] = 6
         Image.fromarray(pixels()).save(root / "images/a.png", exif=exif)
         save_png(root / "SegmentationClass/a.png", np.ones((40, 48), np.uint8))
-        assert "a.png: the mask is 40 x 48 pixels, the manifest says 48 x 40" in only(check(root, capsys)[2])
+        assert "a.png: the mask is 40 x 48 pixels, its image 48 x 40" in only(check(root, capsys)[2])
 
     @pytest.mark.parametrize(
         ("name", "save", "words"),
@@ -658,7 +658,7 @@ class TestMasks:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            (lambda mask: mask[:20], "the mask is 20 x 48 pixels, the manifest says 40 x 48"),
+            (lambda mask: mask[:20], "the mask is 20 x 48 pixels, its image 40 x 48"),
             (lambda mask: np.stack([mask] * 3, -1), "mask mode is RGB, expected an index PNG"),
             (lambda mask: mask > 0, "mask mode is 1, expected an index PNG"),
         ],

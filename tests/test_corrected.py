@@ -260,7 +260,7 @@ def test_an_image_has_the_classes_of_its_mask_and_a_notice_says_so(data: SmallDa
     index_pngs(tmp_path / "masks", "c", dog // 2, objects=False)
     read(data, tmp_path / "masks")
     said = capsys.readouterr().out
-    assert "notice: 1 corrected images have other classes than labels.csv gives them (a +dog -cat)" in said
+    assert "notice: corrected images with other classes than labels.csv gives them: 1 (a +dog -cat)" in said
     assert read_classes(data.folder / "new.csv").present == {"a": [1], "b": [0], "c": [0]}
 
 

@@ -354,7 +354,7 @@ class TestErrors:
     def test_mask_of_another_size(self, data):
         labels = data.label_cache()
         save_mask(data.class_masks / "002.png", np.zeros((10, 6)))
-        self.refuses(data, "002.png: the mask is 10 x 6 pixels, the manifest says 6 x 10", label_caches=[labels])
+        self.refuses(data, "002.png: the mask is 10 x 6 pixels, its image 6 x 10", label_caches=[labels])
 
     @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "1"])
     def test_mask_in_colour(self, data, mode):

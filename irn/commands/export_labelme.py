@@ -47,7 +47,7 @@ def export_labelme(
         for record, content in zip(records, progress(contents, len(records), "export labelme"), strict=True):
             text = json.dumps(content, indent=1, ensure_ascii=False)
             (unfinished / f"{record.image_id}.json").write_text(text, encoding="utf-8")
-    print(f"{len(records)} files; open an image of them with labelme {out}")
+    print(f"{len(records)} files; labelme FOLDER_OF_IMAGES --output {out} opens them")
 
 
 def _content(

@@ -54,7 +54,7 @@ def read_corrections(
     changed = list(_changes(table, present))
     if changed:
         notice(
-            f"{len(changed)} corrected images have other classes than {labels.name} gives them ({some(changed)});"
+            f"corrected images with other classes than {labels.name} gives them: {len(changed)} ({some(changed)});"
             " labels and final networks use those of the masks, the classifier has learned from the table"
         )
 

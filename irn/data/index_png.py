@@ -43,11 +43,16 @@ def read_index_png(path: Path, height: int, width: int) -> np.ndarray:
     except Exception as error:  # as in `read_image`
         raise IrnError(f"{path}: not a readable image ({error}); replace the file") from None
     if mask.shape != (height, width):
-        raise IrnError(
-            f"{path}: the mask is {mask.shape[0]} x {mask.shape[1]} pixels, the manifest says {height} x {width};"
-            " give its own mask"
-        )
+        raise mask_of_another_size(path, mask.shape, (height, width))
     return mask
+
+
+def mask_of_another_size(path: Path, shape: tuple[int, ...], of_image: tuple[int, int]) -> IrnError:
+    """The mistake of a mask whose height and width are not those of its image."""
+    return IrnError(
+        f"{path}: the mask is {shape[0]} x {shape[1]} pixels, its image {of_image[0]} x {of_image[1]};"
+        " save it at the size of the image"
+    )
 
 
 def missing_mask(path: Path) -> IrnError:

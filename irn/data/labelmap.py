@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from irn.data.index_png import MASKS, missing_mask
+from irn.data.index_png import MASKS, mask_of_another_size, missing_mask
 from irn.errors import IrnError
 from irn.grid import UNSURE
 
@@ -65,9 +65,7 @@ def read_colours(path: Path, height: int, width: int) -> np.ndarray | None:
             raise
         raise IrnError(f"{path}: not a readable image ({error}); replace the file") from None
     if size != (width, height):
-        raise IrnError(
-            f"{path}: the mask is {size[1]} x {size[0]} pixels, the manifest says {height} x {width}; give its own mask"
-        )
+        raise mask_of_another_size(path, size[::-1], (height, width))
     return colours
 
 
