@@ -764,6 +764,16 @@ class TestInABrowser:
         assert (page.painted() == 3).sum() > first.sum()
         assert ((page.painted() == 3) >= first).all()
 
+    def test_arrows_move_the_view_of_an_enlarged_image_and_else_change_the_image(self, page):
+        view = "return [scroller.scrollLeft, scroller.scrollTop]"
+        page.press("z", "z", "z")
+        before = page.browser.execute_script(view)
+        page.press(Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
+        assert all(page.browser.execute_script(view)[axis] > before[axis] for axis in (0, 1))
+        assert page.image_id == "image_0"
+        page.press("0", Keys.ARROW_RIGHT)
+        assert page.image_id == "image_1"
+
     def test_starting_over_takes_edits_and_decision_back_and_undo_brings_edits_again(self, page, folder):
         own = page.painted()
         page.press("1", "d", "r")

@@ -752,7 +752,10 @@ document.addEventListener("keydown", (event) => {
   const arrow = ARROWS[event.key];
   if (arrow && target.matches("input")) return;
   if (arrow && tool === "select") {
-    if (arrow[0] && zoom === 1) { event.preventDefault(); go(at + arrow[0]); }
+    if (zoom === 1 && !arrow[0]) return;
+    event.preventDefault();
+    if (zoom === 1) go(at + arrow[0]);
+    else scroller.scrollBy((arrow[0] * scroller.clientWidth) / 6, (arrow[1] * scroller.clientHeight) / 6);
     return;
   }
   let act = KEYS[key] && (() => KEYS[key](event.shiftKey));
