@@ -429,3 +429,12 @@ def test_check_data_lists_all_mistakes_in_corrections(data: SmallData, tmp_path:
     said = capsys.readouterr().out
     assert "unknown image 'x'" in said
     assert "unknown class, value 4" in said
+
+
+def test_check_data_does_not_blame_corrections_for_a_wrong_path(tmp_path: Path, capsys) -> None:
+    index_pngs(tmp_path / "corrected", "a")
+    with pytest.raises(AssertionError):
+        run("check-data", "--kind", "folder", "--root", tmp_path / "typo", "--corrected", tmp_path / "corrected")
+    said = capsys.readouterr().out
+    assert "typo" in said
+    assert "unknown image" not in said

@@ -39,7 +39,7 @@ def check_data(
         settings.dataset.colours(),
         settings.dataset.leave_out,
     )
-    if corrected:
+    if corrected and data.records:
         records = {record.image_id: record for record in data.records}
         images = list(map(listed, records.values()))
         check_corrections(
