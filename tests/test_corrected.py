@@ -379,7 +379,12 @@ MISTAKES = {
     "another size, Label Studio": (lambda place: label_studio(place, size=(9, 9)), "the mask is 9 x 9 pixels"),
     "unknown image, Label Studio": (lambda place: label_studio(place, "/x.png"), "unknown image '/x.png'"),
     "another file": (lambda place: place.write_text("a,b\n"), "not JSON; expected a folder with SegmentationClass"),
-    "another folder": (lambda place: place.mkdir(), "no corrected masks in this folder"),
+    "another folder": (lambda place: place.mkdir(), "no corrected masks in this folder; expected a folder with"),
+    "a folder too high": (lambda place: index_pngs(place / "mine"), "in this folder; name {place}/mine"),
+    "a folder of one file": (
+        lambda place: [place.mkdir(), coco(place / "instances_default.json")],
+        "name the file itself, {place}/instances_default.json",
+    ),
     "broken JSON": (lambda place: place.write_text("[{"), "cannot be read"),
 }
 
@@ -389,7 +394,7 @@ def test_a_mistake_is_refused_by_name(data: SmallData, tmp_path: Path, capsys, n
     write, words = MISTAKES[name]
     write(tmp_path / "corrected")
     line = refused(capsys, tmp_path, *reading(data, tmp_path / "corrected"))
-    assert words in line
+    assert words.format(place=tmp_path / "corrected") in line
     assert str(tmp_path / "corrected") in line
 
 

@@ -10,6 +10,8 @@ EXPECTED = (
     " Label Studio's JSON export"
 )
 CLASSES, OBJECTS = "SegmentationClass", "SegmentationObject"
+# How a file of Label Studio or COCO begins, and none of labelme.
+SINGLE_FILE = re.compile(r'\s*(\[|{\s*"(info|licenses|images|annotations|categories)")')
 # The modules that read each format.
 FORMATS = INDEX_PNGS, LABELME, COCO, LABEL_STUDIO = tuple(
     f"irn.data.corrected.{name}" for name in ("index_pngs", "labelme", "coco", "label_studio")
@@ -24,20 +26,33 @@ def format_of(place: Path) -> str:
     if place.is_dir():
         if (place / CLASSES).is_dir():
             return INDEX_PNGS
-        if any(place.glob("*.json")):
+        files = sorted(place.glob("*.json"))
+        if files and SINGLE_FILE.match(_beginning(files[0])):
+            raise IrnError(f"{place}: this folder holds a file of all masks; name the file itself, {files[0]}")
+        if files:
             return LABELME
-        raise IrnError(f"{place}: no corrected masks in this folder; {EXPECTED}")
-    try:
-        with open(place, encoding="utf-8-sig") as file:
-            begin = file.read(1000)
-    except FileNotFoundError:
-        raise IrnError(f"{place}: no such file or folder; fix the path of the corrected masks") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise IrnError(f"{place}: cannot be read ({error}); {EXPECTED}") from None
-    sign = re.match(r"\s*([\[{])", begin)
+        near = " or ".join(map(str, _near(place)))
+        raise IrnError(f"{place}: no corrected masks in this folder; {f'name {near}' if near else EXPECTED}")
+    sign = re.match(r"\s*([\[{])", _beginning(place))
     if sign is None:
         raise IrnError(f"{place}: not JSON; {EXPECTED}")
     return LABEL_STUDIO if sign[1] == "[" else COCO
+
+
+def _near(place: Path) -> list[Path]:
+    """Folders of index PNGs, one level above or below a folder."""
+    return [place.parent] if place.name in (CLASSES, OBJECTS) else sorted(p.parent for p in place.glob(f"*/{CLASSES}"))
+
+
+def _beginning(place: Path) -> str:
+    """The first thousand characters of a file."""
+    try:
+        with open(place, encoding="utf-8-sig", errors="replace") as file:
+            return file.read(1000)
+    except FileNotFoundError:
+        raise IrnError(f"{place}: no such file or folder; fix the path of the corrected masks") from None
+    except OSError as error:
+        raise IrnError(f"{place}: cannot be read ({error}); {EXPECTED}") from None
 
 
 def files_of(place: Path) -> list[Path]:
