@@ -681,6 +681,18 @@ def test_ground_truth_that_the_split_to_score_lacks_is_found_before_the_first_jo
     assert "dataset.train_split names 'trainn', but no image is of that split; name one" in asked_for(tmp_path, **about)
 
 
+@pytest.mark.parametrize("size", [0, 2**26])
+def test_a_polygon_that_cannot_be_scored_is_found_before_the_first_job_however_large_the_file(
+    coco: Coco, tmp_path: Path, size: int
+) -> None:
+    coco.add(9, CLASSES[1], [[1, 2, 3]])
+    file = tmp_path / "instances_train2014.json"
+    file.write_text(json.dumps(coco.train) + " " * size, encoding="utf-8")
+    about = {"kind": "coco", "root": str(coco.root), "train_split": "train", "eval_split": "train"}
+    said = asked_for(tmp_path, **about, class_masks=str(file))
+    assert f"of image '{NINE}' has a polygon that is not a list of numbers x, y, x, y, ...; fix it" in said
+
+
 def test_fewer_images_than_a_batch_are_found_before_the_first_job(coco: Coco, tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(
         yaml.safe_dump({"dataset": {"kind": "coco", "root": str(coco.root)}}), encoding="utf-8"

@@ -4,6 +4,7 @@ import contextlib
 import io
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from helpers import ROOT, data_of_squares, run
+from warm import run_snakemake
 
 from irn.cli import main
 from irn.errors import IrnError
@@ -20,7 +22,7 @@ from irn.settings.reading import check_config
 from irn.workflow import snakemake_call
 from irn.workflow.job import arrays_within
 from irn.workflow.run import Run
-from irn.workflow.snakemake_call import prepare
+from irn.workflow.snakemake_call import mistake_in_words, prepare
 
 NAMES = ("LOGNAME", "USER", "LNAME", "USERNAME")
 
@@ -111,6 +113,10 @@ def test_control_c_is_one_line(
         (["--config", "run=a", "dataset.demo.size=9"], "write --config 'dataset={demo: {size: 9}}'"),
         (["--config", "run:7"], "--config run:7: expected KEY=VALUE"),
         (["-C", "all"], "--config all: a rule's name"),
+        (["--config", "run=a", "--config", "seed=1"], "--config is given 2 times, and only the last would count"),
+        (["--configfile", "fine.yaml", "--configfile=fine.yaml"], "write all files after one --configfile"),
+        (["--config", "walk={beta:", "5}"], "--config 5}: a part of an entry, which the shell has split"),
+        (["--workflow-profile", "profiles/slrm"], "--workflow-profile profiles/slrm: no such folder"),
     ],
 )  # fmt: skip
 def test_mistakes_in_arguments_of_snakemake(
@@ -153,15 +159,49 @@ def test_without_a_home_there_is_one_and_without_a_cache_too(
     assert os.access(os.environ["XDG_CACHE_HOME"], os.R_OK)
 
 
-def test_the_command_says_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "envs/run_snakemake.py"), "--configfile", "nowhere.yaml"]
-    told = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
-    )
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--configfile", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
+        (["export_cocoo"], "export_cocoo: there is no rule of this name, .*; did you mean export_coco?"),
+        (
+            ["results/demo/report.html"],
+            "results/demo/report.html: .* none that makes such a file; name a rule, such as",
+        ),
+        (["--cors", "2"], "unrecognized arguments: --cors.*; did you mean --cores?"),
+        (["--cores", "two"], "Error parsing number of cores"),
+        (["--set-threads", "make_labels"], "an option has a value that cannot be read"),
+    ],
+)
+def test_the_command_says_one_line(tmp_path: Path, arguments: Sequence[str], said: str) -> None:
+    told = run_snakemake([*arguments, "-n", "--directory", str(tmp_path)], ROOT, os.environ)
     assert told.returncode == 2
     assert told.stdout == ""
     assert told.stderr.count("\n") == 1
-    assert told.stderr.startswith("snakemake: nowhere.yaml: cannot be read")
+    assert re.match(f"snakemake: {said}", told.stderr)
+
+
+def test_a_folder_in_which_another_snakemake_is_at_work() -> None:
+    error = type("LockException", (Exception,), {})("Error: Directory cannot be locked. ...")
+    assert "another snakemake is at work in this folder; wait for its end" in str(mistake_in_words(error))
+
+
+def test_an_error_that_nobody_knows_stays_as_it_is() -> None:
+    assert mistake_in_words(ValueError("math domain error")) is None
+
+
+def test_control_c_before_the_first_job_is_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-X", "importtime", str(ROOT / "envs/run_snakemake.py"), "-n", "--cores", "1"]
+    command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        # What Python says of its imports tells how far it is.
+        next(line for line in process.stderr if line.rstrip().endswith(" snakemake.logging"))
+        process.send_signal(signal.SIGINT)
+        said = [line for line in process.stderr if not line.startswith("import time:")]
+    assert process.returncode == 130
+    assert said == ["snakemake: interrupted; the same command goes on from there\n"]
 
 
 # ---- what a configuration names

@@ -6,23 +6,25 @@ are wanted.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from irn.data.coco_categories import read_categories
-from irn.data.coco_files import image_names, in_split, name_of
+from irn.data.coco_files import image_names, in_split, mapped, name_of
 from irn.data.coco_ids import is_crowd, key_of, positions, rows_by_id, unknown
 from irn.data.coco_scan import Annotation, scan
 from irn.data.findings import some
 from irn.data.images import MAX_PIXELS
 from irn.data.names import is_text, safe_id
-from irn.data.segmentations import decoded
+from irn.data.segmentations import check_decodes, decoded
 from irn.errors import IrnError
+
+Value = TypeVar("Value")
 
 
 class Picture(NamedTuple):
@@ -155,14 +157,16 @@ class InstancesFile:
         return self.outlined[self._listed(image_id).annotations]
 
     def first_unreadable(self, image_ids: Iterable[str]) -> IrnError | None:
-        """What `masks` raises for the first of some images, as far as the file tells their sizes."""
-        for image_id in image_ids:
-            picture = self.picture(image_id)
-            if picture and picture.size and min(picture.size) > 0 and prod(picture.size) <= MAX_PIXELS:
-                try:
-                    self.masks(image_id, *picture.size)
-                except IrnError as error:
-                    return error
+        """What `masks` raises for the first of some images, as far as the file tells their sizes; nothing is drawn."""
+        with mapped(self.path) as content:
+            for image_id in image_ids:
+                picture = self.picture(image_id)
+                if picture and picture.size and min(picture.size) > 0 and prod(picture.size) <= MAX_PIXELS:
+                    try:
+                        for start, end in self._spans[picture.annotations]:
+                            self._read(check_decodes, image_id, content[start:end], *picture.size)
+                    except IrnError as error:
+                        return error
         return None
 
     def masks(self, image_id: str, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -183,10 +187,12 @@ class InstancesFile:
         with open(self.path, "rb") as file:
             for mask, (start, end) in zip(masks, self._spans[picture.annotations], strict=True):
                 file.seek(start)
-                mask[:] = self._mask(image_id, file.read(end - start), height, width)
+                mask[:] = self._read(decoded, image_id, file.read(end - start), height, width)
         return masks, self.index[picture.annotations], self.crowd[picture.annotations]
 
-    def _mask(self, image_id: str, text: bytes, height: int, width: int) -> np.ndarray:
+    def _read(
+        self, read: Callable[[Any, int, int], Value], image_id: str, text: bytes, height: int, width: int
+    ) -> Value:
         try:
             annotation = json.loads(text)
         except ValueError as error:
@@ -194,7 +200,7 @@ class InstancesFile:
                 f"{self.path}: an annotation of image {image_id!r} cannot be read ({error}); fix it"
             ) from None
         try:
-            return decoded(annotation.get("segmentation"), height, width)
+            return read(annotation.get("segmentation"), height, width)
         except ValueError as error:
             where = f"{self.path}: annotation {annotation.get('id')!r} of image {image_id!r}"
             raise IrnError(f"{where} {error}") from None

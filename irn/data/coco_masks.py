@@ -17,8 +17,6 @@ from irn.grid import UNSURE
 from irn.ops.stacking import smaller_on_top
 from irn.records import ImageRecord
 
-READ_AT_ONCE = 2**25  # bytes
-
 
 class InstanceMasks(Truth):
     """Ground truth in an instances file, whose categories are among the classes `names` or left out.
@@ -48,8 +46,8 @@ class InstanceMasks(Truth):
     def lacking(cls, place: Path, images: Sequence[Listed]) -> list[str]:
         """The names of images that are not in the file of their split.
 
-        Raises IrnError for a split without a file, for boxes without a segmentation, which cannot be scored, and, in
-        files that are read in a second or two, for segmentations that cannot be read.
+        Raises IrnError for a split without a file, for boxes without a segmentation, which cannot be scored, and for
+        segmentations that cannot be read.
         """
         files = {split: _file_of(place, split) for split in dict.fromkeys(image.split for image in images)}
         ids_in = {file: _ids(file) for file in set(files.values())}
@@ -61,10 +59,9 @@ class InstanceMasks(Truth):
                     " them one, take them out, or set dataset.eval_split to a split in which all have one"
                 )
         for split, file in files.items():
-            if file.stat().st_size <= READ_AT_ONCE:
-                of_split = [image.image_id for image in images if image.split == split]
-                if unreadable := InstancesFile(file).first_unreadable(of_split):
-                    raise unreadable
+            of_split = [image.image_id for image in images if image.split == split]
+            if unreadable := InstancesFile(file).first_unreadable(of_split):
+                raise unreadable
         return [image.name for image in images if image.image_id not in ids_in[files[image.split]]]
 
     @classmethod

@@ -6,6 +6,9 @@ import numpy as np
 
 # A coordinate beyond, or one that is not a number, would have pycocotools ask for all memory.
 _FARTHEST = 1e6  # pixels
+_NOTHING = (
+    "has no segmentation, and a box cannot be scored; add it, or make labels without scores (--until make_labels)"
+)
 
 
 def decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
@@ -15,31 +18,46 @@ def decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
 
     Raises ValueError, with words to put after the annotation's name, for anything else.
     """
-    if isinstance(segmentation, dict) and {"counts", "size"} <= segmentation.keys():
-        if segmentation["size"] != [height, width]:
-            raise ValueError(
-                f"has a mask of {segmentation['size']!r} pixels, its image has {[height, width]}; give its own mask"
-            )
-        runs = segmentation["counts"]
-        try:
-            lengths = _lengths(runs) if isinstance(runs, str) else np.array(runs, np.int64)
-        except (TypeError, ValueError, OverflowError):
-            raise ValueError("has run lengths that cannot be read; give it again") from None
-        if lengths.ndim != 1 or (lengths < 0).any() or lengths.sum() != height * width:
-            raise ValueError(f"has run lengths that do not sum to its {height * width} pixels; give it again")
-        return _filled(lengths, height, width)
-    if not isinstance(segmentation, list) or not segmentation:
-        raise ValueError(
-            "has no segmentation, and a box cannot be scored; add it, or make labels without scores (--until"
-            " make_labels)"
-        )
+    if isinstance(segmentation, dict):
+        return _filled(_checked_lengths(segmentation, height, width), height, width)
     from pycocotools import mask as drawing
 
-    drawn = [polygon.tolist() for polygon in _polygons(segmentation) if polygon.size >= 6]
+    drawn = [polygon.tolist() for polygon in _checked_polygons(segmentation) if polygon.size >= 6]
     if not drawn:
         return np.zeros((height, width), bool)
     runs = drawing.merge(drawing.frPyObjects(drawn, height, width))["counts"]
     return _filled(_lengths(runs.decode()), height, width)
+
+
+def check_decodes(segmentation: Any, height: int, width: int) -> None:
+    """Raise what `decoded` raises, without drawing anything."""
+    if isinstance(segmentation, dict):
+        _checked_lengths(segmentation, height, width)
+    else:
+        _checked_polygons(segmentation)
+
+
+def _checked_lengths(segmentation: dict[str, Any], height: int, width: int) -> np.ndarray:
+    if not {"counts", "size"} <= segmentation.keys():
+        raise ValueError(_NOTHING)
+    if segmentation["size"] != [height, width]:
+        raise ValueError(
+            f"has a mask of {segmentation['size']!r} pixels, its image has {[height, width]}; give its own mask"
+        )
+    runs = segmentation["counts"]
+    try:
+        lengths = _lengths(runs) if isinstance(runs, str) else np.array(runs, np.int64)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("has run lengths that cannot be read; give it again") from None
+    if lengths.ndim != 1 or (lengths < 0).any() or lengths.sum() != height * width:
+        raise ValueError(f"has run lengths that do not sum to its {height * width} pixels; give it again")
+    return lengths
+
+
+def _checked_polygons(segmentation: Any) -> list[np.ndarray]:
+    if not isinstance(segmentation, list) or not segmentation:
+        raise ValueError(_NOTHING)
+    return _polygons(segmentation)
 
 
 def without_area(segmentation: Any) -> int:

@@ -11,6 +11,8 @@ from irn.workflow.run import Run
 MISSING, UPDATED = "Missing output files", "Input files updated by another job"
 UNSAID = ("Building DAG of jobs", "Assuming unrestricted", "Using profile", "Using workflow specific", "Reasons:")
 
+LOCKED = "Error: Directory cannot be locked"
+
 
 class DryRunDisplay(logging.Handler):
     """Takes the records of Snakemake's log in a dry run; others go to the handler that it replaces."""
@@ -24,7 +26,9 @@ class DryRunDisplay(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         event = str(getattr(record, "event", None) or "")
         message = record.getMessage()
-        if event == "run_info":
+        if message.startswith(LOCKED):
+            print("notice: another snakemake is at work in this folder", file=self.stream)
+        elif event == "run_info":
             self._take_counts(record)
         elif event == "job_info":
             self._take_job(record)

@@ -3,11 +3,13 @@
 `make env` puts a command `snakemake` into .venv/bin that does this first (envs/run_snakemake.py).
 """
 
+import difflib
 import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,15 +26,63 @@ def prepare(arguments: Sequence[str]) -> None:
     """Give the user a home, a cache and a name where the system has none; IrnError for mistakes in arguments."""
     suit_the_system()
     _find_a_home()
+    for options in (FILES, ENTRIES):
+        _check_named_once(arguments, options)
     for path in _values(arguments, FILES):
         _check_file(path)
     for entry in _values(arguments, ENTRIES):
         _check_entry(entry)
+    for name in _values(arguments, ("--workflow-profile",)):
+        _check_profile(name)
     folder = Path(next(_values(arguments, ("--directory", "-d")), "."))
     if folder.is_dir() and not os.access(folder, os.W_OK):
         raise IrnError(
             f"{folder.absolute()}: cannot be written to, and the workflow writes results/ and .snakemake/ there; go to"
             " another folder, or name one by --directory"
+        )
+
+
+def mistake_in_words(error: Exception) -> str | None:
+    """The line on an error of Snakemake's that is a user's mistake; None for any other."""
+    from irn.workflow.stages import ALL_STAGES
+
+    kind, message = type(error).__name__, " ".join(str(error).split())
+    if kind == "LockException":
+        return (
+            f"{Path.cwd()}: another snakemake is at work in this folder; wait for its end. If none is, since one was"
+            " killed, give the same command once more with --unlock, and then without"
+        )
+    if kind == "MissingRuleException":
+        target = message.removeprefix("No rule to produce ").partition(" (if you use")[0]
+        near = difflib.get_close_matches(target, ["all", *ALL_STAGES], 1)
+        hint = f"did you mean {near[0]}?" if near else "name a rule, such as export_coco, or nothing for the whole run"
+        return f"{target}: there is no rule of this name, and none that makes such a file; {hint}"
+    if kind == "ValueError" and _is_about_arguments(error):
+        return f"an option has a value that cannot be read ({message}); see snakemake --help"
+    return message.removeprefix("Error: ") if kind == "CliException" else None
+
+
+def _is_about_arguments(error: Exception) -> bool:
+    """Whether an error was raised while Snakemake read its arguments."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(frame.name == "parse_args" and Path(frame.filename).name == "cli.py" for frame in frames)
+
+
+def option_in_words(message: str, options: Iterable[str]) -> str:
+    """The line on an option that Snakemake does not take, from what argparse says of it."""
+    unknown = message.removeprefix("unrecognized arguments: ").split()[0]
+    near = difflib.get_close_matches(unknown, options, 1) if unknown.startswith("-") else []
+    hint = f"; did you mean {near[0]}?" if near else "; see snakemake --help"
+    return " ".join(message.split()) + hint
+
+
+def _check_named_once(arguments: Sequence[str], options: Sequence[str]) -> None:
+    named = [argument for argument in arguments if argument.partition("=")[0] in options]
+    if len(named) > 1:
+        what = "files" if options is FILES else "entries"
+        raise IrnError(
+            f"{options[0]} is given {len(named)} times, and only the last would count; write all {what} after one"
+            f" {options[0]}, with blanks between them"
         )
 
 
@@ -47,6 +97,13 @@ def _values(arguments: Sequence[str], options: Sequence[str]) -> Iterator[str]:
                 yield value
         elif takes:
             yield argument
+
+
+def _check_profile(name: str) -> None:
+    """Snakemake passes over a profile that is not there, and runs on the computer where it was started."""
+    places = (Path(name), Path("profiles", name), Path(__file__).parents[2] / "profiles" / name)
+    if name != "none" and not any(place.exists() for place in places):
+        raise IrnError(f"--workflow-profile {name}: no such folder; expected one such as profiles/slurm")
 
 
 def _check_file(name: str) -> None:
@@ -70,6 +127,11 @@ def _check_entry(entry: str) -> None:
         return
     if entry in {"all", *ALL_STAGES}:
         raise IrnError(f"--config {entry}: a rule's name, where KEY=VALUE is expected; write it before --config")
+    if set(entry) & set("{}[]"):
+        raise IrnError(
+            f"--config {entry}: a part of an entry, which the shell has split; put quotes around the whole, such as"
+            " 'walk={beta: 5}'"
+        )
     key, equals, value = entry.partition("=")
     sections = key.split(".")
     if equals and len(sections) > 1 and all(part.isidentifier() for part in sections):
