@@ -277,7 +277,7 @@ class TestHeadEpochs:
         capsys: pytest.CaptureFixture[str],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(features, "LARGEST", 2**30 // 10**6)
+        monkeypatch.setattr(features, "FEATURES", 2**30 // 10**6)
         said = refused(capsys, tmp_path, *self.command(data, cam, tmp_path, 2))
         assert "--head-views 2: features of 5 images take" in said
         assert "or 0 for a new view in every epoch" in said

@@ -24,10 +24,9 @@ from irn.ops.resize import bounded, resized
 from irn.records import ImageRecord
 from irn.settings.settings import Settings
 from irn.training.cell_classifier import Cells, drawn, teach
+from irn.training.memory import FEATURES
 from irn.weights.files import save_weights
 from irn.workflow.provenance import provenance
-
-MEMORY = 4e9  # bytes of the features that are kept
 
 
 def train_cell_classifier(
@@ -100,7 +99,8 @@ def _cells(
 
 def _cells_of_image(images: int, channels: int, wanted: int) -> int:
     """How many cells of each image are kept: as many as wanted, or as fit into memory."""
-    count = int(min(wanted, max(1, MEMORY // (2 * channels * images))))
+    count = int(min(wanted, max(1, FEATURES // (2 * channels * images))))
     if count < wanted:
-        notice(f"{count} cells of each image are learned from, since {wanted} would take more than 4 GB")
+        limit = f"{FEATURES / 2**30:g} GiB"
+        notice(f"{count} cells of each image are learned from, since {wanted} would take more than {limit}")
     return count

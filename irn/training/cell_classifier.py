@@ -48,16 +48,25 @@ def drawn(objectness: np.ndarray, count: int, rng: np.random.Generator) -> np.nd
 
 def teach(network: CellClassifier, cells: Cells, section: CellClassifierTraining, seed: int) -> None:
     """Train the layer on cells of one device."""
-    flat = cells.features.flatten(0, 1).float()
-    network.mean.copy_(flat.mean(0))
-    network.std.copy_(flat.std(0, correction=0) + 1e-3)
+    mean, deviation = _moments(cells.features)
+    network.mean.copy_(mean)
+    network.std.copy_(deviation + 1e-3)
     shares = cells.shares
     for number in progress(range(section.rounds), section.rounds, "cell classifier", unit="round"):
         with seeded(seed + number, cells.features.device):
             _learn(network, cells.features, shares, section)
         with torch.no_grad():
-            answers = network(cells.features).masked_fill(cells.scores == 0, -torch.inf).softmax(-1)
+            logits = torch.stack([network(of_image) for of_image in cells.features])
+        answers = logits.masked_fill(cells.scores == 0, -torch.inf).softmax(-1)
         shares = _normalised(cells.scores * answers)
+
+
+def _moments(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(C,) means and standard deviations of (images, n, C) float16, without a wider copy of them all."""
+    count = features.shape[0] * features.shape[1]
+    mean = sum(of_image.double().sum(0) for of_image in features) / count
+    variance = sum((of_image.double() - mean).square().sum(0) for of_image in features) / count
+    return mean, variance.sqrt()
 
 
 def _learn(

@@ -14,12 +14,12 @@ from irn.io.progress import progress
 from irn.networks.base import Trainable
 from irn.networks.folding import for_inference
 from irn.networks.precision import autocast
+from irn.training.memory import FEATURES
 from irn.training.parts import to_batch
 from irn.training.schedule import Schedule
 from irn.training.task import Task
 from irn.training.views import Sample, SampleId
 
-LARGEST = 4 * 2**30  # bytes of features in memory
 PIXELS = ("pixels", "box")  # of a sample, what the features take the place of
 
 
@@ -58,8 +58,8 @@ def view_of_features(
 
 def _check_size(network: Trainable, images: int, views: int) -> None:
     size = 4 * images * views * network.backbone.channels[-1]
-    if size > LARGEST:
+    if size > FEATURES:
         raise IrnError(
             f"--head-views {views}: features of {images} images take {size / 2**30:.1f} GiB of memory, where"
-            f" {LARGEST / 2**30:g} are allowed; take fewer, or 0 for a new view in every epoch"
+            f" {FEATURES / 2**30:g} are allowed; take fewer, or 0 for a new view in every epoch"
         )

@@ -217,7 +217,8 @@ def _files_outside(stage: Stage, settings: Settings, known: dict[Any, dict[str, 
         corrected = Path(str(dataset.corrected))
         files = [(str(path.relative_to(corrected)), content_digest(str(path))) for path in files_of(corrected)]
         yield "corrected masks", digest(files)
-    if stage.name in ("train_cell_classifier", "refine_cams") and settings.refine.objectness == "packaged":
+    reads_objectness = any(setting.key == "refine.objectness" for setting in of_stage(stage.name))
+    if reads_objectness and settings.refine.objectness == "packaged":
         yield "packaged objectness", content_digest(str(settings.refine.objectness_file))
     if stage.uses_truth(settings):
         # Masks that are drawn with the data have the key of the data.

@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -47,7 +49,6 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a SLURM to test on"),
 ]
 Job = dict[str, str]
-AtWork = tuple[Path, subprocess.Popen[bytes]]
 
 
 class Cluster:
@@ -60,6 +61,7 @@ class Cluster:
         conf, path = started.stdout.splitlines()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SNAKEMAKE", "SLURM"))}
         self.environment = inherited | {"SLURM_CONF": conf, "PATH": path}
+        self.processes: list[subprocess.Popen[bytes]] = []
         self.profile = folder / "profile"
         self.profile.mkdir()
         text = (ROOT / "profiles/slurm/config.yaml").read_text()
@@ -95,42 +97,129 @@ class Cluster:
 
     def start(self, snakefile: Path, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
         """Start Snakemake in a folder, with its output in snakemake.txt there."""
-        command = self.command(snakefile, folder, *arguments)
         with open(folder / "snakemake.txt", "wb") as file:
-            return subprocess.Popen(command, env=self.environment, stdout=file, stderr=file, cwd=ROOT)
+            return self.open(self.command(snakefile, folder, *arguments), stdout=file, stderr=file, cwd=ROOT)
+
+    def open(self, command: Sequence[object], **how: Any) -> subprocess.Popen[bytes]:
+        """Start a command, which ends at the latest with the tests."""
+        process = subprocess.Popen([str(word) for word in command], env=self.environment, **how)
+        self.processes.append(process)
+        return process
+
+    def kill(self) -> None:
+        """End what is still at work."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+    def all_jobs(self) -> list[Job]:
+        """What SLURM knows of each job, or task of an array, in their order."""
+        lines = self.run("scontrol", "--details", "--oneliner", "show", "job").splitlines()
+        jobs = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in lines]
+        return sorted((job for job in jobs if "WorkDir" in job), key=lambda job: int(job["JobId"]))
 
     def jobs(self, folder: Path) -> list[Job]:
-        """What SLURM knows of each job (or task of an array) that Snakemake in `folder` submitted, with its rule."""
-        lines = self.run("scontrol", "--details", "--oneliner", "show", "job").splitlines()
-        found = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in lines]
-        found = [job for job in found if job.get("WorkDir") == str(folder)]
-        for job in found:
-            job["rule"] = re.sub(r"^rule_|_wildcards_.*$", "", job["Comment"])
-        return sorted(found, key=lambda job: int(job["JobId"]))
+        """What SLURM knows of those that Snakemake in `folder` submitted, with their rules."""
+        return [
+            job | {"rule": re.sub(r"^rule_|_wildcards_.*$", "", job["Comment"])}
+            for job in self.all_jobs()
+            if job["WorkDir"] == str(folder)
+        ]
 
 
-def finish(process: subprocess.Popen[bytes], folder: Path, seconds: float) -> str:
+def finish(process: subprocess.Popen[bytes], folder: Path) -> str:
     """Wait until Snakemake has ended well; give what it printed."""
-    code = process.wait(seconds)
+    code = process.wait(900)
     said = (folder / "snakemake.txt").read_text()
     assert code == 0, said
     return said
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float) -> None:
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
     """Wait until something holds while Snakemake is at work."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + 600
     while not condition():
         assert process.poll() is None, "Snakemake ended too early"
         assert time.monotonic() < end, "in vain"
         time.sleep(0.05)
 
 
-def until_the_end(folder: Path, process: subprocess.Popen[bytes]) -> Iterator[AtWork]:
-    """Let a process work beside the tests, at most as long as they do."""
-    yield folder, process
-    process.kill()
-    process.wait()
+# ---- the runs, each in a folder of its own
+
+
+def more_than_was_given(cluster: Cluster, folder: Path) -> list[Job]:
+    """Jobs that need more than they are first given: SLURM's shortest time is a minute."""
+    (folder / "Snakefile").write_text(LIMITS)
+    finish(cluster.start(folder / "Snakefile", folder), folder)
+    return cluster.jobs(folder)
+
+
+def small(cluster: Cluster, folder: Path) -> tuple[Path, list[Job]]:
+    """The small run in two shards."""
+    (folder / "small.yaml").write_text(yaml.safe_dump(EVERY_KIND))
+    finish(cluster.start(ROOT / "Snakefile", folder, "--configfile", str(folder / "small.yaml")), folder)
+    return folder, cluster.jobs(folder)
+
+
+def within_a_job(cluster: Cluster, folder: Path) -> tuple[list[Job], str, list[Job]]:
+    """Snakemake as a job of SLURM itself, up to CAMs, on a site that takes --gres; gives its jobs.
+
+    Then more shards than the three jobs that the cluster's arrays have at most; gives what was printed, and the jobs.
+    """
+    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL | {"shards": 2}))
+    profile = folder / "profile"
+    profile.mkdir()
+    text = (cluster.profile / "config.yaml").read_text()
+    # As docs/hpc.md says.
+    text = text.replace("gpu_model: standin\n    gpu: 1", "gpu: 0\n    gres: gpu:standin:1")
+    assert "gres" in text
+    (profile / "config.yaml").write_text(text)
+    arguments = ["--configfile", str(folder / "small.yaml"), "--until", "make_cams"]
+    command = cluster.command(ROOT / "Snakefile", folder, *arguments, profile=profile)
+    head = ["--partition", "main", "--cpus-per-task", 2, "--mem", "2000", "--time", 30, "--chdir", ROOT]
+    head += ["--output", folder / "snakemake.txt", "--wrap", shlex.join(command)]
+    finish(cluster.open(["sbatch", "--wait", *head], stdout=subprocess.DEVNULL), folder)
+    assert (folder / "results/small/make_cams/1-of-2.h5").is_file(), (folder / "snakemake.txt").read_text()
+    jobs = cluster.jobs(folder)
+    said = finish(cluster.start(ROOT / "Snakefile", folder, *arguments, "--config", "shards=4"), folder)
+    return jobs, said, cluster.jobs(folder)[len(jobs) :]
+
+
+def requeued_and_stopped(cluster: Cluster, folder: Path) -> tuple[list[tuple[int, int]], list[Job]]:
+    """A training that is requeued once and cancelled once.
+
+    Gives, for each, the epochs that were done and those that it went on after; and its jobs.
+    """
+    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL | {"cam": {**SMALL["cam"], "epochs": 20}}))
+    arguments = ["--configfile", str(folder / "small.yaml"), "--until", "train_cam"]
+    process = cluster.start(ROOT / "Snakefile", folder, *arguments)
+
+    def epochs() -> int:
+        files = list(folder.glob("results/store/train_cam/*/weights.pt.checkpoint"))
+        return int(torch.load(files[0], weights_only=True)["epochs"]) if files else 0
+
+    def went_on() -> int:
+        # Snakemake removes the log when the job starts anew.
+        log = folder / "results/small/train_cam/train_cam.log"
+        said = re.search(r"going on after epoch (\d+)", log.read_text() if log.exists() else "")
+        return int(said[1]) if said else 0
+
+    def jobs() -> list[Job]:
+        return [job for job in cluster.jobs(folder) if job["rule"] == "train_cam"]
+
+    wait_for(lambda: epochs() > 0, process)
+    first, done = jobs()[0]["JobId"], epochs()
+    cluster.run("scontrol", "requeue", first)
+    wait_for(lambda: jobs()[0]["JobState"] == "PENDING", process)
+    # SLURM would wait for two minutes.
+    cluster.run("scontrol", "update", f"JobId={first}", "StartTime=now")
+    wait_for(lambda: went_on() > 0, process)
+    times = [(done, went_on())]
+    wait_for(lambda: epochs() > went_on(), process)
+    done = epochs()
+    cluster.run("scancel", first)
+    finish(process, folder)
+    return [*times, (done, went_on())], jobs()
 
 
 @pytest.fixture(scope="session")
@@ -144,74 +233,33 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def limits(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AtWork]:
-    """Jobs that need more than they are first given, at work beside the others: SLURM's shortest time is a minute."""
-    folder = tmp_path_factory.mktemp("limits")
-    (folder / "Snakefile").write_text(LIMITS)
-    process = cluster.start(folder / "Snakefile", folder)
-    yield from until_the_end(folder, process)
+def runs(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Any]]]:
+    """The runs above, all at work at once beside the tests, by their names."""
+    functions = (more_than_was_given, small, within_a_job, requeued_and_stopped)
+    with ThreadPoolExecutor(len(functions)) as threads:
+        try:
+            yield {
+                function.__name__: threads.submit(function, cluster, tmp_path_factory.mktemp(function.__name__))
+                for function in functions
+            }
+        finally:
+            cluster.kill()
 
 
 @pytest.fixture(scope="session")
-def small(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AtWork]:
-    """The small run in two shards, at work."""
-    folder = tmp_path_factory.mktemp("workflow")
-    (folder / "small.yaml").write_text(yaml.safe_dump(EVERY_KIND))
-    process = cluster.start(ROOT / "Snakefile", folder, "--configfile", str(folder / "small.yaml"))
-    yield from until_the_end(folder, process)
-
-
-@pytest.fixture(scope="session")
-def within(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AtWork]:
-    """Snakemake as a job of SLURM itself, up to CAMs, on a site that takes --gres, at work."""
-    folder = tmp_path_factory.mktemp("within")
-    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL | {"shards": 2}))
-    profile = folder / "profile"
-    profile.mkdir()
-    text = (cluster.profile / "config.yaml").read_text()
-    # As docs/hpc.md says.
-    text = text.replace("gpu_model: standin\n    gpu: 1", "gpu: 0\n    gres: gpu:standin:1")
-    assert "gres" in text
-    (profile / "config.yaml").write_text(text)
-    arguments = ["--configfile", str(folder / "small.yaml"), "--until", "make_cams"]
-    command = cluster.command(ROOT / "Snakefile", folder, *arguments, profile=profile)
-    head = ["--partition", "main", "--cpus-per-task", 2, "--mem", "2000", "--time", 30, "--chdir", ROOT]
-    head += ["--output", folder / "snakemake.txt", "--wrap", shlex.join(command)]
-    process = subprocess.Popen(
-        [str(word) for word in ("sbatch", "--wait", *head)], env=cluster.environment, stdout=subprocess.DEVNULL
-    )
-    yield from until_the_end(folder, process)
-
-
-@pytest.fixture(scope="session")
-def on_slurm(cluster: Cluster, small: AtWork) -> tuple[Path, list[Job]]:
+def on_slurm(runs: dict[str, Future[Any]]) -> tuple[Path, list[Job]]:
     """A folder in which the small run in two shards is complete, and its jobs."""
-    folder, process = small
-    finish(process, folder, 900)
-    return folder, cluster.jobs(folder)
+    folder, jobs = runs["small"].result()
+    return folder, jobs
 
 
-@pytest.fixture(scope="session")
-def within_a_job(cluster: Cluster, within: AtWork) -> tuple[Path, list[Job]]:
-    """A folder in which Snakemake ran as a job of SLURM itself, and its jobs."""
-    folder, process = within
-    finish(process, folder, 600)
-    assert (folder / "results/small/make_cams/1-of-2.h5").is_file(), (folder / "snakemake.txt").read_text()
-    return folder, cluster.jobs(folder)
-
-
-@pytest.fixture(scope="session")
-def beyond(cluster: Cluster, within_a_job: tuple[Path, list[Job]]) -> Iterator[AtWork]:
-    """More shards than the three jobs that the cluster's arrays have at most, at work."""
-    folder = within_a_job[0]
-    arguments = ["--configfile", str(folder / "small.yaml"), "--config", "shards=4", "--until", "make_cams"]
-    process = cluster.start(ROOT / "Snakefile", folder, *arguments)
-    yield from until_the_end(folder, process)
-
-
-def test_jobs_are_submitted(cluster: Cluster, limits: AtWork, small: AtWork, within: AtWork) -> None:
-    for folder, process in (limits, small, within):
-        wait_for(lambda folder=folder: bool(cluster.jobs(folder)), process, 120)
+def test_jobs_are_submitted(cluster: Cluster, runs: dict[str, Future[Any]]) -> None:
+    end = time.monotonic() + 120
+    # Snakemake that is a job itself is at work elsewhere.
+    while len({job["WorkDir"] for job in cluster.all_jobs()} - {str(ROOT)}) < len(runs):
+        assert not any(run.done() for run in runs.values())
+        assert time.monotonic() < end, "in vain"
+        time.sleep(0.5)
 
 
 def test_gpu_rules_hold_a_gpu_and_no_others_do(on_slurm: tuple[Path, list[Job]]) -> None:
@@ -258,10 +306,8 @@ def test_labels_equal_those_of_a_local_run(on_slurm: tuple[Path, list[Job]], fin
             assert here[image_id][name].tobytes() == there[image_id][name].tobytes(), (image_id, name)
 
 
-def test_a_job_over_its_memory_or_time_is_tried_again_with_more(cluster: Cluster, limits: AtWork) -> None:
-    folder, process = limits
-    finish(process, folder, 300)
-    jobs = cluster.jobs(folder)
+def test_a_job_over_its_memory_or_time_is_tried_again_with_more(runs: dict[str, Future[Any]]) -> None:
+    jobs = runs["more_than_was_given"].result()
     memory = [(job["JobState"], job["MinMemoryNode"]) for job in jobs if job["rule"] == "memory"]
     assert [asked for _, asked in memory] == ["600M", "1200M"]
     assert memory[0][0] != "COMPLETED"
@@ -270,55 +316,12 @@ def test_a_job_over_its_memory_or_time_is_tried_again_with_more(cluster: Cluster
     assert times == [("TIMEOUT", "00:01:00"), ("COMPLETED", "00:02:00")]
 
 
-def test_a_training_that_is_stopped_or_requeued_loses_at_most_an_epoch(
-    cluster: Cluster, on_slurm: tuple[Path, list[Job]], beyond: AtWork
-) -> None:
-    folder, before = on_slurm
-    process = cluster.start(
-        ROOT / "Snakefile",
-        folder,
-        "--configfile",
-        str(folder / "small.yaml"),
-        "--config",
-        "cam={epochs: 20}",
-        "--until",
-        "train_cam",
-    )
-
-    def epochs() -> int:
-        found = list(folder.glob("results/store/train_cam/*/weights.pt.checkpoint"))
-        return int(torch.load(found[0], weights_only=True)["epochs"]) if found else 0
-
-    def went_on() -> int:
-        # Snakemake removes the log when the job starts anew.
-        log = folder / "results/small/train_cam/train_cam.log"
-        said = re.search(r"going on after epoch (\d+)", log.read_text() if log.exists() else "")
-        return int(said[1]) if said else 0
-
-    def jobs() -> list[Job]:
-        known = {job["JobId"] for job in before}
-        return [job for job in cluster.jobs(folder) if job["JobId"] not in known]
-
-    try:
-        # The shards beyond an array may have the GPU first.
-        wait_for(lambda: epochs() > 0, process, 300)
-        first, done = jobs()[0]["JobId"], epochs()
-        cluster.run("scontrol", "requeue", first)
-        wait_for(lambda: jobs()[0]["JobState"] == "PENDING", process, 60)
-        # SLURM would wait for two minutes.
-        cluster.run("scontrol", "update", f"JobId={first}", "StartTime=now")
-        wait_for(lambda: went_on() > 0, process, 120)
-        assert went_on() >= done
-        wait_for(lambda: epochs() > went_on(), process, 60)
-        done = epochs()
-        cluster.run("scancel", first)
-        finish(process, folder, 300)
-    finally:
-        process.kill()
-        process.wait()
-    assert went_on() >= done
+def test_a_training_that_is_stopped_or_requeued_loses_at_most_an_epoch(runs: dict[str, Future[Any]]) -> None:
+    times, jobs = runs["requeued_and_stopped"].result()
+    assert len(times) == 2
+    assert all(went_on >= done > 0 for done, went_on in times)
     # The rule's own numbers: what is tried again has more memory and more time.
-    tried = [(job["JobState"], job["Restarts"], job["MinMemoryNode"], job["TimeLimit"]) for job in jobs()]
+    tried = [(job["JobState"], job["Restarts"], job["MinMemoryNode"], job["TimeLimit"]) for job in jobs]
     assert tried == [("CANCELLED", "1", "16000M", "04:00:00"), ("COMPLETED", "0", "32000M", "08:00:00")]
 
 
@@ -342,21 +345,16 @@ def test_a_limit_under_which_an_array_would_wait_for_ever_is_refused(
     assert said.splitlines()[-1].startswith("snakemake: a limit on gpu holds shards back")
 
 
-def test_shards_beyond_the_size_of_an_array_are_jobs_by_themselves(
-    cluster: Cluster, within_a_job: tuple[Path, list[Job]], beyond: AtWork
-) -> None:
-    before, (folder, process) = within_a_job[1], beyond
-    said = finish(process, folder, 300)
+def test_shards_beyond_the_size_of_an_array_are_jobs_by_themselves(runs: dict[str, Future[Any]]) -> None:
+    _, said, jobs = runs["within_a_job"].result()
     assert "snakemake: SLURM's arrays hold 3 jobs here; those of make_cams" in said
-    known = {job["JobId"] for job in before}
-    jobs = [job for job in cluster.jobs(folder) if job["JobId"] not in known and job["rule"] == "make_cams"]
     assert [(job["rule"], job["JobState"], job.get("ArrayTaskId")) for job in jobs] == [
         ("make_cams", "COMPLETED", None)
     ] * 4
 
 
-def test_snakemake_can_be_a_job_itself(within_a_job: tuple[Path, list[Job]]) -> None:
-    _, jobs = within_a_job
+def test_snakemake_can_be_a_job_itself(runs: dict[str, Future[Any]]) -> None:
+    jobs, _, _ = runs["within_a_job"].result()
     done = [job["rule"] for job in jobs if job["JobState"] == "COMPLETED"]
     assert sorted(done) == ["make_cams", "make_cams", "make_demo_data", "train_cam"]
     # A job has what its rule asks for, not what the job around Snakemake has.
@@ -364,8 +362,8 @@ def test_snakemake_can_be_a_job_itself(within_a_job: tuple[Path, list[Job]]) -> 
     assert {job["NumCPUs"] for job in jobs if job["rule"] == "train_cam"} == {"1"}
 
 
-def test_a_site_that_takes_gres(within_a_job: tuple[Path, list[Job]]) -> None:
-    jobs = [job for job in within_a_job[1] if job["rule"] in GPU_RULES]
+def test_a_site_that_takes_gres(runs: dict[str, Future[Any]]) -> None:
+    jobs = [job for job in runs["within_a_job"].result()[0] if job["rule"] in GPU_RULES]
     assert {job["JOB_GRES"] for job in jobs} == {"gpu:standin:1"}
     # SLURM's versions differ in what follows gres.
     assert {job.get("TresPerNode", "")[len("gres/") :] for job in jobs} == {"gpu:standin:1"}
