@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from helpers import ROOT
 
+from irn.io import processor
 from irn.io.bars import Pace, clock, progress_line
 from irn.io.progress import FOLLOWED, done_in, progress, reached_in
+from irn.settings.reading import check_config
 from irn.terminal.attach import REPLACED, attach
 from irn.terminal.display import RunDisplay
 from irn.terminal.dry_run import DryRunDisplay
-from irn.terminal.ending import NEXT, score_table
+from irn.terminal.ending import NEXT, faster, score_table
 from irn.workflow.run import Run
 
 STATS = {"train_cam": 1, "make_cams": 2, "all": 1, "total": 4}
@@ -441,6 +443,29 @@ class TestAttaching:
 
 def test_what_to_do_next_is_in_pages_that_exist() -> None:
     assert all((ROOT / page).is_file() for _, page in NEXT)
+
+
+@pytest.mark.parametrize(
+    ("flags", "settings", "offered"),
+    [
+        ("avx512f amx_bf16", {}, True),
+        ("avx512f", {}, False),
+        (None, {}, False),
+        ("avx512_bf16", {"precision": "bf16"}, False),
+    ],
+)
+def test_bfloat16_is_offered_where_the_processor_has_it_and_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str | None, settings: dict[str, str], offered: bool
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    if flags is not None:
+        cpuinfo.write_text(f"processor\t: 0\nflags\t\t: fpu {flags} sse\n", encoding="utf-8")
+    monkeypatch.setattr(processor, "CPUINFO", cpuinfo)
+    for driver, gpus in ((tmp_path / "none", 1), (tmp_path, 0)):
+        monkeypatch.setattr(processor, "GPU_DRIVER", driver)
+        steps = faster(check_config({"dataset": {"kind": "demo"}, "gpus": gpus, **settings}))
+        assert [page for _, page in steps] == ["docs/performance.md"] * offered
+    assert not faster(check_config({"dataset": {"kind": "demo"}, "gpus": 1, **settings}))
 
 
 def test_scores_are_a_line_for_each_stage(tmp_path: Path) -> None:
