@@ -33,11 +33,11 @@ Tensors = dict[str, torch.Tensor]
 Arrays = dict[str, np.ndarray]
 
 ROOT = Path(__file__).parents[1]
-# The demonstration, smaller.
+# The demonstration, smaller. Its backbone is timm's smallest ResNet; tests/test_networks.py has those of torchvision.
 SMALL = {
     "run": "small",
     "dataset": {"kind": "demo", "demo": {"images": 24, "size": 96}},
-    "backbone": "resnet18",
+    "backbone": "test_resnet",
     "pretrained": None,
     "cam": {
         "epochs": 1, "batch_size": 4, "learning_rate": 0.2, "head_factor": 0.2,

@@ -290,7 +290,7 @@ class TestBadOptions:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], cam_inputs: list[object]
     ) -> None:
         manifest, labels = cam_inputs[1], cam_inputs[3]
-        out = ["--out", tmp_path / "w.pt", "--from-scratch", "--backbone", "resnet18", "--batch-size", 1]
+        out = ["--out", tmp_path / "w.pt", "--from-scratch", "--backbone", "test_resnet", "--batch-size", 1]
         said = refused(
             capsys, tmp_path, "train-cam", "--manifest", manifest, "--labels", labels, *out, "--long-side", 640, 320
         )
@@ -420,7 +420,7 @@ def cam_inputs(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     (folder / "manifest.csv").write_text(f"image_id,path,height,width,split\n{rows}", encoding="utf-8")
     (folder / "labels.csv").write_text("image_id,cat,dog\na,1,0\nb,0,0\n", encoding="utf-8")
     torch.manual_seed(0)
-    save_weights(folder / "cam.pt", "cam", Classifier("resnet18", 2), {"stage": "test"}, ["cat", "dog"], 32)
+    save_weights(folder / "cam.pt", "cam", Classifier("test_resnet", 2), {"stage": "test"}, ["cat", "dog"], 32)
     return [
         "--manifest",
         folder / "manifest.csv",

@@ -115,7 +115,7 @@ def training(network: str, data: SmallData, out: Path, *more: object) -> list[ob
         0,
     ]
     small = ["--channels", 32, "--regions", 32] if network == "mask-rcnn" else []
-    return [*fixed, "--backbone", "resnet18", "--from-scratch", "--warmup", 0, *sizes, *small, *more]
+    return [*fixed, "--backbone", "test_resnet", "--from-scratch", "--warmup", 0, *sizes, *small, *more]
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def trained(data: SmallData, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     folder, save = tmp_path_factory.mktemp("trained"), Checkpoint.save
     Checkpoint.save = lambda *_: None  # type: ignore[method-assign]
     try:
-        for network, rate, epochs in (("mask-rcnn", 0.001, 40), ("deeplab", 0.001, 16)):
+        for network, rate, epochs in (("mask-rcnn", 0.001, 32), ("deeplab", 0.002, 40)):
             out = folder / f"{network}.pt"
             options = [
                 "--optimiser",
@@ -656,7 +656,7 @@ class TestPredict:
         for network, path in trained.items():
             model, contents = load_final_network(path, network.replace("-", "_"))
             assert contents["class_names"] == ["dark", "bright"]
-            assert (contents["crop_size"], contents["backbone"]) == (80, "resnet18")
+            assert (contents["crop_size"], contents["backbone"]) == (80, "test_resnet")
             assert not model.training
 
 

@@ -46,7 +46,7 @@ def commands(at: Callable[[str], Path]) -> dict[str, list[object]]:
     data, manifest, labels, cam, cams, ir, irn, fields, walks, label_caches, doubt, scores, panels = map(at, PATHS)
     listed = ["--manifest", manifest]
     cpu = ["--device", "cpu", "--workers", 0]
-    training = ["--epochs", 2, "--batch-size", 3, "--backbone", "resnet18", "--crop-size", 48, "--metrics"]
+    training = ["--epochs", 2, "--batch-size", 3, "--backbone", "test_resnet", "--crop-size", 48, "--metrics"]
     return {
         "make_demo_data": ["--out", data, "--images", 6, "--size", 64, "--workers", 0],
         "build_manifest": ["--kind", "demo", "--root", data, "--out-manifest", manifest, "--out-labels", labels],

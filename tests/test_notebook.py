@@ -36,8 +36,8 @@ def example_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("a.jpg", "b.jpg"):
         Image.fromarray(smooth_image(rng, 48, 64)).save(folder / name)
     torch.manual_seed(0)
-    save_weights(folder / "cam.pt", "cam", Classifier("resnet18", 2), {"stage": "test"}, ["cat", "dog"], 64)
-    irnet = IRNet("resnet18")
+    save_weights(folder / "cam.pt", "cam", Classifier("test_resnet", 2), {"stage": "test"}, ["cat", "dog"], 64)
+    irnet = IRNet("test_resnet")
     save_weights(folder / "irn.pt", "irn", irnet, {"stage": "test"}, crop_size=64, mean_displacement=(0.0, 0.0))
     return folder
 
@@ -220,8 +220,8 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     folder = tmp_path_factory.mktemp("case")
     torch.manual_seed(3)
     paths = [folder / name for name in ("cam.pt", "irn.pt", "manifest.csv", "labels.csv")]
-    save_weights(paths[0], "cam", Classifier("resnet18", 4), {"stage": "test"}, ["a", "b", "c", "d"], 64)
-    save_weights(paths[1], "irn", IRNet("resnet18"), {"stage": "test"}, crop_size=64, mean_displacement=(0.5, -0.25))
+    save_weights(paths[0], "cam", Classifier("test_resnet", 4), {"stage": "test"}, ["a", "b", "c", "d"], 64)
+    save_weights(paths[1], "irn", IRNet("test_resnet"), {"stage": "test"}, crop_size=64, mean_displacement=(0.5, -0.25))
     image = save_png(folder / "x.png", smooth_image(np.random.default_rng(3), 53, 71))
     paths[2].write_text("image_id,path,height,width,split\nx,x.png,53,71,train\n", encoding="utf-8")
     paths[3].write_text("image_id,a,b,c,d\nx,0,1,0,1\n", encoding="utf-8")

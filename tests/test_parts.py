@@ -56,7 +56,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
         samples[str(number)] = Sample(pixels.astype(np.uint8), classes, caches=caches)
     small = write_data(folder, ["one", "two"], samples)
     torch.manual_seed(0)
-    save_weights(folder / "backbone.pt", "cam", Classifier("resnet18", 2), {"stage": "test"}, ["one", "two"], 64)
+    save_weights(folder / "backbone.pt", "cam", Classifier("test_resnet", 2), {"stage": "test"}, ["one", "two"], 64)
     return Data(small, folder / "backbone.pt")
 
 
@@ -69,7 +69,7 @@ def training(network: str, data: Data, out: Path, *more: object) -> list[str]:
         "--metrics",
         out.with_suffix(".jsonl"),
         "--backbone",
-        "resnet18",
+        "test_resnet",
     ]
     given += (
         ["--labels", data.small.labels]

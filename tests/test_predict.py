@@ -37,9 +37,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
     networks = {
-        "deeplab": DeepLab("resnet18", 2, True),
-        "mask_rcnn": MaskRcnn("resnet18", 2, 64, 8, 8, True),
-        "cam": Classifier("resnet18", 2),
+        "deeplab": DeepLab("test_resnet", 2, True),
+        "mask_rcnn": MaskRcnn("test_resnet", 2, 64, 8, 8, True),
+        "cam": Classifier("test_resnet", 2),
     }
     for kind, network in networks.items():
         save_weights(folder / f"{kind}.pt", kind, network, {}, ["dark", "bright"], 64)

@@ -33,10 +33,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
     networks = {
-        "cam": Classifier("resnet18", 2),
-        "irn": IRNet("resnet18"),
-        "deeplab": DeepLab("resnet18", 2, True),
-        "mask_rcnn": MaskRcnn("resnet18", 2, 64, 8, 8, True),
+        "cam": Classifier("test_resnet", 2),
+        "irn": IRNet("test_resnet"),
+        "deeplab": DeepLab("test_resnet", 2, True),
+        "mask_rcnn": MaskRcnn("test_resnet", 2, 64, 8, 8, True),
     }
     for kind, network in networks.items():
         names = None if kind == "irn" else ["dark", "bright"]

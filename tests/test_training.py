@@ -48,7 +48,7 @@ def cam_command(data: SmallData, out: Path, *more: object) -> list[object]:
         "--out",
         out,
         "--backbone",
-        "resnet18",
+        "test_resnet",
     ]
     sizes = ["--crop-size", 64, "--long-side", 48, 96, "--epochs", 2, "--batch-size", 2, "--device", "cpu"]
     return [*fixed, *sizes, *more]
@@ -66,7 +66,7 @@ def irn_command(data: SmallData, backbone: Path, out: Path, *more: object) -> li
         "--out",
         out,
     ]
-    network = ["--backbone", "resnet18", "--backbone-weights", backbone]
+    network = ["--backbone", "test_resnet", "--backbone-weights", backbone]
     sizes = ["--crop-size", 64, "--radius", 3, "--epochs", 2, "--batch-size", 2, "--device", "cpu"]
     return [*fixed, *network, *sizes, *more]
 
@@ -98,7 +98,7 @@ def irn(data: SmallData, cam: Trained, tmp_path_factory: pytest.TempPathFactory)
 class TestCommands:
     def test_the_classifier_loads_with_what_later_stages_need(self, cam: Trained) -> None:
         model, contents = load_classifier(cam.weights)
-        assert contents["backbone"] == "resnet18"
+        assert contents["backbone"] == "test_resnet"
         assert contents["class_names"] == ["dark", "bright"]
         assert contents["crop_size"] == 64
         assert model.classifier.out_channels == 2
@@ -148,7 +148,11 @@ class TestCommands:
         run(*cam_command(data, tmp_path / "w.pt", "--backbone-weights", cam.weights, "--epochs", 1))
         before, after = tensors(cam.weights), tensors(tmp_path / "w.pt")
         changed = {name for name in before if not torch.equal(before[name], after[name])}
-        assert {name.split(".")[1] for name in changed} == {"layer3", "layer4", "weight"}
+        assert {name.removeprefix("backbone.network.").split(".")[0] for name in changed} == {
+            "layer3",
+            "layer4",
+            "classifier",
+        }
         assert not any("running" in name or "num_batches" in name for name in changed)
 
     def test_the_same_seed_gives_the_same_classifier_with_other_workers_too(
@@ -169,7 +173,7 @@ class TestCommands:
     def test_another_seed_gives_others(self, data: SmallData, cam: Trained, irn: Trained, tmp_path: Path) -> None:
         run(*cam_command(data, tmp_path / "cam.pt", "--from-scratch", "--seed", 2))
         run(*irn_command(data, cam.weights, tmp_path / "irn.pt", "--seed", 2))
-        for name in ("classifier.weight", "backbone.conv1.weight"):
+        for name in ("classifier.weight", "backbone.network.conv1.0.weight"):
             assert not torch.equal(tensors(tmp_path / "cam.pt")[name], tensors(cam.weights)[name])
         for name in ("boundary.output.weight", "displacement.output.weight"):
             assert not torch.equal(tensors(tmp_path / "irn.pt")[name], tensors(irn.weights)[name])
@@ -230,8 +234,8 @@ class TestHeadEpochs:
         assert {name for name, tensor in half.items() if not torch.equal(tensor, start[name])} == {"classifier.weight"}
         for folder in ("whole", "again"):
             run(*command(tmp_path / folder))
-        whole = tensors(tmp_path / "whole" / "w.pt")
-        assert not torch.equal(whole["backbone.layer4.1.conv2.weight"], start["backbone.layer4.1.conv2.weight"])
+        whole, deep = tensors(tmp_path / "whole" / "w.pt"), "backbone.network.layer4.0.conv2.weight"
+        assert not torch.equal(whole[deep], start[deep])
         assert same_bytes(whole, tensors(tmp_path / "again" / "w.pt"))
         assert without_speed(tmp_path / "whole" / "m.jsonl")[0]["epochs"] == 3
         assert without_speed(tmp_path / "whole" / "m.jsonl") == without_speed(tmp_path / "again" / "m.jsonl")
@@ -544,7 +548,7 @@ class TestRandomView:
     def test_normalised_is_zero_outside_the_box_alone(self) -> None:
         pixels = torch.zeros((2, 8, 8, 3), dtype=torch.uint8)
         batch = {"pixels": pixels, "box": torch.tensor([[1, 2, 5, 8], [0, 0, 8, 8]])}
-        backbone = make_backbone("resnet18")
+        backbone = make_backbone("test_resnet")
         found = normalised(batch, backbone)
         expected = backbone.normalise(pixels)
         inside = torch.zeros((2, 1, 8, 8), dtype=torch.bool)
@@ -555,5 +559,5 @@ class TestRandomView:
 
     def test_normalised_images_are_those_of_inference(self, data: SmallData) -> None:
         pixels = torch.from_numpy(read_image(data.images / "c.png"))[None]
-        backbone, batch = make_backbone("resnet18"), {"pixels": pixels, "box": torch.tensor([[0, 0, 64, 64]])}
+        backbone, batch = make_backbone("test_resnet"), {"pixels": pixels, "box": torch.tensor([[0, 0, 64, 64]])}
         assert torch.equal(normalised(batch, backbone), backbone.normalise(pixels))

@@ -43,8 +43,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     small = write_data(folder, names, samples)
     torch.manual_seed(0)
     cam, irnet = folder / "cam.pt", folder / "irn.pt"
-    save_weights(cam, "cam", Classifier("resnet18", 2), {"stage": "test"}, names, 64)
-    save_weights(irnet, "irn", IRNet("resnet18"), {"stage": "test"}, crop_size=64, mean_displacement=(0.0, 0.0))
+    save_weights(cam, "cam", Classifier("test_resnet", 2), {"stage": "test"}, names, 64)
+    save_weights(irnet, "irn", IRNet("test_resnet"), {"stage": "test"}, crop_size=64, mean_displacement=(0.0, 0.0))
     return Data(small, (cam, irnet))
 
 
