@@ -6,6 +6,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import functools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import vl_convert
 import yaml
 from filelock import FileLock
 from golden_cases import GOLDEN, NetworkCase, release_checkpoint
@@ -24,6 +26,8 @@ from xdist.scheduler import LoadScopeScheduling
 from irn.data.images import read_image
 
 torch.set_num_threads(1)
+# The JavaScript of reports takes two seconds to put together.
+vl_convert.javascript_bundle = functools.cache(vl_convert.javascript_bundle)
 # The same examples each time. FUZZ=10000 pytest tests/test_fuzz.py tries as many others, and other ones each time.
 MANY = int(os.environ.get("FUZZ", "0"))
 settings.register_profile("irn", max_examples=MANY or 60, derandomize=not MANY, deadline=None, database=None)

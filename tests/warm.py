@@ -107,10 +107,28 @@ def serve(address: str, client: str) -> None:
 
 
 def _import_all() -> None:
+    _make_the_chart_library_once()
     # Altair is what reports import late.
     for name in ("snakemake.cli", "altair", *(f"irn.commands.{command}" for command in COMMANDS)):
         import_module(name)
     sys.modules["torch"].set_num_threads(1)
+
+
+def _make_the_chart_library_once() -> None:
+    """Keep the JavaScript of reports, which takes seconds to put together, for all forks.
+
+    Another process makes it: the threads that do would be missing in forks, which draw charts with them.
+    """
+    import vl_convert
+
+    make = "import sys, vl_convert; sys.stdout.write(vl_convert.javascript_bundle(sys.argv[1]))"
+
+    @functools.cache
+    def bundle(snippet: str) -> str:
+        return subprocess.run([sys.executable, "-c", make, snippet], check=True, capture_output=True, text=True).stdout
+
+    vl_convert.javascript_bundle = bundle
+    bundle(import_module("irn.report.page").EMBED)
 
 
 def _answer(connection: socket.socket, client: str) -> None:

@@ -21,6 +21,8 @@ from irn.report.run_folder import RunFolder
 from irn.report.sections import Chart, published_rows, score_charts, sweep_section, training_charts
 from irn.report.warnings import PageWarning
 
+EMBED = "window.vegaEmbed = vegaEmbed;"  # JavaScript: how the page's own scripts call the chart library
+
 
 def render(
     run: RunFolder,
@@ -90,7 +92,7 @@ def _chart_library() -> str:
     """The JavaScript that draws charts, for a script element."""
     import vl_convert  # 80 MB, only for this
 
-    library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    library = vl_convert.javascript_bundle(EMBED)
     # What would end the element.
     return re.sub("</(?=script)", r"<\/", library, flags=re.I)
 
