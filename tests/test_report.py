@@ -25,6 +25,7 @@ from irn.ops.overlaps import object_classes
 from irn.ops.reference_losses import zero_field_loss
 from irn.ops.shares import label_shares
 from irn.pictures.panels import spread
+from irn.report.facts import Facts, Ranking
 from irn.settings.reading import read_config
 from irn.workflow.run import Run
 
@@ -109,6 +110,25 @@ def test_a_field_of_zeros_has_the_loss_that_the_curve_is_compared_with():
 )
 def test_images_are_spread_from_the_best_to_the_worst(count, chosen, places):
     assert spread(count, chosen) == places
+
+
+@pytest.mark.parametrize(
+    ("corrected", "others", "most", "places"),
+    [
+        (3, 97, 9, [0, 1, 2, 3, 22, 41, 61, 80, 99]),
+        (50, 50, 4, [0, 49, 50, 99]),
+        (9, 1, 4, [0, 4, 8, 9]),
+        (5, 0, 3, [0, 2, 4]),
+        (0, 3, 36, [0, 1, 2]),
+        (0, 0, 36, []),
+    ],
+)
+def test_the_gallery_has_all_corrected_images_or_fills_half_of_it_with_them(corrected, others, most, places):
+    images = [
+        Facts("a", "train", [0], [], None, None, 0, None, None, number < corrected)
+        for number in range(corrected + others)
+    ]
+    assert Ranking(images, "").places(most) == places
 
 
 # ---- a run made by hand
@@ -265,6 +285,9 @@ class TestReport:
         first, *others = page.split('<article class="card"')[1:]
         assert '<span class="badge">corrected</span>' in first
         assert "mIoU" not in first
+        assert ">rank" not in first
+        assert '<span class="badge">best</span>' in others[0]
+        assert ">rank 1" in others[0]
         assert 'data-classes="1"' in page
         assert all("mIoU" in card for card in others)
         assert "<dt>images corrected by hand</dt><dd>1, which are not scored</dd>" in page

@@ -9,7 +9,6 @@ from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
 from irn.io.parallel import map_images
-from irn.pictures.panels import spread
 from irn.report.doubtful import most_doubtful
 from irn.report.facts import facts_of, ranked
 from irn.report.gallery import cards
@@ -59,7 +58,7 @@ def report(run: Path, out: Path, settings: Settings, workers: int | None = None)
     looked_at = list(in_caches.values()) if images.caches else []
     facts = list(map_images(partial(facts_of, images=images), looked_at, workers))
     ranking = ranked([image for image in facts if image.split in scored_splits] or facts)
-    places = spread(len(ranking.images), settings.report.images) if ranking.images else []
+    places = ranking.places(settings.report.images)
     pictures = draw(images, [in_caches[ranking.images[place].image_id] for place in places], workers)
     gallery = cards(ranking, places, pictures, classes)
     doubtful = most_doubtful(folder.folder / "doubt.csv", in_caches, images, workers)

@@ -7,6 +7,7 @@ import numpy as np
 
 from irn.ops.image_scores import best_overlaps, flat_maps, image_iou
 from irn.ops.shares import label_shares
+from irn.pictures.panels import spread
 from irn.records import ImageRecord
 from irn.report.images import RunImages
 
@@ -77,24 +78,31 @@ def _scores(
 
 
 class Ranking(NamedTuple):
-    """Images from the best to the worst, and by what, in words."""
+    """Images that were corrected by hand, then the others from the best to the worst, and by what, in words."""
 
     images: list[Facts]
     words: str
 
+    @property
+    def corrected(self) -> int:
+        """How many were corrected by hand."""
+        return sum(image.corrected for image in self.images)
+
+    def places(self, most: int) -> list[int]:
+        """Indices of at most `most` images to show: all corrected ones or a half, and others, evenly spaced."""
+        others = len(self.images) - self.corrected
+        first = spread(self.corrected, max(most // 2, most - others))
+        return first + [self.corrected + place for place in spread(others, most - len(first))]
+
 
 def ranked(facts: Sequence[Facts]) -> Ranking:
-    """Images by their score or, without any, by how sure their labels are; only those with a class, if any has one.
-
-    Images that were corrected by hand come first.
-    """
+    """Images by their score or, without any, by how sure their labels are; only those with a class, if any has one."""
     corrected = [image for image in facts if image.corrected]
     others = [image for image in facts if not image.corrected]
     with_class = [image for image in others if image.present] or others
     scored = [image for image in with_class if image.iou is not None]
-    first = ", corrected images first" if corrected else ""
     if scored:
         best_first = sorted(scored, key=lambda image: -(image.iou or 0))
-        return Ranking(corrected + best_first, f"mIoU of the semantic label{first}")
+        return Ranking(corrected + best_first, "mIoU of the semantic label")
     surest_first = sorted(with_class, key=lambda image: image.unsure or 0)
-    return Ranking(corrected + surest_first, f"share of pixels that the IR label is sure of{first}")
+    return Ranking(corrected + surest_first, "share of pixels that the IR label is sure of")

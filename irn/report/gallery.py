@@ -21,7 +21,8 @@ class CardClass(NamedTuple):
 class Card(NamedTuple):
     """An image in words and pictures, each picture with words for readers who do not see it.
 
-    rank: its place among all images, 1 for the best. above: the index of the picture that lies over the image at first.
+    rank: its place among all images that were not corrected, 1 for the best; below 1 for those that were.
+    above: the index of the picture that lies over the image at first.
     """
 
     image_id: str
@@ -37,10 +38,11 @@ def cards(
     ranking: Ranking, places: Sequence[int], pictures: Sequence[list[Picture]], classes: ImageClasses
 ) -> list[Card]:
     """The cards of the images at some places of the ranking, from 0, with the pictures of each."""
-    named = badges([place + 1 for place in places], len(ranking.images))
+    ranks = [place + 1 - ranking.corrected for place in places]
+    named = badges([rank for rank in ranks if rank > 0], len(ranking.images) - ranking.corrected)
     return [
-        card(ranking.images[place], place + 1, named.get(place + 1, ""), drawn, classes)
-        for place, drawn in zip(places, pictures, strict=True)
+        card(ranking.images[place], rank, named.get(rank, ""), drawn, classes)
+        for place, rank, drawn in zip(places, ranks, pictures, strict=True)
     ]
 
 
@@ -52,7 +54,8 @@ def card(facts: Facts, rank: int, badge: str, pictures: list[Picture], classes: 
     kinds = [picture.kind for picture in pictures]
     above = next((kinds.index(kind) for kind in ("semantic", "ir_label", "cam") if kind in kinds), 0)
     badge = "corrected" if facts.corrected else badge
-    return Card(facts.image_id, present, badge, _lines(facts), rank, in_words, above)
+    lines = _lines(facts) if facts.corrected else [f"rank {rank}", *_lines(facts)]
+    return Card(facts.image_id, present, badge, lines, rank, in_words, above)
 
 
 def classes_of_card(present: Sequence[int], classes: ImageClasses) -> list[CardClass]:
