@@ -1,8 +1,10 @@
 """The command line, made from the rows of commands and settings. Nothing heavy is imported until a command runs."""
 
 import argparse
+import difflib
 import importlib
 import os
+import re
 import select
 import sys
 import textwrap
@@ -25,6 +27,8 @@ from irn.workflow.commands_without_rule import COMMANDS, GROUPS
 from irn.workflow.options import Option
 
 HELP_WIDTH = 100
+ALIKE = 0.7  # share of letters in which a slip and what was meant agree
+MANY = 10  # choices, of which a message does not list all
 INTERRUPTED = 130  # as shells have it
 CLOSED = 141  # likewise, where nobody reads the output any more
 # The extras of pyproject.toml by the modules that they bring.
@@ -49,7 +53,34 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {_with_nearest(' '.join(message.split()))}; see {self.prog} --help\n")
+
+
+class CommandParser(Parser):
+    """The parser of a command, which tells of an unknown option before one that is missing: it may be meant for it."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As the parser's own."""
+        for word in args or ():
+            if word == "--":
+                break
+            name = word.partition("=")[0]
+            if name.startswith("--") and name not in self._option_string_actions:
+                near = difflib.get_close_matches(name, self._option_string_actions, 1, ALIKE)
+                self.error(f"{name}: no such option" + (f"; did you mean {near[0]}?" if near else ""))
+        return super().parse_known_args(args, namespace)
+
+
+def _with_nearest(message: str) -> str:
+    """What argparse says of an invalid choice, with the nearest one in place of many."""
+    choice = re.fullmatch(r"(.*)invalid choice: '(.*)' \(choose from (.*)\)", message)
+    if choice is None:
+        return message
+    names = [name.strip("' ") for name in choice[3].split(",")]
+    near = difflib.get_close_matches(choice[2].lower(), names, 1, ALIKE)
+    if near:
+        return f"{choice[1]}{choice[2]!r} is not known; did you mean {near[0]!r}?"
+    return message if len(names) < MANY else f"{choice[1]}{choice[2]!r} is not known"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -175,7 +206,7 @@ def build_parser() -> Parser:
         title="commands",
         metavar="COMMAND",
         help="one of those below",
-        parser_class=Parser,
+        parser_class=CommandParser,
     )
     for command in COMMANDS.values():
         subparser = commands.add_parser(command.words, help=command.help, description=command.help, allow_abbrev=False)

@@ -332,7 +332,7 @@ class TestImages:
         assert "a.png: not a readable image" in only(check(root, capsys)[2])
 
     def test_the_same_picture_twice_and_across_splits(self, tmp_path: Path, capsys: Capture) -> None:
-        root = folder_set(tmp_path / "set")
+        root = folder_set(tmp_path / "set", "image_id,dog,cat\na,1,0\nb,1,0\nc,0,1\n")
         save_png(root / "images/b.png", pixels(0))
         assert "the same picture 2 times (a.png, b.png)" in only(check(root, capsys)[2], "notices")
         (root / "splits.csv").write_text("image_id,split\na,train\nb,val\nc,val\n")
@@ -727,3 +727,18 @@ def test_fewer_photographs_than_a_batch_are_found_before_the_first_job(tmp_path:
         "cam.batch_size is 16, but dataset.train_split 'train' has 3 images; set it to 3 or less"
     )
     assert not (tmp_path / "results").exists()
+
+
+def test_pictures_in_folders_of_different_classes_are_told_in_one_line(tmp_path: Path, capsys: Capture) -> None:
+    for seed, name in ((0, "cat/a"), (0, "dog/a"), (1, "cat/b"), (1, "dog/b"), (2, "dog/c")):
+        save_png(tmp_path / f"set/{name}.png", pixels(seed))
+    notices = check(tmp_path / "set", capsys)[2]["notices"]
+    pairs = "cat/a.png and dog/a.png, cat/b.png and dog/b.png"
+    assert f"2 pictures are there several times ({pairs})" in notices
+    assert any("files of 2 such pictures have different classes" in notice for notice in notices)
+
+
+@pytest.mark.parametrize("name", ["no_cat", "not cat", "Non-Cat", "without_cat"])
+def test_a_class_that_says_another_is_absent_is_told(tmp_path: Path, capsys: Capture, name: str) -> None:
+    root = folder_set(tmp_path / "set", f"image_id,cat,{name}\na,1,0\nb,0,1\nc,0,1\n")
+    assert f"class {name!r} reads like the absence of 'cat'" in only(check(root, capsys)[2], "notices")

@@ -705,3 +705,26 @@ class TestCams:
         assert not label["semantic"].any()
         assert not label["instance_map"].any()
         assert label["instance_class"].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["predict", "--weight", "w.pt"],
+            "irn predict: --weight: no such option; did you mean --weights?; see irn predict",
+        ),
+        (["predict", "--qqq=1"], "irn predict: --qqq: no such option; see irn predict --help"),
+        (["predct"], "irn: argument COMMAND: 'predct' is not known; did you mean 'predict'?; see irn --help"),
+        (["masks"], "irn: argument COMMAND: 'masks' is not known; see irn --help"),
+        (["check-data", "--kind", "Folder", "--root", "x"], "'Folder' is not known; did you mean 'folder'?"),
+        (["make-labels", "--walks", ".", "--out", "o.h5"], ".: a folder, where cache files are expected; name those"),
+        (["make-labels", "--walks", "t.csv", "--out", "o.h5"], "t.csv: not an HDF5 file, as caches are; name one"),
+    ],
+)
+def test_slips_in_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("image_id,cat\n")
+    assert said in refused(capsys, tmp_path, *arguments)

@@ -321,3 +321,37 @@ def test_the_schema_for_editors(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(validator.iter_errors({"walk": {"beta": -1}}))
     assert list(validator.iter_errors({"walk": {"betas": 1}}))
     assert validator.schema["$defs"]["Walk"]["properties"]["beta"]["default"] == Settings().walk.beta
+
+
+@pytest.mark.parametrize(
+    ("root", "said"),
+    [
+        ("my_image", "did you mean dataset: {root: my_images}?"),
+        ("my_images ", "did you mean dataset: {root: my_images}?"),
+        ("~/my_images", "~ is not expanded here: write dataset: {root: /home/me/my_images}"),
+        ("elsewhere", "fix the path, such as dataset: {root: /path/of/it}"),
+    ],
+)
+def test_a_path_that_leads_nowhere_names_the_right_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    (tmp_path / "my_images").mkdir()
+    with pytest.raises(IrnError) as error:
+        check_config({"dataset": {"kind": "folder", "root": root}})
+    assert str(error.value) == f"config: dataset.root is {root!r}, which does not exist; {said}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("walk: {beta:5}", "walk.beta:5: YAML needs a blank after the colon; write walk: {beta: 5}"),
+        ("dataset:\nkind: demo\n", "kind must be indented by two blanks to belong to it"),
+    ],
+)
+def test_slips_in_yaml(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(IrnError) as error:
+        read_config([tmp_path / "config.yaml"])
+    assert said in str(error.value)

@@ -291,3 +291,40 @@ def test_an_edit_of_a_tools_file_makes_the_tables_out_of_date(tmp_path: Path, to
         assert path.is_dir() or path in watched or path.parent in watched, path
     written(root / "results/store/key.json", "{}")
     assert LAYOUT.watched(root) == watched
+
+
+# ---- slips in folders
+
+
+@pytest.mark.parametrize(("images", "table"), [("Images", "Labels.CSV"), ("IMAGES", "labels.csv")])
+def test_the_case_of_letters_in_names_of_places_does_not_count(tmp_path: Path, images: str, table: str) -> None:
+    for name in "ab":
+        picture(tmp_path / f"set/{images}/{name}.png")
+    written(tmp_path / "set" / table, "image_id,cat\na,1\nb,0\n")
+    assert built(tmp_path / "set")[1] == {f"{images}/a.png": ["cat"], f"{images}/b.png": []}
+
+
+@pytest.mark.parametrize("names", ["images/a images/b", "cat/a dog/b"])
+def test_a_data_set_in_a_folder_of_its_folder_is_refused(tmp_path: Path, capsys: Capture, names: str) -> None:
+    """As ZIP archives are unpacked."""
+    for name in names.split():
+        picture(tmp_path / f"set/animals/{name}.png")
+    said = only(check(tmp_path / "set", capsys)[2], "problems")
+    assert f"all images lie in folders within {tmp_path}/set/animals; name that if it is the data set" in said
+
+
+def test_labelme_files_lie_in_a_folder_beside_images_in_the_root(tmp_path: Path) -> None:
+    for name, label in (("a", "cat"), ("b", "dog")):
+        picture(tmp_path / f"set/{name}.png")
+        shape = {"label": label, "points": SQUARE, "shape_type": "polygon"}
+        content = {"shapes": [shape], "imagePath": f"../{name}.png", "imageHeight": HEIGHT, "imageWidth": WIDTH}
+        written(tmp_path / f"set/json/{name}.json", json.dumps(content))
+    assert built(tmp_path / "set")[1] == {"a.png": ["cat"], "b.png": ["dog"]}
+
+
+def test_pixels_in_label_files_of_yolo_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    picture(tmp_path / "set/images/a.png")
+    written(tmp_path / "set/labels/a.txt", "0 12 10 36 10 36 30\n")
+    written(tmp_path / "set/data.yaml", "names: [cat]\n")
+    said = check(tmp_path / "set", capsys)[2]["problems"]
+    assert "line 1 has numbers above 2; expected shares of width and height" in said[0]

@@ -7,7 +7,7 @@ import pytest
 from irn.data.findings import Findings
 from irn.data.label_table import read_labels
 from irn.data.listing import Listed
-from irn.data.user_splits import splits_in_labels
+from irn.data.user_splits import read_splits, splits_in_labels
 from irn.errors import IrnError
 
 IMAGES = [Listed(f"p{number}", Path(f"/set/images/p{number}.jpg"), "train") for number in range(4)]
@@ -212,5 +212,80 @@ def test_tables_without_one_meaning(tmp_path: Path, text: str, said: str) -> Non
 
 def test_a_missing_table_names_the_others(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("")
-    with pytest.raises(IrnError, match=r"there is train.csv, which dataset.labels_csv or --labels-csv can name"):
+    with pytest.raises(IrnError, match=r"there is train.csv\); name it in dataset.labels_csv"):
         read_labels(tmp_path / "labels.csv", IMAGES, Findings())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "labels.csv.txt",
+            b"image_id,cat",
+            "(there is labels.csv.txt); name it in dataset.labels_csv (--labels-csv), or",
+        ),
+        ("Labels.txt", b"image_id,cat", "(there is Labels.txt); name it in dataset.labels_csv"),
+        ("labels.xlsx", b"PK", "(there is labels.xlsx); save it as labels.csv, as CSV in UTF-8"),
+        ("../labels.csv", b"image_id,cat", "name the folder that holds it, {above}, as the root"),
+        ("a.xml", b"<annotation><object/></annotation>", "set dataset.kind: voc"),
+        ("annotations.xml", b"<?xml version='1.0'?>\n<annotations>", "export it from CVAT as COCO 1.0"),
+        (
+            "all.json",
+            b'{"images": [], "annotations": [], "categories": []}',
+            "move it to annotations/instances_train.json",
+        ),
+        ("labels.json", b"{}", "; expected a CSV with the header 'image_id'"),
+    ],
+)
+def test_without_a_table_what_lies_there_tells_what_to_do(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / name).write_bytes(content)
+    with pytest.raises(IrnError) as error:
+        read_labels(tmp_path / "set/labels.csv", IMAGES, Findings())
+    assert said.format(above=tmp_path) in str(error.value)
+
+
+def test_a_spreadsheet_that_is_called_csv_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(b"PK\x03\x04\xb9")
+    with pytest.raises(IrnError, match="a spreadsheet's own format, whatever its name; save it as CSV in UTF-8"):
+        read_labels(tmp_path / "labels.csv", IMAGES, Findings())
+
+
+@pytest.mark.parametrize("sign", ["/", "+", " & ", " and "])
+def test_names_with_a_sign_that_joins_none_are_told(tmp_path: Path, sign: str) -> None:
+    _, findings = read(tmp_path, f"image_id,labels\np0,cat\np1,cat{sign}dog\np2,\np3,dog\n")
+    assert [f"cat{sign}dog: one class each; write '|' between them" in line for line in findings.notices] == [True]
+
+
+@pytest.mark.parametrize("written", ["P0", "p0.JPG ", "IMAGES/P0"])
+def test_a_row_may_write_a_name_in_another_case(tmp_path: Path, written: str) -> None:
+    present, findings = read(tmp_path, table("1", "0", "1", "1", "0", "0", "0", "1").replace("p0", written))
+    assert present == BOTH
+    assert findings.problems == []
+
+
+def test_a_row_means_the_image_of_its_own_case_where_two_differ_so(tmp_path: Path) -> None:
+    images = [Listed(name, Path(f"/set/images/{name}.jpg"), "train") for name in ("a", "A")]
+    present, findings = read(tmp_path, "image_id,cat\na,1\nA,0\n", images)
+    assert present == {"a": ["cat"], "A": []}
+    assert findings.problems == []
+
+
+def test_a_column_of_other_words_is_one_line_that_names_it(tmp_path: Path) -> None:
+    _, findings = read(tmp_path, table("1", "me", "1", "you", "0", "me", "0", "me", header="image_id,cat,photographer"))
+    assert [problem.problem for problem in findings.problems] == [
+        "no cell of the column 'photographer' says yes or no (the first has 'me')"
+    ]
+    assert "leave the column out, or, where its cells are names of classes, call it 'labels'" in str(findings.problems)
+
+
+def test_ids_that_a_spreadsheet_shortened_are_told(tmp_path: Path) -> None:
+    _, findings = read(tmp_path, "image_id,cat\n2.02401E+17,1\n2.02401E+17,0\np2,1\np3,0\n")
+    assert "a spreadsheet has shortened them as numbers" in findings.problems[0].problem
+
+
+def test_splits_that_differ_by_case_alone_are_told(tmp_path: Path) -> None:
+    (tmp_path / "splits.csv").write_text("image_id,split\np0,train\np1,Train\np2,train\np3,train\n")
+    findings = Findings()
+    read_splits(tmp_path / "splits.csv", IMAGES, findings)
+    assert "splits 'Train' and 'train' differ by case or blanks alone, and are two" in findings.notices[0]

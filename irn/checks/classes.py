@@ -1,5 +1,6 @@
 """What may be wrong with the classes of a data set, or look wrong."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,6 +55,11 @@ def _check_names(names: list[str], counts: Mapping[str, int], findings: Findings
                 f"class {name!r} is learned like any other; background is what no class covers: take it out unless"
                 f" it is meant, with dataset.leave_out: [{name}] (--leave-out)"
             )
+        elif (absent := _absent(name)) in {other.casefold() for other in names}:
+            findings.notice(
+                f"class {name!r} reads like the absence of {absent!r}, and is learned like any other; what has no class"
+                f" needs no name: leave it out with dataset.leave_out: [{name}] (--leave-out)"
+            )
         elif "".join(filter(str.isalpha, name.casefold())) in MARKERS:
             findings.notice(
                 f"class {name!r} ({counts[name]} of the images) is learned like any other; if it marks what is to be"
@@ -66,6 +72,12 @@ def _check_names(names: list[str], counts: Mapping[str, int], findings: Findings
             f"class {slip!r} ({counts[slip]} of the images) is spelt like {meant!r} ({counts[meant]}); correct it if"
             " it is a slip"
         )
+
+
+def _absent(name: str) -> str:
+    """The class that a name such as `no_cat` says to be absent; empty for other names."""
+    words = re.split(r"[\W_]+", name.casefold(), maxsplit=1)
+    return words[1].replace("_", " ") if len(words) == 2 and words[0] in ("no", "not", "non", "without") else ""
 
 
 def _slips(counts: Mapping[str, int]) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from irn.checks.classes import check_classes
 from irn.checks.images import check_images
 from irn.checks.masks import check_masks
+from irn.checks.twins import check_twins
 from irn.data.findings import Findings
 from irn.data.images import Look
 from irn.data.kinds import Kind, kind
@@ -74,6 +75,7 @@ def check_data_set(
     contents = read_data_set(row.layout, root, splits, labels_csv, colours, workers, findings, remedy, left_out or ())
     readable = {image: seen_image for image, seen_image in contents.seen.items() if isinstance(seen_image, Look)}
     check_images(list(contents.seen), readable, findings)
+    check_twins(readable, contents.classes.present, findings)
     modes = Counter(seen_image.how.mode for seen_image in readable.values())
     numbers = {image.image_id: image.number for image in contents.seen}
     data = DataSet(contents.records, contents.classes, modes, findings, numbers)

@@ -39,7 +39,6 @@ def check_images(images: Sequence[Listed], readable: Mapping[Listed, Look], find
         if odd:
             findings.notice(f"{len(odd)} of {len(readable)} images {words} ({some(odd)})")
     _check_ids(images, findings)
-    _note_twins(readable, findings)
 
 
 def _note_modes(readable: Mapping[Listed, Look], findings: Findings) -> None:
@@ -90,16 +89,3 @@ def _check_ids(images: Sequence[Listed], findings: Findings) -> None:
     if renamed:
         examples = some([f"{image.name!r} is {image.image_id}" for image in renamed])
         findings.note(f"{len(renamed)} of {len(images)} images have an id made of their name ({examples})")
-
-
-def _note_twins(readable: Mapping[Listed, Look], findings: Findings) -> None:
-    """Say which files hold the same picture."""
-    by_digest = defaultdict(list)
-    for image, seen_image in readable.items():
-        by_digest[seen_image.digest].append(image)
-    for twins in by_digest.values():
-        if len(twins) > 1:
-            is_across = len({image.split for image in twins}) > 1
-            across = ", also in several splits, so scores are of images learned from" if is_across else ""
-            names = some([image.path.name for image in twins])
-            findings.notice(f"the same picture {len(twins)} times{across} ({names})")

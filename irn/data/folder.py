@@ -13,7 +13,7 @@ from irn.data.findings import Findings
 from irn.data.folder_classes import LABELS, read_classes_of
 from irn.data.folder_images import NOT_IMAGES, all_images, images_folder
 from irn.data.layout import Layout
-from irn.data.listing import Listed, folders_within, known_splits
+from irn.data.listing import Listed, folders_within, known_splits, named
 from irn.data.outlined import Outlines
 from irn.data.tables import ImageClasses
 from irn.io.parallel import map_images
@@ -47,11 +47,11 @@ class Folder(Layout):
         # A root that holds the images may hold results too.
         unseen = {*NOT_IMAGES} - {"labels"} if folder == root else set()
         folders = [place for place, _ in folders_within(folder) if unseen.isdisjoint(place.relative_to(folder).parts)]
-        return [*folders, root / LABELS, root / SPLITS, *shape_files.watched(root)]
+        return [*folders, named(root, LABELS), named(root, SPLITS), *shape_files.watched(root)]
 
     def listed(self, root: Path, splits: Sequence[str] | None, findings: Findings) -> list[Listed]:
         """All images in the order of their names, or those of the splits asked for."""
-        return known_splits(all_images(root, root / SPLITS, root / LABELS, findings), splits, root)
+        return known_splits(all_images(root, named(root, SPLITS), named(root, LABELS), findings), splits, root)
 
     def read(
         self,
@@ -65,7 +65,7 @@ class Folder(Layout):
 
         labels_csv: a table with `image_id` and a 0/1 column for each class, to use instead of the data set's own.
         """
-        images = all_images(root, root / SPLITS, root / LABELS, findings)
+        images = all_images(root, named(root, SPLITS), named(root, LABELS), findings)
         of_splits = known_splits(images, splits, root)
         # Also where only one split is asked for, a row is missing by mistake.
         classes = read_classes_of(root, images, labels_csv, findings)

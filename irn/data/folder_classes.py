@@ -1,12 +1,12 @@
 """The classes of the images in a folder: by a table, by files of a tool, or by the folders that the images lie in."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from irn.data.findings import Findings, some
 from irn.data.folder_images import IMAGES, are_in_splits, check_kind, images_folder
 from irn.data.label_table import read_labels
-from irn.data.listing import Listed
+from irn.data.listing import Listed, named
 from irn.data.names import check_class_names, same_but_for_case
 from irn.data.shape_files import ShapeFiles, shape_files, yolo_texts
 from irn.data.tables import ImageClasses
@@ -21,8 +21,9 @@ def read_classes_of(root: Path, images: Sequence[Listed], labels_csv: Path | Non
 
     Raises IrnError where nothing says the classes; adds problems for images without any.
     """
-    if labels_csv is not None or (root / LABELS).is_file():
-        return read_labels(labels_csv or root / LABELS, images, findings)
+    table = labels_csv or named(root, LABELS)
+    if labels_csv is not None or table.is_file():
+        return read_labels(table, images, findings)
     tables = sorted({path for folder in _folders(images) if (path := folder / ROBOFLOW).is_file()})
     if tables:
         return _of_tables(tables, images, findings)
@@ -37,8 +38,9 @@ def read_classes_of(root: Path, images: Sequence[Listed], labels_csv: Path | Non
     check_kind(root)
     folders = {image.image_id: folder for image in images if (folder := _class_folder(image, are_in_splits(images)))}
     if len(folders) == len(images):
+        _check_depth(root, images, folders.values())
         return _of_folders(root, images, folders, findings)
-    return read_labels(root / LABELS, images, findings)  # which says that it is missing
+    return read_labels(table, images, findings)  # which says that it is missing
 
 
 def _folders(images: Sequence[Listed]) -> set[Path]:
@@ -95,6 +97,16 @@ def _class_folder(image: Listed, in_splits: bool) -> str:
     """The folder that is the class of an image: the first that is neither its split's nor called `images`."""
     folders = image.name.split("/")[in_splits:-1]
     return next((folder for folder in folders if folder != IMAGES), "")
+
+
+def _check_depth(root: Path, images: Sequence[Listed], folders: Collection[str]) -> None:
+    """Raise IrnError where the data set lies in a folder within, as a ZIP archive leaves it."""
+    folder, names = images_folder(root), set(folders)
+    if len(names) == 1 and all(image.path.parent != folder / image.name.split("/")[0] for image in images):
+        within = folder / images[0].name.split("/")[0]
+        raise IrnError(
+            f"{root}: all images lie in folders within {within}; name that if it is the data set, or give a {LABELS}"
+        )
 
 
 def _of_folders(root: Path, images: Sequence[Listed], folders: dict[str, str], findings: Findings) -> ImageClasses:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from irn.data.findings import Findings
-from irn.data.listing import IMAGE_SUFFIXES, Listed, find_images, one_each
+from irn.data.listing import IMAGE_SUFFIXES, Listed, find_images, named, one_each
 from irn.data.user_splits import read_splits, splits_in_labels
 from irn.data.user_tables import SPLITS
 from irn.errors import IrnError
@@ -25,7 +25,7 @@ OTHER_KINDS = (
 
 def images_folder(root: Path) -> Path:
     """The folder of the images: `images/`, or the root itself where the images or their splits lie there."""
-    folder = root / IMAGES
+    folder = named(root, IMAGES)
     if folder.is_dir() or not root.is_dir():
         return folder
     inside = sorted(path for path in root.iterdir() if not path.name.startswith("."))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from irn.data.findings import Findings
+from irn.data.findings import Findings, some
 from irn.data.user_tables import UserTable
 
 # As programs, and spreadsheets in several languages, write them.
@@ -130,6 +130,14 @@ _REMEDIES = {
 def _refuse(table: UserTable, kind: str, cells: Sequence[_Cell], findings: Findings) -> None:
     words, remedy = _REMEDIES[kind]
     first = cells[0]
+    filled = Counter(column for row in table.cells for column, cell in zip(table.columns, row, strict=True) if cell)
+    whole = [column for column, count in Counter(cell.column for cell in cells).items() if count == filled[column]]
+    if kind == "word" and len(cells) > 1 and len(whole) == len({cell.column for cell in cells}):
+        columns = f"the column{'s' if len(whole) > 1 else ''} {some(list(map(repr, whole)))}"
+        problem = f"no cell of {columns} says yes or no (the first has {first.written!r})"
+        remedy = "leave the column out, or, where its cells are names of classes, call it 'labels'"
+        findings.problem(table.path, problem, remedy)
+        return
     if len(cells) == 1:
         problem = f"image {first.image!r}, class {first.column!r} has {first.written!r}"
         findings.problem(table.path, problem, "expected 0 (absent) or 1 (present)" if kind == "word" else remedy)

@@ -12,6 +12,7 @@ from irn.data.label_studio import names_in
 # Words for no class, not names of one.
 NOTHING = ("none", "nan", "null", "n/a", "na", "-", "nothing", "unlabeled", "unlabelled", "no label", "<na>", "set()")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
+_SIGNS = re.compile(r"\s*[/+&]\s*|\s+(?:and|und|et|y|e)\s+")
 _BRACKETS = ("[]", "()", "{}")
 
 
@@ -26,6 +27,13 @@ def names_of_cells(path: Path, cells: Sequence[str], findings: Findings) -> list
         findings.notice(f"{path}: {len(empty)} cells say that there is no class ({some(sorted(set(empty)))})")
     names = [[part for part in row if part and part.lower() not in NOTHING] for row in parts]
     return _without_blanks(path, names, findings)
+
+
+def _note_signs(path: Path, names: set[str], findings: Findings) -> None:
+    """A notice of names that are others with a sign between them that joins none here, as `cat/dog`."""
+    doubtful = sorted(name for name in names if len(set(_SIGNS.split(name)) & names) > 1)
+    if doubtful:
+        findings.notice(f"{path}: {some(doubtful)}: one class each; write '|' between them if several are meant")
 
 
 def _is_list(cell: str) -> bool:
@@ -55,8 +63,12 @@ def _from_json(cell: str) -> list[str] | None:
 def _without_blanks(path: Path, names: list[list[str]], findings: Findings) -> list[list[str]]:
     """Names split at blanks, where each part is a name in another cell too; else a notice where some are."""
     alone = {name for row in names for name in row if " " not in name}
+    _note_signs(path, {name for row in names for name in row}, findings)
     joined = {name for row in names for name in row if " " in name}
     if any(len(row) > 1 for row in names) or not joined:
+        return names
+    joined = {name for name in joined if not _SIGNS.search(name)}
+    if not joined:
         return names
     if all(set(name.split()) <= alone for name in joined):
         findings.notice(f"{path}: several classes in a cell with blanks between them ({some(sorted(joined))})")

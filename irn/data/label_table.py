@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from irn.data.findings import Findings, some
+from irn.data.findings import Findings
 from irn.data.label_cells import Marks, marks_of
 from irn.data.label_names import NOTHING, names_of_cells
 from irn.data.listing import Listed
+from irn.data.missing_table import no_table
 from irn.data.names import check_class_names, same_but_for_case
 from irn.data.row_names import match_rows
 from irn.data.tables import ImageClasses
@@ -35,10 +36,7 @@ def read_labels(path: Path, images: Sequence[Listed], findings: Findings, every_
     Raises IrnError for a file that is not a table; adds a problem for each kind of mistake in rows, images and cells.
     """
     if not path.is_file():
-        raise IrnError(
-            f"{path}: no such table of labels{_others(path)}; expected a CSV with the header 'image_id' and a 0/1"
-            " column for each class"
-        )
+        raise no_table(path)
     table = read_user_table(path, images, findings)
     if not table.columns:
         raise IrnError(f"{path}: one column, 'image_id'; expected 'image_id' and then a 0/1 column for each class")
@@ -53,14 +51,6 @@ def read_labels(path: Path, images: Sequence[Listed], findings: Findings, every_
     index = {name: number for number, name in enumerate(names)}
     listed = [image.image_id for image in images if image.image_id in present]
     return ImageClasses(names, {i: sorted(index[name] for name in present[i]) for i in listed})
-
-
-def _others(path: Path) -> str:
-    """Words on the tables that lie where one is missing."""
-    tables = [
-        other.name for other in sorted(path.parent.glob("*")) if other.suffix.lower() in (".csv", ".tsv", ".xlsx")
-    ]
-    return f" (there is {some(tables)}, which dataset.labels_csv or --labels-csv can name)" if tables else ""
 
 
 def _column_of_names(table: UserTable) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from irn.data.findings import Findings
-from irn.data.listing import Listed
+from irn.data.listing import Listed, named
 from irn.data.tables import ImageClasses
 from irn.records import ImageRecord
 
@@ -47,7 +47,7 @@ class Layout(ABC):
 
     def truth_places(self, root: Path) -> tuple[Path, Path]:
         """Where ground truth of classes and of objects lies, or would lie."""
-        return root / self.class_masks, root / self.object_masks
+        return named(root, self.class_masks), named(root, self.object_masks)
 
     def has_truth(self, place: Path) -> bool:
         """Whether `place`, which is one of `truth_places` of a data set, holds ground truth."""

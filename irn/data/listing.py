@@ -100,6 +100,14 @@ def matching(folder: Path, pattern: str) -> list[Path]:
     return [folder / name for name in sorted(fnmatch.filter(names, pattern))]
 
 
+def named(folder: Path, name: str) -> Path:
+    """The file or folder of a name, also where the case of its letters is another, as some systems allow."""
+    path = folder / name
+    if path.exists():
+        return path
+    return next((other for other in matching(folder, "*") if other.name.lower() == name.lower()), path)
+
+
 def folders_within(folder: Path, onerror: Callable[[OSError], None] | None = None) -> Iterator[tuple[Path, list[str]]]:
     """A folder and all within it except hidden ones, through links too, each with the names of its files.
 

@@ -1,5 +1,6 @@
 """Which image a row of a user's table is about, whatever the row calls it."""
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,20 +18,30 @@ NAMES: tuple[Callable[[Listed], str], ...] = (
     lambda image: unicodedata.normalize("NFC", image.path.stem),
 )
 
+_SHORTENED = re.compile(r"\d[.,]?\d*E\+\d+")  # a long number, as spreadsheets show it
+
 
 class Names:
     """The images of a data set by all that a table may call them."""
 
     def __init__(self, images: Sequence[Listed]) -> None:
         self._ids_by_name = [_ids_by_name(images, name_of) for name_of in NAMES]
+        # Last, since names may differ by case alone.
+        folded = (_ids_by_name(images, lambda image, name_of=name_of: name_of(image).casefold()) for name_of in NAMES)
+        self._ids_by_folded_name = list(folded)
 
     def candidates(self, row: str) -> list[str]:
         """The ids of the images that a row's name fits, by the surest of its forms and of their names."""
+        row = row.strip()
+        return self._candidates(row, self._ids_by_name) or self._candidates(row.casefold(), self._ids_by_folded_name)
+
+    @staticmethod
+    def _candidates(row: str, ids_by_name: Sequence[dict[str, list[str]]]) -> list[str]:
         for form in forms(row):
             short = form.removeprefix("images/")
             for part in (short, short.rpartition("/images/")[2]):
                 for name in (part, without_suffix(part)):
-                    for ids in self._ids_by_name:
+                    for ids in ids_by_name:
                         if name in ids:
                             return ids[name]
         return []
@@ -79,6 +90,8 @@ def match_rows(
 def _refuse_missing(path: Path, missing: Sequence[str], count: int, names: Names, findings: Findings) -> None:
     zeros = next(filter(None, (names.without_zeros(plain(row)) for row in missing)), None)
     hint = f" (a spreadsheet may have removed the zeros of {zeros!r})" if zeros else ""
+    if any(_SHORTENED.fullmatch(row.strip()) for row in missing):
+        hint = " (a spreadsheet has shortened them as numbers: let it take the column as text)"
     if len(missing) == 1:
         problem, remedy = f"no image for the row {missing[0]!r}", "fix the name, add the image or remove the row"
     else:

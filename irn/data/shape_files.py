@@ -148,7 +148,7 @@ def shape_files(root: Path, images: Path) -> ShapeFiles | None:
 
     root: its folder. images: the folder of its images, which may be the same.
     """
-    for folder in (images, *(root / name for name in FOLDERS)):
+    for folder in (*(root / name for name in FOLDERS), images):
         if any(map(_is_labelme, islice(_files(folder, ".json"), _GLANCED_AT))):
             return LabelmeFiles(folder)
     exports = [path for path in matching(root, "*.json") if is_list(path)]

@@ -147,6 +147,8 @@ def _without_empty(path: Path, rows: list[list[str]], findings: Findings) -> lis
 def _text(path: Path, findings: Findings) -> str:
     """The text of a file in UTF-8, or in UTF-16 with a byte order mark."""
     content = path.read_bytes()
+    if content.startswith((b"PK\3\4", b"\xd0\xcf\x11\xe0")):
+        raise IrnError(f"{path}: a spreadsheet's own format, whatever its name; save it as CSV in UTF-8")
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode("utf-16" if utf16 else "utf-8-sig")

@@ -93,10 +93,12 @@ def _split_lists(root: Path, splits: Sequence[str] | None) -> dict[str, Path]:
     if not splits:
         splits = [name for name in ("train", "val") if name in known]
         if not splits:
-            raise IrnError(
-                f"{folder}: neither train.txt nor val.txt ({_or_none(known)}); name the lists to use as splits, or give"
-                " their paths"
+            remedy = (
+                "name the lists to use as splits, or give their paths"
+                if known
+                else "write train.txt there, with the name of an image a line, without its extension"
             )
+            raise IrnError(f"{folder}: neither train.txt nor val.txt ({_or_none(known)}); {remedy}")
     lists: dict[str, Path] = {}
     for name in splits:
         is_path = "/" in name or name.endswith(".txt")

@@ -11,6 +11,7 @@ from irn.data.shapes import Shape, damaged, polygon
 from irn.errors import IrnError
 
 NAME_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+FARTHEST = 2  # what rounding and objects beyond the border leave is less
 NAME_LISTS = ("classes.txt", "obj.names", "labels/classes.txt")
 
 
@@ -62,6 +63,11 @@ def read_yolo(path: Path, names: list[str]) -> list[Shape]:
             raise IrnError(
                 f"{path}: line {number} is of class {words[0]}, but there are names for 0 to {len(names) - 1}; name all"
                 " classes, or fix the line"
+            )
+        if any(abs(value) > FARTHEST for value in values[: 4 if is_box else None]):
+            raise IrnError(
+                f"{path}: line {number} has numbers above {FARTHEST}; expected shares of width and height, from 0 to 1:"
+                " divide pixels by the image's sides"
             )
         shapes.append(Shape(names[int(index)], outline, is_box=is_box))
     return shapes

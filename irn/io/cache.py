@@ -257,6 +257,8 @@ def _open(path: Path) -> h5py.File:
     if wrong_format := dictionaries_of_maps(path):
         raise wrong_format
     if not path.is_file():
+        if path.is_dir():
+            raise IrnError(f"{path}: a folder, where cache files are expected; name those in it, such as {path}/*.h5")
         raise IrnError(f"{path}: no such cache file; run the stage that makes it")
     try:
         file = with_small_cache(open_unlocked(path))

@@ -80,5 +80,7 @@ def damaged(path: Path, reason: object) -> IrnError:
     if isinstance(reason, OSError) and not os.access(path, os.R_OK):
         return IrnError(f"{path}: may not be read; ask its owner for the right to read it, or give a file of your own")
     why = " ".join(str(reason).split())
+    if "file signature not found" in why and path.suffix != ".h5":
+        return IrnError(f"{path}: not an HDF5 file, as caches are; name one, such as make_labels/0-of-1.h5")
     remedy = "copy it again, or move it away and make it again"
     return IrnError(f"{path}: the cache is damaged ({why}) or its disk cannot be read; {remedy}")

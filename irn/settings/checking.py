@@ -67,6 +67,10 @@ def _unknown_key(config: Mapping[str, Any], names: Sequence[str], place: Place, 
     section: Any = Settings
     for name in sections:
         section = section.model_fields[name].annotation
+    name, colon, text = unknown.partition(":")
+    if colon and name in section.model_fields:
+        snippet = as_snippet(".".join([*sections, name]), text.strip()) if snippets else f"{name}: {text.strip()}"
+        return f"{place(quoted('.'.join(names)))}: YAML needs a blank after the colon; write {snippet}"
     near = difflib.get_close_matches(unknown, section.model_fields, 1)
     message = f"{place(quoted('.'.join(names)))} is not a key of the configuration; "
     if not near:
@@ -88,7 +92,11 @@ def _wrong_value(config: Mapping[str, Any], names: Sequence[str], place: Place, 
     # A section that does not hold settings: one of its own is the example.
     example = next((known for known in settings if known.startswith(f"{key}.")), "run")
     message = f"{place(quoted(key)) if key else 'config'} is {quoted(repr(value))}; expected keys with values"
-    return message + (f", such as {as_snippet(example, settings[example].default)}" if snippets else "")
+    such = f", such as {as_snippet(example, settings[example].default)}" if snippets else ""
+    astray = [name for name in config if f"{key}.{name}" in settings and name not in Settings.model_fields]
+    if value is None and astray:
+        return f"{message}: {', '.join(astray)} must be indented by two blanks to belong to it"
+    return message + such
 
 
 def _values_together(names: Sequence[str], context: Mapping[str, Any], place: Place, snippets: bool) -> str:

@@ -1,10 +1,12 @@
 """Rules that concern several settings, or the files that they name, once each value is right by itself."""
 
+import difflib
 from collections.abc import Callable
 from pathlib import Path
 
 from irn.data.dataset import has_ground_truth, mask_folders
 from irn.data.kinds import KINDS
+from irn.data.listing import matching
 from irn.errors import IrnError
 from irn.io.beginnings import check_beginning
 from irn.io.files import dictionaries_of_maps
@@ -43,11 +45,19 @@ def _paths_of_data_exist(settings: Settings) -> str | None:
     for name in ("root", "labels_csv", "class_masks", "object_masks", "corrected"):
         path = getattr(settings.dataset, name)
         if path is not None and not Path(path).exists():
-            return (
-                f"dataset.{name} is {path!r}, which does not exist;"
-                f" fix the path, such as dataset: {{{name}: /path/of/it}}"
-            )
+            return f"dataset.{name} is {path!r}, which does not exist; {_right_path(name, Path(path))}"
     return None
+
+
+def _right_path(name: str, path: Path) -> str:
+    """What to write in place of a path that leads nowhere."""
+    stripped = path.with_name(path.name.strip())
+    near = difflib.get_close_matches(path.name, [other.name for other in matching(path.parent, "*")], 1)
+    if "~" in path.parts[:1]:
+        return f"~ is not expanded here: write dataset: {{{name}: {path.expanduser()}}}"
+    if stripped.exists() or near:
+        return f"did you mean dataset: {{{name}: {stripped if stripped.exists() else path.with_name(near[0])}}}?"
+    return f"fix the path, such as dataset: {{{name}: /path/of/it}}"
 
 
 def _irnet_has_a_backbone(settings: Settings) -> str | None:
