@@ -27,8 +27,7 @@ class Names:
     def __init__(self, images: Sequence[Listed]) -> None:
         self._ids_by_name = [_ids_by_name(images, name_of) for name_of in NAMES]
         # Last, since names may differ by case alone.
-        folded = (_ids_by_name(images, lambda image, name_of=name_of: name_of(image).casefold()) for name_of in NAMES)
-        self._ids_by_folded_name = list(folded)
+        self._ids_by_folded_name = [_folded(ids_by_name) for ids_by_name in self._ids_by_name]
 
     def candidates(self, row: str) -> list[str]:
         """The ids of the images that a row's name fits, by the surest of its forms and of their names."""
@@ -105,3 +104,11 @@ def _ids_by_name(images: Iterable[Listed], name_of: Callable[[Listed], str]) -> 
     for image in images:
         ids.setdefault(name_of(image).strip(), []).append(image.image_id)
     return ids
+
+
+def _folded(ids_by_name: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The same by names without their case."""
+    ids_by_folded_name: dict[str, list[str]] = {}
+    for name, ids in ids_by_name.items():
+        ids_by_folded_name.setdefault(name.casefold(), []).extend(ids)
+    return ids_by_folded_name
