@@ -270,6 +270,12 @@ class TestFailures:
         assert "give it more memory" in said[1]
         assert not any("975" in line for line in said)
 
+    def test_a_job_that_was_ended_from_outside_goes_on_later(self, run: Watched) -> None:
+        run.start()
+        run.job(*TRAINING).write_text("training: 3 of 5 steps\nTerminated\n", encoding="utf-8")
+        run.fail(1, "train_cam", "returned non-zero exit status 143.")
+        assert "has ended it: the same command goes on" in self.end(run)[1]
+
     def test_a_job_that_is_tried_again_has_not_failed(self, run: Watched) -> None:
         run.start()
         run.job(*TRAINING).write_text("slurmstepd: error: Detected 1 oom_kill event\n", encoding="utf-8")

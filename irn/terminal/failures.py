@@ -7,6 +7,7 @@ from irn.io.progress import last_words
 
 LINES = 8  # of a log, at most
 KILLED = 128 + 9  # exit code of a shell whose command got SIGKILL
+TERMINATED = 128 + 15
 MISTAKE = 2  # exit code of a command whose message says what to do
 
 
@@ -23,7 +24,7 @@ def report_of_failure(title: str, log: Path | None, code: int | None, mark: str)
     words = last_words(log, LINES) if log else []
     if code == MISTAKE:
         words = words[-1:]  # the message alone
-    elif code == KILLED:
+    elif code in (KILLED, TERMINATED):
         words = []  # the shell's line about it
     lines = [f"{mark} {title} failed{'' if code in (None, MISTAKE) else f' (exit code {code})'}"]
     lines += [f"    {line}" for line in words]
@@ -38,6 +39,8 @@ def _remedy(words: list[str], code: int | None) -> str:
             "It was killed, as happens when memory runs out: give it more memory, or take fewer --cores, a lower"
             " batch_size, crop_size or dataset.max_side."
         )
+    if code == TERMINATED:
+        return "Another program or the system has ended it: the same command goes on from there."
     if code == MISTAKE:
         return ""  # its message has one
     if any("CancelledError" in line or "KeyboardInterrupt" in line for line in words):
