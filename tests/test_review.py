@@ -242,10 +242,23 @@ class TestSession:
 
     def test_begun_edits_are_not_corrections(self, run, folder):
         session = open_session(run)
-        session.begin(0, session.label(0))
+        session.begin(0, sent(np.zeros(SIZE, np.uint8), []))
         assert not list(folder.rglob("*.png"))
         session.decide(0, {**session.label(0), "action": "accept"})
         assert not list((folder / "begun").iterdir())
+
+    @pytest.mark.parametrize("decision", [None, "nothing here", "left out"])
+    def test_an_image_whose_edits_are_all_undone_is_as_before_them(self, run, decision):
+        session = open_session(run)
+        if decision:
+            session.decide(0, {"action": decision})
+        before = session.label(0)
+        objects = np.zeros(SIZE, np.uint8)
+        objects[5:20, 6:30] = 1
+        assert session.begin(0, sent(objects, [3])) == {"begun": True, "decision": decision}
+        assert session.begin(0, before) == {"begun": False, "decision": decision}
+        assert session.label(0) == before
+        assert not session.overview()["images"][0]["begun"]
 
     def test_taking_a_decision_back_leaves_nothing_of_it(self, run, folder):
         session = open_session(run)
@@ -706,8 +719,10 @@ class TestInABrowser:
         assert page.objects == ["dog"]
         page.press("u")
         assert page.objects == ["dog", "dog"]
+        assert page.text("decision") == "edited, not decided"
         page.press("u")
         assert page.objects == ["a & b {{ 7 * 7 }}", "dog"]
+        assert page.text("decision") == ""
         page.press("U")
         page.press("a")
         assert set(np.unique(masks(folder, "image_0")[0])) == {0, 4}

@@ -111,8 +111,11 @@ class Corrections:
             self._write_decisions()
         self._begun(image_id).unlink(missing_ok=True)
 
-    def begin(self, image_id: str, label: dict[str, Any]) -> None:
-        """Keep edits that are not decided on."""
+    def begin(self, image_id: str, label: dict[str, Any] | None) -> None:
+        """Keep edits that are not decided on; None: there are none any more."""
+        if label is None:
+            self._begun(image_id).unlink(missing_ok=True)
+            return
         with whole_file(self._begun(image_id)) as partial:
             partial.write_text(json.dumps(label), encoding="utf-8")
 

@@ -95,21 +95,18 @@ class Session:
                 pass  # of an image that has changed since
             else:
                 return self._as_sent(record, objects, classes, values)
-        decided = self.corrections.decided.get(record.image_id)
-        if decided is None:
-            return self._as_sent(record, *self._of_run(record), self.thresholds)
-        if decided.decision == Decision.LEFT_OUT:
-            return self._as_sent(record, *self._of_run(record), decided.thresholds)
-        with self._writing:
-            return self._as_sent(record, *self.corrections.label(record), decided.thresholds)
+        return self._as_sent(record, *self._settled(record))
 
     def begin(self, index: int, label: dict[str, Any]) -> dict[str, Any]:
-        """Keep what the page has of an image, before it is decided on; IrnError for what is not a label of it."""
+        """Keep what the page has of an image, before it is decided on, unless all edits have been undone.
+
+        Raises IrnError for what is not a label of this image.
+        """
         record = self.run.images[index]
-        self._received(record, label)
+        begun = not self._is_settled(record, *self._received(record, label))
         with self._writing:
-            self.corrections.begin(record.image_id, label)
-        return {"begun": True, "decision": self._decision(record)}
+            self.corrections.begin(record.image_id, label if begun else None)
+        return {"begun": begun, "decision": self._decision(record)}
 
     def decide(self, index: int, label: dict[str, Any]) -> dict[str, Any]:
         """Write the decision on an image, its `action`: "accept", with its label as the page has it, or another one.
@@ -139,6 +136,25 @@ class Session:
     def _decision(self, record: ImageRecord) -> str | None:
         decided = self.corrections.decided.get(record.image_id)
         return decided.decision if decided else None
+
+    def _settled(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray, Thresholds]:
+        """Objects, classes and thresholds as they were decided or, before that, as the run has labelled them."""
+        decided = self.corrections.decided.get(record.image_id)
+        if decided is None:
+            return *self._of_run(record), self.thresholds
+        if decided.decision == Decision.LEFT_OUT:
+            return *self._of_run(record), decided.thresholds
+        with self._writing:
+            return *self.corrections.label(record), decided.thresholds
+
+    def _is_settled(
+        self, record: ImageRecord, objects: np.ndarray, classes: np.ndarray, thresholds: Thresholds
+    ) -> bool:
+        try:
+            *label, values = self._settled(record)
+        except IrnError:
+            return False  # masks that cannot be read
+        return values == thresholds and np.array_equal(_without_names(objects, classes), _without_names(*label))
 
     def _of_run(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
         """Objects and classes as the run has labelled them."""
