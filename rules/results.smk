@@ -23,7 +23,8 @@ use rule stage as ablation with:
     input:
         manifest=from_stage("build_manifest/manifest.csv"),
         labels=from_stage("build_manifest/labels.csv"),
-        cams=from_stage("refine_cams", "make_cams"),
+        cams=from_stage("make_cams"),
+        refined_cams=from_stage("refine_cams"),
         walks=from_stage("random_walk"),
         corrected=from_stage("read_corrections/corrected.h5"),
     output:

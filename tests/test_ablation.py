@@ -133,16 +133,40 @@ def row(table: pd.DataFrame, labels: str, variant: str) -> pd.Series:
 
 class TestRows:
     def test_a_row_for_each_variant_says_which_parts_it_has(self, table: pd.DataFrame) -> None:
-        columns = ["split", "labels", "variant", "crf", "boundary", "displacement", "threshold", "mIoU", *AP]
+        columns = ["split", "labels", "variant", "refined", "crf", "boundary", "displacement", "threshold", "mIoU", *AP]
         assert list(table) == [*columns, "over_cam", "over_row_before", "images"]
-        found = [tuple(values) for values in table[columns[1:6]].itertuples(index=False)]
+        found = [tuple(values) for values in table[columns[1:7]].itertuples(index=False)]
         assert found == [
-            ("semantic", "CAM", 0, 0, 0), ("semantic", "CAM + CRF", 1, 0, 0), ("semantic", "full", 0, 1, 0),
-            ("instance", "CAM", 0, 0, 0), ("instance", "CAM + displacement", 0, 0, 1),
-            ("instance", "CAM + boundary", 0, 1, 0), ("instance", "full", 0, 1, 1),
+            ("semantic", "CAM", 0, 0, 0, 0), ("semantic", "CAM + CRF", 0, 1, 0, 0), ("semantic", "full", 0, 0, 1, 0),
+            ("instance", "CAM", 0, 0, 0, 0), ("instance", "CAM + displacement", 0, 0, 0, 1),
+            ("instance", "CAM + boundary", 0, 0, 1, 0), ("instance", "full", 0, 0, 1, 1),
         ]  # fmt: skip
         assert set(table["split"]) == {"train"}
         assert set(table["images"]) == {8}
+
+    def test_refined_maps_have_rows_of_their_own_and_all_below_are_made_from_them(
+        self, data: DataSet, table: pd.DataFrame, tmp_path: Path
+    ) -> None:
+        plain = tmp_path / "plain.h5"
+        reader = CacheReader([data.data.cache("cam")], "cam")
+        with CacheWriter(plain, "cam", {"stage": "make_cams"}) as cache:
+            for image_id in reader.ids:
+                maps = reader.read(image_id)
+                flat = {name: np.sqrt(maps[name]) for name in ("cam", "high_res")}
+                cache.write(image_id, *SIZE, {"classes": maps["classes"], **flat})
+        out = tmp_path / "ablation.csv"
+        run(*data.arguments(out, split="train", cams=plain, refined_cams="cam.h5"))
+        refined = pd.read_csv(out)
+        alone = tmp_path / "alone.csv"
+        run(*data.arguments(alone, split="train", cams=plain))
+        scores = ["threshold", "mIoU", *AP]
+        for labels in ("semantic", "instance"):
+            rows, wanted = (each[each["labels"] == labels].reset_index() for each in (refined, table))
+            assert rows["variant"].tolist() == ["CAM", "refined CAM", *wanted["variant"][1:]]
+            assert rows["refined"].tolist() == [0, *[1] * len(wanted)]
+            pd.testing.assert_frame_equal(rows[scores][1:].reset_index(drop=True), wanted[scores])
+            first = row(pd.read_csv(alone), labels, "CAM")
+            assert row(refined, labels, "CAM")[scores].equals(first[scores])
 
     def test_gains_are_differences_of_miou_and_of_ap50(self, table: pd.DataFrame) -> None:
         for labels, metric in (("semantic", "mIoU"), ("instance", "AP50")):

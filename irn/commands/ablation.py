@@ -19,7 +19,7 @@ from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
 from irn.io.progress import notice
-from irn.ops.ablation import THRESHOLDS, VARIANTS, Variant, instance_variants, semantic_variants
+from irn.ops.ablation import THRESHOLDS, Variant, instance_variants, semantic_variants, variants
 from irn.ops.metric import Metric, Terms
 from irn.ops.metrics import comparing, leading
 from irn.pictures.charts import draw_ablation
@@ -31,7 +31,7 @@ from irn.workflow.stages import ABLATION
 class Sources(NamedTuple):
     """What labels are made from, and what they are scored against."""
 
-    cams: CacheReader
+    cams: Sequence[CacheReader]
     walks: CacheReader
     truth: SplitTruth
 
@@ -45,6 +45,7 @@ def ablation(
     out: Path,
     settings: Settings,
     object_masks: Path | None = None,
+    refined_cams: Sequence[Path] = (),
     corrected: Path | None = None,
     figure: Path | None = None,
     split: str | None = None,
@@ -55,6 +56,7 @@ def ablation(
     Parameters
     ----------
     class_masks, object_masks: ground truth, as for `irn evaluate`; without objects there are no rows of instances.
+    refined_cams: those that the walks start from, where they are not `cams` themselves; they have rows of their own.
     corrected: a cache of corrected masks, whose images are not scored.
     split: the split to score, or several joined by `+`; by default every split of the manifest.
     figure: where the picture goes, an SVG, if anywhere.
@@ -65,9 +67,9 @@ def ablation(
     """
     names, splits = read_classes(labels).names, images_by_split(manifest, split)
     terms = Terms(len(names))
-    cam_reader = CacheReader(cams, "cam", classes=len(names))
+    cam_readers = [CacheReader(paths, "cam", classes=len(names)) for paths in (cams, refined_cams) if paths]
     walk_reader = CacheReader(walks, "walk", classes=len(names))
-    for reader in (cam_reader, walk_reader):
+    for reader in (*cam_readers, walk_reader):
         reader.require(record.image_id for records in splits.values() for record in records)
     splits = without_corrected(splits, open_corrected(corrected))
     if not splits:
@@ -77,7 +79,7 @@ def ablation(
     rows: list[Mapping[str, object]] = []
     for name, records in splits.items():
         truths = open_truths(class_masks, object_masks, records, names, settings.dataset.leave_out or ())
-        sources = Sources(cam_reader, walk_reader, truths)
+        sources = Sources(cam_readers, walk_reader, truths)
         count = partial(_count_image, sources, terms, settings)
         need = partial(ABLATION.resources.process.of, max_side=settings.dataset.max_side)
         counts = counted(count, records, workers, f"ablation {name}", need)
@@ -112,10 +114,11 @@ def _labels(sources: Sources, record: ImageRecord, settings: Settings) -> Iterat
 
     There are none of instances without object masks.
     """
-    cams, walks = sources.cams.image(record), sources.walks.image(record)
-    semantic, instance = ([v for v in VARIANTS if v.labels == labels] for labels in ("semantic", "instance"))
-    variants = semantic_variants(read_record(record), cams, walks, settings.dataset.max_side)
-    yield from zip(semantic, variants, strict=True)
+    cams, walks = [reader.image(record) for reader in sources.cams], sources.walks.image(record)
+    known = variants(refined=len(cams) > 1)
+    semantic, instance = ([v for v in known if v.labels == labels] for labels in ("semantic", "instance"))
+    labels_of_maps = semantic_variants(read_record(record), cams, walks, settings.dataset.max_side)
+    yield from zip(semantic, labels_of_maps, strict=True)
     if sources.truth.objects is None:
         return
     if "groups" not in walks:

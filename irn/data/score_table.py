@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd  # which takes a while, and `evaluate` does without
 
 BACKGROUND, MEAN = RESERVED_CLASSES
-PARTS = ["crf", "boundary", "displacement"]  # columns of `ablation.csv`: which parts of the method a variant has
+# Columns of `ablation.csv`: which parts of the method a variant has.
+PARTS = ["refined", "crf", "boundary", "displacement"]
 
 
 class Score(NamedTuple):

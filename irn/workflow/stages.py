@@ -254,8 +254,8 @@ ABLATION = Stage(
     "ablation", "Score labels with and without each part of the method.",
     group="Scores and pictures",
     takes=(
-        o.MANIFEST, o.LABELS, o.CAMS, o.WALKS, o.CLASS_MASKS, optional(o.OBJECT_MASKS), o.CORRECTED, o.OUT,
-        optional(o.FIGURE), o.SPLIT, o.WORKERS,
+        o.MANIFEST, o.LABELS, o.CAMS, o.REFINED_CAMS, o.WALKS, o.CLASS_MASKS, optional(o.OBJECT_MASKS), o.CORRECTED,
+        o.OUT, optional(o.FIGURE), o.SPLIT, o.WORKERS,
     ),
     reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, REFINE_CAMS, RANDOM_WALK),
     makes=("ablation.csv", "ablation.svg"),
