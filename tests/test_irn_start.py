@@ -178,6 +178,7 @@ def recipe(*entries: str, stage: str = "train_irn") -> Recipe:
         (["irn={start: nowhere.pt}"], "config: irn.start is 'nowhere.pt', which is not a file; expected none, or"),
         (["irn={start: '%s'}"], "config: irn.start names .*taught.pt: IRNet on backbone resnet18, expected resnet34"),
         (["irn={start: '%s'}"], "config: irn.start names .*: weights of kind 'cam', expected 'irn'"),
+        (["refine={objectness: '%s'}"], "config: refine.objectness names .*: weights of kind 'irn', expected 'obj"),
         (["irn={labels: truth}"], "config: irn.labels is 'truth'; expected one of pseudo, ground_truth"),
     ],
 )  # fmt: skip

@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     rows = [f"cats/{number}.png,1,{number % 2}" for number in NUMBERS]
     (tmp_path / "my_images/labels.csv").write_text("\n".join(["image_id,cat,dog", *rows]) + "\n")
     (tmp_path / "labels.csv").write_text("\n".join(["image_id,dog,cat", *rows]) + "\n")
-    (tmp_path / "backbone.pt").write_bytes(b"tensors")
+    (tmp_path / "backbone.pt").write_bytes(b"\0tensors")
     (tmp_path / "cams.h5").write_bytes(b"maps")
     with contextlib.chdir(tmp_path):
         yield tmp_path
@@ -101,7 +101,7 @@ def test_the_content_of_a_backbone_counts(folder: Path) -> None:
     first = keys(run_with())
     os.utime(folder / "backbone.pt", (1, 1))
     assert keys(run_with()) == first
-    (folder / "backbone.pt").write_bytes(b"Tensors")
+    (folder / "backbone.pt").write_bytes(b"\0Tensors")
     content_digest.cache_clear()
     assert keys(run_with())["train_irn"] != first["train_irn"]
 

@@ -82,7 +82,7 @@ def voc(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The finished run as one of a user's data set in the VOC layout, `data`, with a backbone `pretrained.pth`."""
     folder = tmp_path_factory.mktemp("voc")
     shutil.copytree(finished / "results/small/make_demo_data/data", folder / "data")
-    (folder / "pretrained.pth").write_bytes(b"a backbone")
+    (folder / "pretrained.pth").write_bytes(b"\0backbone")
     return taken_over(finished, folder, {"dataset": {"kind": "voc", "root": "data"}, "pretrained": "pretrained.pth"})
 
 
@@ -127,7 +127,7 @@ def place(voc: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.utime(next((folder / "data/JPEGImages").iterdir()))
     (folder / "masks").mkdir()
     (folder / "corrected/SegmentationClass").mkdir(parents=True)
-    (folder / "pretrained.pth").write_bytes(b"another backbone")
+    (folder / "pretrained.pth").write_bytes(b"\0another backbone")
     for name in ("labels.csv", "cams.h5"):
         (folder / name).touch()
     return folder

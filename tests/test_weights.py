@@ -277,11 +277,13 @@ class TestOtherFiles:
         [
             (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 123\n", "Git LFS", "git lfs pull"),
             (b"\n<!DOCTYPE html><html><body>Sign in</body></html>", "a page of HTML", "open its link in a browser"),
+            (b"a list of classes", "a text", "give a file that torch.save or safetensors wrote"),
+            (b"\xff\xd8\xff\xe0", "a picture (JPEG)", "give a file that torch.save or safetensors wrote"),
             (b"<?xml version='1.0'?><Error>AccessDenied</Error>", "a page of HTML or XML", "open its link"),
             (b'{"error": "not found"}', "JSON", "give the file of tensors"),
             (b"\x1f\x8b\x08\x00 packed", "an archive (gzip)", "unpack it"),
             (b"", "empty", "copy it again"),
-            (b"text", "neither of torch.save nor of safetensors", "give a file"),
+            (b"\0text", "neither of torch.save nor of safetensors", "give a file"),
             (b"\x93NUMPY\x01\x00", "NumPy", "torch.save or safetensors"),
         ],
     )

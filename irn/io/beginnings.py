@@ -1,5 +1,6 @@
 """What comes in place of weights, told by its first bytes, without the seconds that importing torch takes."""
 
+import string
 from pathlib import Path
 
 from irn.errors import IrnError
@@ -16,9 +17,12 @@ _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x1f\x8b", "an archive (gzip)", "unpack it, and give the file within"),
     (b"BZh", "an archive (bzip2)", "unpack it, and give the file within"),
     (b"\xfd7zXZ", "an archive (xz)", "unpack it, and give the file within"),
+    (b"\xff\xd8\xff", "a picture (JPEG)", "give a file that torch.save or safetensors wrote"),
+    (b"\x89PNG", "a picture (PNG)", "give a file that torch.save or safetensors wrote"),
     (b"\x93NUMPY", "an array of NumPy", "give a file that torch.save or safetensors wrote"),
     (b"\x89HDF", "an HDF5 file, as Keras writes, or a cache", "give a file that torch.save or safetensors wrote"),
 )
+_TEXT = set(string.printable.encode())
 DAMAGED = "copy it again, or move it away and make it again"
 
 
@@ -38,6 +42,8 @@ def check_beginning(path: Path) -> None:
     for beginning, kind, remedy in _BEGINNINGS:
         if text.startswith(beginning) and not is_safetensors(first):
             raise unreadable(path, kind, remedy)
+    if all(byte in _TEXT for byte in first):
+        raise unreadable(path, "a text", "give a file that torch.save or safetensors wrote")
 
 
 def is_safetensors(first: bytes) -> bool:

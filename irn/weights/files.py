@@ -70,6 +70,11 @@ def load_network(
     return network.eval(), contents
 
 
+def check_kind(path: Path, kind: str) -> None:
+    """Raise IrnError for a file that cannot be read or is of another kind, without making its network."""
+    _checked(path, kind, load_file(path))
+
+
 def load_classifier(path: Path, contents: Contents | None = None) -> tuple[Classifier, Contents]:
     """The classifier of a weights file of kind "cam", as `load_network` gives it."""
     return load_network(path, "cam", _classifier_of, contents)

@@ -12,7 +12,7 @@ from irn.errors import IrnError
 from irn.io.files import whole_file
 from irn.io.progress import notices_in
 from irn.settings.final_networks import TRAINED_NETWORKS
-from irn.settings.settings import Settings, value
+from irn.settings.settings import PACKAGED_OBJECTNESS, Settings, value
 from irn.settings.sweeps import Variation, variations
 from irn.workflow.recipes import RESULTS, STORE, Recipe, data_link, data_root, recipe_of, recipes_of, with_reads
 from irn.workflow.stages import (
@@ -23,6 +23,7 @@ from irn.workflow.stages import (
     GATHER_SCORES,
     MAKE_LABELS,
     READ_CORRECTIONS,
+    REFINE_CAMS,
     REPORT,
     TRAIN_IRN,
 )
@@ -202,6 +203,8 @@ def check_data(run: Run) -> None:
             _check_corrected(recipe)
         if recipe.stage is TRAIN_IRN and recipe.settings.irn.start_file and not recipe.exists():
             _check_start(recipe)
+        if recipe.stage is REFINE_CAMS and not recipe.exists():
+            _check_objectness(recipe)
 
 
 def _check_corrected(recipe: Recipe) -> None:
@@ -219,6 +222,18 @@ def _check_start(recipe: Recipe) -> None:
         load_irnet(Path(recipe.settings.irn.start), backbone=recipe.settings.backbone)
     except IrnError as error:
         raise IrnError(f"config: irn.start names {error}") from None
+
+
+def _check_objectness(recipe: Recipe) -> None:
+    path = recipe.settings.refine.objectness_file
+    if path is None or path == PACKAGED_OBJECTNESS:
+        return
+    from irn.weights.files import check_kind  # heavy, and seldom needed
+
+    try:
+        check_kind(path, "objectness")
+    except IrnError as error:
+        raise IrnError(f"config: refine.objectness names {error}") from None
 
 
 def _about(number: int, variation: Variation) -> dict[str, Any]:

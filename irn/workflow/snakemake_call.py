@@ -7,6 +7,7 @@ import difflib
 import json
 import os
 import re
+import sys
 import tempfile
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -57,6 +58,9 @@ def mistake_in_words(error: Exception) -> str | None:
         near = difflib.get_close_matches(target, ["all", *ALL_STAGES], 1)
         hint = f"did you mean {near[0]}?" if near else "name a rule, such as export_coco, or nothing for the whole run"
         return f"{target}: there is no rule of this name, and none that makes such a file; {hint}"
+    if message.startswith("Target rules may not contain wildcards"):
+        names = [name for name in sys.argv[1:] if name in ALL_STAGES and not ALL_STAGES[name].on_request]
+        return f"{', '.join(names)}: not a rule to ask for by name; write --until before it, which stops the run there"
     if kind == "ValueError" and _is_about_arguments(error):
         return f"an option has a value that cannot be read ({message}); see snakemake --help"
     return message.removeprefix("Error: ") if kind == "CliException" else None
