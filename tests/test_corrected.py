@@ -413,6 +413,17 @@ def test_a_mistake_is_refused_before_the_first_job(data: SmallData, tmp_path: Pa
         refuse_bad_corrections(dataset, known)
 
 
+def test_before_the_first_run_a_class_that_is_left_out_is_unknown_in_index_pngs(
+    data: SmallData, tmp_path: Path
+) -> None:
+    place = tmp_path / "corrected"
+    index_pngs(place)
+    options = {"dataset.kind": "folder", "dataset.root": str(data.folder), "dataset.corrected": str(place)}
+    dataset = settings_of_options({**options, "dataset.leave_out": ["dog"]}, {}, "").dataset
+    with pytest.raises(IrnError, match="unknown class, value 2"):
+        refuse_bad_corrections(dataset, None)
+
+
 def test_a_workflow_with_a_mistake_starts_no_job(data: SmallData, tmp_path: Path) -> None:
     index_pngs(tmp_path / "corrected", "b", drawn()[0][1:], objects=False)
     dataset = {"kind": "folder", "root": "data", "eval_split": "all", "train_split": "all", "corrected": "corrected"}

@@ -26,6 +26,7 @@ from irn.ops.reference_losses import zero_field_loss
 from irn.ops.shares import label_shares
 from irn.pictures.panels import spread
 from irn.report.facts import Facts, Ranking
+from irn.report.gallery import badges
 from irn.settings.reading import read_config
 from irn.workflow.run import Run
 
@@ -129,6 +130,19 @@ def test_the_gallery_has_all_corrected_images_or_fills_half_of_it_with_them(corr
         for number in range(corrected + others)
     ]
     assert Ranking(images, "").places(most) == places
+
+
+@pytest.mark.parametrize(
+    ("ranks", "count", "names"),
+    [
+        ([1, 2, 3], 3, {1: "best", 2: "median", 3: "worst"}),
+        ([1, 30, 50, 99, 100], 100, {1: "best", 50: "median", 100: "worst"}),
+        ([1], 1, {1: "best"}),
+        ([], 4, {}),
+    ],
+)
+def test_the_best_the_median_and_the_worst_image_have_a_badge(ranks, count, names):
+    assert badges(ranks, count) == names
 
 
 # ---- a run made by hand

@@ -12,6 +12,7 @@ from PIL import Image
 
 from irn.data.label_studio import read_label_studio
 from irn.data.labelme import read_labelme
+from irn.data.shape_files import StudioFile
 from irn.data.shapes import Shape, objects_of
 from irn.data.yolo import read_yolo, read_yolo_names
 from irn.errors import IrnError
@@ -159,6 +160,19 @@ def test_classes_of_tasks_of_label_studio(tmp_path: Path, task: dict[str, Any], 
     (read,) = read_label_studio(tmp_path / "tasks.json")
     assert read.image == "a.jpg"
     assert (read.shapes if read.shapes is None else [shape.label for shape in read.shapes]) == labels
+
+
+def test_images_of_one_name_in_two_folders_have_the_tasks_that_name_their_folder(tmp_path: Path) -> None:
+    names = {"val/a.jpg": "dog", "a.jpg": "cat", "train/a.jpg": "cow"}
+    tasks = [
+        {"image": name, "id": number, "annotator": 1, "choice": label}
+        for number, (name, label) in enumerate(names.items(), 1)
+    ]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
+    file = StudioFile(tmp_path / "tasks.json")
+    for folder, label in (("val", "dog"), ("train", "cow")):
+        shapes = file.read(tmp_path / "images" / folder / "a.jpg")
+        assert [shape.label for shape in shapes or []] == [label]
 
 
 def test_lines_of_yolo(tmp_path: Path) -> None:
