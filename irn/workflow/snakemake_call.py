@@ -34,7 +34,7 @@ def prepare(arguments: Sequence[str]) -> None:
     for entry in _values(arguments, ENTRIES):
         _check_entry(entry)
     for name in _values(arguments, ("--workflow-profile",)):
-        _check_profile(name)
+        _check_profile(name, Path(next(_values(arguments, ("--snakefile", "-s")), "Snakefile")).parent)
     folder = Path(next(_values(arguments, ("--directory", "-d")), "."))
     if folder.is_dir() and not os.access(folder, os.W_OK):
         raise IrnError(
@@ -103,9 +103,9 @@ def _values(arguments: Sequence[str], options: Sequence[str]) -> Iterator[str]:
             yield argument
 
 
-def _check_profile(name: str) -> None:
+def _check_profile(name: str, checkout: Path) -> None:
     """Snakemake passes over a profile that is not there, and runs on the computer where it was started."""
-    places = (Path(name), Path("profiles", name), Path(__file__).parents[2] / "profiles" / name)
+    places = (Path(name), Path("profiles", name), checkout / "profiles" / name)
     if name != "none" and not any(place.exists() for place in places):
         raise IrnError(f"--workflow-profile {name}: no such folder; expected one such as profiles/slurm")
 
