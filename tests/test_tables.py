@@ -145,3 +145,9 @@ def test_labels_that_could_not_be_read_are_not_written(tmp_path: Path, names: li
     with pytest.raises(IrnError):
         write_classes(tmp_path / "l.csv", ImageClasses(names, {"a": [0]}))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_manifest_in_place_of_the_labels_is_told(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("image_id,path,height,width,split\na,a.png,4,4,train\n")
+    with pytest.raises(IrnError, match="a manifest, where the labels table is expected"):
+        read_classes(tmp_path / "manifest.csv")

@@ -261,6 +261,13 @@ class TestFailures:
             "    ZeroDivisionError: division by zero",
         ]
 
+    def test_a_table_that_is_only_in_the_log_is_not_called_above(self, run: Watched) -> None:
+        run.start()
+        said = "file  problem\nirn build-manifest: a.csv: no; do that (2 more, in the table above)\n"
+        run.job(*TRAINING).write_text(said, encoding="utf-8")
+        run.fail(1, "train_cam", "returned non-zero exit status 2.")
+        assert self.end(run)[1].endswith("a.csv: no; do that (2 more, in the table in the log)")
+
     @pytest.mark.parametrize("code", ["died with <Signals.SIGKILL: 9>.", "returned non-zero exit status 137."])
     def test_a_killed_job_has_probably_too_little_memory(self, run: Watched, code: str) -> None:
         run.start()

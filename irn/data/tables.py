@@ -191,6 +191,8 @@ def read_classes(path: Path) -> ImageClasses:
         raise IrnError(
             f"{path}: expected the header 'image_id' and then one column for each class, found {','.join(header)!r}"
         )
+    if header[: len(MANIFEST_COLUMNS)] == MANIFEST_COLUMNS:
+        raise IrnError(f"{path}: a manifest, where the labels table is expected; give labels.csv, which lies beside it")
     names = header[1:]
     check_class_names(path, names)
     check_ids(path, [row[0] for row in rows])

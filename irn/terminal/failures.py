@@ -23,7 +23,8 @@ def report_of_failure(title: str, log: Path | None, code: int | None, mark: str)
     """The lines about a failed job."""
     words = last_words(log, LINES) if log else []
     if code == MISTAKE:
-        words = words[-1:]  # the message alone
+        # The message alone; what is above it is in the log.
+        words = [line.replace(" more, in the table above)", " more, in the table in the log)") for line in words[-1:]]
     elif code in (KILLED, TERMINATED):
         words = []  # the shell's line about it
     lines = [f"{mark} {title} failed{'' if code in (None, MISTAKE) else f' (exit code {code})'}"]
