@@ -33,14 +33,11 @@ MANY = int(os.environ.get("FUZZ", "0"))
 settings.register_profile("irn", max_examples=MANY or 60, derandomize=not MANY, deadline=None, database=None)
 settings.load_profile("irn")
 # The jobs that the first test on SLURM submits take minutes; meanwhile the same process tests these files.
-BESIDE_SLURM = ("test_workflow", "test_final_networks", "test_rebuilds")
+BESIDE_SLURM = ("test_workflow", "test_final_networks", "test_rebuilds", "test_parts", "test_backbones", "test_kills")
 # What takes longest comes first, so that no process is left with it when the others are done.
 LONGEST = (
-    "test_backbones",
     "test_new_network",
     "test_training",
-    "test_parts",
-    "test_kills",
     "test_report",
     "test_golden",
     "test_install",

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import chdir, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,10 @@ from irn.data.names import safe_id
 from irn.data.predictions import result
 from irn.data.segmentations import decoded, encoded
 from irn.data.tables import read_classes, read_manifest
+from irn.errors import IrnError
 from irn.io.cache import CacheWriter
 from irn.records import ImageRecord
+from irn.workflow.run import check_data
 
 # As COCO has them: with gaps, in any order, and one that no annotation is of.
 CATEGORIES = [(90, CLASSES[4]), (3, CLASSES[0]), (200, "unicorn"), (18, CLASSES[1]), (19, CLASSES[2]), (22, CLASSES[3])]
@@ -691,6 +694,22 @@ def test_a_polygon_that_cannot_be_scored_is_found_before_the_first_job_however_l
     about = {"kind": "coco", "root": str(coco.root), "train_split": "train", "eval_split": "train"}
     said = asked_for(tmp_path, **about, class_masks=str(file))
     assert f"of image '{NINE}' has a polygon that is not a list of numbers x, y, x, y, ...; fix it" in said
+
+
+@pytest.mark.parametrize(("size", "again"), [(0, True), (2**26, False)])
+def test_a_large_file_is_not_read_again_once_the_images_are_listed(
+    coco: Coco, tmp_path: Path, size: int, again: bool
+) -> None:
+    coco.add(9, CLASSES[1], [[1, 2, 3]])
+    file = tmp_path / "instances_train2014.json"
+    file.write_text(json.dumps(coco.train) + " " * size, encoding="utf-8")
+    about = {"kind": "coco", "root": str(coco.root), "train_split": "train", "eval_split": "train"}
+    asked_for(tmp_path, **about, class_masks=str(file))
+    for listed in map(tmp_path.joinpath, run_in(tmp_path).configurations[0]["build_manifest"].files()):
+        listed.parent.mkdir(parents=True, exist_ok=True)
+        listed.touch()
+    with chdir(tmp_path), pytest.raises(IrnError) if again else nullcontext():
+        check_data(run_in(tmp_path))
 
 
 def test_fewer_images_than_a_batch_are_found_before_the_first_job(coco: Coco, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from irn.io.progress import notices_in
 from irn.settings.final_networks import TRAINED_NETWORKS
 from irn.settings.settings import PACKAGED_OBJECTNESS, Settings, value
 from irn.settings.sweeps import Variation, variations
-from irn.workflow.recipes import RESULTS, STORE, Recipe, data_link, data_root, recipe_of, recipes_of, with_reads
+from irn.workflow.recipes import RESULTS, STORE, Recipe, data_link, data_root, masks, recipe_of, recipes_of, with_reads
 from irn.workflow.stages import (
     ABLATION,
     BUILD_MANIFEST,
@@ -28,6 +28,7 @@ from irn.workflow.stages import (
     TRAIN_IRN,
 )
 
+READ_AT_ONCE = 2**25  # bytes of instances files, in a second or two
 # The settings' section of each training.
 SECTIONS = {"train_cam": "cam", "train_irn": "irn"}
 SECTIONS |= {f"train_{name}": network.name for name, network in TRAINED_NETWORKS.items()}
@@ -194,8 +195,7 @@ def check_data(run: Run) -> None:
             # An image of a rare class may count several times.
             if key and section["epochs"] and not section.get("repeat_threshold"):
                 batch_sizes[key] = max(section["batch_size"], batch_sizes.get(key, 0))
-            # What has been scored can be scored, and reading the ground truth of all of COCO takes seconds.
-            is_scored |= recipe.stage is EVALUATE and not recipe.exists()
+            is_scored |= recipe.stage is EVALUATE and _has_truth_to_check(recipe)
         check_at_a_glance(dataset, batch_sizes, is_scored)
     for recipe in run.recipes.values():
         # Corrections that have been read are right.
@@ -205,6 +205,14 @@ def check_data(run: Run) -> None:
             _check_start(recipe)
         if recipe.stage is REFINE_CAMS and not recipe.exists():
             _check_objectness(recipe)
+
+
+def _has_truth_to_check(evaluate: Recipe) -> bool:
+    """Whether a start looks at what scores are made with: until they are, and at large files only before any job."""
+    manifest = evaluate.reads[BUILD_MANIFEST.name]
+    files = [file for place in masks(manifest) if place for file in (place, *place.glob("*.json")) if file.is_file()]
+    is_long = sum(file.stat().st_size for file in files) > READ_AT_ONCE
+    return not evaluate.exists() and not (is_long and manifest.exists())
 
 
 def _check_corrected(recipe: Recipe) -> None:
