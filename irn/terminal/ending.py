@@ -9,7 +9,7 @@ from irn.settings.settings import Settings
 from irn.workflow.recipes import STORE
 from irn.workflow.run import Run
 
-BFLOAT16 = "compute networks in half the time with precision: bf16, for which this processor is built"
+BFLOAT16 = "compute networks faster with precision: bf16, for which this processor is built"
 METRICS = ("mIoU", "AP50", "AP")
 MEAN = "mean"
 NEXT = (
