@@ -8,6 +8,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import functools
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from xdist.scheduler import LoadScopeScheduling
 from irn.data.images import read_image
 
 torch.set_num_threads(1)
+# A shell that starts the tests in the background has them, and all that they start, ignore Control-C, which some send.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # The JavaScript of reports takes two seconds to put together.
 vl_convert.javascript_bundle = functools.cache(vl_convert.javascript_bundle)
 # The same examples each time. FUZZ=10000 pytest tests/test_fuzz.py tries as many others, and other ones each time.
