@@ -210,9 +210,12 @@ def check_data(run: Run) -> None:
 def _has_truth_to_check(evaluate: Recipe) -> bool:
     """Whether a start looks at what scores are made with: until they are, and at large files only before any job."""
     manifest = evaluate.reads[BUILD_MANIFEST.name]
+    if evaluate.exists():
+        return False
+    if not manifest.exists():
+        return True
     files = [file for place in masks(manifest) if place for file in (place, *place.glob("*.json")) if file.is_file()]
-    is_long = sum(file.stat().st_size for file in files) > READ_AT_ONCE
-    return not evaluate.exists() and not (is_long and manifest.exists())
+    return sum(file.stat().st_size for file in files) <= READ_AT_ONCE
 
 
 def _check_corrected(recipe: Recipe) -> None:
