@@ -1,7 +1,6 @@
 """The command line, made from the rows of commands and settings. Nothing heavy is imported until a command runs."""
 
 import argparse
-import difflib
 import importlib
 import os
 import re
@@ -16,7 +15,7 @@ from typing import Any, NoReturn, TextIO
 import shtab
 
 from irn import __version__
-from irn.errors import IrnError
+from irn.errors import IrnError, nearest
 from irn.io.account import suit_the_system
 from irn.io.memory import keep_freed_memory
 from irn.settings.checking import settings_of_options
@@ -27,7 +26,6 @@ from irn.workflow.commands_without_rule import COMMANDS, GROUPS
 from irn.workflow.options import Option
 
 HELP_WIDTH = 100
-ALIKE = 0.7  # share of letters in which a slip and what was meant agree
 MANY = 10  # choices, of which a message does not list all
 INTERRUPTED = 130  # as shells have it
 CLOSED = 141  # likewise, where nobody reads the output any more
@@ -66,8 +64,8 @@ class CommandParser(Parser):
                 break
             name = word.partition("=")[0]
             if name.startswith("--") and name not in self._option_string_actions:
-                near = difflib.get_close_matches(name, self._option_string_actions, 1, ALIKE)
-                self.error(f"{name}: no such option" + (f"; did you mean {near[0]}?" if near else ""))
+                near = nearest(name, self._option_string_actions)
+                self.error(f"{name}: no such option" + (f"; did you mean {near}?" if near else ""))
         return super().parse_known_args(args, namespace)
 
 
@@ -77,9 +75,9 @@ def _with_nearest(message: str) -> str:
     if choice is None:
         return message
     names = [name.strip("' ") for name in choice[3].split(",")]
-    near = difflib.get_close_matches(choice[2].lower(), names, 1, ALIKE)
+    near = nearest(choice[2].lower(), names)
     if near:
-        return f"{choice[1]}{choice[2]!r} is not known; did you mean {near[0]!r}?"
+        return f"{choice[1]}{choice[2]!r} is not known; did you mean {near}?"
     return message if len(names) < MANY else f"{choice[1]}{choice[2]!r} is not known"
 
 

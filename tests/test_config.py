@@ -111,7 +111,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> Non
 @pytest.mark.parametrize(
     ("edits", "message"),
     [
-        ({"walk__betas": 3}, "config: walk.betas is not a key of the configuration; did you mean 'beta'?"),
+        ({"walk__betas": 3}, "config: walk.betas is not a key of the configuration; did you mean beta?"),
         ({"colour": 3}, "config: colour is not a key of the configuration; known keys: run, seed"),
         ({"walk__beta": "much"}, "config: walk.beta is 'much'; expected a number of at least 0"),
         ({"walk__beta": -1}, "config: walk.beta is -1; expected a number of at least 0"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import irn.workflow.fingerprint
+import irn.workflow.sources
 from irn.data.kinds import KINDS
 from irn.settings.checking import settings_of_options
 from irn.settings.final_networks import GROUND_TRUTH
@@ -45,7 +46,8 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
 
 def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
-    # Templates do not change while a program runs, but here.
+    # Code does not change while a program runs, but here.
+    irn.workflow.fingerprint._source_of.cache_clear()
     irn.workflow.fingerprint._templates.cache_clear()
 
 
@@ -304,3 +306,63 @@ def test_packages_hold_no_code() -> None:
         if path.parent != PACKAGE:
             (docstring,) = ast.parse(path.read_text(encoding="utf-8")).body
             assert isinstance(docstring, ast.Expr), path
+
+
+class TestKeptDigests:
+    """Digests of sources are kept beside compiled files, and make no difference but in time."""
+
+    @pytest.fixture
+    def kept(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Where they are kept; nothing is there or known."""
+        path = tmp_path / "__pycache__/sources.json"
+        monkeypatch.setattr(irn.workflow.sources, "KEPT", path)
+        self.forget()
+        return path
+
+    def forget(self) -> None:
+        """What another process does not know."""
+        for function in (irn.workflow.fingerprint._source_of, irn.workflow.sources._known):
+            function.cache_clear()
+
+    def test_another_process_reads_them(self, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = fingerprint_of_walk()
+        self.forget()
+
+        def no_parsing(source: bytes) -> ast.AST:
+            raise AssertionError("a source is read again")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(irn.workflow.sources.ast, "parse", no_parsing)
+            assert fingerprint_of_walk() == before
+        assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"\xff", b"[]", b"{", b'{"by": "another version", "digests": {}}', b'{"by": 1}'], ids=repr
+    )
+    def test_what_does_not_do_is_written_anew(self, kept: Path, content: bytes) -> None:
+        before = fingerprint_of_walk()
+        whole = kept.read_bytes()
+        kept.write_bytes(content)
+        self.forget()
+        assert fingerprint_of_walk() == before
+        assert kept.read_bytes() == whole
+
+    def test_an_edit_counts(self, kept: Path, edit: Edit) -> None:
+        before = fingerprint_of_walk()
+        edit("ops/walk.py", "\nNUMBER = 1\n")
+        self.forget()
+        assert fingerprint_of_walk() != before
+
+    def test_not_more_are_kept_than_are_of_use(self, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(irn.workflow.sources, "MOST", 5)
+        fingerprint_of_walk()
+        assert len(json.loads(kept.read_text(encoding="utf-8"))["digests"]) == 5
+
+    def test_nothing_is_written_where_compiled_files_are_not(self, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        fingerprint_of_walk()
+        assert not kept.exists()
+
+    def test_a_place_that_cannot_be_written_is_let_be(self, kept: Path) -> None:
+        kept.parent.write_text("not a folder", encoding="utf-8")
+        assert len(fingerprint_of_walk()) == 12

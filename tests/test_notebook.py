@@ -193,7 +193,7 @@ class TestLabelArrays:
         ("changes", "message"),
         [
             ({"walk.beta": -1}, "walk.beta is -1; expected a number of at least 0; see irn config"),
-            ({"walk.bta": 5}, "walk.bta is not a key of the configuration; did you mean 'beta'?; see irn config"),
+            ({"walk.bta": 5}, "walk.bta is not a key of the configuration; did you mean beta?; see irn config"),
         ],
     )
     def test_mistakes_in_changes(

@@ -162,7 +162,7 @@ class TestStatus:
         [
             (
                 ["--config", "walk={betas: 5}"],
-                "config: walk.betas is not a key of the configuration; did you mean 'beta'? Write",
+                "config: walk.betas is not a key of the configuration; did you mean beta? Write",
             ),
             (["--config", "shards"], "--config shards: expected KEY=VALUE"),
             (["--config", "walk={beta"], "--config walk={beta: not readable as YAML"),

@@ -221,7 +221,7 @@ def test_external_cams_go_in_by_the_same_door(finished: Path, tmp_path: Path) ->
         ),
         (
             "walk={betas: 1}",
-            "config: walk.betas is not a key of the configuration; did you mean 'beta'? Write walk: {beta: 1}",
+            "config: walk.betas is not a key of the configuration; did you mean beta? Write walk: {beta: 1}",
         ),
         (
             "sweep={walk.betas: [1]}",

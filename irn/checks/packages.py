@@ -1,12 +1,11 @@
 """Whether what a configuration names is installed: a backbone of timm, and pydensecrf. Neither is imported."""
 
-import difflib
 import re
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from irn.errors import IrnError
+from irn.errors import IrnError, did_you_mean_network
 
 _NETWORK = re.compile(r"^@register_model\s+def (\w+)\(", re.M)
 
@@ -16,8 +15,7 @@ def check_packages(backbone: str, crf: str) -> None:
     known = _networks_of_timm()
     # torchvision's ResNets have names of timm's too.
     if known and backbone not in known:
-        near = [name for name in known if name.startswith(backbone)][:3] or difflib.get_close_matches(backbone, known)
-        hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() lists all"
+        hint = did_you_mean_network(backbone, known)
         raise IrnError(f"config: backbone is {backbone!r}, a network that neither torchvision nor timm has; {hint}")
     if crf == "pydensecrf" and find_spec("pydensecrf") is None:
         raise IrnError(

@@ -1,6 +1,5 @@
 """Networks of timm as backbones: EfficientNet-Lite and others whose feature maps have the strides that heads need."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from irn.errors import IrnError
+from irn.errors import IrnError, did_you_mean_network
 from irn.networks.base import STRIDES, Backbone
 
 LONGEST_REASON = 100  # characters
@@ -67,10 +66,9 @@ class TimmNetwork(Backbone):
 def _network(name: str, last_stride: int) -> Any:
     known = timm.list_models()
     if name not in known:
-        near = [longer for longer in known if longer.startswith(name)][:3] or difflib.get_close_matches(name, known, 3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() lists all"
         raise IrnError(
-            f"backbone {name!r} is neither a torchvision ResNet nor a network of timm {timm.__version__}; {hint}"
+            f"backbone {name!r} is neither a torchvision ResNet nor a network of timm {timm.__version__};"
+            f" {did_you_mean_network(name, known)}"
         )
     # An output stride dilates a last stage that is not strided; vision transformers are asked for any size of image.
     ways: tuple[dict[str, Any], ...] = (

@@ -1,12 +1,11 @@
 """The checks of a configuration: a mistake is one line that says what, where, what was expected and the remedy."""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from irn.errors import IrnError
+from irn.errors import IrnError, nearest
 from irn.settings.lookup import all_settings, set_value
 from irn.settings.settings import Settings
 from irn.settings.writing import as_snippet, quoted
@@ -71,14 +70,11 @@ def _unknown_key(config: Mapping[str, Any], names: Sequence[str], place: Place, 
     if colon and name in section.model_fields:
         snippet = as_snippet(".".join([*sections, name]), text.strip()) if snippets else f"{name}: {text.strip()}"
         return f"{place(quoted('.'.join(names)))}: YAML needs a blank after the colon; write {snippet}"
-    near = difflib.get_close_matches(unknown, section.model_fields, 1)
-    message = f"{place(quoted('.'.join(names)))} is not a key of the configuration; "
-    if not near:
-        return message + f"known keys: {', '.join(section.model_fields)}"
-    message += f"did you mean {near[0]!r}?"
-    if snippets:
-        message += f" Write {as_snippet('.'.join([*sections, near[0]]), _value_at(config, names))}"
-    return message
+    near = nearest(unknown, section.model_fields)
+    hint = f"did you mean {near}?" if near else f"known keys: {', '.join(section.model_fields)}"
+    if near and snippets:
+        hint += f" Write {as_snippet('.'.join([*sections, near]), _value_at(config, names))}"
+    return f"{place(quoted('.'.join(names)))} is not a key of the configuration; {hint}"
 
 
 def _wrong_value(config: Mapping[str, Any], names: Sequence[str], place: Place, snippets: bool) -> str:

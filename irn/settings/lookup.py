@@ -39,9 +39,10 @@ def all_settings() -> dict[str, Setting]:
     return {row.key: row for row in _rows(Settings, "")}
 
 
-def of_stage(stage: str) -> list[Setting]:
+@cache
+def of_stage(stage: str) -> tuple[Setting, ...]:
     """The settings that a stage gets."""
-    return [setting for setting in all_settings().values() if setting.goes_to(stage)]
+    return tuple(setting for setting in all_settings().values() if setting.goes_to(stage))
 
 
 def set_value(config: dict[str, Any], key: str, value: Any) -> None:

@@ -1,11 +1,10 @@
 """The configurations of a run: its own, and one for each combination of swept values, each with every seed."""
 
-import difflib
 import itertools
 import math
 from typing import Any, NamedTuple
 
-from irn.errors import IrnError
+from irn.errors import IrnError, nearest
 from irn.settings.checking import validated
 from irn.settings.lookup import all_settings, set_value
 from irn.settings.settings import Settings, value
@@ -58,5 +57,5 @@ def _check_keys(sweep: dict[str, Any]) -> None:
     allowed = [key for key in all_settings() if key not in NOT_SWEPT]
     for key in sweep:
         if key not in allowed:
-            example = (difflib.get_close_matches(key, allowed, 1) or ["walk.beta"])[0]
+            example = nearest(key, allowed) or "walk.beta"
             raise IrnError(f"config: sweep names {key!r}, which cannot be swept; expected a key such as {example!r}")

@@ -1,13 +1,12 @@
 """Rules that concern several settings, or the files that they name, once each value is right by itself."""
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 
 from irn.data.dataset import has_ground_truth, mask_folders
 from irn.data.kinds import KINDS
 from irn.data.listing import matching
-from irn.errors import IrnError
+from irn.errors import IrnError, nearest
 from irn.io.beginnings import check_beginning
 from irn.io.files import dictionaries_of_maps
 from irn.settings.final_networks import FINAL_NETWORKS
@@ -51,12 +50,12 @@ def _paths_of_data_exist(settings: Settings) -> str | None:
 
 def _right_path(name: str, path: Path) -> str:
     """What to write in place of a path that leads nowhere."""
-    stripped = path.with_name(path.name.strip())
-    near = difflib.get_close_matches(path.name, [other.name for other in matching(path.parent, "*")], 1)
     if "~" in path.parts[:1]:
         return f"~ is not expanded here: write dataset: {{{name}: {path.expanduser()}}}"
-    if stripped.exists() or near:
-        return f"did you mean dataset: {{{name}: {stripped if stripped.exists() else path.with_name(near[0])}}}?"
+    others = [other.name for other in matching(path.parent, "*")]
+    meant = path.name.strip() if path.name.strip() in others else nearest(path.name, others)
+    if meant:
+        return f"did you mean dataset: {{{name}: {path.with_name(meant)}}}?"
     return f"fix the path, such as dataset: {{{name}: /path/of/it}}"
 
 

@@ -3,7 +3,6 @@
 `make env` puts a command `snakemake` into .venv/bin that does this first (envs/run_snakemake.py).
 """
 
-import difflib
 import json
 import os
 import re
@@ -14,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from irn.errors import IrnError
+from irn.errors import IrnError, did_you_mean
 from irn.io.account import suit_the_system
 from irn.settings.reading import read_file
 
@@ -55,8 +54,8 @@ def mistake_in_words(error: Exception) -> str | None:
         )
     if kind == "MissingRuleException":
         target = message.removeprefix("No rule to produce ").partition(" (if you use")[0]
-        near = difflib.get_close_matches(target, ["all", *ALL_STAGES], 1)
-        hint = f"did you mean {near[0]}?" if near else "name a rule, such as export_coco, or nothing for the whole run"
+        otherwise = "name a rule, such as export_coco, or nothing for the whole run"
+        hint = did_you_mean(target, ["all", *ALL_STAGES], otherwise)
         return f"{target}: there is no rule of this name, and none that makes such a file; {hint}"
     if message.startswith("Target rules may not contain wildcards"):
         names = [name for name in sys.argv[1:] if name in ALL_STAGES and not ALL_STAGES[name].on_request]
@@ -75,9 +74,8 @@ def _is_about_arguments(error: Exception) -> bool:
 def option_in_words(message: str, options: Iterable[str]) -> str:
     """The line on an option that Snakemake does not take, from what argparse says of it."""
     unknown = message.removeprefix("unrecognized arguments: ").split()[0]
-    near = difflib.get_close_matches(unknown, options, 1) if unknown.startswith("-") else []
-    hint = f"; did you mean {near[0]}?" if near else "; see snakemake --help"
-    return " ".join(message.split()) + hint
+    hint = did_you_mean(unknown, options if unknown.startswith("-") else (), "see snakemake --help")
+    return f"{' '.join(message.split())}; {hint}"
 
 
 def _check_named_once(arguments: Sequence[str], options: Sequence[str]) -> None:
