@@ -625,12 +625,30 @@ class TestMasks:
         root = self.masked(tmp_path / "set", 1, 2, 0)
         for name in "abc":
             save_png(root / f"SegmentationClass/{name}.png", np.full((40, 48), 255, np.uint8))
-        assert "in 3 of 3 images most of the mask is 255" in only(check(root, capsys)[2])
+        assert "the masks hold 0 and 255 alone" in only(check(root, capsys)[2])
 
     def test_small_white_objects(self, tmp_path: Path, capsys: Capture) -> None:
-        assert "no mask holds any class but" in only(
-            check(self.masked(tmp_path / "set", 255, 255, 255), capsys)[2], "notices"
-        )
+        said = only(check(self.masked(tmp_path / "set", 255, 255, 255), capsys)[2])
+        assert "the masks hold 0 and 255 alone" in said
+        assert "(a, b)" in said
+
+    def test_images_without_a_class_may_be_void(self, tmp_path: Path, capsys: Capture) -> None:
+        said = only(check(self.masked(tmp_path / "set", 0, 0, 255), capsys)[2], "notices")
+        assert "no mask holds any class but" in said
+
+    def test_most_of_a_mask_is_void(self, tmp_path: Path, capsys: Capture) -> None:
+        root = self.masked(tmp_path / "set", 1, 2, 0)
+        save_png(root / "SegmentationClass/c.png", np.full((40, 48), 255, np.uint8))
+        assert "in 1 of 3 images most of the mask is 255" in only(check(root, capsys)[2], "notices")
+
+    @pytest.mark.parametrize("name", ["masks", "SegmentationObject", "Masks"])
+    def test_masks_by_a_name_that_is_not_read(self, tmp_path: Path, capsys: Capture, name: str) -> None:
+        root = self.masked(tmp_path / "set", 1, 2, 0)
+        (root / "SegmentationClass").rename(root / name)
+        said = only(check(root, capsys)[2], "notices")
+        assert f"{root / name}: not read, so nothing is scored; class masks lie in SegmentationClass/" in said
+        if name != "SegmentationObject":
+            assert not check(root, capsys, "folder", "--class-masks", root / name)[2]["notices"]
 
     def test_classes_counted_from_zero(self, tmp_path: Path, capsys: Capture) -> None:
         root = folder_set(tmp_path / "set", "image_id,elk,dog,cat\na,0,1,0\nb,0,0,1\nc,0,1,1\n")

@@ -12,9 +12,13 @@ from irn.checks.twins import check_twins
 from irn.data.findings import Findings
 from irn.data.images import Look
 from irn.data.kinds import Kind, kind
+from irn.data.listing import named
 from irn.data.reading import read_data_set
 from irn.data.tables import ImageClasses
 from irn.records import PLAIN, Colours, ImageRecord
+
+# Folders of other programs and papers.
+LIKE_MASKS = ("masks", "mask", "SegmentationClassAug", "SegmentationObject")
 
 
 @dataclass
@@ -98,3 +102,16 @@ def _check_truth(
         return
     if place.exists():
         check_masks(data.records, data.classes, place, data.findings, workers, left_out)
+    elif class_masks is None:
+        _tell_of_masks_elsewhere(root, own_masks, data.findings)
+
+
+def _tell_of_masks_elsewhere(root: Path, own_masks: Path, findings: Findings) -> None:
+    """Notices of what looks like ground truth, where there is none by the names that are read."""
+    for name in LIKE_MASKS:
+        folder = named(root, name)
+        if folder.is_dir() and any(folder.iterdir()):
+            findings.notice(
+                f"{folder}: not read, so nothing is scored; class masks lie in {own_masks.name}/, or where"
+                " dataset.class_masks says: index PNGs of 0 for background, 1 + class index, and 255 for void"
+            )

@@ -52,7 +52,7 @@ def check_masks(
     if masks:
         findings.note(f"{place}: masks of {len(looked_at)} of {len(records)} images")
         _compare(masks, classes, place, findings)
-        _check_void(masks, place, findings)
+        _check_void(masks, classes, place, findings)
 
 
 def _look_at_split(
@@ -118,11 +118,15 @@ def _compare(masks: Mapping[str, MaskContents], classes: ImageClasses, place: Pa
     _say(findings, place, text, remedy, is_problem=len(beyond) > len(filled) / 2)
 
 
-def _check_void(masks: Mapping[str, MaskContents], place: Path, findings: Findings) -> None:
+def _check_void(masks: Mapping[str, MaskContents], classes: ImageClasses, place: Path, findings: Findings) -> None:
     """Say in how many images most of the mask is void, or that no mask holds a class."""
     holds_class = any(mask.classes for mask in masks.values())
     void = [image_id for image_id, mask in masks.items() if mask.void > 0.5]
-    if void:
+    white = [image_id for image_id, mask in masks.items() if mask.void and classes.present[image_id]]
+    if white and not holds_class:
+        text = f"the masks hold 0 and {UNSURE} alone, and {UNSURE} is void, which is not scored ({some(white)})"
+        findings.problem(place, text, "give 1 + class index to the pixels of objects, such as 1 where there is one class")
+    elif void:
         share = f"in {len(void)} of {len(masks)} images"
         text = f"{share} most of the mask is {UNSURE}, which is void and not scored ({some(void)})"
         _say(findings, place, text, "give 1 + class index to the pixels of objects", is_problem=not holds_class)
