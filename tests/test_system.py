@@ -169,6 +169,7 @@ def test_without_a_home_there_is_one_and_without_a_cache_too(
             "results/demo/report.html: .* none that makes such a file; name a rule, such as",
         ),
         (["make_labels"], "make_labels: not a rule to ask for by name; write --until before it"),
+        (["--until", "make_cams", "evaluate"], "--until make_cams evaluate: make_cams is made on the way to evaluate"),
         (["--cors", "2"], "unrecognized arguments: --cors.*; did you mean --cores?"),
         (["--cores", "two"], "Error parsing number of cores"),
         (["--set-threads", "make_labels"], "an option has a value that cannot be read"),

@@ -125,7 +125,7 @@ def _check_void(masks: Mapping[str, MaskContents], classes: ImageClasses, place:
     white = [image_id for image_id, mask in masks.items() if mask.void and classes.present[image_id]]
     if white and not holds_class:
         text = f"the masks hold 0 and {UNSURE} alone, and {UNSURE} is void, which is not scored ({some(white)})"
-        findings.problem(place, text, "give 1 + class index to the pixels of objects, such as 1 where there is one class")
+        findings.problem(place, text, "give 1 + class index to the pixels of objects, so 1 for an only class")
     elif void:
         share = f"in {len(void)} of {len(masks)} images"
         text = f"{share} most of the mask is {UNSURE}, which is void and not scored ({some(void)})"

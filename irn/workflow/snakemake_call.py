@@ -19,6 +19,7 @@ from irn.settings.reading import read_file
 
 FILES = ("--configfile", "--configfiles")
 ENTRIES = ("--config", "-C")
+UNTIL = ("--until", "-U")
 _ENTRY = re.compile(r"[A-Za-z_]\w*=")
 
 
@@ -34,6 +35,7 @@ def prepare(arguments: Sequence[str]) -> None:
         _check_entry(entry)
     for name in _values(arguments, ("--workflow-profile",)):
         _check_profile(name, Path(next(_values(arguments, ("--snakefile", "-s")), "Snakefile")).parent)
+    _check_until(list(_values(arguments, UNTIL)))
     folder = Path(next(_values(arguments, ("--directory", "-d")), "."))
     if folder.is_dir() and not os.access(folder, os.W_OK):
         raise IrnError(
@@ -142,6 +144,16 @@ def _check_entry(entry: str) -> None:
             nested = f"{section}: {{{nested}}}"
         raise IrnError(f"--config {entry}: dots do not nest here; write --config '{sections[0]}={{{nested}}}'")
     raise IrnError(f"--config {entry}: expected KEY=VALUE, such as run=other or 'walk={{beta: 5}}'")
+
+
+def _check_until(rules: Sequence[str]) -> None:
+    """Snakemake forgets a rule to run until where another one is made on the way to it, and fails at the end."""
+    from irn.workflow.stages import ALL_STAGES, behind
+
+    for name in ALL_STAGES.keys() & {*rules}:
+        later = [rule for rule in rules if rule in behind(name)]
+        if later:
+            raise IrnError(f"--until {' '.join(rules)}: {name} is made on the way to {later[-1]}; leave {name} out")
 
 
 def _find_a_home() -> None:
