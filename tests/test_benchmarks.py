@@ -1,5 +1,6 @@
 """The benchmark at small sizes: both sides of each case agree, and the tables say what was measured and compared."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
+from helpers import SMALL
 
 from irn.settings.final_networks import GROUND_TRUTH
 from irn.workflow.stages import STAGES
@@ -72,3 +75,31 @@ def test_the_stages_with_a_network_are_measured_without_a_gpu_too(
         assert table.count(f"| `{stage}`") == 2
     assert all(words in table for words in ("10,582", "Tiny images", "GPU none"))
     assert report["loading"][0]["training"] > 0
+
+
+@pytest.mark.slow
+def test_corrections_are_measured_by_doubt_and_at_random(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    words = [
+        "--configfile",
+        "small.yaml",
+        "--counts",
+        "2",
+        "3",
+        "--seeds",
+        "0",
+        "--out",
+        "out.csv",
+        "--chart",
+        "out.svg",
+    ]
+    command = [sys.executable, str(ROOT / "benchmarks/corrections.py"), *words]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    with open(tmp_path / "out.csv", newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["score"] == "semantic mIoU"]
+    assert [(row["chosen"], row["corrected"]) for row in rows] == [
+        ("most doubtful", "0"), ("at random", "0"),
+        ("most doubtful", "2"), ("most doubtful", "3"), ("at random", "2"), ("at random", "3"),
+    ]  # fmt: skip
+    assert all(0 <= float(row["value"]) <= 1 for row in rows)
+    assert (tmp_path / "out.svg").read_text(encoding="utf-8").startswith("<svg")
