@@ -1,13 +1,12 @@
 """Class-agnostic instances from a displacement field."""
 
-import math
-
 import numpy as np
 from scipy import ndimage
 
 from irn.ops.compiled import compiled
 
 REFINEMENT_STEPS = 300
+TOGETHER = 16  # cells that move at once: each step of one waits for the step before
 
 
 def instance_groups(displacement: np.ndarray, centroid_length: float) -> np.ndarray:
@@ -42,30 +41,45 @@ def follow_displacement(displacement: np.ndarray, steps: int = REFINEMENT_STEPS)
 @compiled(fast=False)
 def _follow(displacement: np.ndarray, steps: int, ends: np.ndarray) -> None:
     _, h, w = displacement.shape
-    for start_y in range(h):
-        for start_x in range(w):
-            y, x = np.float32(start_y), np.float32(start_x)
-            for _ in range(steps):
-                top, left = math.floor(y), math.floor(x)
-                bottom, right = min(top + 1, h - 1), min(left + 1, w - 1)
-                down, across = np.float64(y) - top, np.float64(x) - left
-                dy = _bilinear(displacement[0], top, bottom, left, right, down, across)
-                dx = _bilinear(displacement[1], top, bottom, left, right, down, across)
-                new_y = np.float32(min(max(y + dy, 0.0), h - 1.0))
-                new_x = np.float32(min(max(x + dx, 0.0), w - 1.0))
-                # A position that stays will stay for all steps left.
-                if new_y == y and new_x == x:
-                    break
-                y, x = new_y, new_x
-            ends[0, start_y, start_x] = np.int64(np.rint(y))
-            ends[1, start_y, start_x] = np.int64(np.rint(x))
+    field = displacement.reshape(2, h * w)
+    y, x, new_y, new_x = np.empty((4, TOGETHER), np.float32)
+    for start in range(0, h * w, TOGETHER):
+        for i in range(TOGETHER):
+            cell = min(start + i, h * w - 1)
+            y[i], x[i] = cell // w, cell % w
+        for _ in range(steps):
+            for i in range(TOGETHER):
+                top, left = np.int32(y[i]), np.int32(x[i])
+                above, below = top * w, min(top + 1, h - 1) * w
+                right = min(left + 1, w - 1)
+                down, across = np.float64(y[i]) - top, np.float64(x[i]) - left
+                dy = _bilinear(field[0], above, below, left, right, down, across)
+                dx = _bilinear(field[1], above, below, left, right, down, across)
+                new_y[i] = np.float32(min(max(y[i] + dy, 0.0), h - 1.0))
+                new_x[i] = np.float32(min(max(x[i] + dx, 0.0), w - 1.0))
+            moved = False
+            for i in range(TOGETHER):
+                moved |= (new_y[i] != y[i]) | (new_x[i] != x[i])
+            # Positions that stay will stay for all steps left.
+            if not moved:
+                break
+            y, new_y = new_y, y
+            x, new_x = new_x, x
+        for i in range(min(TOGETHER, h * w - start)):
+            cell = start + i
+            ends[0, cell // w, cell % w] = np.int64(np.rint(y[i]))
+            ends[1, cell // w, cell % w] = np.int64(np.rint(x[i]))
 
 
 @compiled(fast=False)
-def _bilinear(field: np.ndarray, top: int, bottom: int, left: int, right: int, down: float, across: float) -> float:
-    above = (1 - across) * np.float64(field[top, left]) + across * np.float64(field[top, right])
-    below = (1 - across) * np.float64(field[bottom, left]) + across * np.float64(field[bottom, right])
-    return (1 - down) * above + down * below
+def _bilinear(field: np.ndarray, above: int, below: int, left: int, right: int, down: float, across: float) -> float:
+    """Value of a flat field between rows that begin at `above` and `below`."""
+    # Unsigned: Numba would look for negative indices.
+    upper = (1 - across) * np.float64(field[np.uint32(above + left)])
+    upper += across * np.float64(field[np.uint32(above + right)])
+    lower = (1 - across) * np.float64(field[np.uint32(below + left)])
+    lower += across * np.float64(field[np.uint32(below + right)])
+    return (1 - down) * upper + down * lower
 
 
 def instance_scores(
