@@ -18,7 +18,7 @@ import numpy as np
 import pillow_heif
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pictures import directory, exif, saved, srgb_profile, tiff, with_chunks, with_segments
 
@@ -504,6 +504,7 @@ def test_metadata_of_images(place: Path, photograph: tuple[str, bytes]) -> None:
 
 
 @given(st.sampled_from(list(UPRIGHT)).flatmap(lambda kind: odd_bytes(UPRIGHT[kind])))
+@example(b"\0\0\0\x18ftyph\neic")  # a line break in what names the kind
 @settings(max_examples=MANY or 200)
 def test_damaged_images(place: Path, content: bytes) -> None:
     path = place / "damaged"

@@ -53,7 +53,9 @@ def other_kind_of(content: bytes) -> str:
         if start.startswith(beginning):
             return words
     if content[4:8] == b"ftyp":
-        return f"a video or raw photograph, {content[8:12].decode('latin-1').strip()}"
+        # Damage may be anywhere, and a line break is no part of a message.
+        brand = "".join(letter for letter in content[8:12].decode("latin-1") if letter.isprintable())
+        return f"a video or raw photograph, {brand.strip()}"
     Image.init()
     for name, (_, accepts) in Image.OPEN.items():
         try:
