@@ -31,6 +31,12 @@ from irn.workflow.recipes import RESULTS, masks  # noqa: E402
 from irn.workflow.run import Run  # noqa: E402
 
 WAYS = ("most doubtful", "at random")
+# The scores in the chart, with what they are called there.
+DRAWN = {
+    "semantic mIoU": "labels of other images, mIoU",
+    "instance AP50": "labels of other images, AP50",
+    "mask_rcnn AP50": "Mask R-CNN on held-out images, AP50",
+}
 FIELDS = ("seed", "chosen", "corrected", "images", "score", "value")
 
 
@@ -127,17 +133,21 @@ def means(table: Path, images: str = "") -> Iterator[tuple[str, str, float]]:
 
 
 def chart(table: pd.DataFrame) -> alt.TopLevelMixin:
-    """Labels' mean IoU and AP50, and AP50 of the network that learns from them, by corrected images."""
-    kept = table[table["score"].isin(["semantic mIoU", "instance AP50", "mask_rcnn AP50"])]
-    titled = kept.assign(what=kept["images"].map("images {}: ".format) + kept["score"])
-    base = alt.Chart(titled, width=190, height=190).encode(
+    """What each number of corrected images adds to a score of the same seed: mean and standard deviation of the seeds.
+
+    Of the labels of images that are not corrected, and of the network that learns from all labels.
+    """
+    labels = table["images"].eq("not corrected") & table["score"].isin(DRAWN)
+    kept = table[labels | table["score"].eq("mask_rcnn AP50")]
+    without = kept["value"].where(kept["corrected"].eq(0))
+    without = without.groupby([kept["seed"], kept["chosen"], kept["score"]]).transform("max")
+    gains = kept.assign(gain=kept["value"] - without, what=kept["score"].map(DRAWN))
+    base = alt.Chart(gains, width=190, height=190).encode(
         x=alt.X("corrected:Q", title="corrected images"), color=alt.Color("chosen:N", title=None, sort=list(WAYS))
     )
-    line = base.mark_line(point=True).encode(y=alt.Y("mean(value):Q", title=None, scale=alt.Scale(zero=False)))
-    spread = base.mark_errorbar(extent="stdev").encode(y=alt.Y("value:Q", title=None))
-    return (
-        alt.layer(line, spread).facet(facet=alt.Facet("what:N", title=None), columns=3).resolve_scale(y="independent")
-    )
+    line = base.mark_line(point=True).encode(y=alt.Y("mean(gain):Q", title="change", axis=alt.Axis(format="+.2f")))
+    spread = base.mark_errorbar(extent="stdev").encode(y=alt.Y("gain:Q", title="change"))
+    return alt.layer(line, spread).facet(facet=alt.Facet("what:N", title=None, sort=list(DRAWN.values())), columns=3)
 
 
 if __name__ == "__main__":

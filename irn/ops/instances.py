@@ -1,5 +1,7 @@
 """Class-agnostic instances from a displacement field."""
 
+from typing import Any
+
 import numpy as np
 from scipy import ndimage
 
@@ -72,7 +74,7 @@ def _follow(displacement: np.ndarray, steps: int, ends: np.ndarray) -> None:
 
 
 @compiled(fast=False)
-def _bilinear(field: np.ndarray, above: int, below: int, left: int, right: int, down: float, across: float) -> float:
+def _bilinear(field: np.ndarray, above: Any, below: Any, left: Any, right: Any, down: Any, across: Any) -> Any:
     """Value of a flat field between rows that begin at `above` and `below`."""
     # Unsigned: Numba would look for negative indices.
     upper = (1 - across) * np.float64(field[np.uint32(above + left)])
