@@ -6,20 +6,25 @@ import sys
 
 INTERRUPTED = 130  # exit codes, as shells have the first
 MISTAKE = 2
-displays = []  # of the run that was interrupted
+interrupts = []  # the signals that came
 
 
 def interrupt(number, frame):
     """Let Snakemake end its jobs, and say last how to go on, unless the display of the run says it."""
-    if "snakemake.logging" in sys.modules:
-        displays.extend(sys.modules["snakemake.logging"].logger.handlers)
+    interrupts.append(number)
     atexit.register(say_how_to_go_on)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.default_int_handler(number, frame)
 
 
+def display_says(what):
+    """Whether the display of the run, which irn/terminal/attach.py keeps, says of itself that it is so."""
+    logger = getattr(sys.modules.get("snakemake.logging"), "logger", None)
+    return getattr(getattr(logger, "display", None), what, False)
+
+
 def say_how_to_go_on():
-    if not any(getattr(display, "is_interrupted", False) for display in displays):
+    if not display_says("is_interrupted"):
         print("snakemake: interrupted; the same command goes on from there", file=sys.stderr)
 
 
@@ -87,7 +92,9 @@ def run():
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except SystemExit as stop:
-        sys.exit(INTERRUPTED if displays else stop.code)
+        if interrupts:
+            sys.exit(INTERRUPTED)
+        sys.exit(MISTAKE if stop.code == 1 and display_says("met_mistakes_alone") else stop.code)
 
 
 if __name__ == "__main__":

@@ -747,6 +747,17 @@ def test_fewer_photographs_than_a_batch_are_found_before_the_first_job(tmp_path:
     assert not (tmp_path / "results").exists()
 
 
+def test_a_run_with_a_photograph_that_cannot_be_read_ends_as_a_mistake_does(tmp_path: Path) -> None:
+    folder_set(tmp_path / "set")
+    (tmp_path / "set/images/b.png").write_bytes(b"no picture")
+    config = f"dataset: {{kind: folder, root: {tmp_path / 'set'}}}\ncam: {{batch_size: 2}}\nirn: {{batch_size: 2}}\n"
+    (tmp_path / "small.yaml").write_text(config, encoding="utf-8")
+    result = snakemake(tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.count("b.png: not a readable image") == 1
+    assert "replace the file or take it out of the data set" in result.stderr
+
+
 def test_pictures_in_folders_of_different_classes_are_told_in_one_line(tmp_path: Path, capsys: Capture) -> None:
     for seed, name in ((0, "cat/a"), (0, "dog/a"), (1, "cat/b"), (1, "dog/b"), (2, "dog/c")):
         save_png(tmp_path / f"set/{name}.png", pixels(seed))

@@ -248,6 +248,7 @@ class TestFailures:
             f"    log: {log}",
             "Complete files are kept: the same command goes on from here. Snakemake's log: /tmp/x.snakemake.log",
         ]
+        assert run.display.met_mistakes_alone
 
     def test_other_errors_are_told_by_their_last_lines(self, run: Watched) -> None:
         run.start()
@@ -260,6 +261,7 @@ class TestFailures:
             *(f"    line {number}" for number in range(43, 50)),
             "    ZeroDivisionError: division by zero",
         ]
+        assert not run.display.met_mistakes_alone
 
     def test_a_table_that_is_only_in_the_log_is_not_called_above(self, run: Watched) -> None:
         run.start()

@@ -21,6 +21,8 @@ def attach(logger: logging.Logger, settings: Any, run: Run) -> RunDisplay | None
     settings: Snakemake's settings of its output. Its log file stays as it is, and gets the lines that were held back.
     """
     display = _attach(logger, settings, run)
+    # Snakemake takes it off before it ends; envs/run_snakemake.py asks it then.
+    logger.display = display  # type: ignore[attr-defined]
     for line in getattr(logger, HELD, ()):
         logger.info(line)
     return display

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from irn.io.bars import clock
-from irn.terminal.failures import exit_code, report_of_failure
+from irn.terminal.failures import MISTAKE, exit_code, report_of_failure
 from irn.terminal.screen import EVERY, FAILED, FAILED_IN_ASCII, OK, OK_IN_ASCII, Screen
 from irn.terminal.stages import Stages, line_of_done
 
@@ -49,9 +49,15 @@ class RunDisplay(logging.Handler):
         self.has_started = self.has_failed = self.is_interrupted = False
         self.codes: dict[str | None, int | None] = {}
         self.failures: dict[int, tuple[float, list[str], str]] = {}
+        self.ended_with: set[int | None] = set()  # exit codes of jobs that failed
         self.drawn = self.said = self.began = now()
         self.ended = threading.Event()
         self.ticker = threading.Thread(target=self._tick_until_the_end, daemon=True)
+
+    @property
+    def met_mistakes_alone(self) -> bool:
+        """Whether jobs failed, each for a mistake that its last words tell."""
+        return self.ended_with == {MISTAKE}
 
     # ---- records
 
@@ -111,7 +117,9 @@ class RunDisplay(logging.Handler):
         logs = [Path(log) for log in record.log]
         written = [log for log in logs if log.exists() and log.stat().st_size]
         log = next(iter(written or logs), None)
-        lines = report_of_failure(title, log, self.codes.pop(record.threadName, None), mark)
+        code = self.codes.pop(record.threadName, None)
+        self.ended_with.add(code)
+        lines = report_of_failure(title, log, code, mark)
         self.failures[record.jobid] = (self.now(), lines, title)
 
     def _take_message(self, record: logging.LogRecord) -> None:
