@@ -91,8 +91,9 @@ class Cluster:
             "--workflow-profile",
             profile or self.profile,
         ]
-        # squeue, since the cluster keeps no accounts for sacct; the seconds are what a job takes at least.
-        command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "8", *arguments]
+        # squeue, since the cluster keeps no accounts for sacct. The executor looks after so many seconds, and then
+        # waits 10 longer each time: it looks after 5 and 20, which is what most jobs take here.
+        command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "5", *arguments]
         return [str(word) for word in command]
 
     def start(self, snakefile: Path, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
