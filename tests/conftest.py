@@ -40,18 +40,26 @@ vl_convert.javascript_bundle = functools.cache(vl_convert.javascript_bundle)
 MANY = int(os.environ.get("FUZZ", "0"))
 settings.register_profile("irn", max_examples=MANY or 60, derandomize=not MANY, deadline=None, database=None)
 settings.load_profile("irn")
-# The jobs that the first test on SLURM submits take minutes; meanwhile the same process tests these files.
-BESIDE_SLURM = ("test_workflow", "test_final_networks", "test_rebuilds", "test_parts", "test_backbones", "test_kills")
+# The jobs that the first test on SLURM submits take minutes; meanwhile the same process tests these files. The first of
+# them makes the finished run, for which another process would wait.
+BESIDE_SLURM = (
+    "test_workflow",
+    "test_final_networks",
+    "test_rebuilds",
+    "test_parts",
+    "test_backbones",
+    "test_kills",
+    "test_new_network",
+)
 # What takes longest comes first, so that no process is left with it when the others are done.
 LONGEST = (
-    "test_new_network",
     "test_training",
-    "test_report",
     "test_golden",
+    "test_notebook",
     "test_install",
+    "test_report",
     "test_docs",
     "test_review",
-    "test_notebook",
     "test_benchmarks",
 )
 ORDER = {name: place for place, name in enumerate((*BESIDE_SLURM, *LONGEST), 1)}
