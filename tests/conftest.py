@@ -50,6 +50,7 @@ BESIDE_SLURM = (
     "test_backbones",
     "test_kills",
     "test_new_network",
+    "test_cli",
 )
 # What takes longest comes first, so that no process is left with it when the others are done.
 LONGEST = (
