@@ -107,6 +107,12 @@ class TestStatus:
         assert said["make_demo_data"] == "to do code edited"
         assert said["make_cams"] == "to do code edited, reads another build_manifest, reads another train_cam"
 
+    def test_of_many_stages_that_are_read_a_few_are_named(self, capsys: pytest.CaptureFixture[str]) -> None:
+        make()
+        said = states(capsys, "--config", "seed=1", "sweep={walk.beta: [5, 8]}")["report"]
+        assert said.count("reads another") == 4
+        assert re.search(r", and \d+ more$", said)
+
     def test_shards_and_splits(self, capsys: pytest.CaptureFixture[str]) -> None:
         made = make("shards=2")
         said = states(capsys)

@@ -56,7 +56,7 @@ def _difference(folder: Path, kept: set[Path]) -> str:
     if folder not in records:
         return "without complete results"
     similar = most_similar(records[folder], [record for path, record in records.items() if path in kept])
-    return ", ".join(differences(similar, records[folder])) if similar else ""
+    return differences(similar, records[folder]) if similar else ""
 
 
 def _megabytes(size: int) -> str:

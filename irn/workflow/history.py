@@ -8,6 +8,8 @@ from typing import Any
 from irn.settings.writing import as_text
 from irn.workflow.recipes import STORE, Recipe
 
+NAMED = 4  # stages that are read; the report of a sweep reads dozens
+
 
 def what_is_new(recipe: Recipe) -> str:
     """Why a stage has no file yet, in words."""
@@ -18,7 +20,7 @@ def what_is_new(recipe: Recipe) -> str:
     if logs:
         return f"begun and not finished; see {logs[0]}"
     before = most_similar(recipe.record, earlier.values())
-    return ", ".join(differences(before, recipe.record)) if before else "never made"
+    return differences(before, recipe.record) if before else "never made"
 
 
 def earlier_results(stage: str) -> dict[Path, dict[str, Any]]:
@@ -34,18 +36,24 @@ def earlier_results(stage: str) -> dict[Path, dict[str, Any]]:
 
 def most_similar(record: dict[str, Any], candidates: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
     """Among records of the same stage, the one with the fewest differences; None if there is none."""
-    return min(candidates, key=lambda candidate: len(differences(candidate, record)), default=None)
+    return min(candidates, key=lambda it: len(_own(it, record)) + len(_changed("reads", it, record)), default=None)
 
 
-def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+def differences(before: dict[str, Any], after: dict[str, Any]) -> str:
     """How two records of one stage differ, in words: settings, code, format, files, and stages that it reads."""
+    read = _changed("reads", before, after)
+    words = ", ".join([*_own(before, after), *(f"reads another {stage}" for stage in read[:NAMED])])
+    return f"{words}, and {len(read) - NAMED} more" if len(read) > NAMED else words
+
+
+def _own(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """How two records differ, but for the stages that are read."""
     old, new = before.get("settings", {}), after.get("settings", {})
     words = [f"{key} {as_text(old.get(key))} -> {as_text(new.get(key))}" for key in _changed("settings", before, after)]
     words += ["code edited"] * (before.get("code") != after.get("code"))
     words += ["another cache format"] * (before.get("format") != after.get("format"))
     words += ["other configurations"] * (before.get("configurations") != after.get("configurations"))
-    words += [f"{name} changed" for name in _changed("files", before, after)]
-    return words + [f"reads another {stage}" for stage in _changed("reads", before, after)]
+    return words + [f"{name} changed" for name in _changed("files", before, after)]
 
 
 def _changed(part: str, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
