@@ -101,6 +101,21 @@ def behind(backbone: Backbone, level: int) -> set[str]:
     return {name for name, gradient in zip(names, gradients, strict=True) if gradient is not None and gradient.any()}
 
 
+def seen_by(backbone: Backbone, level: int, cell: int, size: int) -> float:
+    """How far down, in pixels, what a cell on the diagonal of a level sees is in the mean, by gradients."""
+    image = random_images(0, 1, size, size).requires_grad_()
+    (gradient,) = torch.autograd.grad(backbone(image)[level][0, :, cell, cell].square().sum(), image)
+    rows = gradient.abs().sum((0, 1, 3))
+    return float((rows * torch.arange(size)).sum() / rows.sum())
+
+
+@pytest.mark.parametrize(("level", "cell"), [(2, 13), (3, 6)])
+def test_a_cell_sees_the_same_place_whatever_the_size_of_the_image(level: int, cell: int) -> None:
+    backbone = randomised(make_backbone(LITE))
+    places = [seen_by(backbone, level, cell, size) for size in (208, 209, 216)]
+    assert max(places) - min(places) < 3
+
+
 class TestNetworks:
     @pytest.mark.parametrize("size", [(96, 128), (97, 130)])
     def test_levels(self, backbone: Backbone, size: tuple[int, int]) -> None:

@@ -9,6 +9,8 @@ import torch
 import yaml
 from helpers import SMALL, Sample, SmallData, missing, read_all, refused, run, smooth_image, write_data
 
+from irn import open_labeller
+from irn.errors import IrnError
 from irn.grid import cells
 from irn.inference.cams import class_attention_maps, scaled_images
 from irn.inference.image import Networks, label_pixels
@@ -238,6 +240,38 @@ def test_features_of_another_backbone_are_refused(
     command = refine_command(data, cams, objectness, tmp_path / "out" / "refined.h5")
     said = refused(capsys, tmp_path / "out", *command, "--cell-classifier", tmp_path / "other.pt")
     assert "features of resnet18, but objectness has tf_efficientnet_lite0" in said
+
+
+def test_other_classes_than_the_classifiers_are_refused(
+    data: SmallData, cams: Path, objectness: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_weights(tmp_path / "cam.pt", "cam", Classifier("resnet18", 2), {}, ["blue", "red"])
+    save_weights(tmp_path / "irn.pt", "irn", IRNet("resnet18"), {}, crop_size=64, mean_displacement=(0.0, 0.0))
+    files = [tmp_path / "cam.pt", tmp_path / "irn.pt"]
+    told = "knows the classes red, blue, but the classifier blue, red"
+    said = refused(capsys, tmp_path / "out", "predict", "--weights", *files, weights, "--manifest", data.manifest,
+                   "--out", tmp_path / "out", "--objectness", objectness, "--device", "cpu")  # fmt: skip
+    assert told in said
+    changes = {"refine.objectness": str(objectness), "refine.cell_classifier": True}
+    with pytest.raises(IrnError, match=told):
+        open_labeller(*files, "cpu", changes, weights)
+    with pytest.raises(IrnError, match="no file of one is given"):
+        open_labeller(*files, "cpu", changes)
+    # Maps of a class that it does not know.
+    contents = load_file(weights)
+    contents["state_dict"] |= {name: contents["state_dict"][name][:1] for name in ("layer.weight", "layer.bias")}
+    save_file(tmp_path / "one.pt", contents | {"class_names": ["red"]})
+    command = refine_command(data, cams, objectness, tmp_path / "out" / "refined.h5")
+    assert "class" in refused(capsys, tmp_path / "out", *command, "--cell-classifier", tmp_path / "one.pt")
+
+
+def test_a_classifier_alone_has_no_refined_maps(
+    data: SmallData, objectness: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_weights(tmp_path / "cam.pt", "cam", Classifier("resnet18", 2), {}, ["red", "blue"])
+    said = refused(capsys, tmp_path / "out", "predict", "--weights", tmp_path / "cam.pt", "--manifest", data.manifest,
+                   "--out", tmp_path / "out", "--objectness", objectness, "--device", "cpu")  # fmt: skip
+    assert "give IRNet's weights too" in said
 
 
 def test_weights_of_another_kind_are_refused(

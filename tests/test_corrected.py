@@ -117,6 +117,15 @@ def brushed(mask: np.ndarray) -> list[int]:
     return [int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)]
 
 
+def cvat(place: Path) -> None:
+    """As CVAT writes objects that are painted: marked as crowds, with attributes."""
+    coco(place)
+    content = json.loads(place.read_text())
+    for annotation in content["annotations"]:
+        annotation |= {"iscrowd": 1, "attributes": {"occluded": False}}
+    place.write_text(json.dumps(content))
+
+
 def label_studio(
     place: Path, image: str = "/data/local-files/?d=photos/a.png", size=SIZE, label: str = "dog", regions: int = 3
 ) -> None:
@@ -140,6 +149,7 @@ def label_studio(
 FORMATS: dict[str, tuple[str, Callable[..., None]]] = {
     "index PNGs": ("masks", index_pngs),
     "COCO": ("instances_default.json", coco),
+    "COCO, painted in CVAT": ("instances_default.json", cvat),
     "labelme": ("json", labelme),
     "Label Studio": ("export.json", label_studio),
 }

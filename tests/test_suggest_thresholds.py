@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,6 +119,12 @@ class TestCommand:
             assert line.startswith(f"{key}: {best['threshold'].iloc[0]:.2f} ")
         walks = table[table["key"] == "labels.semantic_threshold"]
         assert 0.1 < walks[walks["suggested"] == 1]["threshold"].iloc[0] < 0.8
+
+    def test_of_refined_maps_it_is_their_own_threshold(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        with h5py.File(folder / "cams.h5", "a") as file:
+            file.attrs["stage"] = "refine_cams"
+        run("suggest-thresholds", "--cams", folder / "cams.h5", "--out", folder / "suggested.csv")
+        assert capsys.readouterr().out.startswith("evaluate.refined_threshold: ")
 
     def test_splits_and_processes(self, folder: Path) -> None:
         words = (

@@ -48,7 +48,8 @@ def find_doubt(
         Doubt(record.image_id, float(of_image.mean()), in_words(sign, of_image), sign)
         for record, sign, of_image in zip(doubted, signs, of_images, strict=True)
     ]
-    others = [record for record in records if record.image_id not in {row.image_id for row in doubts}]
+    doubtful = {row.image_id for row in doubts}
+    others = [record for record in records if record.image_id not in doubtful]
     # Corrected images come last.
     for record in sorted(others, key=lambda record: record.image_id in masks):
         doubts.append(Doubt(record.image_id, 0.0, "corrected" if record.image_id in masks else "no class"))

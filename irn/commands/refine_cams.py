@@ -10,6 +10,7 @@ import torch
 from irn.data.images import read_record
 from irn.data.tables import images_of
 from irn.errors import IrnError
+from irn.grid import MAX_CLASSES
 from irn.inference.refine import looked_at, open_refiner, refined
 from irn.io.cache import CacheReader, write_cache
 from irn.io.devices import choose_device, loading_workers
@@ -52,7 +53,8 @@ def refine_cams(
             "refine-cams: nothing to refine by; give --objectness (packaged, or a weights file) or --sharing-steps"
         )
     records = images_of(manifest, split, shard)
-    reader = CacheReader(cams, "cam")
+    cell_classes = refiner.cell_classifier.layer.out_features if refiner.cell_classifier else MAX_CLASSES
+    reader = CacheReader(cams, "cam", cell_classes)
     reader.require(record.image_id for record in records)
     load = partial(_load, cams=reader, settings=settings)
     loaded = map_images(load, records, loading_workers(workers, torch_device))

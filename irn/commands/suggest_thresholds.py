@@ -42,8 +42,12 @@ def suggest_thresholds(
     """
     if not cams and not walks:
         raise IrnError("suggest-thresholds: nothing to look at; give CAM caches (--cams) or walk caches (--walks)")
-    sources = {"evaluate.cam_threshold": (cams, "cam"), "labels.semantic_threshold": (walks, "walk")}
-    readers = {key: CacheReader(paths, kind) for key, (paths, kind) in sources.items() if paths}
+    readers = {}
+    if cams:
+        maps = CacheReader(cams, "cam")
+        readers[f"evaluate.{'refined' if maps.stage == 'refine_cams' else 'cam'}_threshold"] = maps
+    if walks:
+        readers["labels.semantic_threshold"] = CacheReader(walks, "walk")
     masks = open_corrected(corrected)
     records = images_of_caches(next(iter(readers.values())), manifest, split)
     records = [record for record in records if record.image_id not in masks]

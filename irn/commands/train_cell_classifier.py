@@ -49,7 +49,7 @@ def train_cell_classifier(
     if refiner is None or refiner.objectness is None:
         raise IrnError("train-cell-classifier: no objectness, which says where objects are; give --objectness")
     names = read_classes(labels).names
-    reader = CacheReader(cams, "cam")
+    reader = CacheReader(cams, "cam", classes=len(names))
     records = images_of(manifest, split)
     reader.require(record.image_id for record in records)
     with seeded(settings.seed, torch_device):

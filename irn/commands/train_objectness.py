@@ -45,7 +45,8 @@ def train_objectness(
     splits = images_by_split(manifest, split)
     names = read_classes(labels).names if labels else ANY_CLASS
     records = [record for of_split in splits.values() for record in of_split]
-    masks = {name: open_truths(class_masks, None, of_split, names) for name, of_split in splits.items()}
+    left_out = settings.dataset.leave_out or ()
+    masks = {name: open_truths(class_masks, None, of_split, names, left_out) for name, of_split in splits.items()}
     section = settings.objectness
     task = Task(
         kind="objectness",

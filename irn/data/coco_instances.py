@@ -70,14 +70,17 @@ class InstancesFile:
         # By image; of one image in the file's order.
         order = np.argsort(rows, kind="stable")
         self.index = np.array(indices, np.int64)[order]
-        self.crowd = np.array([is_crowd(path, annotation.crowd) for annotation in annotations], bool)[order]
+        crowd = np.array([is_crowd(path, annotation.crowd) for annotation in annotations], bool)
+        # CVAT marks every object that is painted, and not outlined, as a crowd.
+        painted = crowd & np.array([annotation.has_attributes for annotation in annotations], bool)
+        self.crowd = (crowd & ~painted)[order]
         self.outlined = np.array([annotation.is_outlined for annotation in annotations], bool)[order]
         spans = [(annotation.start, annotation.end) for annotation in annotations]
         self._spans = np.array(spans, np.int64).reshape(-1, 2)[order]
         bounds = np.searchsorted(rows[order], np.arange(len(self.images) + 1))
         for row, (image_id, picture) in enumerate(self.images.items()):
             self.images[image_id] = picture._replace(first=int(bounds[row]), end=int(bounds[row + 1]))
-        self._remark_on(annotations)
+        self._remark_on(annotations, int(painted.sum()))
 
     def _read_images(self, entries: Any) -> dict[int | str, int]:
         """The position of each image id; entries of one file name are one image."""
@@ -119,7 +122,9 @@ class InstancesFile:
         listed = [annotation for annotation, row in zip(annotations, rows, strict=True) if row >= 0]
         return listed, rows[rows >= 0]
 
-    def _remark_on(self, annotations: Sequence[Annotation]) -> None:
+    def _remark_on(self, annotations: Sequence[Annotation], painted: int) -> None:
+        if painted:
+            self.remarks.append(f"{painted} masks are crowds by iscrowd, as CVAT marks what is painted; an object each")
         thin = sum(annotation.thin for annotation in annotations)
         if thin:
             self.remarks.append(f"{thin} polygons have fewer than three points, and so no area; left out")

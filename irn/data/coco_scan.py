@@ -16,6 +16,7 @@ _MARK = "\xef\xbb\xbf"  # of UTF-8, which some editors put first
 class Annotation(NamedTuple):
     """What stays of an annotation: ids, whether it is a crowd (as it is written) and has an outline, and its bytes.
 
+    has_attributes: whether it has the attributes that CVAT adds.
     thin: how many of its polygons have fewer than three points.
     """
 
@@ -23,6 +24,7 @@ class Annotation(NamedTuple):
     category: Any
     crowd: Any
     is_outlined: bool
+    has_attributes: bool
     thin: int
     start: int
     end: int
@@ -104,4 +106,4 @@ def _annotation(path: Path, item: Any, start: int, end: int) -> Annotation:
         raise IrnError(f"{path}: holds {content}; expected an instances file of COCO, such as instances_train2014.json")
     outlines = item.get("segmentation")
     thin = sum(isinstance(part, list) and len(part) < 6 for part in outlines) if isinstance(outlines, list) else 0
-    return Annotation(image, category, item.get("iscrowd", 0), bool(outlines), thin, start, end)
+    return Annotation(image, category, item.get("iscrowd", 0), bool(outlines), "attributes" in item, thin, start, end)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from irn.errors import IrnError
 from irn.inference.cams import class_attention_maps, scaled_images
 from irn.inference.image import Networks, label_pixels
 from irn.inference.predictions import Prediction, pieces
@@ -32,10 +33,18 @@ def open_method(
     for_inference(classifier, device)
     names = contents["class_names"] or [f"class {index}" for index in range(len(classifier.classifier.weight))]
     if irn is None:
+        if settings.refine.is_on:
+            raise IrnError("--weights: a classifier alone, whose maps are not refined; give IRNet's weights too")
         return names, partial(attended, classifier, settings=settings)
     irnet, about = load_irnet(*irn)
     for_inference(irnet, device)
-    refiner = open_refiner(settings, device, cell_classifier=cell_classifier)
+    refiner = open_refiner(
+        settings,
+        device,
+        cell_classifier=cell_classifier,
+        names=contents["class_names"],
+        backbone=contents["backbone"],
+    )
     networks = Networks(classifier, irnet, about["crop_size"], about["mean_displacement"], refiner)
     return names, partial(walked, networks, settings=settings)
 

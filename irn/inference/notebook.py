@@ -135,9 +135,10 @@ def open_labeller(
         Call it with an image and the classes that are in it. The image is a file, or an array (height, width, 3) uint8,
         RGB; the classes are a sequence of names or zero-based indices, possibly empty. It gives a dictionary of what
         `label_arrays` gives, and of what that takes: `classes` (K,) uint16, `cam` (K, h, w), `boundary` (h, w) and
-        `displacement` (2, h, w), float32 in cells of 4 pixels; and `high_res` (K, height, width) float32, the class
-        maps in pixels. `names` is the list of the classes' names, None for imported weights. A call raises IrnError for
-        a class that the classifier does not know, and for an image that cannot be read.
+        `displacement` (2, h, w), float32 in cells of 4 pixels; `high_res` (K, height, width) float32, the class maps in
+        pixels; and with objectness `objectness` (h, w) float32 in [0, 1]. `names` is the list of the classes' names,
+        None for imported weights. A call raises IrnError for a class that the classifier does not know, and for an
+        image that cannot be read.
 
     Raises
     ------
@@ -166,7 +167,8 @@ def open_network(*weights: str | Path, device: str = "auto", changes: Mapping[st
     Parameters
     ----------
     *weights : str or Path
-        A file of Mask R-CNN, of DeepLab or of a classifier, or those of a classifier and of IRNet.
+        A file of Mask R-CNN, of DeepLab or of a classifier, or those of a classifier and of IRNet, and of a cell
+        classifier where class maps are refined by one.
     device : {"auto", "cpu", "cuda"}
         Where the network computes; "auto" takes a GPU if there is one.
     changes : mapping from str, optional

@@ -10,7 +10,7 @@ import torch
 from irn.errors import IrnError
 from irn.grid import cells
 from irn.networks.backbones import make_backbone
-from irn.networks.base import Backbone
+from irn.networks.base import STRIDES, Backbone
 from irn.networks.cell_classifier import CellClassifier, cell_features
 from irn.networks.folding import for_inference
 from irn.networks.imagenet import start_backbone
@@ -35,14 +35,19 @@ def open_refiner(
     device: torch.device,
     backbone_weights: Path | None = None,
     cell_classifier: Path | None = None,
+    names: Sequence[str] | None = None,
+    backbone: str = "",
 ) -> Refiner | None:
     """The networks that refine by these settings, on a device; None where nothing is refined.
 
-    backbone_weights: of the backbone `backbone` whose features are compared where there is no objectness, by default
-        ImageNet's; objectness has a backbone of its own.
+    backbone_weights: of the backbone whose features are compared where there is no objectness, by default ImageNet's;
+        objectness has a backbone of its own.
     cell_classifier: its weights file, if it is to be used.
+    names: those of the classes that it has to know, if they are known.
+    backbone: the one whose features are compared, by default that of the settings.
 
-    Raises IrnError for a cell classifier without objectness, and for one that another backbone was used for.
+    Raises IrnError for a cell classifier without objectness, and for one that another backbone was used for, or that
+    knows other classes.
     """
     path = settings.refine.objectness_file
     if cell_classifier is not None and path is None:
@@ -53,13 +58,13 @@ def open_refiner(
         objectness = load_objectness(path)
         cells = None
         if cell_classifier is not None:
-            cells = load_cell_classifier(cell_classifier, objectness.backbone).to(device)
+            cells = load_cell_classifier(cell_classifier, objectness.backbone, names).to(device)
         for_inference(objectness, device)
         return Refiner(objectness.backbone, objectness, cells)
-    backbone = make_backbone(settings.backbone)
-    start_backbone(backbone, backbone_weights)
-    for_inference(backbone.eval(), device)
-    return Refiner(backbone, None)
+    compared = make_backbone(backbone or settings.backbone)
+    start_backbone(compared, backbone_weights)
+    for_inference(compared.eval(), device)
+    return Refiner(compared, None)
 
 
 def looked_at(pixels: np.ndarray, settings: Settings) -> list[np.ndarray]:
@@ -73,9 +78,12 @@ def looked_at(pixels: np.ndarray, settings: Settings) -> list[np.ndarray]:
 
 
 def at_long_side(pixels: np.ndarray, long_side: int) -> np.ndarray:
-    """(H, W, 3) uint8 made larger or smaller, so that its longer side has so many pixels."""
-    factor = long_side / max(pixels.shape[:2])
-    return rescale(pixels, *(max(1, round(side * factor)) for side in pixels.shape[:2]))
+    """(H, W, 3) uint8 made larger or smaller, so that its longer side has about so many pixels.
+
+    Both sides are multiples of 16, as in training: cells of all levels then end with the image.
+    """
+    factor = long_side / max(pixels.shape[:2]) / STRIDES[-1]
+    return rescale(pixels, *(STRIDES[-1] * max(1, round(side * factor)) for side in pixels.shape[:2]))
 
 
 def refined(

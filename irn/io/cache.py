@@ -122,6 +122,15 @@ class CacheReader:
         """Those of the first file alone."""
         return [image_id for image_id, path in self._where.items() if path == self.paths[0]]
 
+    @property
+    def stage(self) -> str:
+        """The stage that wrote the first file."""
+        try:
+            with _open(self.paths[0]) as file:
+                return str(file.attrs.get("stage", ""))
+        except DAMAGE as error:
+            raise damaged(self.paths[0], error) from None
+
     def names(self, image_id: str) -> list[str]:
         """The names of an image's arrays."""
         group = self._group(image_id)

@@ -5,6 +5,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers import Conv2dSame
 from torch import nn
 from torch.nn import functional
 
@@ -20,6 +21,10 @@ class TimmNetwork(Backbone):
 
     Feature maps at other strides than those of the five levels are brought there: finer ones by the mean, coarser ones
     bilinearly. A vision transformer gives the outputs after a quarter, a half, three quarters and all of its blocks.
+
+    The padding of TensorFlow's networks lies on one side where a size is even, and on both where it is odd: their
+    features would be moved against the image by another part of a stride at each size. So they see images that are
+    padded to whole strides, below and to the right.
     """
 
     prefix = "network."
@@ -30,6 +35,7 @@ class TimmNetwork(Backbone):
         config = getattr(network, "default_cfg", None) or network.pretrained_cfg
         super().__init__(name, last_stride, config["mean"], config["std"])
         self.network = network
+        self.is_padded = any(isinstance(module, Conv2dSame) for module in network.modules())
         self.eval()
         try:
             levels = self._features(torch.zeros(1, 3, PROBE, PROBE))
@@ -37,6 +43,7 @@ class TimmNetwork(Backbone):
             raise _unfit(name, error) from None
         self.places = _places_of_levels(name, [PROBE // level.shape[-1] for level in levels], last_stride)
         self.channels = tuple(levels[place].shape[1] for place in self.places)
+        self.strides = tuple(PROBE // levels[place].shape[-1] for place in self.places)
         # Early parameters are those that have a gradient from the level at stride 8.
         levels[self.places[2]].sum().backward()
         self._early = [key for key, parameter in self.named_parameters() if parameter.grad is not None]
@@ -44,10 +51,15 @@ class TimmNetwork(Backbone):
         self.train()
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        features = self._features(x)
         height, width = x.shape[-2:]
-        sizes = [(-(-height // stride), -(-width // stride)) for stride in (*STRIDES, self.last_stride)]
-        return [_resampled(features[place], size) for place, size in zip(self.places, sizes, strict=True)]
+        if self.is_padded:
+            x = functional.pad(x, (0, -width % self.last_stride, 0, -height % self.last_stride))
+        features = self._features(x)
+        levels = []
+        for place, stride, wanted in zip(self.places, self.strides, (*STRIDES, self.last_stride), strict=True):
+            level = features[place][..., : _cells(height, stride), : _cells(width, stride)]
+            levels.append(_resampled(level, (_cells(height, wanted), _cells(width, wanted))))
+        return levels
 
     def early_parameters(self) -> Iterator[nn.Parameter]:
         early = set(self._early)
@@ -106,6 +118,10 @@ def _places_of_levels(name: str, strides: Sequence[int], last_stride: int) -> li
         )
     second = strides.index(4)
     return [max(0, second - 1), second, strides.index(8), late[-1], len(strides) - 1]
+
+
+def _cells(pixels: int, stride: int) -> int:
+    return -(-pixels // stride)
 
 
 def _resampled(level: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -62,7 +62,17 @@ class Dataset(Section, stages=("build_manifest",)):
         "Largest working size: images whose long side is longer, in pixels, are scaled down for class attention"
         " maps, CRF, IRNet and walk; caches and labels keep the size of the image. A multiple of 16; 1024 suits"
         " photographs from a phone. null: no limit, as in the paper.",
-        ("make_cams", "refine_cams", "make_ir_labels", "train_irn", "infer_*", "random_walk", "predict*", "ablation"),
+        (
+            "make_cams",
+            "train_cell_classifier",
+            "refine_cams",
+            "make_ir_labels",
+            "train_irn",
+            "infer_*",
+            "random_walk",
+            "predict*",
+            "ablation",
+        ),
     )
     labels_csv: t.Path = setting(
         None, "Table of the classes in each image, used instead of the data set's own; null for none.", flag=""
@@ -79,6 +89,7 @@ class Dataset(Section, stages=("build_manifest",)):
             "evaluate",
             "ablation",
             "train_irn",
+            "train_objectness",
             *(f"train_{row.name}" for row in FINAL_NETWORKS),
         ),
     )

@@ -77,7 +77,7 @@ class CellClassifierTraining(Section, stages=("train_cell_classifier",)):
         0.0003, "Initial learning rate of a round; it falls to 0, by as much at each step."
     )
     cells: t.Count = setting(
-        64, "Cells drawn from each image, by their objectness. Fewer where all of them would take more than 4 GB."
+        64, "Cells drawn from each image, by their objectness. Fewer where their features would take more than 4 GiB."
     )
 
 
@@ -293,7 +293,7 @@ class Predict(Section, stages=("predict",)):
     """Segmentation of new images by a classifier, alone or with IRNet."""
 
     class_score: t.Share = setting(
-        0.5, "Probability above which the classifier takes a class to be in an image, 0 to 1."
+        0.5, "Least probability at which the classifier takes a class to be in an image, 0 to 1."
     )
 
 

@@ -1,7 +1,7 @@
 """Weights files: one file holds all that its stage needs (docs/weights.md)."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,10 +99,12 @@ def load_objectness(path: Path) -> Objectness:
     return load_network(path, "objectness", _objectness_of)[0]
 
 
-def load_cell_classifier(path: Path, backbone: Backbone) -> CellClassifier:
+def load_cell_classifier(path: Path, backbone: Backbone, names: Sequence[str] | None = None) -> CellClassifier:
     """The cell classifier of a weights file, on a backbone.
 
-    Raises IrnError where it learned from the features of another one.
+    names: the classes that it has to know, if they are known.
+
+    Raises IrnError where it learned from the features of another backbone, or knows other classes.
     """
 
     def network_of(contents: Contents) -> CellClassifier:
@@ -110,6 +112,11 @@ def load_cell_classifier(path: Path, backbone: Backbone) -> CellClassifier:
             raise IrnError(
                 f"learned from features of {contents['backbone']}, but objectness has {backbone.name}; give both of"
                 " one backbone"
+            )
+        if names is not None and list(contents["class_names"]) != list(names):
+            raise IrnError(
+                f"knows the classes {', '.join(contents['class_names'])}, but the classifier {', '.join(names)}; give"
+                " both of one data set"
             )
         tensors = contents["state_dict"]
         network = CellClassifier(backbone, len(tensors["layer.bias"]) if "layer.bias" in tensors else 1)

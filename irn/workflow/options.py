@@ -128,7 +128,8 @@ WEIGHTS = _path("--weights", "W", "weights file of the network that computes, tr
 PREDICTING_WEIGHTS = _path(
     "--weights",
     "W",
-    "weights of a final network or of a classifier alone, or those of a classifier and of IRNet",
+    "weights of a final network or of a classifier alone, or those of a classifier and of IRNet, and of a cell"
+    " classifier where class maps are refined by one",
     nargs="+",
 )
 PREDICTED_IMAGES = optional(_path("--images", "PATH", "images to segment: files, and folders of them", nargs="+"))
