@@ -1,6 +1,7 @@
 """irn/commands/review.py and irn/review/: looking at labels, deciding on them and correcting them, in a browser too."""
 
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -11,7 +12,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +31,13 @@ from test_report import NAMES, SIZE, HandMade
 
 from irn.commands.review import open_session
 from irn.data.index_png import read_index_png
+from irn.errors import IrnError
 from irn.grid import cells
 from irn.inference.labels import labels_of
 from irn.ops.panoptic import panoptic
 from irn.pictures.colours import voc_palette
-from irn.review.runs import map_of, runs_of
+from irn.review import corrections
+from irn.review.runs import KEPT, map_of, runs_of
 from irn.review.server import Server, listening
 from irn.review.session import Session
 
@@ -87,6 +91,26 @@ def masks(folder: Path, image_id: str) -> tuple[np.ndarray, np.ndarray]:
     names = ("SegmentationClass", "SegmentationObject")
     classes, objects = (read_index_png(folder / name / f"{image_id}.png", *SIZE) for name in names)
     return classes, objects
+
+
+def read_corrections(run: Path, corrected: Path, out: Path) -> dict[str, dict[str, np.ndarray]]:
+    """What the next run makes of a place of corrections."""
+    tables = [run / "build_manifest" / name for name in ("manifest.csv", "labels.csv")]
+    options = ["--manifest", tables[0], "--labels", tables[1], "--corrected", corrected]
+    run_command("read-corrections", *options, "--out", out / "corrected.h5", "--out-labels", out / "labels.csv")
+    return read_all(out / "corrected.h5", "ir_label")
+
+
+def note_in_run(run: Path, corrected: str, stage: Path | None = None) -> None:
+    """Let a run have taken corrections from a place, and keep them in the folder of a stage."""
+    listed = json.loads((run / "run.json").read_text())
+    stages = listed["configurations"][0]["stages"]
+    key = run.parents[1] / stages["build_manifest"] / "key.json"
+    places = {"places": {"dataset.corrected": corrected}}
+    key.write_text(json.dumps(json.loads(key.read_text()) | places), encoding="utf-8")
+    if stage:
+        stages["read_corrections"] = str(stage)
+        (run / "run.json").write_text(json.dumps(listed), encoding="utf-8")
 
 
 def decisions(folder: Path) -> dict[str, str]:
@@ -284,8 +308,64 @@ class TestSession:
         save_png(folder / "SegmentationObject/image_1.png", object_mask)
         session = open_session(run)
         assert session.overview()["images"][1]["decision"] == "corrected"
-        assert (map_of(session.label(1)["objects"], *SIZE, 1) == (object_mask > 0)).all()
+        objects = map_of(session.label(1)["objects"], *SIZE, 1)
+        assert ((objects == 1) == (object_mask > 0)).all()
+        assert ((objects == KEPT) == (class_mask == 255)).all()
         assert session.label(1)["classes"] == [2]
+
+    def test_masks_from_elsewhere_keep_void_and_small_objects_but_where_they_are_painted_over(self, run, folder):
+        class_mask = np.zeros(SIZE, np.uint8)
+        class_mask[5:20, 6:30], class_mask[20:22, 6:30], class_mask[40, 50], class_mask[30:34, 4:9] = 3, 255, 3, 4
+        object_mask = np.where(class_mask == 3, 1, 0).astype(np.uint8)
+        object_mask[40, 50] = 2
+        for name, objects in (("image_1", None), ("image_0", object_mask)):
+            save_png(folder / f"SegmentationClass/{name}.png", class_mask)
+            if objects is not None:
+                save_png(folder / f"SegmentationObject/{name}.png", objects)
+        session = open_session(run)
+        assert sorted(session.label(1)["classes"]) == [2, 2, 3]
+        assert session.label(0)["classes"] == [2, 2]  # what has class 3 has no object
+        for index in (0, 1):
+            session.decide(index, {**session.label(index), "action": "accept"})
+        assert (masks(folder, "image_1")[0] == class_mask).all()
+        written, numbers = masks(folder, "image_0")
+        assert (written == class_mask).all()
+        assert (numbers == object_mask).all()
+        label = session.label(0)
+        painted = map_of(label["objects"], *SIZE, 2)
+        painted[21, 6:30], painted[30, 4:9] = 1, 0
+        session.begin(0, {**label, "objects": runs_of(painted)})
+        session.decide(0, {**open_session(run).label(0), "action": "accept"})
+        class_mask[21, 6:30], class_mask[30, 4:9] = 3, 0
+        assert (masks(folder, "image_0")[0] == class_mask).all()
+
+    def test_masks_with_classes_that_are_not_there_are_told_of(self, run, folder):
+        save_png(folder / "SegmentationClass/image_1.png", np.full(SIZE, 30, np.uint8))
+        with pytest.raises(IrnError, match=r"image_1\.png: unknown class, value 30"):
+            open_session(run).label(1)
+
+    def test_a_mask_that_is_named_by_its_images_file_is_replaced(self, run, folder, tmp_path):
+        save_png(folder / "SegmentationClass/IMAGE_1.PNG.png", np.full(SIZE, 3, np.uint8))
+        session = open_session(run)
+        assert session.overview()["images"][1]["decision"] == "corrected"
+        assert session.label(1)["classes"] == [2]
+        session.decide(1, {"action": "nothing here"})
+        assert not read_corrections(run, folder, tmp_path)["image_1"]["label"].any()
+        assert open_session(run).corrections.masks == 1
+        save_png(folder / "SegmentationClass/image_1.png", np.full(SIZE, 3, np.uint8))
+        with pytest.raises(IrnError, match="two masks of image 'image_1'"):
+            open_session(run)
+
+    def test_more_objects_than_a_mask_holds_are_left_out_until_another_threshold_gives_fewer(self, run, folder):
+        class_mask = np.zeros(SIZE, np.uint8)
+        class_mask[::2, ::2] = 3
+        save_png(folder / "SegmentationClass/image_1.png", class_mask)
+        session = open_session(run)
+        label = session.label(1)
+        assert label["too_many"] == (class_mask > 0).sum() > 254
+        assert not map_of(label["objects"], *SIZE, 0).any()
+        assert session.label(1, (0.5, 0.4))["too_many"] == 0
+        assert session.label(1, (0.5, 0.4))["classes"] == [2]
 
     def test_the_next_run_takes_over_what_was_decided(self, run, folder, tmp_path):
         session = open_session(run)
@@ -295,10 +375,7 @@ class TestSession:
         session.decide(1, {"action": "nothing here"})
         session.decide(2, {"action": "left out"})
         session.begin(3, session.label(3))
-        tables = [run / "build_manifest" / name for name in ("manifest.csv", "labels.csv")]
-        options = ["--manifest", tables[0], "--labels", tables[1], "--corrected", folder]
-        run_command("read-corrections", *options, "--out", tmp_path / "c.h5", "--out-labels", tmp_path / "labels.csv")
-        corrected = read_all(tmp_path / "c.h5", "ir_label")
+        corrected = read_corrections(run, folder, tmp_path)
         assert corrected.keys() == {"image_0", "image_1"}
         assert (corrected["image_0"]["instances"] == objects).all()
         assert (corrected["image_0"]["label"] == 4 * (objects > 0)).all()
@@ -307,13 +384,35 @@ class TestSession:
     def test_a_run_that_has_taken_corrections_is_reviewed_further_in_their_folder(self, run, folder, tmp_path):
         open_session(run).decide(0, {"action": "nothing here"})
         folder.parent.rename(tmp_path / "by_hand")
-        record = json.loads((run / "run.json").read_text())["configurations"][0]["stages"]["build_manifest"]
-        key = tmp_path / record / "key.json"
-        places = {"dataset.corrected": "by_hand/mine"}
-        key.write_text(json.dumps(json.loads(key.read_text()) | {"places": places}), encoding="utf-8")
+        note_in_run(run, "by_hand/mine")
         session = open_session(run)
         assert session.corrections.folder.absolute() == tmp_path / "by_hand/mine"
         assert session.overview()["images"][0]["decision"] == "nothing here"
+
+    def test_corrections_of_another_format_are_not_lost_when_the_reviewed_folder_replaces_them(
+        self, run, folder, tmp_path
+    ):
+        shapes = [
+            {"label": name, "shape_type": "polygon", "points": [[x, 4], [x + 12, 4], [x + 12, 20], [x, 20]]}
+            for name, x in (("dog", 4), ("dog", 16), ("__ignore__", 40))
+        ]
+        content = {"version": "5.0", "imageHeight": SIZE[0], "imageWidth": SIZE[1], "flags": {}}
+        (tmp_path / "drawn").mkdir()
+        for name, own in (("image_1", shapes), ("image_3", [])):
+            path = tmp_path / f"drawn/{name}.json"
+            path.write_text(json.dumps({**content, "imagePath": f"{name}.png", "shapes": own}), encoding="utf-8")
+        (tmp_path / "stage").mkdir()
+        before = read_corrections(run, tmp_path / "drawn", tmp_path / "stage")
+        note_in_run(run, "drawn", tmp_path / "stage")
+        session = open_session(run)
+        assert session.corrections.folder.absolute() == folder
+        assert [image["decision"] for image in session.overview()["images"]] == [None, "corrected", None, "corrected"]
+        after = read_corrections(run, folder, tmp_path)
+        assert after.keys() == before.keys() == {"image_1", "image_3"}
+        for image_id, arrays in before.items():
+            assert all((after[image_id][name] == array).all() for name, array in arrays.items())
+        session.decide(1, {"action": "nothing here"})
+        assert open_session(run).overview()["images"][1]["decision"] == "nothing here"
 
     def test_the_most_doubtful_comes_first(self, run):
         assert [image["id"] for image in open_session(run).overview()["images"]][:2] == ["image_0", "image_1"]
@@ -384,7 +483,9 @@ class TestServer:
         assert status == 200
         cookie = headers["Set-Cookie"]
         assert {"HttpOnly", "SameSite=Strict"} <= set(cookie.split("; "))
-        assert ask(server, "/overview", Cookie=cookie.partition(";")[0])[0] == 200
+        own = cookie.partition(";")[0]
+        for others in (own, f'theme={{"dark": 1}}; {own}', f"{own}; a,b = c"):
+            assert ask(server, "/overview", Cookie=others)[0] == 200
 
     @pytest.mark.parametrize("path", PATHS)
     def test_nothing_is_given_without_the_token(self, server, path):
@@ -446,11 +547,13 @@ class TestServer:
             (b"[]", {}, 400),
             (b"[" * 50000, {}, 400),
             (b"\xff", {}, 400),
-            (b"{}", {}, 422),
-            (b'{"action": "../../x"}', {}, 422),
+            (b"{}", {}, 409),
+            (b'{"stamp": STAMP}', {}, 422),
+            (b'{"stamp": STAMP, "action": "../../x"}', {}, 422),
         ],
     )
     def test_bodies_that_are_no_decision_are_refused(self, server, body, headers, status):
+        body = body.replace(b"STAMP", json.dumps(server.stamp(0)).encode())
         assert ask(server, "/decisions/0", "POST", body, **headers)[0] == status
         assert not server.session.corrections.folder.exists()
 
@@ -478,12 +581,46 @@ class TestServer:
         ],
     )
     def test_labels_that_are_none_of_the_image_are_refused(self, server, change):
-        label = {**server.session.label(0), "action": "accept", **change}
+        label = {**server.session.label(0), "stamp": server.stamp(0), "action": "accept", **change}
         for path in ("/decisions/0", "/begun/0"):
             status, _, body = ask(server, path, "POST", json.dumps(label).encode())
             assert status == 422
             assert "error" in json.loads(body)
         assert not server.session.corrections.folder.exists()
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"review": "another"}, "of an earlier review. Reload it."),
+            ({"image_id": "image_1"}, "of an earlier review. Reload it."),
+            ({"version": 1}, "changed in another tab"),
+        ],
+    )
+    def test_a_page_that_is_out_of_date_writes_nothing(self, server, change, words):
+        body = {"action": "nothing here", "stamp": {**server.stamp(0), **change}}
+        for path in ("/decisions/0", "/begun/0"):
+            status, _, answer = ask(server, path, "POST", json.dumps(body).encode())
+            assert status == 409
+            assert words in json.loads(answer)["error"]
+        assert not server.session.corrections.folder.exists()
+
+    def test_what_is_being_written_when_the_server_ends_is_written_to_its_end(self, shared_run, tmp_path, monkeypatch):
+        begun, write = threading.Event(), corrections.write_index_png
+
+        def slowly(path: Path, mask: np.ndarray) -> None:
+            begun.set()
+            time.sleep(0.2)
+            write(path, mask)
+
+        monkeypatch.setattr(corrections, "write_index_png", slowly)
+        with served(open_session(shared_run, tmp_path / "corrected")) as server:
+            body = json.dumps({"action": "nothing here", "stamp": server.stamp(0)}).encode()
+            sender = threading.Thread(target=ask, args=(server, "/decisions/0", "POST", body))
+            sender.start()
+            assert begun.wait(10)
+        assert decisions(tmp_path / "corrected") == {"image_0": "nothing here"}
+        assert not masks(tmp_path / "corrected", "image_0")[1].any()
+        sender.join()
 
     @pytest.mark.parametrize("query", ["semantic=0.5", "semantic=a&instance=b", "x=1"])
     def test_thresholds_that_are_none(self, server, query):
@@ -510,7 +647,7 @@ class TestServer:
 
 
 class TestCommand:
-    def test_from_the_first_look_to_the_next_command(self, tmp_path):
+    def test_from_the_first_look_to_the_next_command(self, capsys, tmp_path):
         run = make_run(tmp_path, [[2], [3]])
         command = [sys.executable, "-m", "irn", "review", "--run", str(run), "--port", "0", "--no-browser"]
         environment = {**os.environ, "SSH_CONNECTION": "10.0.0.1 50000 10.0.0.2 22"}
@@ -523,9 +660,14 @@ class TestCommand:
             assert f"ssh -L {port}:127.0.0.1:{port} 10.0.0.2" in said[2]
             connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
             headers = {"Cookie": f"irn_review_{port}={token}", "Content-Type": "application/json"}
-            connection.request("POST", "/decisions/1", b'{"action": "nothing here"}', headers)
+            connection.request("GET", "/overview", headers=headers)
+            stamp = json.loads(connection.getresponse().read())["images"][1]["stamp"]
+            body = json.dumps({"action": "nothing here", "stamp": stamp})
+            connection.request("POST", "/decisions/1", body, headers)
             assert connection.getresponse().status == 200
             connection.close()
+            second = refused(capsys, tmp_path, "review", "--run", run, "--port", 0)
+            assert "corrected/mine: another irn review is open on this folder" in second
             process.send_signal(signal.SIGINT)
             said += process.stdout.readlines()
         assert process.returncode == 0
@@ -837,6 +979,121 @@ class TestInABrowser:
         page.wait()
         assert decisions(folder) == {"image_0": "nothing here"}
         assert page.text("failure") == ""
+
+    def test_a_decision_that_is_refused_is_told_of_and_those_after_it_are_saved(self, page, folder, monkeypatch):
+        def refuse(decide: Callable[..., Any], index: int, label: dict[str, Any]) -> Any:
+            if index == 0:
+                raise IrnError("no room for a mask")
+            return decide(index, label)
+
+        monkeypatch.setattr(page.server.session, "decide", functools.partial(refuse, page.server.session.decide))
+        page.press("a", "n")
+        assert page.text("failure") == "image_0 is not saved: no room for a mask"
+        assert page.text("progress").startswith("1 of 4 decided: 1 nothing here")
+        assert decisions(folder) == {"image_1": "nothing here"}
+        monkeypatch.undo()
+        page.press("j", "j", "a")
+        assert page.text("failure") == ""
+        assert decisions(folder) == {"image_1": "nothing here", "image_0": "accepted"}
+
+    def test_of_two_tabs_the_one_that_is_out_of_date_shows_the_image_anew(self, page, folder):
+        body = {"action": "nothing here", "stamp": page.server.stamp(0)}
+        assert ask(page.server, "/decisions/0", "POST", json.dumps(body).encode())[0] == 200
+        page.press("1", "d")
+        WebDriverWait(page.browser, 20).until(lambda driver: "image_0 is not saved" in page.text("failure"))
+        page.wait()
+        assert "changed in another tab" in page.text("failure")
+        assert page.objects == []
+        assert page.text("decision") == "nothing here"
+        assert decisions(folder) == {"image_0": "nothing here"}
+        page.press("a", "n")
+        assert page.text("failure") == ""
+
+    def test_a_page_of_an_earlier_review_says_so_and_writes_nothing(self, page, folder):
+        page.server.review = "begun later"
+        page.type("n")
+        WebDriverWait(page.browser, 20).until(lambda driver: page.text("failure"))
+        assert "image_0 is not saved: this page is of an earlier review. Reload it." in page.text("failure")
+        page.type("kk")
+        WebDriverWait(page.browser, 20).until(lambda driver: "cannot be shown: this page is of" in page.text("status"))
+        assert not folder.exists()
+
+    def test_a_key_during_a_stroke_ends_it(self, page, folder, shared_run):
+        page.press("2", "b")
+        pointer = ActionChains(page.browser, 0)
+        for number, spot in enumerate([(45, 4), (45, 20)]):
+            y, x = page.at(*spot)
+            pointer.w3c_actions.pointer_action.move_to_location(round(x), round(y))
+            if not number:
+                pointer.w3c_actions.pointer_action.pointer_down()
+        pointer.perform()
+        page.press("a")
+        own = page.painted()
+        assert page.image_id == "image_1"
+        assert (own == label_at(shared_run, [2])[0]).all()
+        pointer = ActionChains(page.browser, 0)
+        for spot in [(4, 4), (40, 55)]:
+            y, x = page.at(*spot)
+            pointer.w3c_actions.pointer_action.move_to_location(round(x), round(y))
+        pointer.w3c_actions.pointer_action.pointer_up()
+        pointer.perform()
+        page.wait()
+        assert (page.painted() == own).all()
+        assert set(np.unique(masks(folder, "image_0")[0][45, 4:20])) == {4}
+
+    def test_back_at_an_image_that_is_still_being_saved_it_shows_what_was_decided(self, page, folder, monkeypatch):
+        def slowly(decide: Callable[..., Any], *arguments: Any) -> Any:
+            time.sleep(0.3)
+            return decide(*arguments)
+
+        page.press("1", "d")
+        monkeypatch.setattr(page.server.session, "decide", functools.partial(slowly, page.server.session.decide))
+        page.type("a", "j")
+        page.wait()
+        assert page.image_id == "image_0"
+        assert page.objects == ["dog"]
+        assert page.text("decision") == "corrected"
+
+    def test_thresholds_without_a_label_are_not_kept(self, page, folder, monkeypatch):
+        def refuse(label: Callable[..., Any], index: int, thresholds: Any = None) -> Any:
+            if thresholds is not None:
+                raise IrnError("the walk cannot be read")
+            return label(index)
+
+        monkeypatch.setattr(page.server.session, "label", functools.partial(refuse, page.server.session.label))
+        page.press("S")
+        assert "the walk cannot be read" in page.text("status")
+        assert page.text("semantic-value") == "0.50"
+        page.type("Sa")
+        page.wait()
+        assert page.image_id == "image_0"
+        page.press("a")
+        assert "image_0,accepted,0.5,0.4" in (folder / "decisions.csv").read_text()
+
+    def test_images_that_cannot_be_shown_are_not_those_before_them(self, browser, shared_run, folder):
+        crowded = np.zeros(SIZE, np.uint8)
+        crowded[::2, ::2] = 3
+        save_png(folder / "SegmentationClass/image_0.png", crowded)
+        save_png(folder / "SegmentationClass/image_2.png", np.full(SIZE, 30, np.uint8))
+        with served(open_session(shared_run, folder)) as server:
+            page = Page(browser, server)
+            assert page.image_id == "image_1"
+            page.type("k")
+            WebDriverWait(browser, 20).until(lambda driver: "value 30" in page.text("status"))
+            assert page.image_id == "image_2"
+            assert not browser.find_element(By.ID, "photograph").is_displayed()
+            page.type("x")
+            page.wait()
+            assert decisions(folder) == {"image_0": "corrected", "image_2": "left out"}
+            page.press("j", "j", "j")
+            assert page.image_id == "image_0"
+            assert "raise a threshold" in page.text("status")
+            page.press("a", "p", " ")
+            assert (read_index_png(folder / "SegmentationClass/image_0.png", *SIZE) == crowded).all()
+            page.press("S", "a")
+            expected, names = label_at(shared_run, [2, 3], semantic_threshold=0.52)
+            assert (masks(folder, "image_0")[0] == np.concatenate([[0], names + 1])[expected]).all()
+            browser.get("about:blank")
 
     def test_fingers_paint_on_a_phone(self, browser, shared_run, folder):
         with served(open_session(shared_run, folder)) as server:

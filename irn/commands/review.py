@@ -8,14 +8,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from irn.data.corrected.cache import open_corrected
+from irn.data.corrected.places import CLASSES
 from irn.data.doubt_table import read_doubts
+from irn.data.findings import some
 from irn.data.tables import read_classes, read_manifest
-from irn.data.voc import LAYOUT
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
+from irn.io.progress import notice
 from irn.records import ImageRecord
 from irn.report.run_folder import RunFolder
-from irn.review.corrections import Corrections, Decision
+from irn.review.corrections import MOST_OBJECTS, Corrections, Decision
+from irn.review.lock import only_review
 from irn.review.server import HOST, listening
 from irn.review.session import ReviewedRun, Session
 
@@ -27,25 +31,27 @@ def review(run: Path, out: Path | None = None, port: int = 8765, no_browser: boo
     ----------
     run: the run's folder, results/<run>/.
     out: the folder of corrections. By default that of the run's dataset.corrected if it holds index PNGs, else
-        corrected/<run>/ beside results/, where neither the store nor `make clean` removes anything.
+        corrected/<run>/ beside results/, where neither the store nor `make clean` removes anything. What the run has
+        been given from elsewhere is copied into it, as far as nothing is decided there.
     port: of 127.0.0.1; 0 for any free one.
 
     Raises
     ------
     IrnError for a folder that is not a run's, a run without labels, images that are missing, a folder of corrections
-    that cannot be read, and a port that is taken.
+    that cannot be read or that another review is open on, and a port that is taken.
     """
-    session = open_session(run, out)
-    corrections = session.corrections
-    with listening(session, port) as server:
-        print(f"corrections: {corrections.folder}/, {_decided(session)}")
-        print(f"open {server.address}")
-        _open_browser(server.address, server.server_port, no_browser)
-        print("Ctrl-C ends the review; every decision is written at once", flush=True)
-        with suppress(KeyboardInterrupt):
-            server.serve_forever()
+    place = _corrected(RunFolder(run)) if out is None else out
+    with only_review(place):
+        session = open_session(run, place)
+        with listening(session, port) as server:
+            print(f"corrections: {place}/, {_decided(session)}")
+            print(f"open {server.address}")
+            _open_browser(server.address, server.server_port, no_browser)
+            print("Ctrl-C ends the review; decisions and edits are saved as you go", flush=True)
+            with suppress(KeyboardInterrupt):
+                server.serve_forever()
     print(f"\n{_decided(session)}")
-    if corrections.masks:
+    if session.corrections.masks:
         print(*session.next_step)
 
 
@@ -54,9 +60,11 @@ def open_session(run: Path, out: Path | None = None) -> Session:
     folder = RunFolder(run)
     reviewed = _open(folder)
     labels = folder.settings.labels
-    corrections = Corrections(
-        _corrected(folder) if out is None else out, (labels.semantic_threshold, labels.instance_threshold)
-    )
+    images = read_manifest(folder.stages["build_manifest"].folder / "manifest.csv")
+    thresholds = labels.semantic_threshold, labels.instance_threshold
+    place = _corrected(folder) if out is None else out
+    corrections = Corrections(place, images, reviewed.classes.names, thresholds)
+    _take_over(folder, corrections)
     return Session(reviewed, corrections, _next_step(corrections.folder, folder.project))
 
 
@@ -94,9 +102,24 @@ def _in_order(records: Sequence[ImageRecord], doubt: Path) -> tuple[Sequence[Ima
 def _corrected(folder: RunFolder) -> Path:
     """Where corrections lie: where the run has taken some from, or else beside results/, which one may remove."""
     before = folder.settings.dataset.corrected
-    if before and (folder.project / before / LAYOUT.class_masks).is_dir():
+    if before and (folder.project / before / CLASSES).is_dir():
         return _short(folder.project / before)
     return _short(folder.project / "corrected" / folder.name)
+
+
+def _take_over(folder: RunFolder, corrections: Corrections) -> None:
+    """Copy the masks that a run has been given from another place, which the next run would not read any more."""
+    before = folder.settings.dataset.corrected
+    if not before or (folder.project / before).resolve() == corrections.folder.resolve():
+        return
+    taken, beyond = corrections.take_over(open_corrected(folder.file("read_corrections", "corrected.h5")))
+    if taken:
+        print(f"{len(taken)} images that were corrected in {before} are copied to {corrections.folder}/")
+    if beyond:
+        notice(
+            f"{len(beyond)} images of {before} have more than {MOST_OBJECTS} objects and are not copied, so the next"
+            f" run would not have their corrections: {some(beyond)}"
+        )
 
 
 def _short(path: Path) -> Path:

@@ -8,22 +8,28 @@ corrected/demo/
 """
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from irn.data.corrected.index_pngs import IndexPngs
+from irn.data.corrected.places import CLASSES, OBJECTS
+from irn.data.corrected.reading import listed
 from irn.data.csv_table import read_table, write_table
 from irn.data.index_png import read_index_png, write_index_png
-from irn.data.voc import LAYOUT
+from irn.data.row_names import Names
 from irn.errors import IrnError
 from irn.grid import UNSURE
+from irn.io.cache import CacheReader
 from irn.io.files import whole_file
-from irn.ops.overlaps import object_classes
-from irn.ops.panoptic import panoptic
+from irn.ops.object_masks import label_of_mask
 from irn.records import ImageRecord
+from irn.review.runs import KEPT
 
+MOST_OBJECTS = 254  # of an index PNG
 COLUMNS = ["image_id", "decision", "semantic_threshold", "instance_threshold"]
 
 
@@ -46,18 +52,29 @@ class Decided(NamedTuple):
 class Corrections:
     """The folder, which need not exist.
 
+    images, classes: all images of the data set, and its classes in their order.
+    thresholds: the run's own, which masks from elsewhere get.
     decided: the decision on each image, by id, in the order in which they were made.
-    Raises IrnError for a file in its place, and a table of decisions that cannot be read.
+    Raises IrnError for a table of decisions that cannot be read, and masks that no run could read.
     """
 
-    def __init__(self, folder: Path, thresholds: tuple[float, float]) -> None:
-        self.folder = folder
-        if folder.exists() and not folder.is_dir():
-            raise IrnError(f"{folder}: is a file, expected a folder for the corrections; give another with --out")
+    def __init__(
+        self, folder: Path, images: Sequence[ImageRecord], classes: Sequence[str], thresholds: tuple[float, float]
+    ) -> None:
+        self.folder, self.thresholds = folder, thresholds
         self.decided = _read_decisions(folder / "decisions.csv")
-        # Masks from elsewhere, or of a decision that was not written down before the machine stopped.
-        for path in sorted((folder / LAYOUT.class_masks).glob("*.png")):
-            self.decided.setdefault(path.stem, Decided(Decision.CORRECTED, thresholds))
+        self._index_pngs = IndexPngs(folder, classes)
+        names = Names(list(map(listed, images)))
+        # A mask may be named by its image's file, and keeps its name.
+        self._name_of: dict[str, str] = {}
+        for name in self._index_pngs.images():
+            candidates = names.candidates(name)
+            image_id = candidates[0] if len(candidates) == 1 else name
+            if image_id in self._name_of:
+                raise IrnError(f"{folder}: two masks of image {image_id!r}; leave one of them out")
+            self._name_of[image_id] = name
+            # From elsewhere, or of a decision that was not written down before the machine stopped.
+            self.decided.setdefault(image_id, Decided(Decision.CORRECTED, thresholds))
 
     @property
     def masks(self) -> int:
@@ -65,40 +82,52 @@ class Corrections:
         return sum(decided.decision != Decision.LEFT_OUT for decided in self.decided.values())
 
     def label(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
-        """Objects and classes of an image with masks, as `panoptic` gives them; IrnError for masks of another size."""
-        class_mask, object_mask = (
-            read_index_png(path, record.height, record.width) if path.exists() else None
-            for path in self._masks(record.image_id)
-        )
-        if class_mask is None:
-            raise IrnError(f"{self._masks(record.image_id)[0]}: no such mask; decide on this image again")
-        semantic = np.where(class_mask == UNSURE, 0, class_mask)
-        objects = np.zeros_like(semantic) if object_mask is None else object_mask
-        ids, labels = object_classes(objects, semantic)
-        row = np.zeros(int(objects.max(initial=0)) + 1, np.int64)
-        row[ids] = np.arange(1, len(ids) + 1)
-        return panoptic(
-            {
-                "semantic": semantic,
-                "instance_map": row[objects],
-                "instance_class": labels - 1,
-                "instance_score": labels > 0,
-            }
-        )
+        """Objects and classes of an image with masks, as the next run reads them.
+
+        Returns (H, W) int32, 0 background, else 1 + row of the next, and `KEPT` where a pixel is void or its class has
+        no object; and (N,) int64 class indices.
+        Raises IrnError for masks that no run could read.
+        """
+        if not (path := self._masks(record.image_id)[0]).exists():
+            raise IrnError(f"{path}: no such mask; decide on this image again")
+        mask = self._index_pngs.read(self._name(record.image_id), record)
+        objects = mask["instances"].astype(np.int32)
+        objects[(objects == 0) & (mask["label"] > 0)] = KEPT
+        return objects, label_of_mask(mask)["instance_class"].astype(np.int64)
+
+    def take_over(self, masks: CacheReader) -> tuple[list[str], list[str]]:
+        """Write the masks that a run was given, an IR label cache, of images without a decision.
+
+        Returns the ids of these images, and of those that have too many objects for an index PNG.
+        """
+        undecided = [image_id for image_id in masks.ids if image_id not in self.decided]
+        beyond = []
+        for image_id in undecided:
+            mask = masks.read(image_id)
+            if mask["instances"].max(initial=0) > MOST_OBJECTS:
+                beyond.append(image_id)
+                continue
+            self._write_masks(image_id, mask["label"], mask["instances"])
+            self.decided[image_id] = Decided(Decision.CORRECTED, self.thresholds)
+        taken = [image_id for image_id in undecided if image_id not in beyond]
+        if taken:
+            self._write_decisions()
+        return taken, beyond
 
     def decide(self, image_id: str, decided: Decided, objects: np.ndarray, classes: np.ndarray) -> None:
         """Write a decision and, of an image that is not left out, its masks.
 
-        objects: (H, W) integers, 0 background, else 1 + row of `classes` (N,), class indices; N is at most 254.
+        objects: (H, W) integers, 0 background, else 1 + row of `classes` (N,), class indices; N is at most 254. `KEPT`
+            leaves a pixel as it is in the masks before, without any it is void.
         """
-        masks = [np.concatenate([[0], classes + 1])[objects], objects]
         if decided.decision == Decision.LEFT_OUT:
             self._remove_masks(image_id)
         else:
-            # That of classes first: one without a mask of objects can be read, the other way round it cannot.
-            for path, mask in zip(self._masks(image_id), masks, strict=True):
-                with whole_file(path) as partial:
-                    write_index_png(partial, mask.astype(np.uint8))
+            class_mask, kept = np.concatenate([[0], classes + 1, [UNSURE]])[objects], objects == KEPT
+            if kept.any() and (path := self._masks(image_id)[0]).exists():
+                before = read_index_png(path, *objects.shape)
+                class_mask = np.where(kept & (before > 0), before, class_mask)
+            self._write_masks(image_id, class_mask, np.where(kept, 0, objects))
         self.decided.pop(image_id, None)
         self.decided[image_id] = decided
         self._write_decisions()
@@ -131,9 +160,18 @@ class Corrections:
         """The ids of images with edits that are not decided on."""
         return {path.stem for path in (self.folder / "begun").glob("*.json")}
 
+    def _name(self, image_id: str) -> str:
+        return self._name_of.get(image_id, image_id)
+
     def _masks(self, image_id: str) -> tuple[Path, Path]:
-        name = f"{image_id}.png"
-        return self.folder / LAYOUT.class_masks / name, self.folder / LAYOUT.object_masks / name
+        name = f"{self._name(image_id)}.png"
+        return self.folder / CLASSES / name, self.folder / OBJECTS / name
+
+    def _write_masks(self, image_id: str, class_mask: np.ndarray, object_mask: np.ndarray) -> None:
+        # That of classes first: one without a mask of objects can be read, the other way round it cannot.
+        for path, mask in zip(self._masks(image_id), (class_mask, object_mask), strict=True):
+            with whole_file(path) as partial:
+                write_index_png(partial, mask.astype(np.uint8))
 
     def _remove_masks(self, image_id: str) -> None:
         for path in reversed(self._masks(image_id)):

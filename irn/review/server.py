@@ -3,6 +3,9 @@
 Other pages in the same browser can send requests to any port of this machine. So each request has to name this machine
 as its host (which a name that an attacker points at 127.0.0.1 does not), may not come from another origin, and has to
 bring the token: in the address when the page is opened, then in a cookie that no other site's requests carry.
+
+A page may stay open while this server ends and another starts, or while a second page changes an image. So it gets a
+stamp with each image, and what it writes has to bring the stamp that the image has at that time.
 """
 
 import hmac
@@ -10,11 +13,11 @@ import json
 import re
 import secrets
 import socketserver
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import Message
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any
@@ -40,6 +43,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
+EARLIER = "this page is of an earlier review. Reload it."
+CHANGED = "the image has been changed in another tab or window; look at it again"
 BYTES_PER_PIXEL = 8  # of run lengths as text; noise alone has more
 
 
@@ -63,12 +68,19 @@ class Server(ThreadingHTTPServer):
         # Cookies are shared by all ports of a machine.
         self.cookie = f"irn_review_{self.server_port}"
         self.images = len(session.run.images)
+        self.review, self.versions = secrets.token_urlsafe(8), [0] * self.images
+        self.writing = threading.Lock()
         self.most_bytes = 65_536 + BYTES_PER_PIXEL * max(r.height * r.width for r in session.run.images)
 
     def server_bind(self) -> None:
         """Bind without asking for the machine's name, which can take seconds."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, self.server_address[1]
+
+    def stamp(self, index: int) -> dict[str, Any]:
+        """Which image of which review this is, and how often it has been written."""
+        image_id = self.session.run.images[index].image_id
+        return {"review": self.review, "image_id": image_id, "version": self.versions[index]}
 
     def knows(self, token: str) -> bool:
         """Whether this is the token."""
@@ -77,7 +89,10 @@ class Server(ThreadingHTTPServer):
 
 @contextmanager
 def listening(session: Session, port: int) -> Iterator[Server]:
-    """A server on a port, 0 for any free one; IrnError for one that is taken."""
+    """A server on a port, 0 for any free one; IrnError for one that is taken.
+
+    What it is writing when the block ends is written to its end, and nothing after that.
+    """
     try:
         server = Server(session, port)
     except OSError as error:
@@ -85,7 +100,10 @@ def listening(session: Session, port: int) -> Iterator[Server]:
             f"port {port}: cannot be listened on ({error.strerror}); name another by --port, or 0 for any free one"
         ) from None
     with server:
-        yield server
+        try:
+            yield server
+        finally:
+            server.writing.acquire()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -113,11 +131,12 @@ class Handler(BaseHTTPRequestHandler):
             respond()
         except Refusal as refusal:
             self._refuse(refusal.status, str(refusal))
-        except (IrnError, OSError) as error:
-            if isinstance(error, ConnectionError | TimeoutError):
-                self.close_connection = True
-                return
+        except (ConnectionError, TimeoutError):
+            self.close_connection = True
+        except IrnError as error:
             self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, " ".join(str(error).split()))
+        except OSError as error:  # such as a full disk, which may pass
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, " ".join(str(error).split()))
 
     def _refuse(self, status: HTTPStatus, words: str) -> None:
         # What is left of the request is not read.
@@ -149,7 +168,7 @@ class Handler(BaseHTTPRequestHandler):
             name, kind = PAGE[address.path]
             self._send(resources.files("irn.review").joinpath("page", name).read_bytes(), kind)
         elif address.path == "/overview":
-            self._send_json(session.overview())
+            self._send_json(self._overview())
         elif address.path == "/favicon.ico":
             self._send(b"", "image/x-icon", HTTPStatus.NO_CONTENT)
         else:
@@ -157,19 +176,36 @@ class Handler(BaseHTTPRequestHandler):
             if what == "photographs":
                 self._send(session.photograph(index), "image/jpeg")
             elif what == "labels":
-                self._send_json(session.label(index, _thresholds(address.query)))
+                # The stamp first: what is written in between is then refused, not overwritten.
+                stamp = self.server.stamp(index)
+                self._send_json({"stamp": stamp, **session.label(index, _thresholds(address.query))})
             else:
                 raise Refusal(HTTPStatus.NOT_FOUND, "no such page")
 
+    def _overview(self) -> dict[str, Any]:
+        stamps = [self.server.stamp(index) for index in range(self.server.images)]
+        overview = self.server.session.overview()
+        images = [{"stamp": stamp, **image} for stamp, image in zip(stamps, overview["images"], strict=True)]
+        return overview | {"images": images}
+
     def _post(self) -> None:
-        (what, index), session = self._image(urlsplit(self.path).path), self.server.session
-        label = self._body()
-        if what == "decisions":
-            self._send_json(session.decide(index, label))
-        elif what == "begun":
-            self._send_json(session.begin(index, label))
-        else:
+        (what, index), server = self._image(urlsplit(self.path).path), self.server
+        if what not in ("decisions", "begun"):
             raise Refusal(HTTPStatus.NOT_FOUND, "no such page")
+        write, label = (server.session.decide if what == "decisions" else server.session.begin), self._body()
+        with server.writing:
+            self._check_stamp(label.pop("stamp", None), server.stamp(index))
+            answer = write(index, label)
+            server.versions[index] += 1
+            stamp = server.stamp(index)
+        self._send_json({"stamp": stamp, **answer})
+
+    def _check_stamp(self, stamp: Any, expected: dict[str, Any]) -> None:
+        """Refuse what a page writes that does not have the image as it is now."""
+        if not isinstance(stamp, dict) or any(stamp.get(name) != expected[name] for name in ("review", "image_id")):
+            raise Refusal(HTTPStatus.CONFLICT, EARLIER)
+        if stamp != expected:
+            raise Refusal(HTTPStatus.CONFLICT, CHANGED)
 
     def _image(self, path: str) -> tuple[str, int]:
         """What is asked of an image, and its index, from a path /what/index."""
@@ -213,11 +249,9 @@ class Handler(BaseHTTPRequestHandler):
 
 def _cookie(headers: Message, name: str) -> str:
     """The value of a cookie; empty without it."""
-    try:
-        cookies = SimpleCookie(headers.get("Cookie", ""))
-    except CookieError:
-        return ""
-    return cookies[name].value if name in cookies else ""
+    # Not `SimpleCookie`, which stops at a cookie of another program that it cannot read.
+    pairs = [pair.strip().partition("=") for pair in headers.get("Cookie", "").split(";")]
+    return next((value for key, _, value in pairs if key == name), "")
 
 
 def _thresholds(query: str) -> tuple[float, float] | None:

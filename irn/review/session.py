@@ -13,16 +13,16 @@ from PIL import Image
 from irn.data.images import read_record
 from irn.data.tables import ImageClasses
 from irn.errors import IrnError
+from irn.grid import UNSURE
 from irn.inference.labels import labels_of
 from irn.io.cache import CacheReader
 from irn.ops.panoptic import panoptic
 from irn.pictures.colours import distinct_colours, voc_palette
 from irn.records import ImageRecord
-from irn.review.corrections import Corrections, Decided, Decision
-from irn.review.runs import map_of, runs_of
+from irn.review.corrections import MOST_OBJECTS, Corrections, Decided, Decision
+from irn.review.runs import KEPT, map_of, runs_of
 from irn.settings.settings import Settings
 
-MOST_OBJECTS = 254  # of an index PNG
 KEPT_WALKS = 4  # images whose walks stay in memory
 Thresholds = tuple[float, float]
 
@@ -82,7 +82,8 @@ class Session:
         """The label of an image as the page has it.
 
         That of the walk at two thresholds; without any, what was begun or decided or, before, the run's own label.
-        Raises IrnError for caches and masks that cannot be read, and more objects than an index PNG holds.
+        More objects than an index PNG holds are left out, and `too_many` says how many there are; else it is 0.
+        Raises IrnError for caches and masks that cannot be read.
         """
         record = self.run.images[index]
         if thresholds is not None:
@@ -185,10 +186,9 @@ class Session:
     def _as_sent(
         self, record: ImageRecord, objects: np.ndarray, classes: np.ndarray, thresholds: Thresholds
     ) -> dict[str, Any]:
-        if len(classes) > MOST_OBJECTS:
-            raise IrnError(
-                f"image {record.image_id!r}: {len(classes)} objects, of at most {MOST_OBJECTS}; raise a threshold"
-            )
+        too_many = len(classes) if len(classes) > MOST_OBJECTS else 0
+        if too_many:
+            objects, classes = np.zeros_like(objects), classes[:0]
         return {
             "height": record.height,
             "width": record.width,
@@ -196,6 +196,7 @@ class Session:
             "objects": runs_of(objects),
             "classes": classes.tolist(),
             "thresholds": list(thresholds),
+            "too_many": too_many,
         }
 
     def _received(self, record: ImageRecord, label: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, Thresholds]:
@@ -208,9 +209,11 @@ class Session:
         if not isinstance(thresholds, list) or len(thresholds) != 2 or not all(map(_is_share, thresholds)):
             raise IrnError("thresholds: expected two numbers from 0 to 1")
         objects = map_of(label.get("objects"), record.height, record.width, len(classes))
-        numbers, dense = np.unique(np.append(objects, 0), return_inverse=True)
-        kept = np.array(classes, np.int64)[numbers[1:].astype(int) - 1]
-        return dense[:-1].reshape(objects.shape), kept, (float(thresholds[0]), float(thresholds[1]))
+        present = np.unique(objects[objects > 0])
+        row = np.zeros(len(classes) + 2, np.int32)
+        row[present] = np.arange(1, len(present) + 1)
+        row[KEPT] = KEPT  # the last
+        return row[objects], np.array(classes, np.int64)[present - 1], (float(thresholds[0]), float(thresholds[1]))
 
 
 def _is_share(number: Any) -> bool:
@@ -220,4 +223,4 @@ def _is_share(number: Any) -> bool:
 def _without_names(objects: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """(2, H, W): the class at each pixel, and the first pixel of its object; what numbering has no part in."""
     _, first, dense = np.unique(objects, return_index=True, return_inverse=True)
-    return np.stack([np.concatenate([[0], classes + 1])[objects], first[dense].reshape(objects.shape)])
+    return np.stack([np.concatenate([[0], classes + 1, [UNSURE]])[objects], first[dense].reshape(objects.shape)])

@@ -1,9 +1,10 @@
-// One image at a time: it is edited here, and the server writes every decision, and edits without one, at once.
+// One image at a time: it is edited here, and decisions, and edits without one, are sent to the server as one goes.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
 const STEP = 0.02; // of a threshold, by key
 const MOST_OBJECTS = 254;
+const KEPT = 255; // the value of void pixels, and of those of a class without an object: they stay unless painted or erased
 const MOST_UNDO = 200;
 const stage = $("stage"), scroller = $("scroller"), fill = $("fill"), lines = $("lines"), tip = $("brush-tip");
 
@@ -41,45 +42,71 @@ function mapOf(runs, length) {
 async function ask(path, options) {
   const response = await fetch(path, options);
   const answer = await response.json();
-  if (!response.ok) throw Object.assign(new Error(answer.error), { refused: response.status === 422 });
+  if (!response.ok) throw Object.assign(new Error(answer.error), { refused: response.status < 500 });
   return answer;
 }
 
-// What is to be written, in order. It stays in the list until the server has it.
+// What is to be written, in order. It stays in the list until the server has it, or has refused it.
 const unsaved = [];
+const refused = new Map(); // why, by index of the image, until something of that image is saved
 let saving = false;
 
 function save(path, index, body) {
   // Later edits of an image replace earlier ones.
   const last = unsaved.at(-1);
   if (path === "begun" && last && last.path === path && last.index === index && !last.sent) unsaved.pop();
-  unsaved.push({ path, index, body: JSON.stringify(body) });
+  unsaved.push({ path, index, body });
   if (!saving) sendAll();
 }
 
 async function sendAll() {
   saving = true;
   while (unsaved.length) {
-    const { path, index, body } = unsaved[0];
+    const { path, index } = unsaved[0], { id, stamp } = run.images[index];
+    const body = JSON.stringify({ ...unsaved[0].body, stamp });
     unsaved[0].sent = true;
     try {
       const options = { method: "POST", body, headers: { "Content-Type": "application/json" }, keepalive: body.length < 60000 };
       Object.assign(run.images[index], await ask(`/${path}/${index}`, options));
+      unsaved.shift();
+      refused.delete(index);
       fail("");
     } catch (error) {
-      fail(`${run.images[index].id} is not saved yet: ${error.message}. This page tries again; if irn review has ended, start it once more.`);
-      await new Promise((resolve) => setTimeout(resolve, 2000));
-      continue;
+      if (error.refused) {
+        refused.set(index, `${id} is not saved: ${error.message}`);
+        fail("");
+        await restore(index);
+      } else {
+        fail(`${id} is not saved yet: ${error.message}. This page tries again while irn review runs.`);
+        await new Promise((resolve) => setTimeout(resolve, 2000));
+      }
     }
-    unsaved.shift();
     showProgress();
   }
   saving = false;
 }
 
+// What the server has of an image, instead of what it has refused and all that follows from that.
+async function restore(index) {
+  unsaved.splice(0, unsaved.length, ...unsaved.filter((entry) => entry.index !== index));
+  loaded.delete(index);
+  if (at === index) {
+    clearTimeout(timer);
+    timer = 0;
+    image = null;
+    show(index);
+  }
+  try {
+    const about = run.images[index], now = (await ask("/overview")).images[index];
+    // Its stamp comes with its label.
+    if (now?.stamp.review === about.stamp.review) Object.assign(about, { decision: now.decision, begun: now.begun });
+  } catch { /* then the label cannot be had either, which is told of */ }
+}
+
 function fail(words) {
-  $("failure").textContent = words;
-  $("failure").hidden = !words;
+  const all = [...refused.values(), words].filter(Boolean).join(" ");
+  $("failure").textContent = all;
+  $("failure").hidden = !all;
 }
 
 window.addEventListener("beforeunload", (event) => { keepBegun(); if (unsaved.length) event.preventDefault(); });
@@ -93,19 +120,36 @@ function load(index) {
   if (!loaded.has(index)) {
     const photograph = new Image();
     photograph.src = `/photographs/${index}`;
-    const both = Promise.all([ask(`/labels/${index}`), photograph.decode().then(() => photograph)]);
+    const both = Promise.all([savedLabel(index), photograph.decode().then(() => photograph)]);
     both.catch(() => loaded.delete(index));
     loaded.set(index, both);
   }
   return loaded.get(index);
 }
 
+async function labelOf(index, query = "") {
+  const label = await ask(`/labels/${index}${query}`);
+  if (label.stamp.review !== run.images[index].stamp.review) throw new Error("this page is of an earlier review. Reload it.");
+  return label;
+}
+
+async function savedLabel(index) {
+  await written(index);
+  const label = await labelOf(index);
+  run.images[index].stamp = label.stamp;
+  return label;
+}
+
 async function show(index) {
+  endStroke();
   keepBegun();
   at = index;
   image = null;
   wanted = null;
   stage.classList.add("waiting");
+  $("objects").replaceChildren();
+  $("image-id").textContent = run.images[index].id;
+  $("present").textContent = "";
   showTitle();
   let label, photograph;
   try {
@@ -131,6 +175,7 @@ async function show(index) {
   setZoom(1);
   stage.classList.remove("waiting");
   showAll();
+  if (image.tooMany) tellOfTooMany();
   // What was loaded is out of date as soon as it is edited.
   for (const other of [...loaded.keys()]) if (other <= index || other > index + 2) loaded.delete(other);
   for (const ahead of [index + 1, index + 2]) if (ahead < run.images.length) load(ahead).catch(() => {});
@@ -140,6 +185,12 @@ function take(label) {
   image.objects = Array.isArray(label.objects) ? mapOf(label.objects, image.height * image.width) : label.objects;
   image.classes = [...label.classes];
   image.thresholds = [...label.thresholds];
+  image.tooMany = label.too_many;
+}
+
+// Such a label is not shown, and nothing is painted over it or accepted instead of it.
+function tellOfTooMany() {
+  say(`This label has ${image.tooMany} objects, of at most ${MOST_OBJECTS}: raise a threshold, or leave the image out`, 8000);
 }
 
 function go(index) {
@@ -149,13 +200,14 @@ function go(index) {
 // ---- decisions
 
 async function decide(action) {
-  const index = at;
-  if (wanted) await relabelling;
-  if (at !== index || (action === "accept" && !image)) return;
+  const index = at, accepted = action === "accept";
+  if (wanted && !(await relabelling) && accepted) return;
+  if (at !== index || (accepted && !image)) return;
+  if (accepted && image.tooMany) return tellOfTooMany();
   clearTimeout(timer);
   timer = 0;
   const before = image && [...past, snapshot()];
-  save("decisions", index, action === "accept" ? { action, ...edited() } : { action });
+  save("decisions", index, accepted ? { action, ...edited() } : { action });
   loaded.delete(index);
   // The server's answer says the same, or "corrected".
   run.images[index].decision = { accept: "accepted", undecided: null }[action] ?? action;
@@ -164,7 +216,8 @@ async function decide(action) {
   image = null;
   showProgress();
   if (action === "undecided") {
-    await written();
+    await written(index);
+    if (refused.has(index)) return;
     say("Back to the run's label, undecided");
     await show(index);
     if (before && image) past = before;
@@ -176,20 +229,22 @@ async function decide(action) {
     const next = (index + step) % count;
     if (!run.images[next].decision) return show(next);
   }
-  await written();
+  await written(index);
+  if (refused.has(index)) return;
   await show(index);
   openNext();
 }
 
-async function written() {
-  while (unsaved.length) await new Promise((resolve) => setTimeout(resolve, 20));
+async function written(index) {
+  while (unsaved.some((entry) => entry.index === index)) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 function edited() {
   // Objects that were removed leave their numbers to the next ones.
   const number = new Uint8Array(256), classes = [];
+  number[KEPT] = KEPT;
   image.classes.forEach((index, i) => { if (index !== null) number[i + 1] = classes.push(index); });
-  return { objects: runsOf(image.objects.map((value) => number[value])), classes, thresholds: image.thresholds };
+  return { objects: runsOf(image.objects.map((value) => number[value])), classes, thresholds: [...image.thresholds] };
 }
 
 let timer = 0;
@@ -204,6 +259,7 @@ function keepBegun() {
   if (!timer || !image) return;
   clearTimeout(timer);
   timer = 0;
+  if (image.tooMany) return;
   loaded.delete(image.index);
   run.images[image.index].begun = true;
   save("begun", image.index, edited());
@@ -213,11 +269,13 @@ function keepBegun() {
 // ---- undo
 
 function snapshot() {
-  return { objects: runsOf(image.objects), classes: [...image.classes], thresholds: [...image.thresholds], selected };
+  const { classes, thresholds, tooMany } = image;
+  return { objects: runsOf(image.objects), classes: [...classes], thresholds: [...thresholds], too_many: tooMany, selected };
 }
 
 // Before a change. Those of a kind that follow each other are undone together.
 function remember(kind = "") {
+  endStroke();
   if (!kind || kind !== lastKind) {
     past.push(snapshot());
     if (past.length > MOST_UNDO) past.shift();
@@ -227,6 +285,7 @@ function remember(kind = "") {
 }
 
 function step(from, to) {
+  endStroke();
   if (!image || !from.length) return;
   to.push(snapshot());
   const before = from.pop();
@@ -240,34 +299,47 @@ function step(from, to) {
 
 // ---- thresholds
 
-let wanted = null, relabelling = null; // thresholds whose label is not there yet
+let wanted = null, relabelling = null; // thresholds whose label is not there yet, and which of them was changed
 
 function setThreshold(which, value) {
   if (!image) return;
-  remember(`threshold ${which}`);
-  image.thresholds[which] = Math.round(100 * Math.min(Math.max(value, 0.01), 0.99)) / 100;
-  wanted = [...image.thresholds];
+  const thresholds = [...shownThresholds()];
+  thresholds[which] = Math.round(100 * Math.min(Math.max(value, 0.01), 0.99)) / 100;
+  wanted = { thresholds, which };
   showThresholds();
   relabelling ??= relabel().finally(() => { relabelling = null; });
 }
 
+function shownThresholds() {
+  return wanted?.thresholds ?? image.thresholds;
+}
+
+// Whether the label that was wanted last is there.
 async function relabel() {
+  let done = true;
   while (wanted) {
-    const these = wanted, shown = image;
+    const these = wanted, shown = image, [semantic, instance] = these.thresholds;
     try {
-      const label = await ask(`/labels/${shown.index}?semantic=${these[0]}&instance=${these[1]}`);
+      const label = await labelOf(shown.index, `?semantic=${semantic}&instance=${instance}`);
       // Not if others are wanted by now, or none.
       if (wanted !== these || image !== shown) continue;
       wanted = null;
+      done = true;
+      remember(`threshold ${these.which}`);
       take(label);
       selected = 0;
       changed();
       showAll();
+      if (image.tooMany) tellOfTooMany();
     } catch (error) {
-      if (wanted === these) wanted = null;
+      if (wanted !== these) continue;
+      wanted = null;
+      done = false;
+      showAll();
       say(error.message, 6000);
     }
   }
+  return done;
 }
 
 // ---- objects
@@ -318,6 +390,7 @@ function freeNumber() {
 
 function newObject() {
   if (!image) return false;
+  if (image.tooMany) { tellOfTooMany(); return false; }
   const number = freeNumber();
   if (!number) { say(`An image holds ${MOST_OBJECTS} objects`); return false; }
   remember();
@@ -354,7 +427,9 @@ function disc(x, y, radius, value) {
 // Without a selected object, the brush goes on with the one that it begins in, or begins a new one.
 function readyToPaint() {
   if (wanted) return false;
-  if (tool === "brush" && !selected) selected = image.objects[Math.floor(pointer.y) * image.width + Math.floor(pointer.x)] ?? 0;
+  if (image.tooMany) { tellOfTooMany(); return false; }
+  const under = image.objects[Math.floor(pointer.y) * image.width + Math.floor(pointer.x)];
+  if (tool === "brush" && !selected && under !== KEPT) selected = under ?? 0;
   return tool === "erase" || selected > 0 || newObject();
 }
 
@@ -372,6 +447,14 @@ function place(event) {
 
 let drawing = null; // id of the pointer that paints
 
+// A key, a button or another image ends a stroke, which would go on with another object or in another image.
+function endStroke() {
+  if (drawing === null) return;
+  if (stage.hasPointerCapture(drawing)) stage.releasePointerCapture(drawing);
+  drawing = null;
+  if (image) { changed(); showAll(); }
+}
+
 stage.addEventListener("pointerdown", (event) => {
   if (!image || event.button || !event.isPrimary) return;
   pointer = place(event);
@@ -379,9 +462,9 @@ stage.addEventListener("pointerdown", (event) => {
   event.preventDefault();
   if (!readyToPaint()) return;
   document.activeElement?.blur();
+  remember();
   stage.setPointerCapture(event.pointerId);
   drawing = event.pointerId;
-  remember();
   paint(pointer, pointer);
   showTip();
 });
@@ -394,9 +477,7 @@ stage.addEventListener("pointermove", (event) => {
 });
 for (const end of ["pointerup", "pointercancel"]) {
   stage.addEventListener(end, (event) => {
-    if (drawing !== event.pointerId) return;
-    drawing = null;
-    if (image) { changed(); showAll(); }
+    if (drawing === event.pointerId) endStroke();
   });
 }
 stage.addEventListener("click", (event) => {
@@ -435,6 +516,7 @@ function colours() {
     for (let i = 0; i < 3; i++) view.setUint8(4 * number + i, parseInt(colour.slice(1 + 2 * i, 3 + 2 * i), 16));
     view.setUint8(4 * number + 3, number === selected ? 150 : 95);
   }
+  for (let i = 0; i < 4; i++) view.setUint8(4 * KEPT + i, 150); // grey
 }
 
 // Redraw the objects within a box of the image.
@@ -528,13 +610,13 @@ function names(context, scale, density) {
 function middles() {
   const { objects, width } = image, sums = new Map();
   for (let i = 0; i < objects.length; i++) {
-    if (!objects[i]) continue;
+    if (!objects[i] || objects[i] === KEPT) continue;
     let sum = sums.get(objects[i]);
     if (!sum) sums.set(objects[i], (sum = { x: 0, y: 0, count: 0, best: Infinity, spot: null }));
     sum.x += i % width; sum.y += Math.floor(i / width); sum.count++;
   }
   for (let i = 0; i < objects.length; i++) {
-    if (!objects[i]) continue;
+    if (!objects[i] || objects[i] === KEPT) continue;
     const sum = sums.get(objects[i]), x = i % width, y = Math.floor(i / width);
     const distance = (x - sum.x / sum.count) ** 2 + (y - sum.y / sum.count) ** 2;
     if (distance < sum.best) { sum.best = distance; sum.spot = { x, y }; }
@@ -622,8 +704,8 @@ function showObjects() {
 
 function showThresholds() {
   ["semantic", "instance"].forEach((name, which) => {
-    $(name).value = image.thresholds[which];
-    $(`${name}-value`).textContent = image.thresholds[which].toFixed(2);
+    $(name).value = shownThresholds()[which];
+    $(`${name}-value`).textContent = shownThresholds()[which].toFixed(2);
   });
 }
 
@@ -656,7 +738,6 @@ function showAll() {
   showObjects();
   showThresholds();
   showTitle();
-  $("image-id").textContent = run.images[at].id;
   $("present").textContent = image.present.length ? `has ${image.present.map((index) => run.classes[index]).join(", ")}` : "has no class";
   $("undo").disabled = !past.length;
   $("redo").disabled = !future.length;
@@ -715,8 +796,8 @@ const KEYS = {
   h: hideLabel,
   z: (shift) => setZoom(shift ? zoom / 1.5 : zoom * 1.5),
   0: () => setZoom(1),
-  s: (shift) => image && setThreshold(0, image.thresholds[0] + (shift ? STEP : -STEP)),
-  i: (shift) => image && setThreshold(1, image.thresholds[1] + (shift ? STEP : -STEP)),
+  s: (shift) => image && setThreshold(0, shownThresholds()[0] + (shift ? STEP : -STEP)),
+  i: (shift) => image && setThreshold(1, shownThresholds()[1] + (shift ? STEP : -STEP)),
   o: () => image && nextObject(),
   d: () => image && removeObject(selected),
   delete: () => image && removeObject(selected),
@@ -766,6 +847,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   // A decision that is held down would decide on images that nobody has seen.
   if (event.repeat && "axnr enter".includes(key)) return;
+  endStroke();
   act();
 });
 
@@ -774,7 +856,7 @@ const BUTTONS = {
   select: KEYS.v, brush: KEYS.b, erase: KEYS.e, undo: () => step(past, future), redo: () => step(future, past),
   bare: hideLabel, zoom: () => setZoom(zoom >= 5 ? 1 : zoom * 1.5), new: newObject, help: KEYS["?"], "next-step": openNext,
 };
-for (const [id, act] of Object.entries(BUTTONS)) $(id).addEventListener("click", () => act(false));
+for (const [id, act] of Object.entries(BUTTONS)) $(id).addEventListener("click", () => { endStroke(); act(false); });
 for (const dialog of document.querySelectorAll("dialog")) dialog.addEventListener("close", () => document.activeElement?.blur());
 // A click leaves the keyboard with the image, not with the button or the list of classes, where keys would choose another one.
 document.addEventListener("pointerdown", () => { typing = false; });
