@@ -1046,9 +1046,8 @@ class TestInABrowser:
             time.sleep(0.3)
             return decide(*arguments)
 
-        page.press("1", "d")
         monkeypatch.setattr(page.server.session, "decide", functools.partial(slowly, page.server.session.decide))
-        page.type("a", "j")
+        page.type("1", "d", "a", "j")
         page.wait()
         assert page.image_id == "image_0"
         assert page.objects == ["dog"]
