@@ -373,7 +373,24 @@ def smaller(place: Path) -> None:
     index_pngs(place, classes=drawn()[0][1:], objects=False)
 
 
+def of_another_kind(place: Path) -> None:
+    label_studio(place)
+    tasks = json.loads(place.read_text())
+    value = {"imageDataURL": "data:image/png;base64,", "bitmasklabels": ["dog"]}
+    tasks[0]["annotations"][0]["result"].append({"id": "x", "type": "bitmasklabels", "value": value})
+    place.write_text(json.dumps(tasks))
+
+
+def without_a_label(place: Path) -> None:
+    label_studio(place)
+    tasks = json.loads(place.read_text())
+    del tasks[0]["annotations"][0]["result"][0]["value"]["polygonlabels"]
+    place.write_text(json.dumps(tasks))
+
+
 MISTAKES = {
+    "no label, Label Studio": (without_a_label, "a region of kind 'polygonlabels' has no label"),
+    "another kind of region, Label Studio": (of_another_kind, "a region of kind 'bitmasklabels' has no label, or is"),
     "unreadable": (unreadable, "SegmentationObject/a.png: not a readable image"),
     "another size, PNG": (smaller, "SegmentationClass/a.png: the mask is 23 x 32 pixels"),
     "unknown class, PNG": (of_three_classes, "SegmentationClass/a.png: unknown class, value 4"),

@@ -44,8 +44,9 @@ def lists_of(records: Sequence[ImageRecord], names: Sequence[str], manifest: Pat
     """The lists of some images and all classes.
 
     manifest: that the images are from; without it, or without ids of the data set's own that are unique among the
-        images, images are numbered by their rows in it, or in `records`, and classes by their order, both from 1. Names
-        of files then count from the folder that all images of the manifest are in, so that none has two meanings.
+        images of these splits, images are numbered by their rows in it, or in `records`, and classes by their order,
+        both from 1. Names of files then count from the folder that all images of the manifest are in, so that none has
+        two meanings; with ids of the data set's own from that of all images of these splits.
     """
     rows: Sequence[ImageRecord] = read_manifest(manifest) if manifest else records
     numbers: dict[str, Id] = {record.image_id: row for row, record in enumerate(rows, 1)}
@@ -53,9 +54,11 @@ def lists_of(records: Sequence[ImageRecord], names: Sequence[str], manifest: Pat
     own_images, own_categories = _own_ids(manifest) if manifest else ({}, {})
     if own_categories.keys() == categories.keys():
         categories = own_categories
-        own = {record.image_id: own_images[record.image_id] for record in records if record.image_id in own_images}
-        if len(set(own.values())) == len(records):
-            numbers, rows = own, records
+        splits = {record.split for record in records}
+        of_splits = [row for row in rows if row.split in splits]
+        own = {row.image_id: own_images[row.image_id] for row in of_splits if row.image_id in own_images}
+        if len(set(own.values())) == len(of_splits):
+            numbers, rows = own, of_splits
     paths = [os.path.normpath(record.path) for record in records]
     folders = [os.path.dirname(os.path.normpath(record.path)) for record in rows]
     folder = os.path.commonpath(folders) if folders else ""

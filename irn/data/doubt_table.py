@@ -58,7 +58,7 @@ def doubtful_first(
             raise IrnError(f"--doubtful {count}: the table is missing; give results/<run>/doubt.csv with --doubt")
         return list(records)
     of_split = {record.image_id: record for record in records}
-    ids = [row.image_id for row in read_doubts(doubt)]
+    ids = list(dict.fromkeys(row.image_id for row in read_doubts(doubt)))
     listed = [of_split[image_id] for image_id in ids if image_id in of_split]
     if len(listed) < len(ids):
         strange = next(image_id for image_id in ids if image_id not in of_split)

@@ -14,6 +14,8 @@ from irn.errors import IrnError
 # The kinds of regions, and the keys of the class names in them.
 REGIONS = ("polygonlabels", "rectanglelabels", "ellipselabels", "brushlabels", "keypointlabels", "labels")
 IMAGE_KEYS = ("image", "img", "photo", "url")
+# What says where a region is.
+AREA = {"points", "rle", "radiusX", "width", "imageDataURL", "vertices"}
 
 
 class Task(NamedTuple):
@@ -21,12 +23,14 @@ class Task(NamedTuple):
 
     sizes: (height, width) of the image as the regions of the annotation have it.
     image_id: the image's id, if it is a task that this project has exported.
+    unread: the kinds of regions with an area that are no shapes: without a label, or of a kind that is not read.
     """
 
     image: str
     shapes: list[Shape] | None
     sizes: frozenset[tuple[Any, Any]] = frozenset()
     image_id: str = ""
+    unread: tuple[str, ...] = ()
 
 
 def is_label_studio(content: Any) -> bool:
@@ -47,7 +51,7 @@ def read_label_studio(path: Path) -> list[Task]:
     if not is_label_studio(content):
         raise IrnError(f"{path}: not an export of Label Studio; expected a list of tasks with an image each")
     return [
-        Task(_image_of(task), _shapes(path, number, task), _sizes(task), _id_of(task))
+        Task(_image_of(task), _shapes(path, number, task), _sizes(task), _id_of(task), _unread(task))
         for number, task in enumerate(content, 1)
     ]
 
@@ -72,13 +76,30 @@ def _shapes(path: Path, number: int, task: dict[str, Any]) -> list[Shape] | None
         raise damaged(path, f"task {number} ({_image_of(task)})", error) from None
 
 
+def _regions(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """The results of a task's annotation; its shapes have been read already."""
+    if not isinstance(task.get("data"), dict):
+        return []
+    return _annotation(task.get("annotations", task.get("completions"))) or []
+
+
+def _unread(task: dict[str, Any]) -> tuple[str, ...]:
+    labelled = {item.get("id") for item in _regions(task) if any(_of_result(item))}
+    return tuple(
+        str(item.get("type"))
+        for item in _regions(task)
+        if AREA & set(item.get("value") or ()) and item.get("type") != "keypoint" and not any(_of_result(item))
+        # With labels of a control of their own, a region comes twice: without a label and with it.
+        and (item.get("id") is None or item["id"] not in labelled)
+    )
+
+
 def _sizes(task: dict[str, Any]) -> frozenset[tuple[Any, Any]]:
-    """The sizes that the regions of a task's annotation say; its shapes have been read already."""
-    is_nested = isinstance(task.get("data"), dict)
-    annotation = _annotation(task.get("annotations", task.get("completions"))) if is_nested else None
-    regions = [item for item in annotation or () if item.get("type") in REGIONS]
+    """The sizes that the regions of a task's annotation say."""
+    regions = [item for item in _regions(task) if item.get("type") in REGIONS]
     sizes = [(item.get("original_height"), item.get("original_width")) for item in regions]
-    return frozenset(size for size in sizes if all(isinstance(side, int | float | None) for side in size))
+    # A region without them says nothing.
+    return frozenset(size for size in sizes if all(isinstance(side, int | float) for side in size))
 
 
 def _id_of(task: dict[str, Any]) -> str:

@@ -53,7 +53,8 @@ class TimmNetwork(Backbone):
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         height, width = x.shape[-2:]
         if self.is_padded:
-            x = functional.pad(x, (0, -width % self.last_stride, 0, -height % self.last_stride))
+            whole = [self.last_stride * _cells(side, self.last_stride) for side in (height, width)]
+            x = functional.pad(x, (0, whole[1] - width, 0, whole[0] - height))
         features = self._features(x)
         levels = []
         for place, stride, wanted in zip(self.places, self.strides, (*STRIDES, self.last_stride), strict=True):
@@ -121,7 +122,7 @@ def _places_of_levels(name: str, strides: Sequence[int], last_stride: int) -> li
 
 
 def _cells(pixels: int, stride: int) -> int:
-    return -(-pixels // stride)
+    return (pixels + stride - 1) // stride  # of whole numbers above 0 alone, as ONNX divides towards 0
 
 
 def _resampled(level: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
