@@ -165,6 +165,8 @@ def test_what_is_exported_and_predicted_loads_with_the_file_of_the_data_set(
     given = ["--manifest", tables / "m.csv", "--labels", tables / "l.csv", "--label-caches", folder / "labels.h5"]
     run("export-coco", *given, "--split", "train", "--out", folder / "ours.json")
     lists = lists_of(of_train, names, tables / "m.csv")
+    few = lists_of(of_train[1:2], names, tables / "m.csv")
+    assert (few.images, few.folder) == (lists.images[1:2], lists.folder)
     results = [
         result(
             image,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import refusal, run, save_png
+from helpers import refusal, refused, run, save_png
 from test_check_data import check, only, pixels
 
 from irn.data.dataset import mask_folders
@@ -75,7 +75,7 @@ def test_a_class_that_is_called_train(tmp_path: Path) -> None:
     assert built(tmp_path / "set")[1] == {"images/bus/0.png": ["bus"], "images/train/0.png": ["train"]}
 
 
-def test_splits_of_a_column_of_the_labels(tmp_path: Path) -> None:
+def test_splits_of_a_column_of_the_labels(tmp_path: Path, capsys: Capture) -> None:
     for name in "abc":
         picture(tmp_path / f"set/images/{name}.png")
     written(tmp_path / "set/labels.csv", "image_id,split,cat\na,train,1\nb,train,0\nc,val,1\n")
@@ -83,6 +83,11 @@ def test_splits_of_a_column_of_the_labels(tmp_path: Path) -> None:
     assert list(split_of.values()) == ["train", "train", "val"]
     assert present == {"images/a.png": ["cat"], "images/b.png": [], "images/c.png": ["cat"]}
     assert [image.split for image in LAYOUT.listed(tmp_path / "set", ["val"], Findings())] == ["val"]
+    written(tmp_path / "set/labels.csv", "image_id,cat\na,1\nb,0\nc,1\n")
+    written(tmp_path / "set/splits.csv", "image_id,split\na,fold 1/5\nb,fold 1/5\nc,fold 2/5\n")
+    said = refused(capsys, tmp_path / "out", "build-manifest", "--kind", "folder", "--root", tmp_path / "set",
+                   "--out-manifest", tmp_path / "out/m.csv", "--out-labels", tmp_path / "out/l.csv")  # fmt: skip
+    assert "a split cannot be named 'fold 1/5'" in said
 
 
 # ---- tools

@@ -266,13 +266,15 @@ def test_images_in_folders_within_come_back_as_what_they_are_however_few_are_exp
     with CacheWriter(tmp_path / "labels.h5", "label", {"stage": "test"}) as cache:
         for name in places:
             cache.write(name, 16, 24, label_of(np.ones((16, 24), int), [0], [1.0]))
-    (tmp_path / "few.csv").write_text(f"image_id\n{safe_id('a/photo')}\n", encoding="utf-8")
+    # Listed twice, it is exported once.
+    (tmp_path / "few.csv").write_text(f"image_id\n{safe_id('a/photo')}\n" + f"{safe_id('a/photo')}\n", encoding="utf-8")
     files = ["--manifest", data.manifest, "--labels", data.labels, "--label-caches", tmp_path / "labels.h5"]
     run(f"export-{command}", *files, "--doubt", tmp_path / "few.csv", "--out", tmp_path / "few.json")
     content = json.loads((tmp_path / "few.json").read_text(encoding="utf-8"))
     if command == "coco":
-        assert content["images"][0]["file_name"] == "a/photo.png"
+        assert [image["file_name"] for image in content["images"]] == ["a/photo.png"]
     else:
+        assert len(content) == 1
         assert content[0]["data"]["image"].endswith("d=images/a/photo.png")
         annotated = [{"data": {"image": task["data"]["image"]}, "annotations": task["predictions"]} for task in content]
         (tmp_path / "few.json").write_text(json.dumps(annotated), encoding="utf-8")

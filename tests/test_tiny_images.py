@@ -10,6 +10,7 @@ import torch
 from helpers import Sample, SmallData, read_all, run, smooth_image, write_data
 from PIL import Image
 
+from irn.inference.finding import load_final_network
 from irn.networks.classifier import Classifier
 from irn.networks.deeplab import DeepLab
 from irn.networks.irnet import IRNet
@@ -88,3 +89,8 @@ def test_the_onnx_file_takes_them(data: SmallData, weights: Mapping[str, Path], 
     for name, size in SIZES.items():
         results = session.run(["probability" if kind == "deeplab" else "masks"], {"image": data.pixels(name)})
         assert results[0].shape[-2:] == size
+        if kind == "deeplab":
+            model, _ = load_final_network(weights[kind], kind)
+            with torch.inference_mode():
+                expected = model(model.backbone.normalise(torch.from_numpy(data.pixels(name)))[None])[0].softmax(0)
+            np.testing.assert_allclose(results[0], expected.numpy(), atol=1e-4)

@@ -88,7 +88,9 @@ def _unread(task: dict[str, Any]) -> tuple[str, ...]:
     return tuple(
         str(item.get("type"))
         for item in _regions(task)
-        if AREA & set(item.get("value") or ()) and item.get("type") != "keypoint" and not any(_of_result(item))
+        if AREA & set(item.get("value") or ())
+        and item.get("type") != "keypoint"
+        and not any(_of_result(item))
         # With labels of a control of their own, a region comes twice: without a label and with it.
         and (item.get("id") is None or item["id"] not in labelled)
     )

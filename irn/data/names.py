@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from irn.errors import IrnError
@@ -61,6 +61,15 @@ def check_ids(path: Path, ids: Sequence[str]) -> None:
     repeated = [image_id for image_id, count in Counter(ids).items() if count > 1]
     if repeated:
         raise IrnError(f"{path}: image id {repeated[0]!r} appears in more than one row; every id must be unique")
+
+
+def check_splits(path: Path, splits: Iterable[str]) -> None:
+    """Raise IrnError, naming `path`, for a split that cannot be the name of a folder, or has the sign that joins."""
+    for split in splits:
+        if not split.strip(". ") or set("/\\+") & set(split):
+            raise IrnError(
+                f"{path}: a split cannot be named {split!r}; expected a plain name, such as train, without / and +"
+            )
 
 
 def safe_id(name: str) -> str:

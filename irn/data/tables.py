@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from irn.data.csv_table import read_table, write_table
-from irn.data.names import check_class_names, check_ids
+from irn.data.names import check_class_names, check_ids, check_splits
 from irn.errors import IrnError
 from irn.io.cache import CacheReader
 from irn.io.files import whole_file
@@ -69,6 +69,7 @@ def read_manifest(path: Path, split: str | None = None) -> list[ImageRecord]:
         for value_range, profiles in zip(_ranges(path, header, rows), _profiles(path, header, rows), strict=True)
     ]
     records = [_record(path, row, how) for row, how in zip(cells, colours, strict=True)]
+    check_splits(path, {record.split for record in records})
     if split is not None:
         return _of_splits(path, records, split)
     if not records:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from irn.data.findings import Findings
 from irn.data.listing import Listed
-from irn.data.names import same_but_for_case
+from irn.data.names import check_splits, same_but_for_case
 from irn.data.row_names import match_rows
 from irn.data.user_tables import (
     SPLIT_COLUMNS,
@@ -57,6 +57,7 @@ def _splits(table: UserTable, column: str, images: Sequence[Listed], findings: F
             refuse_repeated(table, [numbers[1]], findings)
         elif held != {""}:
             split_of[image_id] = held.pop()
+    check_splits(table.path, sorted(set(split_of.values())))
     for first, second in same_but_for_case(sorted(set(split_of.values()))):
         findings.notice(f"{table.path}: splits {first!r} and {second!r} differ by case or blanks alone, and are two")
     each_has_row(table.path, images, split_of, "split", findings)

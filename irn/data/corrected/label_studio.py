@@ -36,8 +36,8 @@ class LabelStudioMasks(CorrectedMasks):
             check_size(f"{self.place}: image {name!r}", height, width, record)
         if task.unread:
             raise IrnError(
-                f"{self.place}: image {name!r}: a region of kind {task.unread[0]!r} has no label, or is of a kind that is"
-                " not read; label it, or draw it as a polygon, brush, rectangle or ellipse"
+                f"{self.place}: image {name!r}: a region of kind {task.unread[0]!r} has no label, or is of a kind that"
+                " is not read; label it, or draw it as a polygon, brush, rectangle or ellipse"
             )
         return mask_of_shapes(self.place, name, task.shapes or [], record, self.classes, self.left_out)
 
