@@ -54,21 +54,26 @@ def train_cell_classifier(
     reader.require(record.image_id for record in records)
     with seeded(settings.seed, torch_device):
         network = CellClassifier(refiner.backbone, len(names)).to(torch_device)
-    count = _cells_of_image(len(records), len(network.mean), settings.cell_classifier.cells)
+    channels = len(network.mean)
+    count = _cells_of_image(len(records), channels, len(names), settings.cell_classifier.cells)
     load = partial(_load, cams=reader, settings=settings)
     loaded = progress(
         map_images(load, records, loading_workers(workers, torch_device)), len(records), "features of cells"
     )
-    parts = []
+    # Filled in place, since a list of parts would be in memory beside what is made of it.
+    features = torch.empty(len(records), count, channels, dtype=torch.float16)
+    scores, filled = torch.zeros(len(records), count, len(names)), 0
     with torch.inference_mode(), autocast(torch_device, settings.precision):
         for number, (pixels, maps) in enumerate(loaded):
             if len(maps["classes"]):
                 rng = np.random.default_rng((settings.seed, number))
-                parts.append(_cells(refiner.backbone, refiner.objectness, pixels, maps, len(names), count, rng))
-    if not parts:
+                of_image = _cells(refiner.backbone, refiner.objectness, pixels, maps, len(names), count, rng)
+                features[filled], scores[filled] = of_image
+                filled += 1
+    if not filled:
         raise IrnError(f"{labels}: no image has a class; expected some that have")
-    features, scores = (torch.stack(part).to(torch_device) for part in zip(*parts, strict=True))
-    teach(network, Cells(features, scores), settings.cell_classifier, settings.seed)
+    cells = Cells(features[:filled].to(torch_device), scores[:filled].to(torch_device))
+    teach(network, cells, settings.cell_classifier, settings.seed)
     save_weights(out, "cell_classifier", network, made_by, names)
 
 
@@ -97,9 +102,9 @@ def _cells(
     return features.flatten(0, 1)[torch.from_numpy(places).to(features.device)].half().cpu(), scores
 
 
-def _cells_of_image(images: int, channels: int, wanted: int) -> int:
-    """How many cells of each image are kept: as many as wanted, or as fit into memory."""
-    count = int(min(wanted, max(1, FEATURES // (2 * channels * images))))
+def _cells_of_image(images: int, channels: int, classes: int, wanted: int) -> int:
+    """How many cells of each image are kept: as many as wanted, or as fit into memory with their scores."""
+    count = int(min(wanted, max(1, FEATURES // ((2 * channels + 4 * classes) * images))))
     if count < wanted:
         limit = f"{FEATURES / 2**30:g} GiB"
         notice(f"{count} cells of each image are learned from, since {wanted} would take more than {limit}")

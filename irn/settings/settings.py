@@ -77,7 +77,9 @@ class CellClassifierTraining(Section, stages=("train_cell_classifier",)):
         0.0003, "Initial learning rate of a round; it falls to 0, by as much at each step."
     )
     cells: t.Count = setting(
-        64, "Cells drawn from each image, by their objectness. Fewer where their features would take more than 4 GiB."
+        64,
+        "Cells drawn from each image, by their objectness. Fewer where their features and scores would take more than"
+        " 4 GiB.",
     )
 
 
