@@ -9,7 +9,7 @@ import torch
 import yaml
 from helpers import SMALL, Sample, SmallData, missing, read_all, refused, run, smooth_image, write_data
 
-from irn import open_labeller
+from irn import open_labeller, open_network
 from irn.errors import IrnError
 from irn.grid import cells
 from irn.inference.cams import class_attention_maps, scaled_images
@@ -257,6 +257,8 @@ def test_other_classes_than_the_classifiers_are_refused(
         open_labeller(*files, "cpu", changes, weights)
     with pytest.raises(IrnError, match="no file of one is given"):
         open_labeller(*files, "cpu", changes)
+    with pytest.raises(IrnError, match="no file of one is given"):
+        open_network(*files, device="cpu", changes=changes)
     # Maps of a class that it does not know.
     contents = load_file(weights)
     contents["state_dict"] |= {name: contents["state_dict"][name][:1] for name in ("layer.weight", "layer.bias")}

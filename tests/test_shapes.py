@@ -204,6 +204,11 @@ def test_names_of_yolo(tmp_path: Path, names: str) -> None:
             '[{"data": {"image": "a.jpg"}, "annotations": [{"result": [{"value": {"choices": [1]}}]}]}]',
             "task 1 (a.jpg) cannot be read",
         ),
+        (
+            "b.json",
+            '[{"data": {"image": "a.jpg"}, "annotations": [{"result": [{"id": [1], "value": {"choices": ["x"]}}]}]}]',
+            "task 1 (a.jpg) cannot be read",
+        ),
     ],
 )
 def test_damaged_files_are_refused_in_one_line(tmp_path: Path, name: str, text: str, said: str) -> None:

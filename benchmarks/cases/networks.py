@@ -13,9 +13,11 @@ from torch import nn
 
 from cases.common import Case, Finding, Measures, Sides, largest_error, memory, must, speed
 from irn.inference.cams import class_attention_maps
+from irn.io.processor import multiplies_bfloat16
 from irn.networks.classifier import Classifier
 from irn.networks.folding import for_inference
 from irn.networks.irnet import IRNet
+from irn.networks.precision import autocast
 from irn.ops.losses import total_loss
 from irn.ops.resize import at_scale
 from irn.settings.settings import Settings
@@ -108,14 +110,14 @@ def _cam_sides(quick: bool, folder: Path) -> Sides:
 
     def maps(model: Classifier, precision: str) -> Callable[[], np.ndarray]:
         def run() -> np.ndarray:
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            with torch.inference_mode(), autocast(torch.device("cpu"), precision):
                 return class_attention_maps(model, scaled, drawn.classes.tolist(), *size)["high_res"]
 
         return run
 
     folded = for_inference(copy.deepcopy(model), torch.device("cpu"))
     sides = {"as trained": maps(model, "float32"), "float32": maps(folded, "float32")}
-    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if multiplies_bfloat16():
         sides["bf16"] = maps(folded, "bf16")
     return sides
 

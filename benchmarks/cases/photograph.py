@@ -17,9 +17,11 @@ from cases.networks import calibrate
 from irn.inference.cams import class_attention_maps
 from irn.inference.fields import fields
 from irn.io.cache import CacheWriter
+from irn.io.processor import multiplies_bfloat16
 from irn.networks.classifier import Classifier
 from irn.networks.folding import for_inference
 from irn.networks.irnet import IRNet
+from irn.networks.precision import autocast
 from irn.ops.crf import ir_label
 from irn.ops.instances import instance_scores
 from irn.ops.labels import synthesise_labels
@@ -92,13 +94,13 @@ def _sides(quick: bool, folder: Path) -> Sides:
         "walk": written_walk,
         "labels": written_labels,
     }
-    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if multiplies_bfloat16():
         ours |= {f"{stage}{BF16}": partial(_in_bf16, ours[stage]) for stage in NETWORKS}
     return ours | {f"{stage}{WRITTEN}": run for stage, run in written.items()}
 
 
 def _in_bf16(run: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast(torch.device("cpu"), "bf16"):
         return run()
 
 

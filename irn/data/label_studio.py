@@ -50,10 +50,7 @@ def read_label_studio(path: Path) -> list[Task]:
         raise damaged(path, "the JSON", error) from None
     if not is_label_studio(content):
         raise IrnError(f"{path}: not an export of Label Studio; expected a list of tasks with an image each")
-    return [
-        Task(_image_of(task), _shapes(path, number, task), _sizes(task), _id_of(task), _unread(task))
-        for number, task in enumerate(content, 1)
-    ]
+    return [_task(path, number, task) for number, task in enumerate(content, 1)]
 
 
 def _image_of(task: Any) -> str:
@@ -66,48 +63,42 @@ def _image_of(task: Any) -> str:
     return names[0] if names and is_annotated else ""
 
 
-def _shapes(path: Path, number: int, task: dict[str, Any]) -> list[Shape] | None:
+def _task(path: Path, number: int, task: dict[str, Any]) -> Task:
+    image, data = _image_of(task), task.get("data")
     try:
-        if isinstance(task.get("data"), dict):
-            annotation = _annotation(task.get("annotations", task.get("completions")))
-            return None if annotation is None else [shape for item in annotation for shape in _of_result(item)]
-        return list(_of_flat(task))
+        if not isinstance(data, dict):
+            return Task(image, list(_of_flat(task)))
+        image_id = data["image_id"] if isinstance(data.get("image_id"), str) else ""
+        results = _annotation(task.get("annotations", task.get("completions")))
+        if results is None:
+            return Task(image, None, image_id=image_id)
+        shapes = [shape for item in results for shape in _of_result(item)]
+        return Task(image, shapes, _sizes(results), image_id, _unread(results))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise damaged(path, f"task {number} ({_image_of(task)})", error) from None
+        raise damaged(path, f"task {number} ({image})", error) from None
 
 
-def _regions(task: dict[str, Any]) -> list[dict[str, Any]]:
-    """The results of a task's annotation; its shapes have been read already."""
-    if not isinstance(task.get("data"), dict):
-        return []
-    return _annotation(task.get("annotations", task.get("completions"))) or []
-
-
-def _unread(task: dict[str, Any]) -> tuple[str, ...]:
-    labelled = {item.get("id") for item in _regions(task) if any(_of_result(item))}
+def _unread(results: list[Any]) -> tuple[str, ...]:
+    """The kinds of regions that have an area and give no shape."""
+    # With labels of a control of their own, a region comes twice: without a label and with it.
+    named = {item.get("id") for item in results if any(_names(item))}
     return tuple(
         str(item.get("type"))
-        for item in _regions(task)
-        if AREA & set(item.get("value") or ())
+        for item in results
+        if isinstance(item.get("value"), dict)
+        and AREA & item["value"].keys()
         and item.get("type") != "keypoint"
-        and not any(_of_result(item))
-        # With labels of a control of their own, a region comes twice: without a label and with it.
-        and (item.get("id") is None or item["id"] not in labelled)
+        and not any(_names(item))
+        and (item.get("id") is None or item["id"] not in named)
     )
 
 
-def _sizes(task: dict[str, Any]) -> frozenset[tuple[Any, Any]]:
-    """The sizes that the regions of a task's annotation say."""
-    regions = [item for item in _regions(task) if item.get("type") in REGIONS]
+def _sizes(results: list[Any]) -> frozenset[tuple[Any, Any]]:
+    """The sizes of the image that regions say."""
+    regions = [item for item in results if item.get("type") in REGIONS]
     sizes = [(item.get("original_height"), item.get("original_width")) for item in regions]
     # A region without them says nothing.
     return frozenset(size for size in sizes if all(isinstance(side, int | float) for side in size))
-
-
-def _id_of(task: dict[str, Any]) -> str:
-    data = task.get("data")
-    image_id = data.get("image_id") if isinstance(data, dict) else None
-    return image_id if isinstance(image_id, str) else ""
 
 
 def _annotation(annotations: Any) -> list[Any] | None:
@@ -121,15 +112,20 @@ def _annotation(annotations: Any) -> list[Any] | None:
 
 
 def _of_result(item: dict[str, Any]) -> Iterator[Shape]:
+    choices, labels = _names(item)
+    for choice in choices:
+        yield Shape(choice, of_image=True)
+    size = item.get("original_height"), item.get("original_width")
+    for label in labels:
+        yield Shape(label, _drawing(item["value"], size), is_box=_is_box(item["value"]))
+
+
+def _names(item: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """The choices and the labels of a result."""
     kind, content = item.get("type"), item.get("value")
     if not isinstance(content, dict):
-        return
-    for choice in _words(content.get("choices")):
-        yield Shape(choice, of_image=True)
-    if kind in REGIONS:
-        size = item.get("original_height"), item.get("original_width")
-        for label in _words(content.get(kind, content.get("labels"))):
-            yield Shape(label, _drawing(content, size), is_box=_is_box(content))
+        return [], []
+    return _words(content.get("choices")), _words(content.get(kind, content.get("labels")) if kind in REGIONS else None)
 
 
 def names_in(content: Any) -> list[str]:

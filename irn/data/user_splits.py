@@ -57,8 +57,9 @@ def _splits(table: UserTable, column: str, images: Sequence[Listed], findings: F
             refuse_repeated(table, [numbers[1]], findings)
         elif held != {""}:
             split_of[image_id] = held.pop()
-    check_splits(table.path, sorted(set(split_of.values())))
-    for first, second in same_but_for_case(sorted(set(split_of.values()))):
+    splits = sorted(set(split_of.values()))
+    check_splits(table.path, splits)
+    for first, second in same_but_for_case(splits):
         findings.notice(f"{table.path}: splits {first!r} and {second!r} differ by case or blanks alone, and are two")
     each_has_row(table.path, images, split_of, "split", findings)
     return split_of

@@ -38,13 +38,7 @@ def open_method(
         return names, partial(attended, classifier, settings=settings)
     irnet, about = load_irnet(*irn)
     for_inference(irnet, device)
-    refiner = open_refiner(
-        settings,
-        device,
-        cell_classifier=cell_classifier,
-        names=contents["class_names"],
-        backbone=contents["backbone"],
-    )
+    refiner = open_refiner(settings, device, cell_classifier=cell_classifier, classifier=contents)
     networks = Networks(classifier, irnet, about["crop_size"], about["mean_displacement"], refiner)
     return names, partial(walked, networks, settings=settings)
 

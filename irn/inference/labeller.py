@@ -35,15 +35,7 @@ class Labeller:
         for network in (model, heads):
             for_inference(network, device)
         self.names: list[str] | None = about_classifier["class_names"]
-        if cell_classifier is None and settings.refine.classifies_cells:
-            raise IrnError("refine.cell_classifier: true, but no file of one is given; add cell_classifier")
-        refiner = open_refiner(
-            settings,
-            device,
-            cell_classifier=cell_classifier,
-            names=self.names,
-            backbone=about_classifier["backbone"],
-        )
+        refiner = open_refiner(settings, device, cell_classifier=cell_classifier, classifier=about_classifier)
         self._networks = Networks(model, heads, about["crop_size"], about["mean_displacement"], refiner)
         self._settings, self._device, self._source = settings, device, classifier
 

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from irn.errors import IrnError
-from irn.grid import cells
+from irn.grid import STEP, cells
+from irn.io.tensors import Contents
 from irn.networks.backbones import make_backbone
-from irn.networks.base import STRIDES, Backbone
+from irn.networks.base import Backbone
 from irn.networks.cell_classifier import CellClassifier, cell_features
 from irn.networks.folding import for_inference
 from irn.networks.imagenet import start_backbone
@@ -35,36 +36,38 @@ def open_refiner(
     device: torch.device,
     backbone_weights: Path | None = None,
     cell_classifier: Path | None = None,
-    names: Sequence[str] | None = None,
-    backbone: str = "",
+    classifier: Contents | None = None,
 ) -> Refiner | None:
     """The networks that refine by these settings, on a device; None where nothing is refined.
 
     backbone_weights: of the backbone whose features are compared where there is no objectness, by default ImageNet's;
         objectness has a backbone of its own.
     cell_classifier: its weights file, if it is to be used.
-    names: those of the classes that it has to know, if they are known.
-    backbone: the one whose features are compared, by default that of the settings.
+    classifier: what the weights file of the classifier holds that makes the maps, where it is at hand. Features of its
+        backbone are compared, not of that of the settings.
 
-    Raises IrnError for a cell classifier without objectness, and for one that another backbone was used for, or that
-    knows other classes.
+    Raises IrnError for a cell classifier without objectness, for one that another backbone was used for or that knows
+    other classes than the classifier, and for one that the settings ask for beside a classifier and that is missing.
     """
     path = settings.refine.objectness_file
     if cell_classifier is not None and path is None:
         raise IrnError(f"{cell_classifier}: a cell classifier needs objectness; give --objectness, as in its training")
+    if classifier is not None and cell_classifier is None and settings.refine.classifies_cells:
+        raise IrnError("refine.cell_classifier: true, but no file of one is given; add cell_classifier")
     if not settings.refine.is_on:
         return None
     if path is not None:
         objectness = load_objectness(path)
         cells = None
         if cell_classifier is not None:
+            names = classifier["class_names"] if classifier is not None else None
             cells = load_cell_classifier(cell_classifier, objectness.backbone, names).to(device)
         for_inference(objectness, device)
         return Refiner(objectness.backbone, objectness, cells)
-    compared = make_backbone(backbone or settings.backbone)
-    start_backbone(compared, backbone_weights)
-    for_inference(compared.eval(), device)
-    return Refiner(compared, None)
+    backbone = make_backbone(settings.backbone if classifier is None else str(classifier["backbone"]))
+    start_backbone(backbone, backbone_weights)
+    for_inference(backbone.eval(), device)
+    return Refiner(backbone, None)
 
 
 def looked_at(pixels: np.ndarray, settings: Settings) -> list[np.ndarray]:
@@ -82,8 +85,8 @@ def at_long_side(pixels: np.ndarray, long_side: int) -> np.ndarray:
 
     Both sides are multiples of 16, as in training: cells of all levels then end with the image.
     """
-    factor = long_side / max(pixels.shape[:2]) / STRIDES[-1]
-    return rescale(pixels, *(STRIDES[-1] * max(1, round(side * factor)) for side in pixels.shape[:2]))
+    factor = long_side / max(pixels.shape[:2]) / STEP
+    return rescale(pixels, *(STEP * max(1, round(side * factor)) for side in pixels.shape[:2]))
 
 
 def refined(

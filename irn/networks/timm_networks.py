@@ -41,9 +41,10 @@ class TimmNetwork(Backbone):
             levels = self._features(torch.zeros(1, 3, PROBE, PROBE))
         except (AssertionError, RuntimeError) as error:  # it takes images of one size alone
             raise _unfit(name, error) from None
-        self.places = _places_of_levels(name, [PROBE // level.shape[-1] for level in levels], last_stride)
+        strides = [PROBE // level.shape[-1] for level in levels]
+        self.places = _places_of_levels(name, strides, last_stride)
         self.channels = tuple(levels[place].shape[1] for place in self.places)
-        self.strides = tuple(PROBE // levels[place].shape[-1] for place in self.places)
+        self.strides = tuple(strides[place] for place in self.places)
         # Early parameters are those that have a gradient from the level at stride 8.
         levels[self.places[2]].sum().backward()
         self._early = [key for key, parameter in self.named_parameters() if parameter.grad is not None]
