@@ -21,8 +21,8 @@ class FinalTraining(HeadTraining):
 
     labels: Annotated[str, t.Choice("none", "pseudo", "ground_truth", "both")] = setting(
         "none",
-        "What the network is trained on: `pseudo` (the labels that were made), `ground_truth` (class and object"
-        " masks, to see what weak labels cost), `both` (a network for each), or `none` (it is not trained).",
+        "What the network is trained on: `pseudo` (the labels that were made), `ground_truth` (the data set's masks,"
+        " to see what weak labels cost), `both` (a network for each), or `none` (it is not trained).",
         t.NO_STAGE,
         flag="",
     )
@@ -46,7 +46,9 @@ class MaskRcnnSettings(FinalTraining, stages=("train_mask_rcnn",)):
     learning_rate: t.Positive = setting(
         0.01, "Maximum learning rate of the backbone; it falls as (1 - step / steps)^0.9."
     )
-    head_factor: t.Positive = setting(1.0, "Learning rate of the pyramid and the heads, as a multiple of that.")
+    head_factor: t.Positive = setting(
+        1.0, "Learning rate of the pyramid and the heads, as a multiple of `learning_rate`."
+    )
     crop_size: t.Side = setting(
         688,
         "Side of the training crop in pixels, a multiple of 16, and the long side to which new images are scaled.",

@@ -166,7 +166,8 @@ class Irn(HeadTraining, stages=("train_irn",)):
     """IRNet."""
 
     epochs: t.CountFromZero = setting(
-        5, "Number of epochs; the release's default is 3, with batches of 32. 0: IRNet is that of `start` as it is."
+        5,
+        "Number of epochs; the release's default is 3, with batches of 32. 0: the IRNet in `start` is used unchanged.",
     )
     labels: Annotated[str, t.Choice("pseudo", "ground_truth")] = setting(
         "pseudo",
@@ -340,7 +341,8 @@ class _Method(Section):
     )
     gpus: t.CountFromZero = setting(
         0,
-        "Number of GPUs that a training uses, each for its part of every batch; other GPU rules use one. 0: the CPU.",
+        "Number of GPUs that a training of the classifier, IRNet or a final network uses, each for its part of every"
+        " batch; other GPU rules use one. 0: the CPU.",
     )
     accumulate: t.Count = setting(
         1,

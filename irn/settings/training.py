@@ -9,7 +9,7 @@ from irn.settings.types import Section, setting
 class Training(Section):
     """What the trainings of all networks have in common."""
 
-    epochs: t.Count = setting(5, "Number of epochs. The release's default for IRNet is 3, with batches of 32.")
+    epochs: t.Count = setting(5, "Number of epochs.")
     batch_size: t.Count = setting(16, "Batch size, in images; at most the number of training images.")
     learning_rate: t.Positive = setting(
         0.1,
@@ -17,7 +17,7 @@ class Training(Section):
         " steps)^0.9.",
     )
     crop_size: t.Side = setting(
-        512, "Side of the training crop in pixels, a multiple of 16. IRNet pads images to it at inference."
+        512, "Side of the training crop in pixels, a multiple of 16. IRNet also pads images to its own at inference."
     )
 
     # Images that a part of a batch has at least, over all processes.

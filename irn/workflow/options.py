@@ -195,7 +195,7 @@ SPLIT = optional(_option("--split", "only images of this split, or of several jo
 WORKERS = optional(
     _option(
         "--workers",
-        f"processes beside this one; by default as many as it can use of {os.cpu_count()} cores",
+        f"worker processes besides this one; by default as many as it can use of {os.cpu_count()} cores",
         type=whole_number,
         metavar="N",
     )
