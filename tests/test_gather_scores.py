@@ -44,3 +44,21 @@ def test_a_sweep_of_two_keys_marks_the_best_combination_for_each_score_that_it_c
     assert table["semantic.train.mIoU"].tolist() == [0.5, 0.6, 0.55, 0.52]
     # The CAMs have the same score everywhere, so no combination is best for it.
     assert table["best_for"].tolist() == ["", "semantic.train.mIoU", "instance.train.AP50", "instance.train.AP50"]
+
+
+def test_splits_and_classes_keep_names_that_look_like_numbers_or_like_nothing(tmp_path: Path) -> None:
+    listed = []
+    for seed in (0, 1):
+        path = tmp_path / f"{seed}.csv"
+        path.write_text(f"{HEADER}cam,01,mIoU,mean,0.{seed},9\ncam,01,IoU,NA,0.{seed},9\ncam,01,IoU,null,,9\n")
+        listed += [
+            {"configuration": 2 * number + seed, "seed": seed, "values": values, "scores": str(path)}
+            for number, values in enumerate(({}, {"walk.beta": 5}))
+        ]
+    (tmp_path / "key.json").write_text(json.dumps({"configurations": listed}))
+    scores, sweep = tmp_path / "scores.csv", tmp_path / "sweep.csv"
+    run("gather-scores", "--configurations", tmp_path / "key.json", "--out", scores, "--sweep-out", sweep)
+    rows = [line.split(",") for line in scores.read_text().splitlines()[1:]]
+    assert {row[2] for row in rows} == {"01"}
+    assert [row[4] for row in rows] == ["mean", "NA", "null"] * 4  # two seeds, means and deviations
+    assert sweep.read_text().splitlines()[0] == "configuration,walk.beta,cam.01.mIoU,cam.01.mIoU.std,best_for"

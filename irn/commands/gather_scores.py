@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from irn.data.score_table import MEAN
+from irn.data.score_table import MEAN, read_scores
 from irn.errors import IrnError
 from irn.io.files import whole_file
 from irn.settings.writing import as_text
@@ -46,7 +46,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
             if values not in combinations:
                 combinations.append(values)
             numbers = {name: configuration[name] for name in ("configuration", "seed")}
-            table = pd.read_csv(configuration["scores"])
+            table = read_scores(Path(configuration["scores"]))
             tables.append(table.assign(combination=combinations.index(values), **numbers))
     except (OSError, KeyError, ValueError) as error:
         raise IrnError(

@@ -1,7 +1,7 @@
 """The tables of scores: rows of `scores.csv` and `thresholds.csv`, and a summary of them in words."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,6 +60,14 @@ def write_scores(path: Path, scores: Sequence[Score]) -> None:
     """Write `scores.csv`."""
     rows = [(*score[:4], _cell(score.value), score.images) for score in scores]
     write_table(path, ["stage", "split", "metric", "class", "value", "images"], rows)
+
+
+def read_scores(path: Path) -> "pd.DataFrame":
+    """Any table of scores. Names are text, also such as `2014` and `NA`; undefined scores are NaN."""
+    import pandas as pd
+
+    names: dict[Hashable, type[str]] = dict.fromkeys(("stage", "split", "class", "seed"), str)
+    return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
 
 
 def write_thresholds(path: Path, sweep: Sequence[ThresholdScore]) -> None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from irn.data.score_table import MEAN
+from irn.data.score_table import MEAN, read_scores
 from irn.ops.metrics import columns
 from irn.ops.reference_losses import PUBLISHED, PUBLISHED_BATCH, published_losses, zero_field_loss
 from irn.report import charts
@@ -44,7 +44,7 @@ def score_charts(run: RunFolder, scores: pd.DataFrame | None) -> list[Chart]:
                 note = "Lines are the standard deviation over seeds." if "std" in rows else ""
                 shown.append(Chart(f"{metric} of each class, {split}", note, charts.score_bars(rows, metric)))
     path = run.file("evaluate", "thresholds.csv")
-    curve = pd.read_csv(path, dtype={"split": str}) if path else pd.DataFrame()
+    curve = read_scores(path) if path else pd.DataFrame()
     if len(curve.dropna()):
         section = run.settings.evaluate
         scored = {"cam": section.cam_threshold, "refined": section.refined_threshold}
