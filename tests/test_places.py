@@ -26,7 +26,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     """A folder to work in, with data in `my_images`, masks beside it, CAMs and a backbone."""
     for number in NUMBERS:
         save_png(tmp_path / f"my_images/images/cats/{number}.png", np.full((32, 40, 3), number, np.uint8))
-        save_png(tmp_path / f"masks/cats_{number}.png", np.zeros((32, 40), np.uint8))
+        name = "cats/2" if number == 2 else f"cats_{number}"
+        save_png(tmp_path / f"masks/{name}.png", np.zeros((32, 40), np.uint8))
     rows = [f"cats/{number}.png,1,{number % 2}" for number in NUMBERS]
     (tmp_path / "my_images/labels.csv").write_text("\n".join(["image_id,cat,dog", *rows]) + "\n")
     (tmp_path / "labels.csv").write_text("\n".join(["image_id,dog,cat", *rows]) + "\n")
@@ -83,6 +84,7 @@ def test_what_was_moved_whole_is_the_same(folder: Path) -> None:
         ("my_images/images/cats/1.png", "build_manifest"),
         ("labels.csv", "build_manifest"),
         ("masks/cats_1.png", "evaluate"),
+        ("masks/cats/2.png", "evaluate"),
         ("cams.h5", "make_cams"),
     ],
 )
@@ -95,6 +97,21 @@ def test_names_sizes_and_times_count(folder: Path, path: str, stage: str) -> Non
         (folder / path).write_bytes(b"another size")
         os.utime(folder / path, (1, 1))
         assert keys(run_with())[stage] not in (first[stage], later[stage])
+
+
+def test_a_labelmap_beside_masks_counts(folder: Path) -> None:
+    first = keys(run_with())
+    (folder / "labelmap.txt").write_text("cat:128,0,0::\ndog:0,128,0::\n")
+    with_labelmap = keys(run_with())
+    (folder / "labelmap.txt").write_text("cat:0,128,0::\ndog:128,0,0::x\n")
+    assert len({first["evaluate"], with_labelmap["evaluate"], keys(run_with())["evaluate"]}) == 3
+    assert with_labelmap["make_labels"] == first["make_labels"]
+
+
+def test_results_among_the_masks_do_not_count(folder: Path) -> None:
+    first = run_with(class_masks=str(folder))
+    first.show()
+    assert keys(run_with(class_masks=str(folder))) == keys(first)
 
 
 def test_the_content_of_a_backbone_counts(folder: Path) -> None:

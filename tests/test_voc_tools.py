@@ -11,6 +11,8 @@ from irn.data.masks import open_truth
 from irn.data.tables import read_classes, read_manifest
 from irn.data.voc_annotations import object_names
 from irn.errors import IrnError
+from irn.settings.reading import check_config
+from irn.workflow.run import Run
 
 Capture = pytest.CaptureFixture[str]
 
@@ -98,6 +100,21 @@ def test_masks_in_colours(tmp_path: Path, annotated: bool) -> None:
     objects, labels = open_truth(root / "SegmentationObject", "train", classes.names).objects(records[1], mask)
     assert sorted(labels.tolist()) == [1, 2, 2]
     assert objects.sum((1, 2)).tolist() == [100, 100, 100]
+
+
+@pytest.mark.parametrize("annotated", [True, False])
+def test_a_repainted_mask_is_read_again_for_classes_where_it_tells_them(tmp_path: Path, annotated: bool) -> None:
+    def keys() -> dict[str, str]:
+        config = {"dataset": {"kind": "voc", "root": str(root)}, "cam": {"batch_size": 1}, "irn": {"batch_size": 1}}
+        return {name: recipe.key for name, recipe in Run(check_config(config)).configurations[0].items()}
+
+    root = cvat(tmp_path / "set", annotated)
+    before = keys()
+    save_png(root / "SegmentationClass/a.png", np.full((40, 48, 3), GREEN, np.uint8))
+    later = keys()
+    assert later["evaluate"] != before["evaluate"]
+    for stage in ("build_manifest", "train_cam"):
+        assert (later[stage] == before[stage]) is annotated, stage
 
 
 def test_mistakes_about_colours(tmp_path: Path, capsys: Capture) -> None:

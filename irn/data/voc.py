@@ -27,8 +27,9 @@ class Voc(Layout):
     """PASCAL VOC's layout."""
 
     def watched(self, root: Path) -> list[Path]:
-        """The folders of images, annotations and lists, and the table of class names."""
-        return [root / name for name in (IMAGES, ANNOTATIONS, LISTS, NAMES, LABELMAP)]
+        """The folders of images, annotations and lists, the tables of class names, and masks that tell the classes."""
+        masks = [self.class_masks] if self._masks_tell_classes(root) else []
+        return [root / name for name in (IMAGES, ANNOTATIONS, LISTS, NAMES, LABELMAP, *masks)]
 
     def listed(self, root: Path, splits: Sequence[str] | None, findings: Findings) -> list[Listed]:
         """The images of the lists, in the lists' order.
@@ -76,9 +77,13 @@ class Voc(Layout):
         images = self.listed(root, splits, findings)
         if labels_csv is not None:
             return images, read_labels(labels_csv, images, findings, every_row=False)
-        if not (root / ANNOTATIONS).is_dir() and labelmap_of(root / self.class_masks):
+        if self._masks_tell_classes(root):
             return images, read_painted(root / self.class_masks, images, findings)
         return images, read_annotations(root, images, findings, left_out)
+
+    def _masks_tell_classes(self, root: Path) -> bool:
+        """Whether the classes come from CVAT's masks, unless a table gives them."""
+        return not (root / ANNOTATIONS).is_dir() and labelmap_of(root / self.class_masks) is not None
 
 
 LAYOUT = Voc()

@@ -15,6 +15,7 @@ from typing import Any
 from irn.data.corrected.places import files_of
 from irn.data.dataset import mask_folders
 from irn.data.kinds import KINDS
+from irn.data.listing import folders_within
 from irn.io.cache_format import FORMATS
 from irn.settings.lookup import all_settings, of_stage
 from irn.settings.settings import Settings, value
@@ -222,11 +223,31 @@ def _files_outside(stage: Stage, settings: Settings, known: dict[Any, dict[str, 
         yield "packaged objectness", content_digest(str(settings.refine.objectness_file))
     if stage.uses_truth(settings):
         # Masks that are drawn with the data have the key of the data.
+        root = Path(str(dataset.root))
         named = (dataset.class_masks, dataset.object_masks)
-        places = named if kind.is_drawn else mask_folders(dataset, Path(str(dataset.root)))
+        places = named if kind.is_drawn else mask_folders(dataset, root)
         if any(places):
             # Several stages read them, and there may be a file for each image.
             if ("masks", places) not in known:
-                digests = [stat_digest([Path(place)]) if place else None for place in places]
+                digests = [_truth_digest(Path(place), root) if place else None for place in places]
                 known["masks", places] = {"digest": digest(digests)}
             yield "masks", known["masks", places]["digest"]
+
+
+def _truth_digest(place: Path, root: Path) -> str:
+    """Digest of ground truth: of a file, or of a folder with those within, and of a labelmap beside it.
+
+    root: that of the data set; what lies within it is in the key of the manifest.
+    """
+    from irn.data.labelmap import labelmap_of  # with NumPy, which a start without ground truth does not need
+
+    if not place.is_dir():
+        return stat_digest([place])
+    folders = [place]
+    if place.resolve() != root.resolve():
+        # What a run writes must not change its keys.
+        around, results = place.resolve(), RESULTS.absolute()
+        skipped = place / results.relative_to(around) if around in results.parents else None
+        folders = [folder for folder, _ in folders_within(place) if skipped not in (folder, *folder.parents)]
+    labelmap = labelmap_of(place)
+    return stat_digest([*folders, *([labelmap] if labelmap else [])], place)
