@@ -26,6 +26,11 @@ include: "rules/exports.smk"
 include: "rules/slurm.smk"
 
 
+# No other snakemake is at work on these files.
+onstart:
+    show_run()
+
+
 # The scores, what looks wrong and which setting to change, and what to do next.
 onsuccess:
     finish(run, display)

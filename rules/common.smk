@@ -13,6 +13,7 @@ from irn.settings.final_networks import TRAINED_NETWORKS
 from irn.settings.reading import check_config, check_files
 from irn.terminal.attach import attach, finish
 from irn.workflow import job
+from irn.workflow.history import is_locked
 from irn.workflow.recipes import STORE
 from irn.workflow.run import Run, check_data
 from irn.workflow.stages import ALL_STAGES, EXPORTS, behind
@@ -32,7 +33,8 @@ except IrnError as error:
 finally:
     gc.enable()
 
-display = attach(logger, workflow.output_settings, run) if workflow.is_main_process else None
+keeps_going = bool(workflow.execution_settings and workflow.execution_settings.keep_going)
+display = attach(logger, workflow.output_settings, run, keeps_going) if workflow.is_main_process else None
 
 
 # In every rule, irn is the package of this checkout, run by the Python of the rule's conda environment or else by this one.
@@ -74,8 +76,14 @@ def shown(path, category, **more):
 
 def everything(wildcards):
     """The run's files. results/<run>/ is made on the way: Snakemake calls nothing else when there is nothing to do."""
-    show_run()
+    show_unless_locked()
     return run.files()
+
+
+def show_unless_locked():
+    """Show the run while Snakemake still plans, unless another one is at work and may refuse this one."""
+    if not (is_locked() and workflow.execution_settings.lock):
+        show_run()
 
 
 def show_run():
@@ -83,8 +91,9 @@ def show_run():
         try:
             suit_arrays()
             run.show(stages_of(workflow.dag_settings.targets))
-        except OSError as error:
-            print(f"snakemake: results/ cannot be written ({error}); free it, or name --directory", file=sys.stderr)
+        except (IrnError, OSError) as error:
+            words = f"results/ cannot be written ({error}); free it, or name --directory"
+            print(f"snakemake: {error if isinstance(error, IrnError) else words}", file=sys.stderr)
             sys.exit(2)
 
 
@@ -101,7 +110,7 @@ def from_stage(*sources, to=None):
 
     def files(wildcards):
         if to:
-            show_run()
+            show_unless_locked()
         recipe = recipe_of(wildcards, to)
         inputs = recipe.first_inputs(sources, wildcards.get("split"), wildcards.get("shard"))
         return awaited(recipe, wildcards, inputs)
@@ -138,7 +147,7 @@ def predictions(wildcards):
 
 def reported(wildcards):
     """All that the report shows. results/<run>/ is made on the way, since the report reads it."""
-    show_run()
+    show_unless_locked()
     return awaited(run.report, wildcards, run.reported)
 
 

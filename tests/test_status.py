@@ -43,6 +43,21 @@ def states(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, str
     return {line.split()[0]: " ".join(line.split()[1:]) for line in whole if not line.startswith(" ")}
 
 
+@pytest.mark.parametrize("settings", [(), ("shards=2",), ("sweep={walk.beta: [10, 5]}", "seeds=[0, 1]")])
+def test_every_file_is_seen_where_the_display_says(settings: tuple[str, ...]) -> None:
+    of_run = make(*settings)
+    for file in of_run.files():
+        assert (of_run.folder / of_run.seen_as(Path(file))).is_file()
+
+
+def test_a_notice_is_told_once_and_not_by_an_earlier_number_of_shards() -> None:
+    of_run = make("shards=2")
+    folder = of_run.configurations[0]["make_labels"].folder / "train"
+    for name, text in (("0-of-1", "stale"), ("0-of-2", "all is background"), ("1-of-2", "all is background")):
+        (folder / f"{name}.log").write_text(f"notice: {text}\n", encoding="utf-8")
+    assert [line for _, line in of_run.notices()] == ["notice: all is background"]
+
+
 class TestStatus:
     def test_before_the_first_run(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert set(states(capsys).values()) == {"to do never made"}

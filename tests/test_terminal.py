@@ -47,13 +47,21 @@ class Screen:
 class Watched:
     """A run whose events a test tells, with its screen and its clock."""
 
-    def __init__(self, folder: Path, redraws: bool = True, width: int = 80) -> None:
+    def __init__(self, folder: Path, redraws: bool = True, width: int = 80, keeps_going: bool = False) -> None:
         self.folder, self.time = folder, 0.0
         self.screen = Screen(redraws, width)
         self.replaced: list[str] = []
         replaced = logging.Handler()
         replaced.emit = lambda record: self.replaced.append(record.getMessage())  # type: ignore[method-assign]
-        self.display = RunDisplay(self.screen, replaced, Path("results/demo"), lambda: ["scores"], lambda: self.time)
+        self.display = RunDisplay(
+            self.screen,
+            replaced,
+            Path("results/demo"),
+            lambda: ["scores"],
+            lambda: self.time,
+            seen_as=lambda file: str(Path(file.parts[2], *file.parts[4:])),
+            keeps_going=keeps_going,
+        )
         self.display.ticker.start = lambda: None  # type: ignore[method-assign]
 
     def tell(self, message: str = "", level: int = logging.INFO, **extra: Any) -> None:
@@ -73,11 +81,13 @@ class Watched:
         self.tell(f"Rule: {rule}", event="job_info", jobid=number, reason="Missing output files: a", **names)
         return log
 
-    def fail(self, number: int, rule: str, code: str) -> None:
-        command = f"CalledProcessError:\nCommand 'irn() {{ ...' {code}"
-        self.tell(command, logging.ERROR, event="error", exception="RuleException")
-        log = [str(self.folder / f"{number}.log")]
-        self.tell("Error in rule", logging.ERROR, event="job_error", jobid=number, rule_name=rule, log=log)
+    def fail(self, number: int, rule: str, code: str = "", reason: str | None = None) -> None:
+        """Let a job fail: with a code here, with a reason on a cluster."""
+        if code:
+            command = f"CalledProcessError:\nCommand 'irn() {{ ...' {code}"
+            self.tell(command, logging.ERROR, event="error", exception="RuleException")
+        names = {"rule_name": rule, "rule_msg": reason, "log": [str(self.folder / f"{number}.log")]}
+        self.tell("Error in rule", logging.ERROR, event="job_error", jobid=number, **names)
 
     def after(self, seconds: float) -> None:
         self.time += seconds
@@ -262,6 +272,86 @@ class TestFailures:
             "    ZeroDivisionError: division by zero",
         ]
         assert not run.display.met_mistakes_alone
+
+    @pytest.mark.parametrize("below", ["", "Exception ignored in: <function x>\nresource_tracker: 1 leaked object\n"])
+    def test_a_mistake_is_told_whatever_python_says_when_it_ends(self, run: Watched, below: str) -> None:
+        run.start()
+        message = "irn predict: 2 images cannot be read, listed above; mend them"
+        run.job(*TRAINING).write_text(f"a.jpg is cut\n{message}\n{below}", encoding="utf-8")
+        run.fail(1, "train_cam", "returned non-zero exit status 3.")
+        said = self.end(run)
+        assert said[:2] == ["✗ Training the classifier failed", f"    {message.replace('above', 'in the log')}"]
+        assert not any("irn does not know" in line for line in said)
+        assert run.display.met_mistakes_alone
+
+    def test_a_mistake_on_a_cluster_is_told_as_elsewhere(self, run: Watched) -> None:
+        run.start()
+        log = run.job(*TRAINING)
+        log.write_text("irn train-cam: no; do that\n", encoding="utf-8")
+        run.fail(1, "train_cam", reason="SLURM-job '12' failed, SLURM status is: 'FAILED'. Reason: Step 0: NonZero.")
+        assert self.end(run)[:3] == [
+            "✗ Training the classifier failed",
+            "    irn train-cam: no; do that",
+            f"    log: {log}",
+        ]
+        assert run.display.met_mistakes_alone
+
+    @pytest.mark.parametrize(
+        ("reason", "told"),
+        [
+            ("SLURM-job '12' failed, SLURM status is: 'OUT_OF_MEMORY'. Reason: Unknown.", "give it more memory"),
+            ("SLURM-job '12' failed, SLURM status is: 'TIMEOUT'. Reason: Unknown.", "It ran out of time"),
+            (
+                "SLURM sbatch failed. The error message was 'invalid\npartition'.\n    sbatch call:\n  x",
+                "invalid partition",
+            ),
+        ],
+    )
+    def test_what_the_cluster_says_is_told_once(self, run: Watched, reason: str, told: str) -> None:
+        run.start()
+        run.job(*TRAINING)
+        run.fail(1, "train_cam", reason=reason)
+        said = self.end(run)
+        assert sum(told in line for line in said) == 1
+        assert not any("irn does not know" in line or "log: " in line[:9] or "sbatch call" in line for line in said)
+        assert not run.display.met_mistakes_alone
+
+    def test_with_keep_going_the_rest_goes_on(self, tmp_path: Path) -> None:
+        run = Watched(tmp_path, keeps_going=True)
+        run.start()
+        run.job(*TRAINING).write_text("irn train-cam: no; do that\n", encoding="utf-8")
+        run.fail(1, "train_cam", "returned non-zero exit status 2.")
+        run.after(3)
+        assert run.screen.said[-1].strip() == "What does not need it goes on."
+
+    def test_a_run_that_is_ended_from_outside_says_so_once_and_how_to_go_on(self, run: Watched) -> None:
+        run.start()
+        run.job(*TRAINING)
+        for _ in range(3):
+            run.tell("Will exit after finishing currently running jobs (scheduler).")
+        run.tell(event="job_finished", job_id=1)
+        said = self.end(run)
+        assert said[0].startswith("What is at work goes on to its end, then the run stops. Complete files are kept")
+        assert [line.split()[0] for line in said[1:]] == ["✓"]
+
+    def test_a_failure_is_told_although_the_scheduler_stops_at_once(self, run: Watched) -> None:
+        run.start()
+        run.job(*TRAINING).write_text("irn train-cam: no; do that\n", encoding="utf-8")
+        run.fail(1, "train_cam", "returned non-zero exit status 2.")
+        run.display.close()
+        assert run.screen.said[1:3] == ["✗ Training the classifier failed", "    irn train-cam: no; do that"]
+
+    def test_a_full_disk_or_a_lost_terminal_does_not_end_the_run(self, run: Watched) -> None:
+        run.start()
+
+        def say(line: str) -> None:
+            raise OSError(5, "Input/output error")
+
+        run.screen.say = say  # type: ignore[method-assign]
+        run.job(*TRAINING)
+        run.tell(event="job_finished", job_id=1)
+        run.job(2, "make_cams", "Making class attention maps", "0-of-1.h5")
+        run.display.close()
 
     def test_a_table_that_is_only_in_the_log_is_not_called_above(self, run: Watched) -> None:
         run.start()
@@ -453,7 +543,7 @@ class TestAttaching:
         return logger
 
     def a_run(self) -> Run:
-        return SimpleNamespace(folder=Path("results/demo"))  # type: ignore[return-value]
+        return SimpleNamespace(folder=Path("results/demo"), seen_as=str)  # type: ignore[return-value]
 
 
 def test_what_to_do_next_is_in_pages_that_exist() -> None:

@@ -115,6 +115,31 @@ def test_results_of_other_settings_are_not_shown_and_those_taken_back_are(finish
     assert {path: path.readlink() for path in shown.rglob("*") if path.is_symlink()} == before
 
 
+def test_while_another_run_is_at_work_its_results_stay_in_sight(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
+    shown = tmp_path / "results/small"
+    before = (shown / "run.json").read_text()
+    folder = Path(json.loads(before)["configurations"][0]["stages"]["build_manifest"])
+    (tmp_path / ".snakemake/locks").mkdir(exist_ok=True)
+    (tmp_path / ".snakemake/locks/0.output.lock").write_text(f"{folder}/manifest.csv\n", encoding="utf-8")
+    refused = snakemake(tmp_path, "--config", "labels={semantic_threshold: 1.0}")
+    assert refused.returncode != 0
+    assert "another snakemake" in refused.stderr
+    assert (shown / "run.json").read_text() == before
+
+
+def test_what_lies_in_the_place_of_a_link_is_kept_and_named(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
+    table = tmp_path / "results/small/doubt.csv"
+    edited = table.read_text() + "edited\n"
+    table.unlink()
+    table.write_text(edited, encoding="utf-8")
+    refused = snakemake(tmp_path)
+    assert refused.returncode == 2
+    assert "results/small/doubt.csv: not a link" in refused.stderr
+    assert table.read_text() == edited
+
+
 def test_exports_and_suggestions_are_made_when_they_are_asked_for_by_name(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
     shown, names = tmp_path / "results/small", ("suggest_thresholds", *(export.name for export in EXPORTS))

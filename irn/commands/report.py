@@ -17,6 +17,7 @@ from irn.report.page import render
 from irn.report.run_folder import RunFolder
 from irn.report.warnings import warnings_of
 from irn.settings.settings import Settings
+from irn.workflow.recipes import STORE
 from irn.workflow.stages import STAGES
 
 CACHES = {stage.cache: stage.name for stage in STAGES if stage.cache}
@@ -35,6 +36,11 @@ def report(run: Path, out: Path, settings: Settings, workers: int | None = None)
     IrnError for a folder that is not a run's, and for a run that has not listed its images yet.
     """
     folder = RunFolder(run)
+    if STORE in out.parents and not folder.shows(out):
+        raise IrnError(
+            f"{run}: shows other settings by now, those of another snakemake; give each its own run (run: NAME), and"
+            " repeat the same command"
+        )
     manifest, labels = folder.file("build_manifest", "manifest.csv"), folder.file("build_manifest", "labels.csv")
     if not manifest or not labels:
         raise IrnError(

@@ -129,7 +129,10 @@ def last_words(log: Path, count: int) -> list[str]:
 
 
 def _lines(log: Path) -> list[str]:
-    return log.read_text(encoding="utf-8", errors="replace").splitlines()
+    try:
+        return log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def _last_lines(log: Path) -> list[str]:

@@ -77,6 +77,7 @@ class RunFolder:
             listed = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
             self.configurations: list[dict[str, Any]] = listed["configurations"]
             folders = self.configurations[0]["stages"]
+            self.tables = [self.folder.parents[1] / path for path in listed["tables"]]
         except (OSError, ValueError, KeyError, IndexError):
             raise IrnError(
                 f"{folder}: no run.json that a run wrote; expected results/<run>, which snakemake makes"
@@ -95,6 +96,10 @@ class RunFolder:
             return StageFolder(name, folder, record, [path.resolve() for path in links if path.exists()])
         files = [folder / file for file in ALL_STAGES[name].makes]
         return StageFolder(name, folder, record, [path for path in files if path.exists()])
+
+    def shows(self, file: Path) -> bool:
+        """Whether it links to a table or report."""
+        return file.absolute().parent in self.tables
 
     def file(self, stage: str, name: str) -> Path | None:
         """A file in the folder of a stage, if both exist."""

@@ -15,12 +15,13 @@ REPLACED = "DefaultStreamHandler"  # its name in Snakemake
 HELD = "held_lines"  # of the logger: what envs/run_snakemake.py held back until there is a log file
 
 
-def attach(logger: logging.Logger, settings: Any, run: Run) -> RunDisplay | None:
+def attach(logger: logging.Logger, settings: Any, run: Run, keeps_going: bool = False) -> RunDisplay | None:
     """Show a run in Snakemake's place, unless an option asks for another output (--verbose, --quiet, --logger, -p).
 
     settings: Snakemake's settings of its output. Its log file stays as it is, and gets the lines that were held back.
+    keeps_going: whether it has --keep-going.
     """
-    display = _attach(logger, settings, run)
+    display = _attach(logger, settings, run, keeps_going)
     # Snakemake takes it off before it ends; envs/run_snakemake.py asks it then.
     logger.display = display  # type: ignore[attr-defined]
     for line in getattr(logger, HELD, ()):
@@ -28,7 +29,7 @@ def attach(logger: logging.Logger, settings: Any, run: Run) -> RunDisplay | None
     return display
 
 
-def _attach(logger: logging.Logger, settings: Any, run: Run) -> RunDisplay | None:
+def _attach(logger: logging.Logger, settings: Any, run: Run, keeps_going: bool) -> RunDisplay | None:
     replaced = next((handler for handler in logger.handlers if handler.name == REPLACED), None)
     if replaced is None or settings.verbose or settings.quiet or settings.printshellcmds or settings.debug_dag:
         return None
@@ -36,7 +37,9 @@ def _attach(logger: logging.Logger, settings: Any, run: Run) -> RunDisplay | Non
         _replace(logger, replaced, DryRunDisplay(replaced, sys.stdout, run))
         return None
     is_terminal = draws_on(sys.stderr) and not settings.nocolor
-    display = RunDisplay(_screen(is_terminal), replaced, run.folder, lambda: ending(run))
+    display = RunDisplay(
+        _screen(is_terminal), replaced, run.folder, lambda: ending(run), seen_as=run.seen_as, keeps_going=keeps_going
+    )
     _replace(logger, replaced, display)
     return display
 

@@ -1,6 +1,7 @@
 """What a dry run shows: a line a stage with the number of its jobs, and why they would run."""
 
 import logging
+import os
 from typing import Any, TextIO
 
 from irn.terminal.stages import NOT_STAGES
@@ -24,6 +25,14 @@ class DryRunDisplay(logging.Handler):
         self.reasons: dict[str, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._take(record)
+            self.stream.flush()
+        except BrokenPipeError:
+            # As of `head`, which has read enough. Python flushes once more when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+    def _take(self, record: logging.LogRecord) -> None:
         event = str(getattr(record, "event", None) or "")
         message = record.getMessage()
         if message.startswith(LOCKED):

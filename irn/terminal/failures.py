@@ -1,6 +1,7 @@
 """What to say of a job that failed: its last words, or why it could not have any, and where to read more."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from irn.io.progress import last_words
@@ -8,7 +9,69 @@ from irn.io.progress import last_words
 LINES = 8  # of a log, at most
 KILLED = 128 + 9  # exit code of a shell whose command got SIGKILL
 TERMINATED = 128 + 15
-MISTAKE = 2  # exit code of a command whose message says what to do
+MISTAKES = (2, 3)  # exit codes of a command whose message says what to do
+MESSAGE = re.compile(r"irn [a-z-]+: ")  # its beginning
+ABOVE, IN_LOG = re.compile(r"(in the table|listed) above\b"), r"\1 in the log"
+# In what SLURM says of a job.
+OUT_OF_MEMORY, OUT_OF_TIME = "OUT_OF_MEMORY", "'TIMEOUT'"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that failed.
+
+    title: its stage in words.
+    log: what it printed, if it came so far.
+    code: the exit code of its command, if that is known; it is not on a cluster.
+    reason: what the cluster says, if it is on one.
+    """
+
+    title: str
+    log: Path | None = None
+    code: int | None = None
+    reason: str = ""
+
+    @property
+    def message(self) -> str:
+        """The line in which its command says what a user has to do; empty where it says none."""
+        if self.code not in (None, *MISTAKES):
+            return ""
+        words = last_words(self.log, LINES) if self.log else []
+        # What Python prints when it ends may be below; on a cluster an earlier message may be of another try.
+        lines = [line for line in (words if self.code else words[-1:]) if MESSAGE.match(line)]
+        return ABOVE.sub(IN_LOG, lines[-1]) if lines else ""
+
+    def lines(self, mark: str) -> list[str]:
+        """What is said of it."""
+        message = self.message
+        words = [message] if message else self._last_words()
+        code = "" if message or self.code is None else f" (exit code {self.code})"
+        lines = [f"{mark} {self.title} failed{code}", *(f"    {line}" for line in words)]
+        if not message and (remedy := self._remedy(words)):
+            lines.append(f"    {remedy}")
+        return [*lines, f"    log: {self.log}"] if self.log else lines
+
+    def _last_words(self) -> list[str]:
+        if self.code in (KILLED, TERMINATED):
+            return []  # the shell's line about it
+        words = last_words(self.log, LINES) if self.log else []
+        # Without the command of sbatch, which follows its message.
+        reason = " ".join(self.reason.partition("\n    sbatch call:")[0].split())
+        return [*words, reason] if reason else words
+
+    def _remedy(self, words: list[str]) -> str:
+        if self.code == KILLED or OUT_OF_MEMORY in self.reason:
+            return (
+                "It was killed, as happens when memory runs out: give it more memory, or take fewer --cores, a lower"
+                " batch_size, crop_size or dataset.max_side."
+            )
+        if OUT_OF_TIME in self.reason:
+            return "It ran out of time: the same command goes on from there; set-resources gives it more (docs/hpc.md)."
+        if self.code == TERMINATED:
+            return "Another program or the system has ended it: the same command goes on from there."
+        if self.reason or any("CancelledError" in line or "KeyboardInterrupt" in line for line in words):
+            return ""
+        return "irn does not know this error; the log says where it happened." if self.log else ""
 
 
 def exit_code(error: str) -> int | None:
@@ -17,33 +80,3 @@ def exit_code(error: str) -> int | None:
         return KILLED
     code = re.search(r"non-zero exit status (\d+)", error)
     return int(code[1]) if code else None
-
-
-def report_of_failure(title: str, log: Path | None, code: int | None, mark: str) -> list[str]:
-    """The lines about a failed job."""
-    words = last_words(log, LINES) if log else []
-    if code == MISTAKE:
-        # The message alone; what is above it is in the log.
-        words = [line.replace(" more, in the table above)", " more, in the table in the log)") for line in words[-1:]]
-    elif code in (KILLED, TERMINATED):
-        words = []  # the shell's line about it
-    lines = [f"{mark} {title} failed{'' if code in (None, MISTAKE) else f' (exit code {code})'}"]
-    lines += [f"    {line}" for line in words]
-    if remedy := _remedy(words, code):
-        lines.append(f"    {remedy}")
-    return [*lines, f"    log: {log}"] if log else lines
-
-
-def _remedy(words: list[str], code: int | None) -> str:
-    if code == KILLED:
-        return (
-            "It was killed, as happens when memory runs out: give it more memory, or take fewer --cores, a lower"
-            " batch_size, crop_size or dataset.max_side."
-        )
-    if code == TERMINATED:
-        return "Another program or the system has ended it: the same command goes on from there."
-    if code == MISTAKE:
-        return ""  # its message has one
-    if any("CancelledError" in line or "KeyboardInterrupt" in line for line in words):
-        return ""
-    return "irn does not know this error; the log says where it happened."

@@ -48,6 +48,21 @@ class Plain:
         """Nothing is open."""
 
 
+class Nowhere:
+    """What is left of a terminal that is gone."""
+
+    redraws, width, in_ascii = False, 80, True
+
+    def say(self, line: str) -> None:
+        """Nothing."""
+
+    def draw(self, rows: Sequence[str]) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class Terminal:
     """A terminal, as rich draws on it."""
 

@@ -52,7 +52,7 @@ class Stage:
     running: dict[int, Job] = field(default_factory=dict)
     done: int = 0
     count: dict[str, int] = field(default_factory=dict)
-    outputs: list[Path] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
     pace: Pace = field(default_factory=Pace)
 
     @property
@@ -115,7 +115,7 @@ class Stage:
 
     def made(self) -> str:
         """What it made, seen from the folder of the run."""
-        return f"{self.rule}/{self.outputs[0].name}" if len(self.outputs) == 1 else f"{self.rule}/"
+        return self.outputs[0] if len(self.outputs) == 1 else f"{self.rule}/"
 
 
 class Stages:
@@ -136,9 +136,9 @@ class Stages:
         self.jobs = {rule: count for rule, count in jobs.items() if rule not in NOT_STAGES}
 
     def start(
-        self, number: int, rule: str, title: str, log: Path | None, output: Path | None, now: float
+        self, number: int, rule: str, title: str, log: Path | None, output: str | None, now: float
     ) -> Stage | None:
-        """Take a job that starts; returns its stage if that starts with it."""
+        """Take a job that starts, with what it makes as it is seen; returns its stage if that starts with it."""
         stage = self.at_work.get(rule)
         is_first = stage is None
         if stage is None:

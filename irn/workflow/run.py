@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from irn.settings.sweeps import Variation, variations
 from irn.workflow.recipes import RESULTS, STORE, Recipe, data_link, data_root, masks, recipe_of, recipes_of, with_reads
 from irn.workflow.stages import (
     ABLATION,
+    ALL_STAGES,
     BUILD_MANIFEST,
     EVALUATE,
     FIND_DOUBT,
@@ -137,8 +139,18 @@ class Run:
         folders = [str(Path(file).parent) for file in self._top_files]
         _write_json(self.folder / "run.json", {"configurations": configurations, "tables": folders})
 
+    def seen_as(self, file: Path) -> str:
+        """The place in the run's folder in which a file of the store is seen."""
+        link = self._places.get(str(file))
+        folder = self._places.get(str(file.parent))
+        return str(link or (folder / file.name if folder else file))
+
+    @cached_property
+    def _places(self) -> dict[str, Path]:
+        return {str(target): path.relative_to(self.folder) for path, target in self._links(ALL_STAGES).items()}
+
     def notices(self) -> Iterator[tuple[Path, str]]:
-        """What looks wrong in the results, each line with its place."""
+        """What looks wrong in the results, each line once with its place."""
         if self.settings.sweep and not self.tables:
             yield (
                 self.folder,
@@ -146,9 +158,12 @@ class Run:
                 " own (run: NAME)",
             )
         for recipe in self.recipes.values():
-            for log in sorted(recipe.folder.rglob("*.log")):
+            said = set()
+            for log in _logs(recipe):
                 for line in notices_in(log):
-                    yield log, line
+                    if line not in said:
+                        said.add(line)
+                        yield log, line
 
     @property
     def _top_files(self) -> list[str]:
@@ -255,6 +270,14 @@ def _is_shown(recipe: Recipe, requested: Collection[str]) -> bool:
     return not recipe.stage.on_request or recipe.stage.name in requested or recipe.exists()
 
 
+def _logs(recipe: Recipe) -> list[Path]:
+    """The logs of what it made; not those of another number of shards."""
+    if recipe.stage.per_image:
+        logs = [Path(file).with_suffix(".log") for file in recipe.files()]
+        return [log for log in logs if log.exists()]
+    return sorted(recipe.folder.rglob("*.log"))
+
+
 def _remove_others(folder: Path, links: dict[Path, str | Path]) -> None:
     """Remove links into the store that are not among `links`, and then empty folders."""
     for path in sorted(folder.rglob("*"), reverse=True):
@@ -267,11 +290,15 @@ def _remove_others(folder: Path, links: dict[Path, str | Path]) -> None:
 
 
 def _link(path: Path, target: str | Path, relative: bool = True) -> None:
-    """Make `path` a symbolic link to `target`, in place of an older one."""
+    """Make `path` a symbolic link to `target`, in place of an older one. Raises IrnError for what is not a link."""
     path.parent.mkdir(parents=True, exist_ok=True)
     leads_to = os.path.relpath(target, path.parent) if relative else str(target)
     if path.is_symlink() and os.readlink(path) == leads_to:
         return
+    if path.exists() and not path.is_symlink():
+        raise IrnError(
+            f"{path}: not a link, as all that a run shows is; move it elsewhere, since its link belongs there"
+        )
     fresh = path.with_name(path.name + ".partial")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(leads_to)
