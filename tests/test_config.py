@@ -126,6 +126,16 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> Non
             "config: seeds is [0, -1]; expected a list of whole numbers from 0 to 4294967295, or null",
         ),
         ({"seeds": []}, "config: seeds is []; expected a list of whole numbers from 0 to 4294967295, or null"),
+        ({"seeds": [1, 0, 1]}, "config: seeds is [1, 0, 1]; expected each seed once"),
+        (
+            {"seeds": [0], "sweep": {"seed": [1]}},
+            "config: sweep names 'seed' beside seeds, which sets it too; leave one",
+        ),
+        ({"sweep": {"walk.beta": [1, "1.0"]}}, "config: sweep: walk.beta is [1, '1.0']; expected each value once"),
+        (
+            {"sweep": {"walk.beta": [1, 2], "cam.scales": [[1], [1, 2], [1.0]]}, "seeds": [0, 1]},
+            "config: sweep: cam.scales is [[1], [1, 2], [1.0]]; expected each value once",
+        ),
         ({"run": "a/b"}, "config: run is 'a/b'; expected a name"),
         ({"run": "store"}, "config: run is 'store'; expected a name"),
         ({"run": None}, "config: run is None; expected a name"),

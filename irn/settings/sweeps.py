@@ -2,6 +2,8 @@
 
 import itertools
 import math
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from irn.errors import IrnError, nearest
@@ -26,10 +28,11 @@ class Variation(NamedTuple):
 def variations(settings: Settings) -> list[Variation]:
     """The configuration itself, then every combination of `sweep`; each with every seed.
 
-    Raises IrnError for a key that cannot be swept, a value that is wrong, and too many configurations.
+    Raises IrnError for a key that cannot be swept, a value that is wrong or repeated, and too many configurations.
     """
     sweep = settings.sweep or {}
     _check_keys(sweep)
+    _check_seeds(settings)
     seeds = settings.seeds or (None,)
     count = math.prod(map(len, sweep.values())) * len(seeds)
     if count > MOST_CONFIGURATIONS:
@@ -39,7 +42,9 @@ def variations(settings: Settings) -> list[Variation]:
         )
     combinations = [dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())]
     # Without a sweep, the one combination is that of nothing.
-    return [_variation(settings, values, seed) for values in [{}, *filter(None, combinations)] for seed in seeds]
+    varied = [_variation(settings, values, seed) for values in [{}, *filter(None, combinations)] for seed in seeds]
+    _check_repeats(sweep, [variation.values for variation in varied if variation.values])
+    return varied
 
 
 def _variation(settings: Settings, values: dict[str, Any], seed: int | None) -> Variation:
@@ -59,3 +64,20 @@ def _check_keys(sweep: dict[str, Any]) -> None:
         if key not in allowed:
             example = nearest(key, allowed) or "walk.beta"
             raise IrnError(f"config: sweep names {key!r}, which cannot be swept; expected a key such as {example!r}")
+
+
+def _check_seeds(settings: Settings) -> None:
+    seeds = settings.seeds or ()
+    if len(set(seeds)) < len(seeds):
+        raise IrnError(f"config: seeds is {list(seeds)}; expected each seed once")
+    if seeds and "seed" in (settings.sweep or {}):
+        raise IrnError("config: sweep names 'seed' beside seeds, which sets it too; leave one of them out")
+
+
+def _check_repeats(sweep: dict[str, Any], combinations: Sequence[dict[str, Any]]) -> None:
+    """Raise IrnError for a value that appears twice, by the values as they were read: `5` and `5.0` may be the same."""
+    for key, values in sweep.items():
+        # In a full grid all values are equally frequent.
+        most = max(Counter(repr(read[key]) for read in combinations).values())
+        if most * len(values) > len(combinations):
+            raise IrnError(f"config: sweep: {key} is {list(values)}; expected each value once")
