@@ -16,6 +16,7 @@ from irn.workflow import job
 from irn.workflow.history import is_locked
 from irn.workflow.recipes import STORE
 from irn.workflow.run import Run, check_data
+from irn.workflow.snakemake_call import check_stages
 from irn.workflow.stages import ALL_STAGES, EXPORTS, behind
 
 try:
@@ -26,6 +27,7 @@ try:
     gc.disable()
     run = Run(check_config(config))
     if workflow.is_main_process:
+        check_stages(sys.argv[1:], {recipe.stage.name for recipe in run.recipes.values()})
         check_data(run)
 except IrnError as error:
     print(error, file=sys.stderr)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import ROOT, data_of_squares, run
@@ -20,9 +21,11 @@ from irn.errors import IrnError
 from irn.io import account, parallel
 from irn.settings.reading import check_config
 from irn.workflow import snakemake_call
+from irn.workflow.command import Stage
 from irn.workflow.job import arrays_within
 from irn.workflow.run import Run
-from irn.workflow.snakemake_call import mistake_in_words, prepare
+from irn.workflow.snakemake_call import check_stages, mistake_in_words, prepare
+from irn.workflow.stages import ALL_STAGES
 
 NAMES = ("LOGNAME", "USER", "LNAME", "USERNAME")
 
@@ -170,6 +173,11 @@ def test_without_a_home_there_is_one_and_without_a_cache_too(
         ),
         (["make_labels"], "make_labels: not a rule to ask for by name; write --until before it"),
         (["--until", "make_cams", "evaluate"], "--until make_cams evaluate: make_cams is made on the way to evaluate"),
+        (
+            ["--until", "refine_cams"],
+            "--until refine_cams: this run does not have that stage, which needs refine.objectn",
+        ),
+        (["-O", "make_camz"], "--omit-from make_camz: there is no stage of this name; did you mean make_cams?"),
         (["--cors", "2"], "unrecognized arguments: --cors.*; did you mean --cores?"),
         (["--cores", "two"], "Error parsing number of cores"),
         (["--set-threads", "make_labels"], "an option has a value that cannot be read"),
@@ -181,6 +189,36 @@ def test_the_command_says_one_line(tmp_path: Path, arguments: Sequence[str], sai
     assert told.stdout == ""
     assert told.stderr.count("\n") == 1
     assert re.match(f"snakemake: {said}", told.stderr)
+
+
+@pytest.mark.parametrize(
+    ("stage", "settings"),
+    [
+        ("refine_cams", {"refine": {"sharing_steps": 2}}),
+        ("train_cell_classifier", {"refine": {"cell_classifier": True, "objectness": "packaged"}}),
+        ("download_backbone", {"pretrained": "imagenet"}),
+        ("predict_deeplab_gt", {"deeplab": {"labels": "ground_truth"}}),
+        ("ablation", {"ablation": True}),
+        ("gather_scores", {"seeds": [0, 1]}),
+    ],
+)
+@pytest.mark.parametrize("option", ["--until", "-R", "--omit-from"])
+def test_a_stage_that_a_run_lacks_is_refused_with_the_settings_that_bring_it(
+    option: str, stage: str, settings: dict[str, Any]
+) -> None:
+    def check(config: dict[str, Any]) -> None:
+        run = Run(check_config({"dataset": {"kind": "demo"}, "pretrained": None, **config}))
+        arguments = [option, "export_coco", "make_labels", stage, "-n"]
+        check_stages(arguments, {recipe.stage.name for recipe in run.recipes.values()})
+
+    with pytest.raises(IrnError, match=f"{stage}: this run does not have that stage, which needs ") as error:
+        check({})
+    assert all(key in str(error.value) for key in settings)
+    check(settings)
+
+
+def test_every_stage_that_a_run_may_lack_says_what_it_needs() -> None:
+    assert all(stage.needs for stage in ALL_STAGES.values() if stage.when is not Stage.when)
 
 
 def test_a_folder_in_which_another_snakemake_is_at_work() -> None:

@@ -65,6 +65,7 @@ class Stage(Command):
     cache: the kind of cache (irn/io/cache_format.py) that it makes instead, a file for each split and shard.
     splits: the splits that it works on as a whole.
     when: whether a configuration has it.
+    needs: the settings that a configuration without it lacks, in words.
     uses_truth: whether it reads the masks of the data set in a configuration; then they are part of its key.
     on_request: whether it runs only when its rule is asked for by name, in the run's own configuration.
     runs: its command, if that has another name.
@@ -77,6 +78,7 @@ class Stage(Command):
     cache: str = ""
     splits: Splits | None = None
     when: Callable[[Settings], bool] = lambda settings: True
+    needs: str = ""
     uses_truth: Callable[[Settings], bool] = lambda settings: False
     on_request: bool = False
     runs: str = ""

@@ -1,4 +1,4 @@
-"""What is checked and set before Snakemake starts: its own answers to such mistakes are tracebacks.
+"""What is checked and set before Snakemake starts its jobs: its own answers to such mistakes are tracebacks, or none.
 
 `make env` puts a command `snakemake` into .venv/bin that does this first (envs/run_snakemake.py).
 """
@@ -9,7 +9,7 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from irn.settings.reading import read_file
 
 FILES = ("--configfile", "--configfiles")
 ENTRIES = ("--config", "-C")
-UNTIL = ("--until", "-U")
+UNTIL, FORCERUN, OMIT_FROM = ("--until", "-U"), ("--forcerun", "-R"), ("--omit-from", "-O")
 _ENTRY = re.compile(r"[A-Za-z_]\w*=")
 
 
@@ -42,6 +42,25 @@ def prepare(arguments: Sequence[str]) -> None:
             f"{folder.absolute()}: cannot be written to, and the workflow writes results/ and .snakemake/ there; go to"
             " another folder, or name one by --directory"
         )
+
+
+def check_stages(arguments: Sequence[str], stages: Collection[str]) -> None:
+    """IrnError for a stage that an option names and the run does not have: Snakemake runs nothing then, or all.
+
+    stages: the names of those that it has.
+    """
+    from irn.workflow.stages import ALL_STAGES
+
+    for options in (UNTIL, FORCERUN, OMIT_FROM):
+        for name in _values(arguments, options):
+            if name in ALL_STAGES and name not in stages:
+                raise IrnError(
+                    f"snakemake: {options[0]} {name}: this run does not have that stage, which needs"
+                    f" {ALL_STAGES[name].needs}; set that, or leave {name} out"
+                )
+            if name not in {"all", *ALL_STAGES} and "/" not in name:
+                hint = did_you_mean(name, ALL_STAGES, "name a stage, such as make_labels")
+                raise IrnError(f"snakemake: {options[0]} {name}: there is no stage of this name; {hint}")
 
 
 def mistake_in_words(error: Exception) -> str | None:

@@ -49,6 +49,7 @@ MAKE_DEMO_DATA = Stage(
     takes=(o.OUT_FOLDER, o.WORKERS),
     makes=("data",),
     when=lambda settings: KINDS[settings.dataset.kind].is_drawn,
+    needs="dataset.kind: demo",
 )  # fmt: skip
 BUILD_MANIFEST = Stage(
     "build_manifest", "List the images of a data set and the classes in each.",
@@ -65,6 +66,7 @@ READ_CORRECTIONS = Stage(
     reads=(BUILD_MANIFEST,),
     makes=("corrected.h5", "labels.csv"),
     when=lambda settings: settings.dataset.corrected is not None,
+    needs="dataset.corrected",
     loads=lambda settings: CORRECTED_FORMATS,
 )  # fmt: skip
 
@@ -76,6 +78,7 @@ DOWNLOAD_BACKBONE = Stage(
     takes=(o.OUT,),
     makes=("backbone.pt",),
     when=lambda settings: settings.pretrained == "imagenet",
+    needs="pretrained: imagenet",
 )  # fmt: skip
 TRAIN_CAM = Stage(
     "train_cam", "Train the classifier of class attention maps.",
@@ -88,6 +91,7 @@ TRAIN_CAM = Stage(
     makes=("weights.pt", "metrics.jsonl"),
     splits=TRAIN_SPLIT,
     when=lambda settings: not settings.cam.external,
+    needs="cam.external: null",
 )  # fmt: skip
 MAKE_CAMS = Stage(
     "make_cams", "Make class attention maps, or copy external ones.",
@@ -121,6 +125,7 @@ TRAIN_CELL_CLASSIFIER = Stage(
     makes=("weights.pt",),
     splits=TRAIN_SPLIT,
     when=lambda settings: settings.refine.classifies_cells,
+    needs="refine.cell_classifier: true and refine.objectness",
 )  # fmt: skip
 REFINE_CAMS = Stage(
     "refine_cams", "Refine class attention maps by features of a frozen backbone and by objectness.",
@@ -131,6 +136,7 @@ REFINE_CAMS = Stage(
     reads=(BUILD_MANIFEST, DOWNLOAD_BACKBONE, TRAIN_CAM, MAKE_CAMS, TRAIN_CELL_CLASSIFIER),
     cache="refined",
     when=lambda settings: settings.refine.is_on,
+    needs="refine.objectness or refine.sharing_steps",
 )  # fmt: skip
 
 # ---- boundaries and displacement
@@ -201,6 +207,7 @@ def _teaches(settings: Settings, network: str, labels: str) -> bool:
 
 def _training(name: str, network: FinalNetwork) -> Stage:
     by_truth = name.endswith(GROUND_TRUTH)
+    labels = "ground_truth" if by_truth else "pseudo"
     loaded = (f"irn.training.{network.name}", *(truth_modules() if by_truth else ()))
     masks = (o.CLASS_MASKS, o.OBJECT_MASKS) if network.learns == "objects" else (o.CLASS_MASKS,)
     return Stage(
@@ -214,7 +221,8 @@ def _training(name: str, network: FinalNetwork) -> Stage:
         makes=("weights.pt", "metrics.jsonl"),
         splits=TRAIN_SPLIT,
         uses_truth=_always if by_truth else _never,
-        when=partial(_teaches, network=network.name, labels="ground_truth" if by_truth else "pseudo"),
+        when=partial(_teaches, network=network.name, labels=labels),
+        needs=f"{network.name}.labels: {labels}",
         network=network, runs=f"train_{network.name}", loads=lambda settings: loaded,
     )  # fmt: skip
 
@@ -227,6 +235,7 @@ def _prediction(name: str, network: FinalNetwork, training: Stage) -> Stage:
         makes=("predictions",),
         splits=HELD_OUT_SPLIT,
         when=training.when,
+        needs=training.needs,
         runs="predict", loads=lambda settings: (f"irn.inference.{network.name}",),
     )  # fmt: skip
 
@@ -248,6 +257,7 @@ EVALUATE = Stage(
     splits=EVAL_SPLIT,
     uses_truth=_always,
     when=lambda settings: has_ground_truth(settings.dataset),
+    needs="masks (dataset.class_masks)",
     loads=_readers_of_truth,
 )  # fmt: skip
 ABLATION = Stage(
@@ -262,6 +272,7 @@ ABLATION = Stage(
     splits=EVAL_SPLIT,
     uses_truth=_always,
     when=lambda settings: settings.ablation,
+    needs="ablation: true",
     loads=_readers_of_truth,
 )  # fmt: skip
 SHOW = Stage(
@@ -352,6 +363,7 @@ GATHER_SCORES = Stage(
     takes=(o.CONFIGURATIONS, o.OUT, o.SWEEP_OUT),
     reads=(EVALUATE,),
     makes=("scores.csv", "sweep.csv"),
+    needs="seeds or sweep, and masks (dataset.class_masks)",
 )  # fmt: skip
 REPORT = Stage(
     "report", "Make the report of a run, one HTML file.",
