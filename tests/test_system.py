@@ -59,6 +59,18 @@ def test_letters_that_the_output_cannot_show_are_codes(
     assert b"L\\xf6we" in output.buffer.getvalue()
 
 
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_command_does_its_work_where_an_output_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    data = data_of_squares(tmp_path / "data", {"a": (40, 40), "b": (40, 40)})
+    monkeypatch.setattr(sys, closed, None)
+    run("check-data", "--kind", "folder", "--root", data.folder, "--json", tmp_path / "check.json")
+    assert (tmp_path / "check.json").is_file()
+    assert main(["check-data", "--kind", "folder", "--root", str(tmp_path / "nowhere")]) == 2
+    getattr(sys, closed).close()
+
+
 def test_without_shared_memory_one_process_computes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
