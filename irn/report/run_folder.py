@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Hashable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from irn.data.dataset import mask_folders
+from irn.data.score_table import read_scores
 from irn.errors import IrnError
 from irn.io.cache import provenance_of
 from irn.io.progress import NOTICE, notices_in
@@ -115,12 +115,7 @@ class RunFolder:
     def table(self, name: str) -> "pd.DataFrame | None":
         """A table of the run, such as `scores.csv`, if it exists."""
         path = self.folder / name
-        if not path.exists():
-            return None
-        import pandas as pd
-
-        text_columns: dict[Hashable, type[str]] = {"class": str, "seed": str, "split": str}
-        return pd.read_csv(path, dtype=text_columns, keep_default_na=False, na_values=[""])
+        return read_scores(path) if path.exists() else None
 
     @cached_property
     def setting_values(self) -> dict[str, Any]:
