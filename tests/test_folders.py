@@ -207,6 +207,22 @@ def test_ground_truth_by_the_files_of_tools(tmp_path: Path, tool: str) -> None:
     assert (masks[0] == MASK).all()
 
 
+@pytest.mark.parametrize("tool", ["labelme", "yolo", "yolo of roboflow", "label studio"])
+def test_ground_truth_by_the_files_of_tools_that_lie_apart_from_the_images(tmp_path: Path, tool: str) -> None:
+    """The images have shapes of their own, which are not the ground truth that was named."""
+    named, root = tmp_path / "truth", tmp_path / "set"
+    for folder in (named, root):
+        TOOLS[tool](folder)
+    for path in [*root.rglob("*.txt"), *root.glob("images/*.json")]:
+        path.write_text(path.read_text().replace("0 ", "1 ", 1).replace("cat", "dog"), encoding="utf-8")
+    for path in named.rglob("*.png"):
+        path.unlink()
+    _, _, records = built(root)
+    truth = open_truth(next(named.glob("*.json"), named), "train", ["cat", "dog"])
+    for record, mask in zip(records, (np.where(MASK, 1, 0), np.zeros_like(MASK)), strict=False):
+        np.testing.assert_array_equal(truth.class_mask(record), mask)
+
+
 def test_boxes_are_no_ground_truth(tmp_path: Path) -> None:
     yolo(tmp_path / "set", boxes=True)
     dataset: Any = SimpleNamespace(kind="folder", root=str(tmp_path / "set"), class_masks=None, object_masks=None)

@@ -3,6 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -65,8 +66,9 @@ class LabelmeFiles(ShapeFiles):
     def file(self, image: Path) -> Path | None:
         """The JSON of the image's name."""
         path = image.with_suffix(".json")
-        places = (path, *(self.place.joinpath(*path.parts[-count:]) for count in (3, 2, 1)))
-        return next((place for place in places if place.is_file()), None)
+        paths = [self.place.joinpath(*path.parts[-count:]) for count in (3, 2, 1)]
+        paths.insert(0 if _lies_in(image.parent, self.place) else len(paths), path)
+        return next((path for path in paths if path.is_file()), None)
 
     def read(self, image: Path) -> list[Shape] | None:
         """As `ShapeFiles.read`."""
@@ -93,7 +95,12 @@ class YoloFiles(ShapeFiles):
         parts = image.with_suffix(".txt").parts
         places = [number for number, part in enumerate(parts[:-1]) if part == "images"]
         mirrored = [Path(*parts[:place], "labels", *parts[place + 1 :]) for place in reversed(places)]
-        return next((path for path in (*mirrored, Path(*parts)) if path.is_file()), None)
+        paths = [*mirrored, Path(*parts)]
+        if not _lies_in(image.parent, self.place):
+            # The images lie elsewhere, and their texts here under the same names.
+            ends = [path.parts[-count:] for path in paths for count in (4, 3, 2, 1)]
+            paths = [self.place.joinpath(folder, *end) for folder in ("", "labels") for end in ends]
+        return next((path for path in paths if path.is_file()), None)
 
     def read(self, image: Path) -> list[Shape] | None:
         """As `ShapeFiles.read`."""
@@ -185,6 +192,12 @@ def yolo_texts(root: Path) -> Iterator[Path]:
         beside = (path.with_suffix(suffix).is_file() for suffix in IMAGE_SUFFIXES)
         if path.name != "classes.txt" and ("labels" in path.relative_to(root).parts[:-1] or any(beside)):
             yield path
+
+
+@cache
+def _lies_in(folder: Path, place: Path) -> bool:
+    """Whether a folder is a place, or lies within it, also by a link."""
+    return folder.is_relative_to(place) or folder.resolve().is_relative_to(place.resolve())
 
 
 def _is_labelme(path: Path) -> bool:
