@@ -49,6 +49,7 @@ from irn.io.checkpoint import Checkpoint
 from irn.networks.backbones import make_backbone
 from irn.networks.deeplab import DeepLab
 from irn.networks.mask_rcnn import MaskRcnn
+from irn.networks.precision import autocast
 from irn.ops.average_precision import Masks, Pieces, VocAP
 from irn.ops.coco_ap import CocoImage, encoded, evaluated
 from irn.ops.metric import Terms
@@ -184,6 +185,20 @@ class TestNetworks:
         }
         losses, _ = model(torch.zeros(1, 3, 64, 64), [target], [0])
         assert all(torch.isfinite(loss) for loss in losses.values())
+
+    def test_narrow_objects_can_be_learned_in_bfloat16(self) -> None:
+        torch.manual_seed(0)
+        model = MaskRcnn("resnet18", 2, 320, 16, 16).train()
+        # Both sides of x and y round to 260.
+        mask = torch.zeros(1, 320, 320, dtype=torch.uint8)
+        mask[0, 259:261, 259:261] = 1
+        target = {"boxes": torch.tensor([[259.0, 259, 261, 261]]), "labels": torch.tensor([1]), "masks": mask}
+        images = torch.rand(1, 3, 320, 320)
+        with autocast(torch.device("cpu"), "bf16"):
+            losses, _ = model(images, [target], [0])
+            found = model.eval()(images)
+        assert all(torch.isfinite(loss) for loss in losses.values())
+        assert found[0]["boxes"].dtype == torch.float32
 
 
 class TestWhatIsLearnedFrom:

@@ -62,6 +62,8 @@ class MaskRcnn(FineTuned):
         for pool in (heads.box_roi_pool, heads.mask_roi_pool):
             # torchvision guesses them from the first image, wrongly from a small one that it pads.
             pool.scales, pool.map_levels = [1 / stride for stride in POOLED], initLevelMapper(2, 5)
+        for head in (self.network.rpn.head, heads.box_predictor):
+            head.register_forward_hook(_in_float32)
         self._samplers = [SeededSampler(self.network.rpn), SeededSampler(self.network.roi_heads)]
         self.start(from_scratch)
 
@@ -109,6 +111,11 @@ class MaskRcnn(FineTuned):
     def _drawn(self) -> torch.Tensor:
         anchors, regions = self._samplers
         return torch.stack([anchors.drawn, regions.drawn, regions.positive])
+
+
+def _in_float32(head: nn.Module, inputs: object, outputs: Any) -> Any:
+    """What a head says, in float32: bfloat16 would round the corners of boxes to even pixels, and narrow ones to none."""
+    return [o.float() if isinstance(o, torch.Tensor) else _in_float32(head, inputs, o) for o in outputs]
 
 
 class AtLeastOnePixel(GeneralizedRCNNTransform):
