@@ -114,7 +114,7 @@ class MaskRcnn(FineTuned):
 
 
 def _in_float32(head: nn.Module, inputs: object, outputs: Any) -> Any:
-    """What a head says, in float32: bfloat16 would round the corners of boxes to even pixels, and narrow ones to none."""
+    """What a head says, in float32: bfloat16 rounds the corners of boxes to even pixels, and narrow ones to none."""
     return [o.float() if isinstance(o, torch.Tensor) else _in_float32(head, inputs, o) for o in outputs]
 
 
