@@ -397,6 +397,18 @@ class TestFailures:
         assert run.screen.said[-1].strip() == "What is at work goes on to its end, then the run stops."
         assert [row.split()[0] for row in run.screen.rows] == ["Making", "0"]
 
+    def test_the_time_left_is_that_of_the_jobs_that_did_not_fail(self, run: Watched) -> None:
+        run.start()
+        logs = [run.job(number, "make_cams", "Making class attention maps", f"{number}.h5") for number in (2, 3)]
+        for log in logs:
+            log.write_text("make cams: 10 of 100 images\n", encoding="utf-8")
+        run.after(10)
+        run.fail(2, "make_cams", "returned non-zero exit status 2.")
+        run.after(10)
+        logs[1].write_text("make cams: 60 of 100 images\n", encoding="utf-8")
+        run.after(50)
+        assert run.screen.rows[0].endswith("0:40 left")
+
     def test_an_interrupted_run_says_how_to_go_on_and_no_more(self, run: Watched) -> None:
         run.start()
         run.job(*TRAINING).write_text("KeyboardInterrupt\n", encoding="utf-8")

@@ -58,11 +58,12 @@ class MaskRcnn(FineTuned):
             mask_predictor=MaskRCNNPredictor(channels, channels, classes + 1),
         )
         self.network.transform = AtLeastOnePixel(side, side, [0.0] * 3, [1.0] * 3)
+        rpn: Any = self.network.rpn
         heads: Any = self.network.roi_heads
         for pool in (heads.box_roi_pool, heads.mask_roi_pool):
             # torchvision guesses them from the first image, wrongly from a small one that it pads.
             pool.scales, pool.map_levels = [1 / stride for stride in POOLED], initLevelMapper(2, 5)
-        for head in (self.network.rpn.head, heads.box_predictor):
+        for head in (rpn.head, heads.box_predictor):
             head.register_forward_hook(_in_float32)
         self._samplers = [SeededSampler(self.network.rpn), SeededSampler(self.network.roi_heads)]
         self.start(from_scratch)

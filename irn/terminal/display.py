@@ -138,6 +138,7 @@ class RunDisplay(logging.Handler):
         retried = RETRY.match(message)
         if retried and int(retried[1]) in self.failures:
             _, failure = self.failures.pop(int(retried[1]))
+            self.stages.retry(int(retried[1]))
             self._say(f"  {failure.title} failed and is tried again")
         elif message.startswith(NOTHING_TO_DO):
             for line in [message, *self.ending()]:
