@@ -162,6 +162,17 @@ class TestStatus:
         said = states(capsys, "--config", "walk={beta: 5}")
         assert said["random_walk"] == f"to do begun and not finished; see {folder}/train/0-of-1.log"
 
+    def test_predictions_that_grow_are_not_done(self, capsys: pytest.CaptureFixture[str]) -> None:
+        network = "mask_rcnn={labels: pseudo}"
+        made = Run(read_config(entries=[network, "dataset={eval_split: train+val}"]))
+        folder = Path(made.configurations[0]["predict_mask_rcnn"].files()[0])
+        folder.mkdir(parents=True)
+        (folder / "images.jsonl").touch()
+        entries = ("--config", network, "dataset={eval_split: train+val}")
+        assert states(capsys, *entries)["predict_mask_rcnn"] != "done"
+        (folder / "images.json").touch()
+        assert states(capsys, *entries)["predict_mask_rcnn"] == "done"
+
     def test_a_sweep(self, capsys: pytest.CaptureFixture[str]) -> None:
         make()
         run("status", "--config", "sweep={walk.beta: [10, 5, 4]}")
@@ -238,6 +249,15 @@ class TestFreeStore:
             recipe.folder.mkdir(parents=True, exist_ok=True)
         assert len(self.free(capsys)) > 1
         assert len(self.free(capsys, "--configfile", "4.yaml", "2.yaml")) == 1
+
+    def test_what_settings_name_is_kept(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        start = Path(make("run=first", "seed=7").configurations[0]["train_cam"].files()[0])
+        make("run=first", "seed=5")
+        assert str(start.parent) in "".join(self.free(capsys))
+        weights = folder / "results/start.pt"
+        weights.symlink_to(start.absolute())
+        (folder / "other.yaml").write_text(f"dataset: {{kind: demo}}\npretrained: {weights}\n", encoding="utf-8")
+        assert str(start.parent) not in "".join(self.free(capsys, "--configfile", "other.yaml"))
 
     def test_a_folder_that_was_never_finished(self, capsys: pytest.CaptureFixture[str]) -> None:
         folder = make("run=one", "walk={beta: 1}", stages=[]).configurations[0]["random_walk"].folder

@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from irn.errors import IrnError
 from irn.settings.reading import read_config
@@ -25,8 +26,12 @@ def free_store(configfile: Sequence[Path] = (), delete: bool = False) -> None:
             " command once"
         )
     kept = _of_runs()
+    records = [json.loads(key.read_text(encoding="utf-8")) for key in (f / "key.json" for f in kept) if key.exists()]
     for files in [(), *([file] for file in configfile)]:
-        kept |= {recipe.folder for recipe in Run(read_config(files)).recipes.values()}
+        recipes = Run(read_config(files)).recipes.values()
+        kept |= {recipe.folder for recipe in recipes}
+        records += [recipe.record for recipe in recipes]
+    kept |= _named_in(records)
     free = [folder for folder in sorted(STORE.glob("*/*")) if folder.is_dir() and folder not in kept]
     total = 0
     for folder in free:
@@ -48,6 +53,15 @@ def _of_runs() -> set[Path]:
         for configuration in run["configurations"]
         for folder in [*configuration["stages"].values(), *run["tables"]]
     }
+
+
+def _named_in(records: Iterable[dict[str, Any]]) -> set[Path]:
+    """Folders in the store with what settings name, such as the weights in `irn.start`."""
+    store = STORE.resolve()
+    values = [value for record in records for value in record.get("places", {}).values()]
+    files = [Path(path).resolve() for value in values for path in (value if isinstance(value, list) else [value])]
+    inside = [file.relative_to(store) for file in files if file.is_relative_to(store)]
+    return {STORE.joinpath(*file.parts[:2]) for file in inside}
 
 
 def _difference(folder: Path, kept: set[Path]) -> str:

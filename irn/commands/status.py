@@ -41,7 +41,7 @@ def _filled(text: str, indent: str = "") -> str:
 
 
 def _state(recipe: Recipe) -> str:
-    exist = [Path(file).exists() for file in recipe.files()]
+    exist = [recipe.has_made(file) for file in recipe.files()]
     if all(exist):
         return "done"
     if any(exist):

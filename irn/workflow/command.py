@@ -63,6 +63,7 @@ class Stage(Command):
     does_without: those of them that it does not read with some settings.
     makes: its files, in a folder of its own in the store.
     cache: the kind of cache (irn/io/cache_format.py) that it makes instead, a file for each split and shard.
+    last: the file that appears last in a folder that grows in its place.
     splits: the splits that it works on as a whole.
     when: whether a configuration has it.
     needs: the settings that a configuration without it lacks, in words.
@@ -76,6 +77,7 @@ class Stage(Command):
     does_without: "Callable[[Settings], tuple[Stage, ...]]" = lambda settings: ()
     makes: tuple[str, ...] = ()
     cache: str = ""
+    last: str = ""
     splits: Splits | None = None
     when: Callable[[Settings], bool] = lambda settings: True
     needs: str = ""

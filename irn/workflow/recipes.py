@@ -75,7 +75,11 @@ class Recipe:
     def exists(self, split: str | None = None, shard: str | None = None) -> bool:
         """Whether all its files exist, or the cache of a split and shard does."""
         files = self.files() if split is None else [self.folder / split / f"{shard}.h5"]
-        return all(Path(file).exists() for file in files)
+        return all(map(self.has_made, files))
+
+    def has_made(self, file: str | Path) -> bool:
+        """Whether a file of it exists; a folder that grows in its place, once its last file is there."""
+        return Path(file, self.stage.last).exists()
 
     def inputs(self, name: str, split: str | None = None, shard: str | None = None) -> list[str]:
         """The files that it reads of a stage; none if the configuration does not have that stage.

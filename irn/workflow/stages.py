@@ -233,6 +233,7 @@ def _prediction(name: str, network: FinalNetwork, training: Stage) -> Stage:
         takes=(o.WEIGHTS, o.MANIFEST, o.OUT_FOLDER, o.SPLIT, o.DEVICE),
         reads=(BUILD_MANIFEST, training),
         makes=("predictions",),
+        last="images.json",
         splits=HELD_OUT_SPLIT,
         when=training.when,
         needs=training.needs,
