@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from helpers import refused, run
 
+from irn.io.tensors import save_file
 from irn.settings.reading import read_config
 from irn.workflow.run import Run
 
@@ -254,9 +255,10 @@ class TestFreeStore:
         start = Path(make("run=first", "seed=7").configurations[0]["train_cam"].files()[0])
         make("run=first", "seed=5")
         assert str(start.parent) in "".join(self.free(capsys))
+        save_file(start, {})
         weights = folder / "results/start.pt"
         weights.symlink_to(start.absolute())
-        (folder / "other.yaml").write_text(f"dataset: {{kind: demo}}\npretrained: {weights}\n", encoding="utf-8")
+        (folder / "other.yaml").write_text(f"dataset: {{kind: demo}}\nirn: {{start: {weights}}}\n", encoding="utf-8")
         assert str(start.parent) not in "".join(self.free(capsys, "--configfile", "other.yaml"))
 
     def test_a_folder_that_was_never_finished(self, capsys: pytest.CaptureFixture[str]) -> None:
