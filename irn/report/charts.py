@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from irn.data.score_table import BACKGROUND, MEAN
@@ -42,6 +43,7 @@ BLUE = LEGEND["semantic"].colour
 HEAT = "inferno"  # as in the pictures
 INK = "currentColor"
 DASHES = [4, 4]
+MOST_POINTS = 500  # of a curve: more cannot be seen, and Altair refuses more than 5,000
 
 
 def _spec(chart: Any, description: str, height: int) -> Spec:
@@ -66,7 +68,8 @@ def score_bars(scores: pd.DataFrame, metric: str) -> Spec:
     """
     rows = scores[(scores["metric"] == metric) & (scores["class"] != MEAN)]
     titles = [LEGEND[stage].title for stage in rows["stage"]]
-    rows = rows.assign(stage=titles, **{"class": rows["class"].replace(BACKGROUND, "background")})
+    background = BACKGROUND if "background" in set(rows["class"]) else "background"
+    rows = rows.assign(stage=titles, **{"class": rows["class"].replace(BACKGROUND, background)})
     stages, classes = list(dict.fromkeys(rows["stage"])), list(dict.fromkeys(rows["class"]))
     colours = {entry.title: entry.colour for entry in LEGEND.values()}
     scale = alt.Scale(domain=stages, range=[colours[stage] for stage in stages])
@@ -131,7 +134,7 @@ def training_curves(stage: str, lines: Sequence[dict[str, Any]], zero_field: flo
 
 def _curve(rows: pd.DataFrame, loss: str, batch: int, stage: str, dashed: float | None) -> Spec:
     """The curve of one loss, and a dashed line at `dashed`, if any."""
-    curve = pd.DataFrame({"images seen": rows["step"] * batch, "loss": rows[loss]})
+    curve = _thinned(pd.DataFrame({"images seen": rows["step"] * batch, "loss": rows[loss]}))
     published = published_losses(stage, loss, int(curve["images seen"].max()))
     points = pd.DataFrame([{"images seen": step * PUBLISHED_BATCH, "loss": value} for step, value in published])
     x = alt.X("images seen:Q", title="images seen", axis=alt.Axis(tickCount=4))
@@ -150,12 +153,22 @@ def _curve(rows: pd.DataFrame, loss: str, batch: int, stage: str, dashed: float 
     return _spec(alt.layer(*layers), f"{words}.", 150)
 
 
+def _thinned(curve: pd.DataFrame) -> pd.DataFrame:
+    """The same curve by at most `MOST_POINTS` means of neighbours, each at the last of them."""
+    if len(curve) <= MOST_POINTS:
+        return curve
+    groups = np.arange(len(curve)) * MOST_POINTS // len(curve)
+    return curve.groupby(groups).agg({"images seen": "last", "loss": "mean"})
+
+
 def sweep_chart(sweep: pd.DataFrame, keys: Sequence[str], metric: str) -> Spec:
     """Scores of a sweep: a heat map of its first two keys, at the best of the others, or dots over its only key.
 
-    sweep: rows of `sweep.csv`; the column `chosen` marks the best one, which gets a frame or a ring.
+    sweep: rows of `sweep.csv`, those without the score are left out; the column `chosen` marks the best one, which gets
+        a frame or a ring.
     """
-    rows = sweep.loc[sweep.groupby(list(keys[:2]), sort=False)[metric].idxmax().dropna()]
+    rows = sweep.dropna(subset=[metric])
+    rows = rows.loc[rows.groupby(list(keys[:2]), sort=False)[metric].idxmax()]
     values = {f"key {n}": rows[key].astype(str) for n, key in enumerate(keys[:2])}
     rows = pd.DataFrame(values | {"score": rows[metric], "chosen": rows["chosen"]})
     tooltip = [alt.Tooltip(f"key {n}:N", title=key) for n, key in enumerate(keys[:2])]
