@@ -278,7 +278,7 @@ def _what_to_lower(command: Command) -> str:
     """The options that memory depends on, and the keys of those that are settings."""
     names = {setting.flag: f"{setting.flag} ({setting.key})" for setting in _settings_with_option(command)}
     names |= {option.flag: option.flag for option in command.takes}
-    flags = ("--batch-size", "--crop-size", "--long-side", "--scales", "--workers")
+    flags = ("--batch-size", "--crop-size", "--max-side", "--long-side", "--scales", "--workers")
     sizes = [names[flag] for flag in flags if flag in names]
     parts = f"raise {names['--accumulate']}, which computes a batch in parts, " if "--accumulate" in names else ""
     return f"{parts}lower {' or '.join(sizes)}, or " if sizes else ""

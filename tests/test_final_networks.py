@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,7 @@ from helpers import (
 from PIL import Image
 from pycocotools import mask as run_lengths
 from pycocotools.coco import COCO
+from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 import irn
 from irn.data.images import read_image
@@ -275,7 +277,7 @@ class TestTraining:
         run(*command, "--warmup", 1)
         assert "notice" not in capsys.readouterr().out
         run(*command, "--warmup", 50)
-        assert "the network has hardly learned; raise deeplab.epochs" in capsys.readouterr().out
+        assert "the network hardly learns; raise deeplab.epochs" in capsys.readouterr().out
 
     @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
     def test_the_loss_falls_and_every_part_of_it_is_reported(self, trained: dict[str, Path], network: str) -> None:
@@ -301,6 +303,33 @@ class TestTraining:
         assert not (tmp_path / "killed.pt").exists()
         run(*command(tmp_path / "killed.pt"))
         assert same_bytes(tensors(tmp_path / "killed.pt"), tensors(tmp_path / "whole.pt"))
+
+    def test_a_rate_for_another_optimiser_is_told(
+        self, data: SmallData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = training("deeplab", data, tmp_path / "w.pt", "--label-caches", data.cache("label"), "--epochs", 1)
+        for rate, is_told in ((0.01, True), (0.0005, False)):
+            run(*command, "--warmup", 1, "--optimiser", "adamw", "--learning-rate", rate)
+            assert ("deeplab.learning_rate is 0.01, which is meant for SGD" in capsys.readouterr().out) == is_told
+
+    def test_masks_of_classes_alone_do_not_teach_objects(
+        self, data: SmallData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        truth = ("--class-masks", data.class_masks)
+        said = refused(capsys, tmp_path, *training("mask-rcnn", data, tmp_path / "w.pt", *truth))
+        assert "do not tell objects apart; give those of objects too (--object-masks)" in said
+        run(*training("deeplab", data, tmp_path / "w.pt", *truth, "--epochs", 1))
+
+    def test_masks_that_were_edited_meanwhile_begin_a_new_training(
+        self, data: SmallData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        masks = shutil.copytree(data.class_masks, tmp_path / "masks")
+        command = training("deeplab", data, tmp_path / "w.pt", "--class-masks", masks)
+        killed_after(monkeypatch, 1, *command)
+        os.utime(masks / "a.png", (1, 1))
+        capsys.readouterr()
+        run(*command)
+        assert "going on after epoch" not in capsys.readouterr().err
 
     @pytest.mark.parametrize("network", ["mask-rcnn", "deeplab"])
     def test_labels_or_ground_truth_not_both(
@@ -590,7 +619,10 @@ class TestPredict:
             )
             with torch.inference_mode():
                 expected = model(model.backbone.normalise(torch.from_numpy(pixels))[None])[0]
-            expected = expected if network == "mask-rcnn" else {"probability": expected.softmax(0)}
+            if network == "mask-rcnn":
+                expected["masks"] = paste_masks_in_image(expected["masks"], expected["boxes"], pixels.shape[:2])
+            else:
+                expected = {"probability": expected.softmax(0)}
             assert set(found) == set(expected)
             for name, array in expected.items():
                 np.testing.assert_allclose(
@@ -598,6 +630,22 @@ class TestPredict:
                 )
             counts.add(len(found.get("scores", [])))
         assert network == "deeplab" or max(counts) > 0
+
+    def test_a_network_that_onnx_cannot_hold_is_refused(
+        self,
+        trained: dict[str, Path],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def export(*_: object, **__: object) -> None:
+            raise torch.onnx.errors.UnsupportedOperatorError("aten::a_part", 18, None)
+
+        monkeypatch.setattr(torch.onnx, "export", export)
+        command = ["predict", "--weights", trained["deeplab"], "--onnx", tmp_path / "network.onnx"]
+        said = refused(capsys, tmp_path, *command)
+        assert "torch cannot write this network as ONNX" in said
+        assert "aten::a_part" in said
 
     def test_onnx_is_for_final_networks(
         self, network_case: NetworkCase, tmp_path: Path, capsys: pytest.CaptureFixture[str]

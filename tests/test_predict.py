@@ -24,6 +24,7 @@ from irn.networks.deeplab import DeepLab
 from irn.networks.mask_rcnn import MaskRcnn
 from irn.ops.crops import crops_of_masks, crops_of_numbers
 from irn.ops.resize import rescale
+from irn.settings.settings import PACKAGED_OBJECTNESS
 from irn.weights.files import save_weights
 
 Capture = pytest.CaptureFixture[str]
@@ -240,6 +241,18 @@ class TestASecondCall:
         run(*call)
         assert words in refused(capsys, tmp_path, *change(call, weights))
 
+    def test_predictions_with_another_objectness_are_not_mixed(
+        self, weights: dict[str, Path], photos: Path, tmp_path: Path, capsys: Capture
+    ) -> None:
+        objectness = shutil.copy(PACKAGED_OBJECTNESS, tmp_path / "objectness.pt")
+        call = [*command(weights, photos / "a.png", tmp_path / "out"), "--objectness"]
+        run(*call, objectness)
+        # The same in another place; then another in the same place.
+        run(*call, PACKAGED_OBJECTNESS)
+        with open(objectness, "ab") as file:
+            file.write(b" ")
+        assert "another value of --weights" in refused(capsys, tmp_path, *call, objectness)
+
     def test_another_image_of_the_same_name_is_not_mixed_in(
         self, weights: dict[str, Path], photos: Path, tmp_path: Path, capsys: Capture
     ) -> None:
@@ -292,7 +305,7 @@ def test_pieces_are_those_of_whole_masks(seed: int) -> None:
 def test_enlarged_crops_are_enlarged_masks(size: tuple[int, int]) -> None:
     masks = ndimage.gaussian_filter(np.random.default_rng(1).random((6, 31, 47)), (0, 2, 2)) > 0.52
     masks[3] = False
-    crops = crops_of_masks(masks)
+    crops = crops_of_masks(masks, *masks.shape[1:])
     np.testing.assert_array_equal(crops.whole(), masks)
     wanted = [rescale(mask.astype(np.uint8), *size, nearest=True) for mask in masks]
     np.testing.assert_array_equal(crops.enlarged(*size).whole(), np.array(wanted, bool))

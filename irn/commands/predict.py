@@ -82,7 +82,8 @@ def predict(
     least, shown = (LEAST, SHOWN) if score is None else (score, score)
     torch_device = choose_device(device)
     predictor = open_predictor(read, settings, torch_device, shown)
-    folder = GrowingPredictions(out, {**_values(settings), "--score": score, "--weights": _digests(weights)})
+    files = [*weights, settings.refine.objectness_file] if settings.refine.objectness_file else weights
+    folder = GrowingPredictions(out, {**_values(settings), "--score": score, "--weights": _digests(files)})
     left = [image for image in to_segment if not folder.holds(image.image_id, image.path)]
     for words in findings.notices:
         notice(words)
@@ -120,7 +121,7 @@ def _images(
 
 def _values(settings: Settings) -> dict[str, Any]:
     """The settings that a prediction depends on, by their keys."""
-    return {setting.key: value(settings, setting.key) for setting in of_stage("predict")}
+    return {setting.key: value(settings, setting.key) for setting in of_stage("predict") if not setting.place}
 
 
 def _digests(weights: Sequence[Path]) -> list[str]:

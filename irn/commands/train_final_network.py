@@ -15,6 +15,8 @@ from irn.training.teaching import teaching_of
 from irn.training.train_and_save import TrainingOptions, train_and_save
 from irn.workflow.provenance import provenance
 
+ADAMW_AT_MOST = 0.002  # learning rate of AdamW with which these networks still learn
+
 
 def train_final_network(
     network: FinalNetwork,
@@ -45,7 +47,9 @@ def train_final_network(
     table = read_classes(labels)
     records = images_of(manifest, split)
     left_out = settings.dataset.leave_out or ()
-    targets = open_targets(label_caches, class_masks, object_masks, records, table.names, left_out)
+    targets = open_targets(
+        label_caches, class_masks, object_masks, records, table.names, left_out, network.learns == "objects"
+    )
     records = repeated(records, table, section.repeat_threshold)
     task = Task(
         kind=network.name,
@@ -58,10 +62,15 @@ def train_final_network(
     inputs = [manifest, labels, *label_caches, class_masks, object_masks]
     schedule = Schedule.of(section, settings)
     options = TrainingOptions(out, made_by, inputs, backbone_weights, metrics, device, workers, from_scratch)
-    train_and_save(task, schedule, options)
     steps = schedule.epochs * schedule.steps_per_epoch(len(records))
     if steps < 2 * schedule.warmup:
         notice(
-            f"{steps} steps, and the learning rate rises for {schedule.warmup}: the network has hardly learned; raise"
+            f"{steps} steps, and the learning rate rises for {schedule.warmup}: the network hardly learns; raise"
             f" {network.name}.epochs"
         )
+    if settings.optimiser == "adamw" and section.learning_rate > ADAMW_AT_MOST:
+        notice(
+            f"{network.name}.learning_rate is {section.learning_rate:g}, which is meant for SGD, and the optimiser is"
+            " adamw; it learns at about 0.0005"
+        )
+    train_and_save(task, schedule, options)

@@ -1,5 +1,6 @@
 """What Mask R-CNN finds in an image."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,13 +31,20 @@ def find(network: MaskRcnn, pixels: np.ndarray, section: MaskRcnnSettings, shown
     backbone = network.backbone
     image = backbone.normalise(torch.from_numpy(pixels).to(backbone.mean.device))
     instances = network(image[None])[0]
-    masks = (instances["masks"][:, 0] > 0.5).cpu().numpy()
-    filled = masks.any((1, 2))
-    masks, classes = masks[filled], instances["labels"].cpu().numpy()[filled] - 1
+    height, width = pixels.shape[:2]
+    crops = crops_of_masks(_whole_masks(instances, height, width), height, width)
+    filled = [row for row, mask in enumerate(crops.masks) if mask.size]
+    crops, classes = crops.ordered(filled), instances["labels"].cpu().numpy()[filled] - 1
     scores = instances["scores"].float().cpu().numpy()[filled]
     labels = np.concatenate([[0], classes + 1]).astype(np.uint8)
-    crops = crops_of_masks(masks)
     return Prediction(crops, classes, scores, labels[crops.first_on_top(scores >= shown)])
+
+
+def _whole_masks(instances: dict[str, torch.Tensor], height: int, width: int) -> Iterator[np.ndarray]:
+    """(height, width) bool of each instance, one by one: all of a large image would fill the memory."""
+    for box, mask in zip(instances["boxes"], instances["masks"].float(), strict=True):
+        whole = paste_masks_in_image(mask[None], box[None], (height, width))
+        yield (whole[0, 0] > 0.5).cpu().numpy()
 
 
 def exported(network: MaskRcnn) -> Exported:

@@ -1,5 +1,6 @@
 """The state of a training after each epoch, on the disk."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Iterable
@@ -23,15 +24,17 @@ class Stateful(Protocol):
 class Checkpoint:
     """The state of a training after its last whole epoch, in a file beside the weights to come.
 
-    A training that was killed goes on from it, with the same settings, code and input files. With others it is ignored
-    and overwritten.
+    A training that was killed goes on from it, with the same settings, code and input files, also in folders. With
+    others it is ignored and overwritten.
     """
 
     def __init__(self, weights: Path, record: dict[str, Any], inputs: Iterable[Path | None]) -> None:
         self.path = Path(weights).with_name(Path(weights).name + ".checkpoint")
-        states = [(str(path), path.stat()) for path in inputs if path is not None and path.exists()]
-        files = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
-        self.record = json.dumps([record["settings"], record["code"], files], sort_keys=True)
+        given = [path for path in inputs if path is not None and path.exists()]
+        files = [path for top in given for path in ([top] if top.is_file() else sorted(top.rglob("*")))]
+        states = json.dumps([(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files])
+        digest = hashlib.sha256(states.encode()).hexdigest()
+        self.record = json.dumps([record["settings"], record["code"], digest], sort_keys=True)
 
     def save(self, epochs: int, parts: dict[str, Stateful]) -> None:
         """Write the state of all parts after a number of epochs."""

@@ -15,7 +15,7 @@ from torch.nn import functional
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from torchvision.ops.poolers import initLevelMapper
@@ -57,7 +57,7 @@ class MaskRcnn(FineTuned):
             mask_head=MaskRCNNHeads(channels, (channels,) * 4, 1),
             mask_predictor=MaskRCNNPredictor(channels, channels, classes + 1),
         )
-        self.network.transform = AtLeastOnePixel(side, side, [0.0] * 3, [1.0] * 3)
+        self.network.transform = Resizing(side, side, [0.0] * 3, [1.0] * 3)
         rpn: Any = self.network.rpn
         heads: Any = self.network.roi_heads
         for pool in (heads.box_roi_pool, heads.mask_roi_pool):
@@ -87,7 +87,8 @@ class MaskRcnn(FineTuned):
 
         Returns
         -------
-        For each image `boxes` (N, 4), `scores` (N,), `labels` (N,) 1 + class index, and `masks` (N, 1, H, W) in [0, 1].
+        For each image `boxes` (N, 4), `scores` (N,), `labels` (N,) 1 + class index, and `masks` (N, 1, 28, 28) in
+        [0, 1], each for its box.
         In training torchvision's losses by name, and (3,) int64 as from `counts`.
         """
         if targets is None:
@@ -119,8 +120,8 @@ def _in_float32(head: nn.Module, inputs: object, outputs: Any) -> Any:
     return [o.float() if isinstance(o, torch.Tensor) else _in_float32(head, inputs, o) for o in outputs]
 
 
-class AtLeastOnePixel(GeneralizedRCNNTransform):
-    """torchvision's resizing, which would leave nothing of an image that is far longer than wide."""
+class Resizing(GeneralizedRCNNTransform):
+    """torchvision's resizing, of which an image that is far longer than wide keeps a pixel, and masks stay small."""
 
     def resize(
         self, image: torch.Tensor, target: dict[str, torch.Tensor] | None = None
@@ -131,6 +132,18 @@ class AtLeastOnePixel(GeneralizedRCNNTransform):
             return super().resize(image, target)
         size = [max(1, side * self.max_size // max(sides)) for side in sides]
         return functional.interpolate(image[None], size, mode="bilinear", align_corners=False)[0], None
+
+    def postprocess(
+        self,
+        result: list[dict[str, torch.Tensor]],
+        image_shapes: list[tuple[int, int]],
+        original_image_sizes: list[tuple[int, int]],
+    ) -> list[dict[str, torch.Tensor]]:
+        """Boxes in pixels of the images. Masks stay as they are: in the size of an image they may fill the memory."""
+        if not self.training:
+            for instances, shape, size in zip(result, image_shapes, original_image_sizes, strict=True):
+                instances["boxes"] = resize_boxes(instances["boxes"], list(shape), list(size))
+        return result
 
 
 class SeededSampler:
@@ -171,4 +184,6 @@ class _Pyramid(nn.Module):
         self.out_channels = channels
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        return self.fpn({str(index): level for index, level in enumerate(self.body(x)[1:])})
+        levels = self.fpn({str(index): level for index, level in enumerate(self.body(x)[1:])})
+        # Anchors have the type of the levels.
+        return {name: level.float() for name, level in levels.items()}

@@ -64,11 +64,14 @@ def _nearest(size: int, to: int) -> np.ndarray:
     return rescale(wide, 1, to, nearest=True)[0]
 
 
-def crops_of_masks(masks: np.ndarray) -> Crops:
-    """Masks given as (N, H, W) bool."""
-    boxes = [(ndimage.find_objects(mask.astype(np.uint8)) or [_NOWHERE])[0] for mask in masks]
-    parts = [mask[box].copy() for mask, box in zip(masks, boxes, strict=True)]
-    return Crops(masks.shape[1], masks.shape[2], boxes, parts)
+def crops_of_masks(masks: Iterable[np.ndarray], height: int, width: int) -> Crops:
+    """Masks given as (height, width) bool each, one after the other."""
+    boxes, parts = [], []
+    for mask in masks:
+        box = (ndimage.find_objects(mask.astype(np.uint8)) or [_NOWHERE])[0]
+        boxes.append(box)
+        parts.append(mask[box].copy())
+    return Crops(height, width, boxes, parts)
 
 
 def crops_of_numbers(numbers: np.ndarray, rows: Sequence[int]) -> Crops:

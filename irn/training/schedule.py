@@ -42,7 +42,7 @@ class Schedule:
 
         Raises IrnError where a batch has fewer images than its parts need.
         """
-        if not section.can_split(count(), settings.accumulate):
+        if section.epochs and not section.can_split(count(), settings.accumulate):
             parts = "1 part" if settings.accumulate == 1 else f"{settings.accumulate} parts (--accumulate)"
             raise IrnError(
                 f"--batch-size {section.batch_size}: too few images for {parts} in {count()} processes; raise it, or"

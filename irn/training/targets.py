@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from irn.data.masks import open_truths
+from irn.data.masks import MaskFolder, format_of, open_truths
 from irn.data.tables import ImageClasses
 from irn.errors import IrnError
 from irn.grid import UNSURE
@@ -42,7 +42,13 @@ class TrueLabels:
         records: Sequence[ImageRecord],
         names: Sequence[str],
         left_out: Sequence[str] = (),
+        needs_objects: bool = True,
     ) -> None:
+        if needs_objects and object_masks is None and format_of(class_masks) is MaskFolder:
+            raise IrnError(
+                f"--class-masks {class_masks}: index PNGs of classes do not tell objects apart; give those of objects"
+                " too (--object-masks)"
+            )
         splits: dict[str, list[ImageRecord]] = {}
         for record in records:
             splits.setdefault(record.split, []).append(record)
@@ -73,10 +79,11 @@ def open_targets(
     records: Sequence[ImageRecord],
     names: Sequence[str],
     left_out: Sequence[str] = (),
+    needs_objects: bool = True,
 ) -> Targets:
     """Labels of caches, or ground truth where none are given.
 
-    left_out: as of `open_truth`.
+    left_out: as of `open_truth`. needs_objects: whether objects are learned from, and not classes alone.
 
     Raises IrnError unless one of the two is given and has all images.
     """
@@ -86,7 +93,7 @@ def open_targets(
             " the two"
         )
     if class_masks is not None:
-        return TrueLabels(class_masks, object_masks, records, names, left_out)
+        return TrueLabels(class_masks, object_masks, records, names, left_out, needs_objects)
     caches = CacheReader(label_caches, "label", classes=len(names))
     caches.require(record.image_id for record in records)
     return CachedLabels(caches)

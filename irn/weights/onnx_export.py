@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import nn
+from torch.onnx import OnnxExporterError
 
+from irn.errors import IrnError
 from irn.io.files import whole_file
 
 OPSET = 18
@@ -38,7 +40,10 @@ class Exported(NamedTuple):
 
 
 def write_onnx(out: Path, exported: Exported, class_names: Sequence[str]) -> None:
-    """Write a network as ONNX: its input is `image` (height, width, 3) uint8; metadata `class_names` is a JSON list."""
+    """Write a network as ONNX: its input is `image` (height, width, 3) uint8; metadata `class_names` is a JSON list.
+
+    Raises IrnError for one with a part that ONNX does not have.
+    """
     import onnx  # late, since only the extra `onnx` brings it
 
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (*EXAMPLE, 3)).astype(np.uint8))
@@ -46,16 +51,22 @@ def write_onnx(out: Path, exported: Exported, class_names: Sequence[str]) -> Non
         # torchvision's detection was written for the exporter that traces; torch warns of it and while it traces.
         warnings.simplefilter("ignore")
         path = Path(folder) / "network.onnx"
-        torch.onnx.export(
-            exported.network.eval(),
-            (pixels,),
-            path,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["image"],
-            output_names=list(exported.outputs),
-            dynamic_axes={"image": {0: "height", 1: "width"}, **exported.outputs},
-        )
+        try:
+            torch.onnx.export(
+                exported.network.eval(),
+                (pixels,),
+                path,
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=["image"],
+                output_names=list(exported.outputs),
+                dynamic_axes={"image": {0: "height", 1: "width"}, **exported.outputs},
+            )
+        except OnnxExporterError as error:
+            reason = str(error).splitlines()[0]
+            raise IrnError(
+                f"--onnx: torch cannot write this network as ONNX ({reason}); take another backbone"
+            ) from None
         model = onnx.load(path)
     onnx.helper.set_model_props(model, {"class_names": json.dumps(list(class_names))})
     with whole_file(out) as partial:
