@@ -125,10 +125,12 @@ class TestGroups:
 
 
 class TestLabels:
-    def notices(self, capsys: pytest.CaptureFixture[str], folder: Path, walk: np.ndarray) -> tuple[str, list[str]]:
+    def notices(
+        self, capsys: pytest.CaptureFixture[str], folder: Path, walk: np.ndarray, *options: object
+    ) -> tuple[str, list[str]]:
         number = np.zeros(len(walk), int)
         walks = cache(folder, "walk", walk=walk.astype(np.float32), walk_class=number, walk_instance=number)
-        return said(capsys, "make-labels", "--walks", walks, "--out", folder / "labels.h5")
+        return said(capsys, "make-labels", "--walks", walks, *options, "--out", folder / "labels.h5")
 
     def test_all_foreground(self, capsys, tmp_path):
         assert self.notices(capsys, tmp_path, np.ones((1, *CELLS))) == (
@@ -138,7 +140,15 @@ class TestLabels:
 
     def test_all_background(self, capsys, tmp_path):
         _, (notice,) = self.notices(capsys, tmp_path, np.zeros((1, *CELLS)))
-        assert "labels.semantic_threshold" in notice
+        assert "CAMs" in notice
+        assert "boundary maps" in notice
+        # A lower one would change nothing.
+        assert "threshold" not in notice
+
+    def test_a_threshold_that_no_score_exceeds(self, capsys, tmp_path):
+        _, (notice,) = self.notices(capsys, tmp_path, np.ones((1, *CELLS)), "--semantic-threshold", 1)
+        assert "lower labels.semantic_threshold" in notice
+        assert "CAMs" not in notice
 
     def test_images_without_class_are_no_fault(self, capsys, tmp_path):
         none = np.zeros(0, int)

@@ -98,6 +98,12 @@ class TestImageScores:
         ]
         assert flat_maps(np.zeros((0, 8, 8))).shape == (0,)
 
+    def test_a_map_of_a_small_object_is_not_flat(self):
+        small = np.zeros((40, 40))
+        small[3:6, 20:22] = 1
+        # But one that is bright all over is, even with a dark spot.
+        assert flat_maps(np.stack([small, 0.1 + 0.9 * small, 1 - small])).tolist() == [False, False, True]
+
 
 def test_a_field_of_zeros_has_the_loss_that_the_curve_is_compared_with():
     label = torch.ones((1, 24, 24), dtype=torch.uint8)
@@ -157,18 +163,21 @@ class HandMade:
         present: Sequence[Sequence[int]],
         truth: bool = True,
         settings: Sequence[str] = (),
+        val: Sequence[str] = (),  # the ids of images that are scored; by default all in train are
         more: str = "",  # of the section dataset
     ) -> None:
         self.folder, self.present = folder, present
         self.ids = [f"image_{number}" for number in range(len(present))]
         rng = np.random.default_rng(0)
         samples = {}
+        self.split_of = {image_id: "val" if image_id in val else "train" for image_id in self.ids}
         for image_id, classes in zip(self.ids, present, strict=True):
             mask = self.label(classes, 0).astype(np.uint8) if truth else None
             pixels = rng.integers(0, 255, (*SIZE, 3), np.uint8)
             samples[image_id] = Sample(pixels, classes, class_mask=mask, object_mask=mask)
         write_data(folder / "data", NAMES, samples)
-        data = f"kind: folder, root: data, eval_split: train{more}"
+        pd.Series(self.split_of, name="split").to_csv(folder / "data/splits.csv", index_label="image_id")
+        data = f"kind: folder, root: data, eval_split: {'val' if val else 'train'}{more}"
         entries = ["run=mine", f"dataset={{{data}}}", "mask_rcnn={labels: none}", *settings]
         if truth:
             entries[1] = f"dataset={{{data}, class_masks: data/class_masks, object_masks: data/object_masks}}"
@@ -188,13 +197,12 @@ class HandMade:
         return label
 
     def write(self, stage: str, kind: str, arrays) -> None:
-        """A cache of a stage, with arrays(number, classes) of each image."""
-        with (
-            contextlib.chdir(self.folder),
-            CacheWriter(Path(self.stages[stage].files()[0]), kind, {"stage": stage}) as cache,
-        ):
-            for number, (image_id, own) in enumerate(zip(self.ids, self.present, strict=True)):
-                cache.write(image_id, *SIZE, arrays(number, np.array(own, int)))
+        """The caches of a stage, with arrays(number, classes) of each image."""
+        for file in self.stages[stage].files():
+            with CacheWriter(self.folder / file, kind, {"stage": stage}) as cache:
+                for number, (image_id, own) in enumerate(zip(self.ids, self.present, strict=True)):
+                    if self.split_of[image_id] == Path(file).parent.name:
+                        cache.write(image_id, *SIZE, arrays(number, np.array(own, int)))
 
     def write_all(self) -> None:
         """Sound caches of all stages."""
@@ -227,6 +235,19 @@ class HandMade:
         }
         self.write("random_walk", "walk", lambda *_: walks)
         self.write("make_labels", "label", label)
+
+    def correct(self) -> None:
+        """Read the corrected masks in the folder `corrected`."""
+        cache, table = (self.folder / file for file in self.stages["read_corrections"].files())
+        tables = [self.folder / file for file in self.stages["build_manifest"].files()]
+        run("read-corrections", "--manifest", tables[0], "--labels", tables[1], "--corrected",
+            self.folder / "corrected", "--out", cache, "--out-labels", table)  # fmt: skip
+
+    def write_scores(self, *rows: tuple[str, str, str, str, float, int]) -> None:
+        """A table of scores: stage, split, metric, class, value and number of images of each."""
+        link = self.folder / "results/mine/scores.csv"
+        link.unlink()
+        pd.DataFrame(rows, columns=["stage", "split", "metric", "class", "value", "images"]).to_csv(link, index=False)
 
     def report(self, *options: object) -> str:
         """The report, as text."""
@@ -289,11 +310,9 @@ class TestReport:
         # Corrected to another class.
         save_png(masks / "image_2.png", np.full(SIZE, 2, np.uint8))
         made = HandMade(tmp_path, [[3], [3], [3]], more=f", corrected: '{masks.parent}'")
-        cache, table = (tmp_path / file for file in made.stages["read_corrections"].files())
-        tables = [tmp_path / file for file in made.stages["build_manifest"].files()]
-        run("read-corrections", "--manifest", tables[0], "--labels", tables[1], "--corrected", masks.parent,
-            "--out", cache, "--out-labels", table)  # fmt: skip
+        made.correct()
         made.write_all()
+        made.write_scores(("semantic", "train", "mIoU", "mean", 0.5, 2))
         page = made.report()
         assert cards(page) == ["image_2", "image_0", "image_1"]
         first, *others = page.split('<article class="card"')[1:]
@@ -305,6 +324,20 @@ class TestReport:
         assert 'data-classes="1"' in page
         assert all("mIoU" in card for card in others)
         assert "<dt>images corrected by hand</dt><dd>1, which are not scored</dd>" in page
+        assert "left out of these scores. There are 1; the gallery begins with them." in page
+
+    def test_corrected_images_of_a_split_that_is_not_scored_come_first_too(self, tmp_path):
+        masks = tmp_path / "corrected/SegmentationClass"
+        masks.mkdir(parents=True)
+        save_png(masks / "image_3.png", np.full(SIZE, 2, np.uint8))
+        corrected = f", corrected: '{masks.parent}'"
+        made = HandMade(tmp_path, [[3], [3], [3], [3]], val=["image_0", "image_1"], more=corrected)
+        made.correct()
+        made.write_all()
+        made.write_scores(("semantic", "val", "mIoU", "mean", 0.5, 2))
+        page = made.report()
+        assert cards(page) == ["image_3", "image_0", "image_1"]
+        assert "left out of these scores" not in page
 
     def test_the_most_doubtful_labels_are_shown_first_and_why(self, tmp_path):
         made = HandMade(tmp_path, [[3], [2], [], [0, 3]])
@@ -395,11 +428,35 @@ class TestReport:
         assert "image_3" not in found["Labels all background: 3"]
         assert "this is &lt;wrong&gt;" in found["Said by make_labels"]
 
-    def test_a_class_that_is_always_there(self, tmp_path):
-        made = HandMade(tmp_path, [[3], [2, 3]])
-        assert "Classes in every training image" not in "".join(warnings_in(made.report()))
+    @pytest.mark.parametrize(
+        ("threshold", "advice", "other"),
+        [(0.5, "boundary maps", "labels.semantic_threshold"), (1, "labels.semantic_threshold", "boundary maps")],
+    )
+    def test_labels_that_are_all_background_get_the_advice_that_helps(self, tmp_path, threshold, advice, other):
+        made = HandMade(tmp_path, [[3]], settings=[f"labels={{semantic_threshold: {threshold}}}"])
+        empty = np.zeros(SIZE, int)
+        pieces = {"instance_class": np.zeros(0, int), "instance_score": np.zeros(0)}
+        made.write("make_labels", "label", lambda *_: {"semantic": empty, "instance_map": empty, **pieces})
+        warning = warnings_in(made.report())["Labels all background: 1"]
+        assert advice in warning
+        assert other not in warning
+
+    def test_a_page_without_warnings_says_what_was_looked_at(self, tmp_path):
+        made = HandMade(tmp_path, [[0], [1], [2], [3]])
+        classes = "<p>Nothing looks wrong: each class is in some training images and not in others, "
+        assert classes + "and no stage gave notice of anything.</p>" in made.report()
         made.write_all()
-        assert "dog" in warnings_in(made.report())["Classes in every training image: 1"]
+        caches = "no CAM is flat, no IR label is more than half unsure, no label is all background, "
+        assert classes + caches + "and no stage gave notice of anything.</p>" in made.report()
+
+    @pytest.mark.parametrize("caches", [False, True])
+    def test_classes_that_are_always_or_never_there(self, tmp_path, caches):
+        made = HandMade(tmp_path, [[3], [2, 3]])
+        if caches:
+            made.write_all()
+        warnings = warnings_in(made.report())
+        assert "dog" in warnings["Classes in every training image: 1"]
+        assert "onerror" in warnings["Classes in no training image: 2"]
 
     def test_a_sweep_names_the_chosen_combination(self, tmp_path):
         settings = ["sweep={labels.semantic_threshold: [0.3, 0.5], walk.beta: [5, 10]}"]
@@ -577,13 +634,8 @@ class TestInABrowser:
     def test_names_are_names_and_nothing_else(self, browser, tmp_path):
         made = HandMade(tmp_path, [[0], [1], [2]])
         made.write_all()
-        link = tmp_path / "results/mine/scores.csv"
-        link.unlink()
-        rows = [
-            ("semantic", "train", "mIoU", "mean", 0.5, 3),
-            *(("semantic", "train", "IoU", name, 0.5, 3) for name in NAMES),
-        ]
-        pd.DataFrame(rows, columns=["stage", "split", "metric", "class", "value", "images"]).to_csv(link, index=False)
+        classes = [("semantic", "train", "IoU", name, 0.5, 3) for name in NAMES]
+        made.write_scores(("semantic", "train", "mIoU", "mean", 0.5, 3), *classes)
         made.report()
         assert opened(browser, tmp_path / "report.html") == []
         assert browser.execute_script("return window.hit") is None

@@ -52,7 +52,8 @@ def make_labels(
             share
             for record, share in zip(records, shares, strict=True)
             if share or (record.image_id not in masks and len(reader.image(record, ["walk_class"])["walk_class"]))
-        ]
+        ],
+        settings.labels.semantic_threshold,
     )
 
 
@@ -71,13 +72,16 @@ def _foreground(arrays: dict[str, np.ndarray]) -> float:
     return float(np.mean(arrays["semantic"] > 0))
 
 
-def _say(shares: Sequence[float]) -> None:
+def _say(shares: Sequence[float], threshold: float) -> None:
     if not shares:
         return
     empty = sum(share == 0 for share in shares)
     print(f"foreground: {np.mean(shares):.2f} of the pixels; {empty} of {len(shares)} images with a class have none")
     if empty > MANY_EMPTY * len(shares):
-        notice(
-            f"{empty} of {len(shares)} images with a class are all background; look at their CAMs, or lower"
-            " labels.semantic_threshold"
+        # Scores are shares of the image's highest, which is above any other threshold.
+        why = (
+            "no score is above 1; lower labels.semantic_threshold"
+            if threshold >= 1
+            else "the random walk left no score; look whether their CAMs are 0, or their boundary maps 1, all over"
         )
+        notice(f"{empty} of {len(shares)} images with a class are all background: {why}")

@@ -57,18 +57,19 @@ def report(run: Path, out: Path, settings: Settings, workers: int | None = None)
         for record in records
         if all(record.image_id in cache for cache in images.caches.values())
     }
-    scored_splits = folder.settings.dataset.eval_split.split("+")
     if "label" in images.caches:
         left_out = folder.settings.dataset.leave_out or ()
-        images.open_truth(folder.masks(), list(in_caches.values()), scored_splits, left_out)
+        images.open_truth(folder.masks(), list(in_caches.values()), folder.scored_splits, left_out)
     looked_at = list(in_caches.values()) if images.caches else []
     facts = list(map_images(partial(facts_of, images=images), looked_at, workers))
-    ranking = ranked([image for image in facts if image.split in scored_splits] or facts)
+    ranking = ranked(facts, folder.scored_splits)
     places = ranking.places(settings.report.images)
     pictures = draw(images, [in_caches[ranking.images[place].image_id] for place in places], workers)
     gallery = cards(ranking, places, pictures, classes)
     doubtful = most_doubtful(folder.folder / "doubt.csv", in_caches, images, workers)
-    text = render(folder, records, classes, facts, ranking, gallery, doubtful, warnings_of(folder, classes, facts))
+    text = render(
+        folder, records, classes, facts, ranking, gallery, doubtful, warnings_of(folder, records, classes, facts)
+    )
     with whole_file(out) as file:
         file.write_text(text, encoding="utf-8")
 

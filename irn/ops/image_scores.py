@@ -6,7 +6,8 @@ from irn.ops.iou import class_iou, confusion_matrix
 from irn.ops.metric import mean_of_defined
 from irn.ops.overlaps import pairwise_iou
 
-FLAT = 0.1  # standard deviation of a class map in [0, 1] under which it points nowhere
+FLAT = 0.1  # standard deviation of a class map in [0, 1] under which it may point nowhere
+PEAK = 0.3  # how far its maximum is above its median where it points somewhere all the same, if to little of the image
 
 
 def image_iou(truth: np.ndarray, predicted: np.ndarray, class_count: int) -> float:
@@ -39,5 +40,10 @@ def best_overlaps(
 
 
 def flat_maps(cam: np.ndarray) -> np.ndarray:
-    """Which class maps point nowhere, being nearly the same everywhere: (K, h, w) in [0, 1] to (K,) bool."""
-    return cam.std((1, 2)) < FLAT
+    """Which class maps point nowhere, being nearly the same everywhere: (K, h, w) in [0, 1] to (K,) bool.
+
+    A small object moves the standard deviation little, so a map with a peak above its median is not flat.
+    """
+    values = cam.reshape(len(cam), cam.shape[1] * cam.shape[2])
+    above = values.max(1) - np.median(values, 1)
+    return (values.std(1) < FLAT) & (above < PEAK)

@@ -17,7 +17,7 @@ FOUND = 0.5  # overlap from which on an object counts as found
 class Facts(NamedTuple):
     """What is known of one image.
 
-    present, flat: indices of its classes, and of those whose class map is flat.
+    present, flat: indices of its classes, and of those whose class map is flat; None without the cache.
     unsure, foreground: shares of its pixels in the IR label and the semantic label; None without the cache.
     pieces: instances with a score above 0.
     iou, overlaps: mean IoU of its semantic label, and the best overlap of each object; None without ground truth, and
@@ -28,7 +28,7 @@ class Facts(NamedTuple):
     image_id: str
     split: str
     present: list[int]
-    flat: list[int]
+    flat: list[int] | None
     unsure: float | None
     foreground: float | None
     pieces: int
@@ -45,8 +45,7 @@ class Facts(NamedTuple):
 def facts_of(record: ImageRecord, images: RunImages) -> Facts:
     """What the caches of a run hold of an image, and how good its labels are where there is ground truth."""
     caches = images.caches
-    flat: list[int] = []
-    unsure = foreground = iou = overlaps = None
+    flat = unsure = foreground = iou = overlaps = None
     pieces = 0
     if "cam" in caches:
         maps = caches["cam"].image(record, ["classes", "cam"])
@@ -95,10 +94,15 @@ class Ranking(NamedTuple):
         return first + [self.corrected + place for place in spread(others, most - len(first))]
 
 
-def ranked(facts: Sequence[Facts]) -> Ranking:
-    """Images by their score or, without any, by how sure their labels are; only those with a class, if any has one."""
+def ranked(facts: Sequence[Facts], scored_splits: Sequence[str]) -> Ranking:
+    """Images by their score or, without any, by how sure their labels are.
+
+    Those that were not corrected are of the splits that are scored, if there are any of these, and have a class, if any
+    has one.
+    """
     corrected = [image for image in facts if image.corrected]
-    others = [image for image in facts if not image.corrected]
+    compared = [image for image in facts if image.split in scored_splits] or facts
+    others = [image for image in compared if not image.corrected]
     with_class = [image for image in others if image.present] or others
     scored = [image for image in with_class if image.iou is not None]
     if scored:

@@ -19,7 +19,7 @@ from irn.report.facts import Facts, Ranking
 from irn.report.gallery import Card, class_filters
 from irn.report.run_folder import RunFolder
 from irn.report.sections import Chart, published_rows, score_charts, sweep_section, training_charts
-from irn.report.warnings import PageWarning
+from irn.report.warnings import PageWarning, nothing_wrong
 
 EMBED = "window.vegaEmbed = vegaEmbed;"  # JavaScript: how the page's own scripts call the chart library
 
@@ -60,7 +60,7 @@ def render(
         sweep=sweep,
         ablation=run.table("ablation.csv"),
         ablation_figure=_figure(run),
-        corrected=sum(image.corrected for image in facts),
+        corrected=sum(image.corrected and image.split in run.scored_splits for image in facts),
         ranking=ranking,
         doubtful=doubtful,
         cards=gallery,
@@ -68,6 +68,7 @@ def render(
         captions=CAPTIONS,
         says={kind: (caption.title, f"{caption.sees} Wrong: {caption.wrong}") for kind, caption in CAPTIONS.items()},
         warnings=warnings,
+        nothing_wrong=nothing_wrong(facts),
         text_of=_text_of,
     )
 

@@ -131,6 +131,11 @@ class RunFolder:
         """The same as settings; those that no stage has are the paper's."""
         return settings_of_options(self.setting_values, {}, f"see {self.folder}")
 
+    @property
+    def scored_splits(self) -> list[str]:
+        """The splits that are scored."""
+        return self.settings.dataset.eval_split.split("+")
+
     def masks(self) -> tuple[Path | None, Path | None]:
         """Where ground truth of classes and of objects lies; none where nothing was scored."""
         if "evaluate" not in self.stages:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from irn.data.tables import ImageClasses
+from irn.records import ImageRecord
 from irn.report.facts import Facts
 from irn.report.run_folder import RunFolder
 
@@ -20,17 +21,31 @@ class PageWarning(NamedTuple):
     more: int = 0
 
 
-def warnings_of(run: RunFolder, classes: ImageClasses, facts: Sequence[Facts]) -> list[PageWarning]:
-    """What looks wrong in classes and images, and the notices in the logs of stages."""
+def warnings_of(
+    run: RunFolder, records: Sequence[ImageRecord], classes: ImageClasses, facts: Sequence[Facts]
+) -> list[PageWarning]:
+    """What looks wrong in the classes of all images, in those whose facts are known, and in the logs of stages."""
     notices = [
         PageWarning(f"Said by {stage.name}", notice, []) for stage in run.stages.values() for notice in stage.notices
     ]
-    return [*_of_classes(run, classes, facts), *_of_images(classes, facts), *notices]
+    return [*_of_classes(run, records, classes), *_of_images(run, classes, facts), *notices]
 
 
-def _of_classes(run: RunFolder, classes: ImageClasses, facts: Sequence[Facts]) -> list[PageWarning]:
+def nothing_wrong(facts: Sequence[Facts]) -> str:
+    """What a page without warnings says, which is what was looked at."""
+    parts = ["Nothing looks wrong: each class is in some training images and not in others"]
+    if any(image.flat is not None for image in facts):
+        parts.append("no CAM is flat")
+    if any(image.unsure is not None for image in facts):
+        parts.append("no IR label is more than half unsure")
+    if any(image.foreground is not None for image in facts):
+        parts.append("no label is all background")
+    return ", ".join([*parts, "and no stage gave notice of anything."])
+
+
+def _of_classes(run: RunFolder, records: Sequence[ImageRecord], classes: ImageClasses) -> list[PageWarning]:
     splits = run.settings.dataset.train_split.split("+")
-    trained = [image.present for image in facts if image.split in splits]
+    trained = [classes.present.get(record.image_id, []) for record in records if record.split in splits]
     counts = [sum(index in present for present in trained) for index in range(len(classes.names))]
     never = [name for name, count in zip(classes.names, counts, strict=True) if trained and count == 0]
     always = [name for name, count in zip(classes.names, counts, strict=True) if trained and count == len(trained)]
@@ -49,7 +64,7 @@ def _of_classes(run: RunFolder, classes: ImageClasses, facts: Sequence[Facts]) -
     ]
 
 
-def _of_images(classes: ImageClasses, facts: Sequence[Facts]) -> list[PageWarning]:
+def _of_images(run: RunFolder, classes: ImageClasses, facts: Sequence[Facts]) -> list[PageWarning]:
     def ids(holds: Callable[[Facts], bool]) -> list[str]:
         return [image.image_id for image in facts if image.present and holds(image)]
 
@@ -66,8 +81,11 @@ def _of_images(classes: ImageClasses, facts: Sequence[Facts]) -> list[PageWarnin
         ),
         *_warning(
             "Labels all background",
-            "These images have a class, but their semantic label has none; look at their CAMs, or lower"
-            " labels.semantic_threshold.",
+            # Scores are shares of the image's highest, which is above any other threshold.
+            "These images have a class, but no score is above labels.semantic_threshold, which is 1; lower it."
+            if run.settings.labels.semantic_threshold >= 1
+            else "These images have a class, but the random walk left no score: their CAMs are 0, or their boundary"
+            " maps 1 all over. Look at both.",
             ids(lambda image: image.foreground == 0),
         ),
     ]
