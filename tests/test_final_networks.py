@@ -46,6 +46,7 @@ from irn.data.tables import ImageClasses, read_manifest
 from irn.inference.cams import class_attention_maps
 from irn.inference.deeplab import find as find_with_deeplab
 from irn.inference.finding import load_final_network
+from irn.inference.mask_rcnn import find as find_with_mask_rcnn
 from irn.io.cache import CacheReader, CacheWriter
 from irn.io.checkpoint import Checkpoint
 from irn.networks.backbones import make_backbone
@@ -60,7 +61,7 @@ from irn.ops.overlaps import mask_iou, pairwise_iou
 from irn.ops.resize import at_scale
 from irn.ops.stacking import stacked
 from irn.records import ImageRecord
-from irn.settings.final_networks import DeepLabSettings
+from irn.settings.final_networks import DeepLabSettings, MaskRcnnSettings
 from irn.training.mask_rcnn import instance_view
 from irn.training.targets import CachedLabels, LargeInstances, TrueLabels, repeated
 from irn.training.views import SampleId
@@ -201,6 +202,18 @@ class TestNetworks:
             found = model.eval()(images)
         assert all(torch.isfinite(loss) for loss in losses.values())
         assert found[0]["boxes"].dtype == torch.float32
+
+    def test_a_low_score_finds_what_is_hardly_there(self) -> None:
+        torch.manual_seed(0)
+        model = MaskRcnn("resnet18", 60, 64, 16).eval()
+        for parameter in model.network.roi_heads.box_predictor.cls_score.parameters():
+            torch.nn.init.zeros_(parameter)  # so that every class has a 61st
+        pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+        with torch.inference_mode():
+            counts = [
+                len(find_with_mask_rcnn(model, pixels, MaskRcnnSettings(), shown).scores) for shown in (0.5, 0.001)
+            ]
+        assert counts[0] == 0 < counts[1]
 
 
 class TestWhatIsLearnedFrom:

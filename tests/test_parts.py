@@ -22,7 +22,7 @@ from torch import distributed
 from irn.cli import main
 from irn.networks.classifier import Classifier
 from irn.ops.losses import pair_counts, pair_losses, total_loss
-from irn.training.parts import share_batch_statistics
+from irn.training.parts import share_batch_statistics, statistics_kept
 from irn.weights.files import save_weights
 
 # A fork has torch loaded already, which takes seconds otherwise.
@@ -222,6 +222,13 @@ class TestTrainings:
         more = ("--from-scratch", "--epochs", "1", "--batch-size", "6", "--learning-rate", "0.001")
         in_two_processes(training("train-cam", data, tmp_path / "w.pt", *more))
         agree(tmp_path / "w.pt", outcome(data, alone, "train-cam", *more), data.backbone)
+
+    def test_a_look_ahead_teaches_batch_norm_nothing(self) -> None:
+        torch.manual_seed(0)
+        norm = torch.nn.BatchNorm2d(3).train()
+        with torch.no_grad(), statistics_kept(norm):
+            norm(torch.rand(2, 3, 8, 8))
+        assert (norm.num_batches_tracked, norm.running_mean.tolist()) == (0, [0, 0, 0])
 
     def test_what_was_killed_goes_on_in_two_processes(
         self, data: Data, alone: dict[tuple[str, ...], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from golden_cases import NetworkCase
 from helpers import SMALL, Sample, SmallData, missing, read_all, refused, run, smooth_image, write_data
 
+from irn import open_labeller
 from irn.data.index_png import read_index_png
 from irn.grid import cells
 from irn.inference.cams import class_attention_maps, scaled_images
@@ -216,6 +218,18 @@ def test_one_image_is_refined_as_the_command_does_it(objectness: Path) -> None:
         expected = refined(refiner, looked_at(pixels, settings), maps, 48, 64, settings)
     for name in ("cam", "high_res", "objectness"):
         np.testing.assert_array_equal(label[name], expected[name])
+
+
+def test_shared_scores_come_from_the_backbone_that_irnet_stands_on(
+    network_case: NetworkCase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start_backbone(*_: object) -> None:
+        raise AssertionError("another backbone")
+
+    monkeypatch.setattr("irn.inference.refine.start_backbone", start_backbone)
+    weights = network_case.cam_weights, network_case.irn_weights
+    labeller = open_labeller(*weights, device="cpu", changes={"refine.sharing_steps": 1, "cam.scales": [1.0]})
+    assert labeller(smooth_image(np.random.default_rng(0), 48, 64), [0])["semantic"].shape == (48, 64)
 
 
 def test_a_refined_cache_is_a_cam_cache(data: SmallData, objectness: Path, cams: Path, tmp_path: Path) -> None:

@@ -38,7 +38,9 @@ def open_method(
         return names, partial(attended, classifier, settings=settings)
     irnet, about = load_irnet(*irn)
     for_inference(irnet, device)
-    refiner = open_refiner(settings, device, cell_classifier=cell_classifier, classifier=contents)
+    refiner = open_refiner(
+        settings, device, cell_classifier=cell_classifier, classifier=contents, started=irnet.backbone
+    )
     networks = Networks(classifier, irnet, about["crop_size"], about["mean_displacement"], refiner)
     return names, partial(walked, networks, settings=settings)
 

@@ -35,7 +35,9 @@ class Labeller:
         for network in (model, heads):
             for_inference(network, device)
         self.names: list[str] | None = about_classifier["class_names"]
-        refiner = open_refiner(settings, device, cell_classifier=cell_classifier, classifier=about_classifier)
+        refiner = open_refiner(
+            settings, device, cell_classifier=cell_classifier, classifier=about_classifier, started=heads.backbone
+        )
         self._networks = Networks(model, heads, about["crop_size"], about["mean_displacement"], refiner)
         self._settings, self._device, self._source = settings, device, classifier
 

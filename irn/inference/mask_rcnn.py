@@ -16,6 +16,7 @@ from irn.ops.crops import crops_of_masks
 from irn.settings.final_networks import MaskRcnnSettings
 from irn.weights.onnx_export import Exported, TakesPixels
 
+SCORED = 0.05  # torchvision's score below which nothing counts as found
 PADDED = 32  # torchvision pads images to multiples of this number of pixels
 
 
@@ -28,6 +29,9 @@ def network_of(contents: Contents) -> MaskRcnn:
 
 def find(network: MaskRcnn, pixels: np.ndarray, section: MaskRcnnSettings, shown: float) -> Prediction:
     """The instances in (H, W, 3) uint8; the semantic map is that of those with at least the score `shown`."""
+    heads: Any = network.network.roi_heads
+    # Lower only where instances of lower scores are asked for: more candidates take longer.
+    heads.score_thresh = min(SCORED, shown)
     backbone = network.backbone
     image = backbone.normalise(torch.from_numpy(pixels).to(backbone.mean.device))
     instances = network(image[None])[0]

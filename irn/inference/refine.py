@@ -37,14 +37,15 @@ def open_refiner(
     backbone_weights: Path | None = None,
     cell_classifier: Path | None = None,
     classifier: Contents | None = None,
+    started: Backbone | None = None,
 ) -> Refiner | None:
     """The networks that refine by these settings, on a device; None where nothing is refined.
 
     backbone_weights: of the backbone whose features are compared where there is no objectness, by default ImageNet's;
         objectness has a backbone of its own.
     cell_classifier: its weights file, if it is to be used.
-    classifier: what the weights file of the classifier holds that makes the maps, where it is at hand. Features of its
-        backbone are compared, not of that of the settings.
+    classifier: what the weights file of the classifier holds that makes the maps, where it is at hand.
+    started: the backbone whose features are compared instead, ready for inference: that of IRNet, which is frozen.
 
     Raises IrnError for a cell classifier without objectness, for one that another backbone was used for or that knows
     other classes than the classifier, and for one that the settings ask for beside a classifier and that is missing.
@@ -64,7 +65,9 @@ def open_refiner(
             cells = load_cell_classifier(cell_classifier, objectness.backbone, names).to(device)
         for_inference(objectness, device)
         return Refiner(objectness.backbone, objectness, cells)
-    backbone = make_backbone(settings.backbone if classifier is None else str(classifier["backbone"]))
+    if started is not None:
+        return Refiner(started, None)
+    backbone = make_backbone(settings.backbone)
     start_backbone(backbone, backbone_weights)
     for_inference(backbone.eval(), device)
     return Refiner(backbone, None)

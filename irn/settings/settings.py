@@ -347,8 +347,8 @@ class _Method(Section):
     accumulate: t.Count = setting(
         1,
         "Parts in which each batch of a training is computed, one after another, for GPUs that cannot hold a whole"
-        " batch. The result is the same but for rounding; where batch norm is trained (DeepLab, and all networks"
-        " from scratch), its statistics are those of a part.",
+        " batch. The result is the same but for rounding; where batch norm is trained (DeepLab, objectness, and"
+        " all networks from scratch), its statistics are those of a part.",
         (*TRAINED, "train_objectness"),
     )
     precision: Annotated[str, t.Choice("float32", "bf16")] = setting(

@@ -4,8 +4,8 @@ A loss that is a mean is a sum divided by a count. Each part divides its sums by
 losses and gradients of the parts add up to those of the batch.
 """
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
 from typing import Any, cast
@@ -62,7 +62,7 @@ def backward(
     forward = partial(shared, head_alone=True) if head_alone else shared
     batch_counts: BatchCounts = total
     if len(parts) > 1:
-        with torch.no_grad(), autocast(device, precision):
+        with torch.no_grad(), autocast(device, precision), statistics_kept(network):
             counts = total(torch.stack([objective.counts(part, network) for part in parts]).sum(0))
         batch_counts = lambda _: counts  # noqa: E731
     shares: list[Losses] = []
@@ -79,6 +79,17 @@ def backward(
 
 
 # ---- batch norm that learns
+
+
+@contextmanager
+def statistics_kept(network: nn.Module) -> Iterator[None]:
+    """Context in which no batch norm learns from what the network sees."""
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    buffers = [buffer for norm in norms if norm.training for buffer in norm.buffers()]
+    before = [buffer.clone() for buffer in buffers]
+    yield
+    for buffer, value in zip(buffers, before, strict=True):
+        buffer.copy_(value)
 
 
 TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
