@@ -474,8 +474,13 @@ class TestReport:
         table = pd.DataFrame(rows, columns=columns)
         link = tmp_path / "results/mine/sweep.csv"
         link.unlink()
-        table.assign(best_for="").to_csv(link, index=False)
+        best_for = ["", "", "", "semantic.train.mIoU instance.train.AP50"]
+        table.assign(best_for=best_for).to_csv(link, index=False)
         page = made.report()
+        # Names of scores, of which there may be many, are in a column that breaks lines, near the settings.
+        headers = re.findall(r'<th scope="col">(.*?)</th>', page[page.index('<section id="sweep">') :])
+        assert headers[:5] == [*columns[:3], "best_for", columns[3]]
+        assert f'<td class="prose">{best_for[3]}</td>' in page
         assert re.search(r'<tr class="chosen"><td>4 <strong>chosen</strong></td><td>0\.5</td><td>10</td>', page)
         # One that leaves the semantic labels as they are is chosen by instances.
         table.assign(**{"semantic.train.mIoU": 0.5, "instance.train.AP50": [0.1, 0.3, 0.2, 0.1]}).to_csv(

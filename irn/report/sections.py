@@ -105,6 +105,9 @@ def sweep_section(run: RunFolder) -> Sweep | None:
     if not keys or metric is None:
         return None
     table = table.assign(chosen=table.index == table[metric].fillna(-1).argmax())
+    # After the keys, since there are often more scores than fit beside each other.
+    first = [name for name in ("configuration", *keys, "best_for") if name in table]
+    table = table[[*first, *table.columns.drop(first)]]
     spec = charts.sweep_chart(table, keys, metric) if table[metric].notna().any() else None
     return Sweep(keys, table, metric, spec)
 
