@@ -18,6 +18,7 @@ from irn.io.cache import CacheWriter
 from irn.pictures.captions import CAPTIONS
 from irn.pictures.colours import distinct_colours, flow_colours, flow_wheel, heat, outlines, overlay, voc_palette
 from irn.pictures.panels import Scene, panels_of
+from irn.records import ImageRecord
 from irn.settings.checking import settings_of_options
 
 NAMES = ["cat", "dog", "owl", "elk"]
@@ -217,6 +218,19 @@ class TestTiles:
         assert len(np.unique(unsure)) == 2
         assert unsure.min() > 60
         assert (unsure == unsure[..., :1]).all()
+
+    @pytest.mark.parametrize("label", [64, 128, 192])
+    def test_sure_foreground_is_bright_in_the_colour_of_every_class(self, label):
+        # Of VOC's colours these are nearly black, as sure background is.
+        names = [f"class {index}" for index in range(label)]
+        values = np.zeros((200, 200), int)
+        values[:, :100] = label
+        arrays = {"ir_label": {"label": values}}
+        pixels = np.full((200, 200, 3), 100, np.uint8)
+        panels = panels_of(Scene(ImageRecord("a", Path("a.jpg"), 200, 200, "train"), pixels, arrays, [], names, 2.5))
+        picture = panels[1].pixels.astype(int)
+        assert picture[:, :100].max(-1).min() > 150
+        assert picture[:, 100:].max() < 60
 
     def test_boundary_goes_from_black_to_white(self, data):
         boundary = np.zeros((cells(HEIGHT), cells(WIDTH)))

@@ -9,7 +9,7 @@ from PIL import Image
 from irn.grid import STRIDE, UNSURE
 from irn.ops.resize import rescale
 from irn.pictures import colours
-from irn.pictures.colours import voc_palette
+from irn.pictures.class_colours import class_colours
 from irn.pictures.marks import with_arrows, with_names, with_wheel
 from irn.pictures.text import GREY, INK, WHITE, name_in_pictures
 from irn.records import ImageRecord
@@ -126,7 +126,7 @@ def _with_unsure(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     unsure = label == UNSURE
     sure = np.where(unsure, 0, label)
     pixels = np.where((sure > 0)[..., None], image, colours.dimmed(image, 0.3))
-    pixels = colours.overlay(pixels, sure, voc_palette(), 0.7)
+    pixels = colours.overlay(pixels, sure, class_colours(), 0.7)
     pixels = colours.painted(pixels, unsure, GREY, 0.35)
     return colours.painted(pixels, unsure & colours.stripes(*unsure.shape), WHITE, 0.6)
 
@@ -164,7 +164,7 @@ def _walk_panels(scene: Scene, image: np.ndarray) -> list[Panel]:
 
 def _label_panels(scene: Scene, image: np.ndarray) -> list[Panel]:
     semantic = _at_tile_size(scene.arrays["label"]["semantic"], image)
-    pixels = colours.overlay(colours.dimmed(image, 0.85), semantic, voc_palette(), 0.7)
+    pixels = colours.overlay(colours.dimmed(image, 0.85), semantic, class_colours(), 0.7)
     pixels = colours.painted(pixels, colours.outlines(semantic), WHITE, 0.8)
     return [_instance_tile(scene, image), Panel("semantic", "semantic label", pixels)]
 

@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageDraw
 
-from irn.pictures.colours import voc_palette
+from irn.pictures.class_colours import class_colours
 from irn.pictures.panels import Scene, panels_of
 from irn.pictures.text import FAINT, FRAME, INK, WHITE, font, shortened
 
@@ -45,7 +45,7 @@ def _draw_title(draw: ImageDraw.ImageDraw, scene: Scene, right: int) -> None:
         return
     if not scene.present:
         draw.text((x, baseline), shortened("no class", CAPTION_SIZE, right - x), FAINT, font(CAPTION_SIZE), anchor="ls")
-    palette, small = voc_palette(), font(CAPTION_SIZE)
+    palette, small = class_colours(), font(CAPTION_SIZE)
     for done, index in enumerate(scene.present):
         left, name = len(scene.present) - done, scene.name(index)
         letters = font(CAPTION_SIZE, name)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from irn.data.tables import ImageClasses
-from irn.pictures.colours import voc_palette
+from irn.pictures.class_colours import class_colours
 from irn.pictures.text import name_in_text
 from irn.report.facts import FOUND, Facts, Ranking
 from irn.report.images import Picture
@@ -60,7 +60,7 @@ def card(facts: Facts, rank: int, badge: str, pictures: list[Picture], classes: 
 
 def classes_of_card(present: Sequence[int], classes: ImageClasses) -> list[CardClass]:
     """The classes of an image, by their indices, as a card shows them."""
-    palette = voc_palette()
+    palette = class_colours()
     return [
         CardClass(index, name_in_text(classes.names[index], index), "#{:02x}{:02x}{:02x}".format(*palette[index + 1]))
         for index in present

@@ -17,7 +17,8 @@ from irn.grid import UNSURE
 from irn.inference.labels import labels_of
 from irn.io.cache import CacheReader
 from irn.ops.panoptic import panoptic
-from irn.pictures.colours import distinct_colours, voc_palette
+from irn.pictures.class_colours import class_colours
+from irn.pictures.colours import distinct_colours
 from irn.records import ImageRecord
 from irn.review.corrections import MOST_OBJECTS, Corrections, Decided, Decision
 from irn.review.runs import KEPT, map_of, runs_of
@@ -65,7 +66,7 @@ class Session:
             "run": self.run.name,
             "order": self.run.order,
             "classes": self.run.classes.names,
-            "class_colours": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in voc_palette()[1:]],
+            "class_colours": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in class_colours()[1:]],
             "colours": colours,
             "folder": str(self.corrections.folder),
             "next": list(self.next_step),
