@@ -10,7 +10,10 @@ from helpers import Sample, refused, write_data
 from PIL import Image
 
 from irn.commands.evaluate import evaluate
+from irn.data.coco_lists import lists_of
+from irn.data.growing_predictions import Found, GrowingPredictions
 from irn.data.index_png import read_index_png
+from irn.data.segmentations import encoded
 from irn.data.tables import read_manifest, write_manifest
 from irn.errors import IrnError
 from irn.grid import cells
@@ -73,6 +76,23 @@ class DataSet:
                 }
                 cache.write(image_id, *size, default | arrays)
         return path
+
+    def predictions(self, ids=("001", "002", "003"), names=NAMES, size=SIZE):
+        """The folder that `irn predict` leaves, of a network with these classes that finds the truth exactly."""
+        records = [record for record in read_manifest(self.root / "manifest.csv") if record.image_id in ids]
+        folder = GrowingPredictions(self.root / f"predicted{len(list(self.root.glob('predicted*')))}", {})
+        for record in records:
+            truth, objects = self.truth(record.image_id), self.objects(record.image_id)
+            truth, objects = (np.where(mask == 255, 0, mask) for mask in (truth, objects))
+            semantic = np.array([0, *(1 + names.index(name) for name in NAMES if name in names)], np.uint8)[truth]
+            found = [
+                (int(semantic[mask][0]) - 1, {"score": 0.9, **encoded(mask[: size[0], : size[1]])})
+                for mask in (objects == 1, objects == 2)
+            ]
+            pixels = np.zeros((*SIZE, 3), np.uint8)
+            folder.add(record.image_id, record.path, Found(pixels, semantic, objects, found, None))
+        list(folder.finish(lists_of(records, names)))
+        return folder.folder
 
     def evaluate(self, cam_threshold=0.15, **options):
         default = {
@@ -236,6 +256,29 @@ class TestScores:
         assert data.evaluate(**options) == rows
 
 
+class TestPredictions:
+    def test_classes_are_found_by_their_names(self, data):
+        # The network has them in another order than the labels table, which also has one that the network lacks.
+        table = data.root / "labels.csv"
+        table.write_text("image_id,dog,cat,fox\n" + "".join(f"{i},0,1,0\n" for i in ("001", "002", "003")))
+        folder = data.predictions(names=["cat", "dog"])
+        exchanged = np.arange(256)
+        exchanged[[1, 2]] = 2, 1
+        for path in data.class_masks.iterdir():
+            save_mask(path, exchanged[np.array(Image.open(path))])
+        options = {"predictions": [("mask_rcnn", folder), ("deeplab", folder)], "object_masks": data.object_masks}
+        rows = data.evaluate(**options, split="train")
+        for stage, metric in (("mask_rcnn", "AP50"), ("deeplab", "IoU")):
+            assert [value(rows, stage, "train", metric, name) for name in ("cat", "dog", "fox")] == [
+                "1.000000", "1.000000", "",
+            ]  # fmt: skip
+
+    def test_each_split_that_the_folder_holds(self, data):
+        folder = data.predictions(ids=["003"])
+        rows = data.evaluate(cams=[data.cam_cache()], predictions=[("deeplab", folder)], split="train+val")
+        assert {(row["stage"], row["split"]) for row in rows} == {("cam", "train"), ("cam", "val"), ("deeplab", "val")}
+
+
 class Share(Metric):
     """The share of the pixels of each class that has its label."""
 
@@ -276,6 +319,12 @@ def test_scores_by_size_have_a_table_of_their_own(data):
     assert plain.metrics == ["mIoU", "AP25", "AP50", "AP70", "AP75", "AP"]
     assert by_size.metrics == mean_names(by_size=True)
     assert by_size.rows == [("instance label", ["1.000", "undefined", "undefined"] * 2)]
+
+
+def test_refined_maps_can_be_scored_alone(data, capsys):
+    rows = data.evaluate(refined_cams=[data.cam_cache()], thresholds_out=data.root / "sweep.csv")
+    assert {row["stage"] for row in [*rows, *read_rows(data.root / "sweep.csv")]} == {"refined"}
+    assert "val: best refined CAM threshold 0.01" in capsys.readouterr().out
 
 
 class TestSplits:
@@ -340,9 +389,43 @@ class TestErrors:
         expected = f"expected a {finite}number from 0 to 1; see irn evaluate --help"
         assert said == f"irn evaluate: --cam-threshold is '{threshold}'; {expected}"
 
-    def test_sweep_without_cams(self, data):
+    @pytest.mark.parametrize(("held", "missing"), [(["001", "003"], "002"), (["002"], "001")])
+    def test_predictions_of_some_images_of_a_split(self, data, held, missing):
+        folder = data.predictions(held)
+        said = f"{folder.name}: lacks 1 of 2 images to score, such as '{missing}'; run irn predict again"
+        for stage in ("mask_rcnn", "deeplab"):
+            self.refuses(data, said, predictions=[(stage, folder)], object_masks=data.object_masks)
+
+    def test_predictions_without_any_image_of_the_manifest(self, data):
         self.refuses(
-            data, "sweep.csv: .*add --cams", label_caches=[data.label_cache()], thresholds_out=data.root / "sweep.csv"
+            data,
+            "no image of .*manifest.csv in these predictions",
+            predictions=[("deeplab", data.predictions(["003"]))],
+            split="train",
+        )
+
+    def test_predictions_of_other_classes(self, data):
+        folder = data.predictions(names=["cat", "dog", "fox"])
+        self.refuses(
+            data, "images.json: the network's class 'fox' is not in the labels table", predictions=[("deeplab", folder)]
+        )
+
+    def test_predictions_beyond_the_classes_of_the_network(self, data):
+        folder = data.predictions()
+        save_mask(folder / "SegmentationClass/002.png", np.full(SIZE, 5))
+        self.refuses(data, "SegmentationClass/002.png: holds 5, expected 0 to 2", predictions=[("deeplab", folder)])
+
+    def test_predictions_of_another_size(self, data):
+        folder = data.predictions(size=(6, 9))
+        said = r"predictions.json: an instance in image '001' has a mask of \[6, 9\] pixels, its image has \[6, 10\]"
+        self.refuses(data, said, predictions=[("mask_rcnn", folder)], object_masks=data.object_masks)
+
+    def test_sweep_without_maps(self, data):
+        self.refuses(
+            data,
+            "sweep.csv: .*add --cams or --refined-cams",
+            label_caches=[data.label_cache()],
+            thresholds_out=data.root / "sweep.csv",
         )
 
     @pytest.mark.parametrize("folder", ["class_masks", "object_masks"])

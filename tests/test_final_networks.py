@@ -490,7 +490,7 @@ class TestPredict:
             tmp_path / "out",
         )
         record = read_manifest(data.manifest, "val")[0]
-        predictions = Predictions(tmp_path / "out")
+        predictions = Predictions(tmp_path / "out", ["dark", "bright"])
         assert record.image_id in predictions
         assert "a" not in predictions
         masks, classes, scores = predictions.instances(record)
@@ -599,7 +599,7 @@ class TestPredict:
             "--device",
             "cpu",
         )
-        masks, classes, scores = Predictions(tmp_path / "out").instances(
+        masks, classes, scores = Predictions(tmp_path / "out", ["dark", "bright"]).instances(
             ImageRecord("a", data.images / "a.png", *SIZE, "")
         )
         kept = found.scores >= 0.05

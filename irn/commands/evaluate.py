@@ -7,6 +7,7 @@ from pathlib import Path
 
 from irn.data.corrected.cache import open_corrected, without_corrected
 from irn.data.masks import open_truths
+from irn.data.predictions import Predictions
 from irn.data.score_table import Score, ThresholdScore, score_rows, summary, write_scores, write_thresholds
 from irn.data.scoring import Counts, count_image, counted, label_sources, prediction_source
 from irn.data.tables import images_by_split, read_classes
@@ -47,13 +48,14 @@ def evaluate(
     split: the split to score, or several joined by `+`; by default every split of the manifest. A stage is scored on
         a split when its caches hold images of it, and then they must hold all of them.
     predictions: of final networks, each with the stage that its scores have, such as `mask_rcnn_gt`, and its folder;
-        scored on the splits whose images the folder holds.
+        scored on the splits of which the folder holds images, and then it must hold all of them.
     thresholds_out: where the mean IoU of the CAMs at each threshold goes, if anywhere.
 
     Raises
     ------
-    IrnError for ground truth that is missing, of another size or kind or with classes beyond the labels table, for a
-    cache that lacks images or holds none, and for predictions of one name that are given twice.
+    IrnError for ground truth that is missing, of another size or kind or with classes beyond the labels table, for
+    caches and predictions that lack images or hold none, for predictions of classes that the labels table lacks, and
+    for those of one name that are given twice.
     """
     _check_request([*cams, *refined_cams], label_caches, predictions, thresholds_out)
     names, splits = read_classes(labels).names, images_by_split(manifest, split)
@@ -61,10 +63,15 @@ def evaluate(
     caches = ((cams, "cam"), (refined_cams, "refined"), (label_caches, "label"))
     readers = [CacheReader(paths, kind, classes=len(names)) for paths, kind in caches]
     for reader in readers:
-        _check_cache(reader, splits, manifest, split)
+        if reader.paths:
+            _check_images(reader, ", ".join(map(str, reader.paths)), splits, manifest, all_splits=split is not None)
+    predicted = {stage: Predictions(folder, names) for stage, folder in predictions}
+    for source in predicted.values():
+        # Of several splits, those that networks are trained on have labels and no predictions.
+        _check_images(source, str(source.folder), splits, manifest, all_splits=False)
     sources = [
         *label_sources(*readers),
-        *(prediction_source(stage, folder, TRAINED_NETWORKS[stage].learns) for stage, folder in predictions),
+        *(prediction_source(stage, source, TRAINED_NETWORKS[stage].learns) for stage, source in predicted.items()),
     ]
     if object_masks is None:
         sources = [source for source in sources if not source.needs_objects]
@@ -74,7 +81,7 @@ def evaluate(
     sweep: list[ThresholdScore] = []
     notices: list[str] = []
     for name, records in splits.items():
-        # A split is wholly in a cache or not at all.
+        # A source has all images of a split or none.
         scored = [source for source in sources if records[0].image_id in source.images]
         if not scored:
             continue
@@ -103,8 +110,8 @@ def _check_request(
 ) -> None:
     if not cams and not label_caches and not predictions:
         raise IrnError(
-            "evaluate: nothing to score; give CAM caches (--cams), label caches (--label-caches) or predictions"
-            " (--predictions)"
+            "evaluate: nothing to score; give CAM caches (--cams, --refined-cams), label caches (--label-caches) or"
+            " predictions (--predictions)"
         )
     stages = [stage for stage, _ in predictions]
     for stage in stages:
@@ -112,21 +119,25 @@ def _check_request(
             raise IrnError(f"--predictions: {stage} is given twice; give one folder of it")
     if thresholds_out and not cams:
         raise IrnError(
-            f"{thresholds_out}: scores by threshold come from CAMs and none are given; add --cams or leave this file"
-            " out"
+            f"{thresholds_out}: scores by threshold come from CAMs and none are given; add --cams or --refined-cams, or"
+            " leave this file out"
         )
 
 
-def _check_cache(reader: CacheReader, splits: dict[str, list[ImageRecord]], manifest: Path, split: str | None) -> None:
-    """Raise IrnError for caches with a part of a split, with no image, or without the split that is asked for."""
-    if not reader.paths:
-        return
-    held = [records for records in splits.values() if any(record.image_id in reader for record in records)]
-    for records in splits.values() if split else held:
-        reader.require(record.image_id for record in records)
+def _check_images(
+    source: CacheReader | Predictions,
+    place: str,
+    splits: dict[str, list[ImageRecord]],
+    manifest: Path,
+    all_splits: bool,
+) -> None:
+    """Raise IrnError for a source with a part of a split, with no image, or, if need be, without one of the splits."""
+    held = [records for records in splits.values() if any(record.image_id in source for record in records)]
+    for records in splits.values() if all_splits else held:
+        source.require(record.image_id for record in records)
     if not held:
-        files = ", ".join(map(str, reader.paths))
-        raise IrnError(f"{files}: no image of {manifest} in these caches; give those that were made from this manifest")
+        kind = "caches" if isinstance(source, CacheReader) else "predictions"
+        raise IrnError(f"{place}: no image of {manifest} in these {kind}; give those that were made from this manifest")
 
 
 def _sweep(split: str, counts: Counts) -> list[ThresholdScore]:

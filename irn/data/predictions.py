@@ -1,6 +1,7 @@
 """Folders of predictions: instances as COCO results, index PNGs of classes and objects, and overlays to look at."""
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,23 @@ def write_pictures(folder: Path, image_id: str, pixels: np.ndarray, semantic: np
 
 
 class Predictions:
-    """A folder of predictions; IrnError for a folder that `irn predict` did not write."""
+    """A folder of predictions; `names` are the classes of the labels table, whose order need not be the network's.
 
-    def __init__(self, folder: Path) -> None:
+    Raises IrnError for a folder that `irn predict` did not write, and for a network with a class that the table lacks.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self.folder = folder
         entries, lists = self._read(RESULTS), self._read(LISTS)
-        self.index = {category["id"]: index for index, category in enumerate(lists["categories"])}
+        classes = {category["id"]: category["name"] for category in lists["categories"]}
+        other = next((name for name in classes.values() if name not in names), None)
+        if other is not None:
+            raise IrnError(
+                f"{folder / LISTS}: the network's class {other!r} is not in the labels table; give predictions and a"
+                " labels table of one data set"
+            )
+        self.index = {number: names.index(name) for number, name in classes.items()}
+        self.images = {image["name"] for image in lists["images"]}
         self.results: dict[str, list[dict[str, Any]]] = {}
         for entry in entries:
             self.results.setdefault(entry["image"], []).append(entry)
@@ -61,12 +73,28 @@ class Predictions:
             ) from None
 
     def __contains__(self, image_id: str) -> bool:
-        return (self.folder / CLASSES / f"{image_id}.png").is_file()
+        return image_id in self.images
+
+    def require(self, image_ids: Iterable[str]) -> None:
+        """Raise IrnError when an image was not segmented."""
+        wanted = list(image_ids)
+        missing = [image_id for image_id in wanted if image_id not in self.images]
+        if missing:
+            raise IrnError(
+                f"{self.folder}: lacks {len(missing)} of {len(wanted)} images to score, such as {missing[0]!r}; run irn"
+                " predict again, for all images of the split"
+            )
 
     def instances(self, record: ImageRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(N, H, W) bool masks, (N,) class indices and (N,) scores of an image, in the file's order."""
+        """(N, H, W) bool masks, (N,) class indices and (N,) scores of an image, in the file's order.
+
+        Raises IrnError for masks of another size than the image.
+        """
         entries = self.results.get(record.image_id, [])
-        masks = [decoded(entry["segmentation"], record.height, record.width) for entry in entries]
+        try:
+            masks = [decoded(entry["segmentation"], record.height, record.width) for entry in entries]
+        except ValueError as error:
+            raise IrnError(f"{self.folder / RESULTS}: an instance in image {record.image_id!r} {error}") from None
         return (
             np.array(masks, bool).reshape(-1, record.height, record.width),
             np.array([self.index[entry["category_id"]] for entry in entries], np.int64),
@@ -74,5 +102,14 @@ class Predictions:
         )
 
     def semantic(self, record: ImageRecord) -> np.ndarray:
-        """(H, W) integers, 0 background, 1 + class index."""
-        return read_index_png(self.folder / CLASSES / f"{record.image_id}.png", record.height, record.width)
+        """(H, W) integers, 0 background, 1 + class index; IrnError for a value that is not a class of the network."""
+        path = self.folder / CLASSES / f"{record.image_id}.png"
+        mask = read_index_png(path, record.height, record.width)
+        # In the file, classes are numbered as the network has them.
+        labels = np.array([0, *(1 + index for index in self.index.values())], np.uint8)
+        if mask.max() >= len(labels):
+            raise IrnError(
+                f"{path}: holds {mask.max()}, expected 0 to {len(labels) - 1}, since the network has"
+                f" {len(labels) - 1} classes; run irn predict again"
+            )
+        return labels[mask]

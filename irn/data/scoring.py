@@ -1,7 +1,6 @@
 """What is scored of each image, and counting it: shared by all commands that score."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -45,10 +44,10 @@ def label_sources(cams: CacheReader, refined: CacheReader, labels: CacheReader) 
     ]
 
 
-def prediction_source(stage: str, folder: Path, learns: Literal["classes", "objects"]) -> Source:
+def prediction_source(stage: str, predictions: Predictions, learns: Literal["classes", "objects"]) -> Source:
     """Predictions of a final network, scored as what it learns."""
     read = {"classes": Predictions.semantic, "objects": _masks}
-    return Source(stage, Predictions(folder), read[learns], METRICS[learns])
+    return Source(stage, predictions, read[learns], METRICS[learns])
 
 
 def _class_maps(cams: CacheReader, record: ImageRecord) -> ClassMaps:
