@@ -1,6 +1,7 @@
 """The metrics of irn/ops against slow twins that go mask by mask, and against cases worked out by hand."""
 
 import math
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from irn.ops.average_precision import AP_THRESHOLDS, Masks, Pieces, VocAP
 from irn.ops.coco_ap import CocoAP, PieceSizeAP
-from irn.ops.iou import SWEEP_THRESHOLDS, CamIoU, ClassMaps, class_iou, confusion_matrix
+from irn.ops.iou import SWEEP_THRESHOLDS, CamIoU, ClassMaps, IoU, class_iou, confusion_matrix
 from irn.ops.metric import Terms, mean_of_defined
 from irn.ops.metrics import METRICS, columns, leading, mean_names
 from irn.ops.overlaps import object_classes, pairwise_iou
@@ -219,6 +220,19 @@ class TestCamIoU:
         assert 0.15 in sweep.thresholds
         for threshold, matrix in zip(sweep.thresholds, matrices, strict=True):
             np.testing.assert_array_equal(matrix, direct[threshold])
+
+    def test_an_image_takes_as_much_as_its_own_classes_do(self):
+        rng = np.random.default_rng(0)
+        maps, labels = CamIoU(Terms(254)), IoU(Terms(254))
+        truth = rng.choice([0, 3, 254, 255], (11, 6)).astype(np.uint8)
+        classes, cam = np.array([253, 7]), rng.random((2, 11, 6)).astype(np.float32)
+        predicted = slow_cam_labels(classes, cam, 0.15)
+        maps.add(true_image(truth), ClassMaps(classes, cam))
+        labels.add(true_image(truth), predicted)
+        for metric in (maps, labels):
+            # Processes send them to one another, and one of 254 by 254 numbers has 0.5 MB.
+            assert len(pickle.dumps(metric)) < 20_000
+            np.testing.assert_array_equal(metric.scores(metric.columns[0]), slow_iou([truth], [predicted], 255))
 
     def test_background_wins_ties_and_the_first_class_among_classes(self):
         sweep = CamIoU(Terms(3, 0.5), [])

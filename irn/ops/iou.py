@@ -1,7 +1,7 @@
 """Intersection over union of classes, also of CAMs at every threshold at once. Pixels that are void do not count."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -39,22 +39,42 @@ def class_iou(confusion: np.ndarray) -> np.ndarray:
     return np.divide(both, union, out=np.full(union.shape, np.nan), where=union > 0)
 
 
-class IoU(Metric):
-    """Intersection over union of label maps: (H, W) integers, 0 background, 1 + class index."""
+class PairCounts(Metric):
+    """Counts by true and predicted label, of pairs that occur: an image has few of what may be hundreds of classes."""
 
     columns = (Column("IoU", "mIoU", has_background=True, leads=True),)
 
     def __init__(self, terms: Terms) -> None:
-        self.class_count = terms.class_count
-        self.confusion = np.zeros((terms.class_count + 1, terms.class_count + 1), np.int64)
+        self.labels = terms.class_count + 1
+        self.counts: dict[tuple[int, int], Any] = {}  # numbers, or arrays of them
+
+    def count(self, true: int, predicted: int, number: Any) -> None:
+        """Add to the count of a pair."""
+        self.counts[true, predicted] = self.counts.get((true, predicted), 0) + number
+
+    def merge(self, other: Self) -> None:
+        """Add the counts of another."""
+        for pair, number in other.counts.items():
+            self.count(*pair, number)
+
+
+class IoU(PairCounts):
+    """Intersection over union of label maps: (H, W) integers, 0 background, 1 + class index."""
 
     def add(self, truth: TrueImage, predicted: np.ndarray) -> None:
         """Count the pixels of an image."""
-        self.confusion += confusion_matrix(truth.class_mask, predicted, self.class_count)
+        matrix = confusion_matrix(truth.class_mask, predicted, self.labels - 1)
+        rows, columns = np.nonzero(matrix)
+        for pair in zip(rows.tolist(), columns.tolist(), matrix[rows, columns].tolist(), strict=True):
+            self.count(*pair)
 
-    def merge(self, other: "IoU") -> None:
-        """Add the counts of another."""
-        self.confusion += other.confusion
+    @property
+    def confusion(self) -> np.ndarray:
+        """(L, L) int64, as of `confusion_matrix`."""
+        matrix = np.zeros((self.labels, self.labels), np.int64)
+        for pair, number in self.counts.items():
+            matrix[pair] = number
+        return matrix
 
     def scores(self, column: Column) -> np.ndarray:
         """(L,) float64 in [0, 1], NaN for labels that neither truth nor prediction holds."""
@@ -68,7 +88,7 @@ class ClassMaps(NamedTuple):
     maps: np.ndarray
 
 
-class CamIoU(Metric):
+class CamIoU(PairCounts):
     """Intersection over union of CAMs for many background thresholds in one pass; its scores are those at one of them.
 
     At threshold t a pixel's prediction is the argmax over (t, classes present), background first, so that it wins ties.
@@ -76,13 +96,10 @@ class CamIoU(Metric):
     leading class and how many thresholds its score exceeds, and sums along the latter give every threshold's matrix.
     """
 
-    columns = IoU.columns
-
     def __init__(self, terms: Terms, thresholds: Sequence[float] = SWEEP_THRESHOLDS) -> None:
-        self.labels, self.threshold = terms.class_count + 1, self.threshold_of(terms)
+        super().__init__(terms)
+        self.threshold = self.threshold_of(terms)
         self.thresholds = sorted({*thresholds, self.threshold})
-        # A row more than there are labels, for void.
-        self._counts = np.zeros((self.labels + 1, self.labels, len(self.thresholds) + 1), np.int64)
 
     @staticmethod
     def threshold_of(terms: Terms) -> float:
@@ -91,29 +108,33 @@ class CamIoU(Metric):
 
     def add(self, truth: TrueImage, predicted: ClassMaps) -> None:
         """Count the pixels of an image; thresholds are compared in the number type of the maps."""
-        shape, (classes, maps) = self._counts.shape, predicted
-        index = np.minimum(truth.class_mask, self.labels).astype(np.int32) * (shape[1] * shape[2])
+        classes, maps = predicted
+        present = np.flatnonzero(np.bincount(truth.class_mask.ravel()))
+        shape = len(present), max(len(classes), 1), len(self.thresholds) + 1
+        rows = np.zeros(present[-1] + 1, np.int64)
+        rows[present] = np.arange(len(present)) * (shape[1] * shape[2])
+        index = rows.take(truth.class_mask)
         if len(classes):
             # Map by map: along the first axis NumPy's argmax is several times slower.
-            leading, highest = np.full(index.shape, classes[0] + 1, np.int32), maps[0]
-            for number, values in zip(classes[1:], maps[1:], strict=True):
-                better = values > highest
-                leading[better] = number + 1
+            leading, highest = np.zeros(index.shape, np.uint8), maps[0]
+            for place, values in enumerate(maps[1:], 1):
+                np.copyto(leading, place, where=values > highest)
                 highest = np.maximum(highest, values)
             exceeded = np.searchsorted(np.asarray(self.thresholds, maps.dtype), highest.ravel(), side="left")
-            index += leading * shape[2] + exceeded.reshape(index.shape)
-        self._counts += np.bincount(index.ravel(), minlength=self._counts.size).reshape(shape)
-
-    def merge(self, other: "CamIoU") -> None:
-        """Add the counts of another."""
-        self._counts += other._counts
+            index += exceeded.reshape(index.shape)
+            index += np.multiply(leading, shape[2], dtype=np.int64)
+        counts = np.bincount(index.ravel(), minlength=np.prod(shape)).reshape(shape)[present < self.labels]
+        predicted_labels = [1 + int(number) for number in classes] or [0]
+        for row, place in np.argwhere(counts.any(-1)):
+            self.count(int(present[row]), predicted_labels[place], counts[row, place])
 
     def confusions(self) -> np.ndarray:
         """(T, L, L) int64, a matrix like `confusion_matrix` for each of `thresholds`, which ascend."""
-        at_most = self._counts[: self.labels].cumsum(-1)
-        foreground = at_most[..., -1:] - at_most[..., :-1]
-        matrices = np.moveaxis(foreground, -1, 0).copy()
-        matrices[:, :, 0] += at_most[..., :-1].sum(1).T
+        matrices = np.zeros((len(self.thresholds), self.labels, self.labels), np.int64)
+        for (true, leading), counts in self.counts.items():
+            at_most = counts.cumsum()
+            matrices[:, true, leading] += at_most[-1] - at_most[:-1]
+            matrices[:, true, 0] += at_most[:-1]
         return matrices
 
     def scores(self, column: Column) -> np.ndarray:
