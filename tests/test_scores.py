@@ -6,9 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pycocotools import mask as run_lengths
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from irn.ops.average_precision import AP_THRESHOLDS, Masks, Pieces, VocAP
-from irn.ops.coco_ap import CocoAP, PieceSizeAP
+from irn.ops.coco_ap import CocoAP, CocoImage, PieceSizeAP, encoded, evaluated
 from irn.ops.iou import SWEEP_THRESHOLDS, CamIoU, ClassMaps, IoU, class_iou, confusion_matrix
 from irn.ops.metric import Terms, mean_of_defined
 from irn.ops.metrics import METRICS, columns, leading, mean_names
@@ -354,6 +357,56 @@ class TestBySize:
         scorer = PieceSizeAP(Terms(1))
         scorer.add(truth, Pieces(np.array([0]), np.array([0.0]), box))
         assert scorer.mean(columns()["recall50_small"]) == 0
+
+
+def evaluated_at_once(images, class_count):
+    """What pycocotools says of all classes in all images."""
+    objects, found = [], []
+    for number, image in enumerate(images):
+        for index, is_crowd, runs in image.objects:
+            about = {"image_id": number, "category_id": index + 1, "id": len(objects) + 1, "segmentation": runs}
+            box, area = run_lengths.toBbox(runs).tolist(), float(run_lengths.area(runs))
+            objects.append({**about, "iscrowd": int(is_crowd), "area": area, "bbox": box})
+        for index, score, runs in image.predictions:
+            found.append({"image_id": number, "category_id": index + 1, "score": score, "segmentation": runs})
+    truth = COCO()
+    rows = [{"id": number, "height": image.size[0], "width": image.size[1]} for number, image in enumerate(images)]
+    categories = [{"id": index + 1} for index in range(class_count)]
+    truth.dataset = {"images": rows, "annotations": objects, "categories": categories}
+    truth.createIndex()
+    evaluation = COCOeval(truth, truth.loadRes(found), "segm")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    arrays = (evaluation.eval[name][..., 2] for name in ("precision", "recall"))
+    return [np.where(array > -1, array, np.nan) for array in arrays]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_class_by_class_is_what_pycocotools_says_of_all_at_once(seed):
+    rng = np.random.default_rng(seed)
+
+    def masks(count):
+        corners = rng.integers(0, 100, (count, 2))
+        sides = rng.integers(1, 60, (count, 2))
+        places = np.indices((100, 120))
+        return [
+            ((places >= c[:, None, None]) & (places < (c + s)[:, None, None])).all(0)
+            for c, s in zip(corners, sides, strict=True)
+        ]
+
+    images = []
+    for _ in range(6):
+        # The last class has no object, and some images have predictions alone.
+        objects = [
+            (int(rng.integers(0, 3)), bool(rng.random() < 0.3), runs) for runs in encoded(masks(rng.integers(0, 5)))
+        ]
+        right = [(index, float(rng.choice([0.5, 1])), runs) for index, _, runs in objects if rng.random() < 0.6]
+        wrong = [(int(rng.integers(0, 4)), float(rng.choice([0.5, 1])), runs) for runs in encoded(masks(2))]
+        images.append(CocoImage((100, 120), objects, right + wrong))
+    for found, expected in zip(evaluated(images, 4, overlaps=10), evaluated_at_once(images, 4), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    nothing = [CocoImage((100, 120), [], [])]
+    assert all(np.isnan(array).all() for array in (*evaluated(nothing, 4, 10), *evaluated([], 4, 10)))
 
 
 class TestObjects:

@@ -1,7 +1,7 @@
 """COCO's average precision of instance masks, over all objects and by their size, by pycocotools."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from typing import Any, ClassVar, NamedTuple
 
@@ -110,46 +110,59 @@ def encoded(masks: Iterable[np.ndarray]) -> list[Runs]:
 
 def evaluated(images: Iterable[CocoImage], class_count: int, overlaps: int) -> Evaluation:
     """COCO's evaluation of images at the first `overlaps` of IoU 0.50, 0.55, ... 0.95."""
-    categories = [index + 1 for index in range(class_count)]
-    dataset, predictions = _as_coco(images)
+    # Class by class: what pycocotools keeps of all classes in all images grows with both, and few images have a class.
+    of_classes: list[list[CocoImage]] = [[] for _ in range(class_count)]
+    for image in images:
+        of_image: dict[int, CocoImage] = {}
+        for entry in image.objects:
+            of_image.setdefault(entry[0], CocoImage(image.size, [], [])).objects.append(entry)
+        for prediction in image.predictions:
+            of_image.setdefault(prediction[0], CocoImage(image.size, [], [])).predictions.append(prediction)
+        for index, part in of_image.items():
+            of_classes[index].append(part)
+    parts = [_of_one_class(of_class, overlaps) for of_class in of_classes]
+    return Evaluation(*(np.stack(arrays, -2) for arrays in zip(*parts, strict=True)))
+
+
+def _of_one_class(images: Sequence[CocoImage], overlaps: int) -> tuple[np.ndarray, np.ndarray]:
+    """The parts of `Evaluation` for the only class in these images, without its dimension."""
+    areas = len(SIZES) + 1
+    if not any(image.objects for image in images):
+        return np.full((overlaps, 101, areas), np.nan), np.full((overlaps, areas), np.nan)
     truth = COCO()
-    truth.dataset = dataset | {"categories": [{"id": number} for number in categories]}
+    truth.dataset, predictions = _as_coco(images)
     with redirect_stdout(io.StringIO()):
         truth.createIndex()
         # pycocotools takes no empty list of results.
         predicted = truth.loadRes(predictions) if predictions else COCO()
         evaluation = COCOeval(truth, predicted, "segm")
-        evaluation.params.imgIds = [row["id"] for row in dataset["images"]]
-        evaluation.params.catIds = categories
         evaluation.params.iouThrs = evaluation.params.iouThrs[:overlaps]
         evaluation.evaluate()
         evaluation.accumulate()
-    # The last axis is the most predictions of an image, 100 at the end; -1 is undefined.
-    defined = (
-        np.where(array > -1, array, np.nan)[..., 2] for array in map(evaluation.eval.get, ("precision", "recall"))
-    )
-    return Evaluation(*defined)
+    # The last axis is the most predictions of an image, 100 as the last; -1 is undefined.
+    precision, recall = (evaluation.eval[name][..., 0, :, 2] for name in ("precision", "recall"))
+    return np.where(precision > -1, precision, np.nan), np.where(recall > -1, recall, np.nan)
 
 
-def _as_coco(images: Iterable[CocoImage]) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
-    """Images and annotations as an instances file has them, and predictions as COCO's results."""
+def _as_coco(images: Sequence[CocoImage]) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
+    """Images and annotations of one class as an instances file has them, and predictions as COCO's results."""
     rows: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     predictions: list[dict[str, Any]] = []
     for image_id, image in enumerate(images):
         rows.append({"id": image_id, "height": image.size[0], "width": image.size[1]})
-        for index, is_crowd, runs in image.objects:
+        for _, is_crowd, runs in image.objects:
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": image_id,
-                    "category_id": index + 1,
+                    "category_id": 1,
                     "iscrowd": int(is_crowd),
                     "area": float(run_lengths.area(runs)),
                     "segmentation": runs,
                     "bbox": run_lengths.toBbox(runs).tolist(),
                 }
             )
-        for index, score, runs in image.predictions:
-            predictions.append({"image_id": image_id, "category_id": index + 1, "score": score, "segmentation": runs})
-    return {"images": rows, "annotations": annotations}, predictions
+        for _, score, runs in image.predictions:
+            predictions.append({"image_id": image_id, "category_id": 1, "score": score, "segmentation": runs})
+    return {"images": rows, "annotations": annotations, "categories": [{"id": 1}]}, predictions
