@@ -46,6 +46,20 @@ def test_a_sweep_of_two_keys_marks_the_best_combination_for_each_score_that_it_c
     assert table["best_for"].tolist() == ["", "semantic.train.mIoU", "instance.train.AP50", "instance.train.AP50"]
 
 
+def test_tables_are_empty_where_no_image_was_scored(tmp_path: Path) -> None:
+    listed = []
+    for number, values in enumerate(({}, {}, {"walk.beta": 5}, {"walk.beta": 5})):
+        path = tmp_path / f"{number}.csv"
+        path.write_text(HEADER)
+        listed.append({"configuration": number, "seed": number % 2, "values": values, "scores": str(path)})
+    key, scores, sweep = (tmp_path / name for name in ("key.json", "scores.csv", "sweep.csv"))
+    for configurations, header in ((listed, f"seed,{HEADER}"), (listed[::2], HEADER)):
+        key.write_text(json.dumps({"configurations": configurations}))
+        run("gather-scores", "--configurations", key, "--out", scores, "--sweep-out", sweep)
+        assert scores.read_text() == header
+        assert sweep.read_text() == "configuration,walk.beta,best_for\n"
+
+
 def test_splits_and_classes_keep_names_that_look_like_numbers_or_like_nothing(tmp_path: Path) -> None:
     listed = []
     for seed in (0, 1):
