@@ -266,6 +266,23 @@ class TestFiles:
             assert f">{own.variant}<" in text
             assert f">{score:.3f}" in text
 
+    def test_what_is_best_at_an_end_of_the_thresholds_is_said(
+        self, data: DataSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        reader = CacheReader([data.data.cache("cam")], "cam")
+        for end, low, high in (("lowest threshold tried, 0.05", 0.0, 0.07), ("highest threshold tried, 0.8", 0.79, 1)):
+            with CacheWriter(tmp_path / "cam.h5", "cam", {"stage": "make_cams"}) as cache:
+                for image_id in reader.ids:
+                    maps = reader.read(image_id)
+                    masks = np.array(Image.open(data.data.class_masks / f"{image_id}.png"))
+                    exact = [np.where(masks == index + 1, high, low) for index in maps["classes"]]
+                    high_res = np.array(exact, np.float32).reshape(-1, *SIZE)
+                    cache.write(image_id, *SIZE, {**maps, "high_res": high_res})
+            capsys.readouterr()
+            run(*data.arguments(tmp_path / "out.csv", cams=tmp_path / "cam.h5", object_masks=None, split="train"))
+            said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("notice: ")]
+            assert f"notice: train: semantic labels of CAM are best at the {end}" in said
+
     def test_mistakes(self, data: DataSet, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         said = refused(capsys, tmp_path, *data.arguments(tmp_path / "out.csv", class_masks="nowhere"))
         assert "nowhere/000.png: no such mask" in said

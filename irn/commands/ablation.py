@@ -77,6 +77,7 @@ def ablation(
             f"{corrected}: all images to score were corrected by hand; score others, or set ablation to false"
         )
     rows: list[Mapping[str, object]] = []
+    notices: list[str] = []
     for name, records in splits.items():
         truths = open_truths(class_masks, object_masks, records, names, settings.dataset.leave_out or ())
         sources = Sources(cam_readers, walk_reader, truths)
@@ -84,17 +85,15 @@ def ablation(
         need = partial(ABLATION.resources.process.of, max_side=settings.dataset.max_side)
         counts = counted(count, records, workers, f"ablation {name}", need)
         rows += _rows(name, counts, len(records))
+        notices += _at_an_end(name, counts)
     table = ablation_table(rows)
     with ExitStack() as files:
         table.to_csv(files.enter_context(whole_file(out)), index=False, lineterminator="\n", float_format="%.6f")
         if figure:
             draw_ablation(table, files.enter_context(whole_file(figure)))
     print(table.drop(columns=PARTS).to_string(index=False, float_format="%.3f", na_rep=""))
-    for row in table[table["threshold"] == THRESHOLDS[-1]].to_dict("records"):
-        notice(
-            f"{row['split']}: {row['labels']} labels of {row['variant']} are best at the highest threshold tried,"
-            f" {row['threshold']:g}"
-        )
+    for line in notices:
+        notice(line)
 
 
 def _count_image(sources: Sources, terms: Terms, settings: Settings, record: ImageRecord) -> Counts:
@@ -133,14 +132,33 @@ def _labels(sources: Sources, record: ImageRecord, settings: Settings) -> Iterat
 def _rows(split: str, counts: Counts, images: int) -> list[Mapping[str, object]]:
     """A row for each variant that was counted, at the threshold where its leading score is highest."""
     rows: list[Mapping[str, object]] = []
-    for variant in dict.fromkeys(variant for variant, _ in counts):
-        metrics, lead = [counts[variant, threshold] for threshold in THRESHOLDS], leading(variant.labels)
-        best = _highest([means(each, [lead])[lead] for each in metrics])
-        threshold = {"threshold": THRESHOLDS[best]}
-        rows.append({"split": split, **variant._asdict(), **threshold, **means(metrics[best]), "images": images})
+    for variant, scores in _leading_scores(counts).items():
+        threshold = THRESHOLDS[int(scores.argmax())]
+        values = {"threshold": threshold, **means(counts[variant, threshold]), "images": images}
+        rows.append({"split": split, **variant._asdict(), **values})
     return rows
 
 
-def _highest(values: Sequence[float]) -> int:
-    """The first of the highest; undefined ones come last."""
-    return int(np.argmax(np.nan_to_num(values, nan=-1.0)))
+def _at_an_end(split: str, counts: Counts) -> list[str]:
+    """What to say of variants that are best at the lowest or highest threshold tried, since others may be better."""
+    lines = []
+    for variant, scores in _leading_scores(counts).items():
+        best = int(scores.argmax())
+        # Where others are as good, as where all are 0, the end says nothing.
+        if best in (0, len(THRESHOLDS) - 1) and (scores == scores[best]).sum() == 1:
+            end = "highest" if best else "lowest"
+            lines.append(
+                f"{split}: {variant.labels} labels of {variant.name} are best at the {end} threshold tried,"
+                f" {THRESHOLDS[best]:g}"
+            )
+    return lines
+
+
+def _leading_scores(counts: Counts) -> dict[Variant, np.ndarray]:
+    """The leading score of each variant that was counted, by threshold; -1 where undefined."""
+    scores = {}
+    for variant in dict.fromkeys(variant for variant, _ in counts):
+        lead = leading(variant.labels)
+        values = [means(counts[variant, threshold], [lead])[lead] for threshold in THRESHOLDS]
+        scores[variant] = np.nan_to_num(values, nan=-1.0)
+    return scores
