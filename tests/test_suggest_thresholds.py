@@ -126,6 +126,32 @@ class TestCommand:
         run("suggest-thresholds", "--cams", folder / "cams.h5", "--out", folder / "suggested.csv")
         assert capsys.readouterr().out.startswith("evaluate.refined_threshold: ")
 
+    def test_without_a_manifest_it_looks_at_all_images_that_all_kinds_have(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        parts = {"cams": (range(0, 9, 2), range(1, 9, 2)), "walks": (range(4), range(4, 8))}
+        for kind, of_files in parts.items():
+            for place, numbers in enumerate(of_files):
+                with (
+                    h5py.File(folder / f"{kind}.h5") as whole,
+                    CacheWriter(folder / f"{kind}{place}.h5", kind[:-1], {"stage": kind}) as cache,
+                ):
+                    for number in numbers:
+                        group = whole[f"{number:03}"]
+                        cache.write(f"{number:03}", *SIZE, {name: group[name][()] for name in group})
+        files = {kind: [folder / f"{kind}{place}.h5" for place in (0, 1)] for kind in parts}
+        command = ("suggest-thresholds", "--cams", *files["cams"], "--walks", *files["walks"], "--out")
+        run(*command, folder / "suggested.csv")
+        said = capsys.readouterr().out.splitlines()
+        assert len(said) == 2
+        assert all(" in 8 images " in line for line in said)
+        write_manifest(
+            folder / "eight.csv",
+            [ImageRecord(f"{number:03}", folder / f"{number:03}.jpg", *SIZE, "train") for number in range(8)],
+        )
+        run(*command, folder / "expected.csv", "--manifest", folder / "eight.csv")
+        assert (folder / "suggested.csv").read_text() == (folder / "expected.csv").read_text()
+
     def test_splits_and_processes(self, folder: Path) -> None:
         words = (
             "suggest-thresholds",
@@ -154,7 +180,15 @@ class TestCommand:
             )
         said = refused(capsys, tmp_path, "suggest-thresholds", "--walks", folder / "empty.h5", *out)
         assert "empty.h5: no image has a score above 0" in said
-        said = refused(
-            capsys, tmp_path, "suggest-thresholds", "--cams", folder / "cams.h5", "--walks", folder / "empty.h5", *out
-        )
+        both = ("suggest-thresholds", "--cams", folder / "cams.h5", "--walks", folder / "empty.h5")
+        said = refused(capsys, tmp_path, *both, "--manifest", folder / "manifest.csv", *out)
         assert "image '001' (and 7 more of 9) is missing" in said
+        with CacheWriter(folder / "none.h5", "walk", {"stage": "w"}):
+            pass
+        said = refused(capsys, tmp_path, *both[:-1], folder / "none.h5", *out)
+        assert "none.h5: no image is in the caches of every kind" in said
+        with CacheWriter(folder / "corrected.h5", "ir_label", {"stage": "c"}) as cache:
+            for number in range(9):
+                cache.write(f"{number:03}", *SIZE, {"label": np.zeros(SIZE, np.uint8)})
+        said = refused(capsys, tmp_path, *both[:3], "--corrected", folder / "corrected.h5", *out)
+        assert "corrected.h5: all images were corrected by hand" in said

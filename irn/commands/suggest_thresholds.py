@@ -34,11 +34,12 @@ def suggest_thresholds(
     ----------
     cams, walks: caches; either may be left out.
     corrected: a cache of corrected masks, whose images have labels that no threshold makes; they are left out.
-    manifest, split: the images; by default those of the first cache.
+    manifest, split: the images; by default those that are in the caches of every kind.
 
     Raises
     ------
-    IrnError for an image that a cache lacks, for a split without a manifest, and where no map has a score.
+    IrnError for an image that a cache lacks, for a split without a manifest, for caches without a common image, and
+    where no map has a score.
     """
     if not cams and not walks:
         raise IrnError("suggest-thresholds: nothing to look at; give CAM caches (--cams) or walk caches (--walks)")
@@ -49,8 +50,9 @@ def suggest_thresholds(
     if walks:
         readers["labels.semantic_threshold"] = CacheReader(walks, "walk")
     masks = open_corrected(corrected)
-    records = images_of_caches(next(iter(readers.values())), manifest, split)
-    records = [record for record in records if record.image_id not in masks]
+    records = [record for record in _images(list(readers.values()), manifest, split) if record.image_id not in masks]
+    if not records:
+        raise IrnError(f"{corrected}: all images were corrected by hand; no threshold makes their labels")
     for reader in readers.values():
         reader.require(record.image_id for record in records)
     tables, lines = [], []
@@ -66,12 +68,23 @@ def suggest_thresholds(
         suggested = (np.arange(len(THRESHOLDS)) == best).astype(int)
         tables.append(pd.DataFrame(columns | {"suggested": suggested}))
         lines.append(
-            f"{key}: {THRESHOLDS[best]:.2f} separates best, {pooled[best]:.3f} of the variance"
-            f" (of single images {of_images[best]:.3f})"
+            f"{key}: {THRESHOLDS[best]:.2f} separates best, {pooled[best]:.3f} of the variance in"
+            f" {len(records)} images (of single images {of_images[best]:.3f})"
         )
     with whole_file(out) as partial_file:
         pd.concat(tables).to_csv(partial_file, index=False, lineterminator="\n", float_format="%.6f")
     print("\n".join(lines))
+
+
+def _images(readers: Sequence[CacheReader], manifest: Path | None, split: str | None) -> list[ImageRecord]:
+    first, *others = readers
+    if manifest is not None or split is not None:
+        return images_of_caches(first, manifest, split)
+    shared = [image_id for image_id in first.ids if all(image_id in other for other in others)]
+    if not shared:
+        files = ", ".join(str(path) for reader in readers for path in reader.paths)
+        raise IrnError(f"{files}: no image is in the caches of every kind; give those of the same images")
+    return [ImageRecord(image_id, Path(), *first.size(image_id), "") for image_id in shared]
 
 
 def _count_image(reader: CacheReader, record: ImageRecord) -> np.ndarray:

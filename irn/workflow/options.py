@@ -105,6 +105,9 @@ DATA_LINK = optional(
 LABELS_CSV = optional(_path("--labels-csv", "CSV", "classes of the images, instead of the data set's own"))
 LABEL_CACHES = _caches("--label-caches", "label")
 MANIFEST = _path("--manifest", "M", "table of the images; where it is optional, by default those of the first cache")
+MANIFEST_OF_SHARED = optional(
+    _path("--manifest", "M", "table of the images; by default those that are in the caches of every kind")
+)
 NPY = _path(
     "--npy",
     "DIR",

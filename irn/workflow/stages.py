@@ -296,7 +296,7 @@ SHOW = Stage(
 SUGGEST_THRESHOLDS = Stage(
     "suggest_thresholds", "Find the thresholds that separate foreground best, without ground truth.",
     group="Scores and pictures",
-    takes=(optional(o.CAMS), optional(o.WALKS), o.CORRECTED, o.OUT, optional(o.MANIFEST), o.SPLIT, o.WORKERS),
+    takes=(optional(o.CAMS), optional(o.WALKS), o.CORRECTED, o.OUT, o.MANIFEST_OF_SHARED, o.SPLIT, o.WORKERS),
     reads=(BUILD_MANIFEST, READ_CORRECTIONS, MAKE_CAMS, REFINE_CAMS, RANDOM_WALK),
     makes=("suggested.csv",),
     splits=TRAIN_SPLIT,
