@@ -26,8 +26,9 @@ include: "rules/exports.smk"
 include: "rules/slurm.smk"
 
 
-# No other snakemake is at work on these files.
+# From here on no other snakemake is at work on these files. Snakemake knows one onstart alone.
 onstart:
+    check_arrays()
     show_run()
 
 

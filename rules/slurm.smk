@@ -33,7 +33,3 @@ def check_arrays():
             file=sys.stderr,
         )
         sys.exit(2)
-
-
-onstart:
-    check_arrays()

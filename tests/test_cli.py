@@ -398,7 +398,7 @@ def test_too_little_memory_is_said_in_one_line(
     monkeypatch.setattr(import_module("irn.commands.make_cams"), "make_cams", fail)
     said = refused(capsys, tmp_path, "make-cams", *REQUIRED["make-cams"])
     assert said.startswith("irn make-cams: not enough memory (")
-    assert "lower --scales (cam.scales) or --workers" in said
+    assert "lower --max-side (dataset.max_side) or --scales (cam.scales) or --workers" in said
 
 
 def test_random_weights_and_given_ones_exclude_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
