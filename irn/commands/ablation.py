@@ -84,8 +84,9 @@ def ablation(
         count = partial(_count_image, sources, terms, settings)
         need = partial(ABLATION.resources.process.of, max_side=settings.dataset.max_side)
         counts = counted(count, records, workers, f"ablation {name}", need)
-        rows += _rows(name, counts, len(records))
-        notices += _at_an_end(name, counts)
+        leading_scores = _leading_scores(counts)
+        rows += _rows(name, counts, leading_scores, len(records))
+        notices += _at_an_end(name, leading_scores)
     table = ablation_table(rows)
     with ExitStack() as files:
         table.to_csv(files.enter_context(whole_file(out)), index=False, lineterminator="\n", float_format="%.6f")
@@ -129,20 +130,22 @@ def _labels(sources: Sources, record: ImageRecord, settings: Settings) -> Iterat
         yield variant, [pieces_of(arrays) for arrays in labels]
 
 
-def _rows(split: str, counts: Counts, images: int) -> list[Mapping[str, object]]:
+def _rows(
+    split: str, counts: Counts, leading_scores: Mapping[Variant, np.ndarray], images: int
+) -> list[Mapping[str, object]]:
     """A row for each variant that was counted, at the threshold where its leading score is highest."""
     rows: list[Mapping[str, object]] = []
-    for variant, scores in _leading_scores(counts).items():
+    for variant, scores in leading_scores.items():
         threshold = THRESHOLDS[int(scores.argmax())]
         values = {"threshold": threshold, **means(counts[variant, threshold]), "images": images}
         rows.append({"split": split, **variant._asdict(), **values})
     return rows
 
 
-def _at_an_end(split: str, counts: Counts) -> list[str]:
+def _at_an_end(split: str, leading_scores: Mapping[Variant, np.ndarray]) -> list[str]:
     """What to say of variants that are best at the lowest or highest threshold tried, since others may be better."""
     lines = []
-    for variant, scores in _leading_scores(counts).items():
+    for variant, scores in leading_scores.items():
         best = int(scores.argmax())
         # Where others are as good, as where all are 0, the end says nothing.
         if best in (0, len(THRESHOLDS) - 1) and (scores == scores[best]).sum() == 1:

@@ -32,8 +32,9 @@ class Checkpoint:
         self.path = Path(weights).with_name(Path(weights).name + ".checkpoint")
         given = [path for path in inputs if path is not None and path.exists()]
         files = [path for top in given for path in ([top] if top.is_file() else sorted(top.rglob("*")))]
-        states = json.dumps([(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files])
-        digest = hashlib.sha256(states.encode()).hexdigest()
+        states = [(str(path), path.stat()) for path in files]
+        about = json.dumps([(name, state.st_size, state.st_mtime_ns) for name, state in states])
+        digest = hashlib.sha256(about.encode()).hexdigest()
         self.record = json.dumps([record["settings"], record["code"], digest], sort_keys=True)
 
     def save(self, epochs: int, parts: dict[str, Stateful]) -> None:

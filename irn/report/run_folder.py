@@ -74,16 +74,16 @@ class RunFolder:
         self.folder = folder.absolute()
         self.name = self.folder.name
         try:
+            # Paths in run.json are relative to the folder that the workflow ran in.
+            self.project = self.folder.parents[1]
             listed = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
             self.configurations: list[dict[str, Any]] = listed["configurations"]
             folders = self.configurations[0]["stages"]
-            self.tables = [self.folder.parents[1] / path for path in listed["tables"]]
+            self.tables = [self.project / path for path in listed["tables"]]
         except (OSError, ValueError, KeyError, IndexError):
             raise IrnError(
                 f"{folder}: no run.json that a run wrote; expected results/<run>, which snakemake makes"
             ) from None
-        # Paths in it are relative to the folder that the workflow ran in.
-        self.project = self.folder.parents[1]
         self.stages = {
             name: self._stage(name, self.project / path) for name, path in folders.items() if name in ALL_STAGES
         }

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from irn.io.progress import last_words
@@ -31,14 +32,18 @@ class Failure:
     code: int | None = None
     reason: str = ""
 
+    @cached_property
+    def words(self) -> list[str]:
+        """The last lines of its log."""
+        return last_words(self.log, LINES) if self.log else []
+
     @property
     def message(self) -> str:
         """The line in which its command says what a user has to do; empty where it says none."""
         if self.code not in (None, *MISTAKES):
             return ""
-        words = last_words(self.log, LINES) if self.log else []
         # What Python prints when it ends may be below; on a cluster an earlier message may be of another try.
-        lines = [line for line in (words if self.code else words[-1:]) if MESSAGE.match(line)]
+        lines = [line for line in (self.words if self.code else self.words[-1:]) if MESSAGE.match(line)]
         return ABOVE.sub(IN_LOG, lines[-1]) if lines else ""
 
     def lines(self, mark: str) -> list[str]:
@@ -54,10 +59,9 @@ class Failure:
     def _last_words(self) -> list[str]:
         if self.code in (KILLED, TERMINATED):
             return []  # the shell's line about it
-        words = last_words(self.log, LINES) if self.log else []
         # Without the command of sbatch, which follows its message.
         reason = " ".join(self.reason.partition("\n    sbatch call:")[0].split())
-        return [*words, reason] if reason else words
+        return [*self.words, reason] if reason else self.words
 
     def _remedy(self, words: list[str]) -> str:
         if self.code == KILLED or OUT_OF_MEMORY in self.reason:

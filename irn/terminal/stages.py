@@ -51,7 +51,7 @@ class Stage:
     since: float = 0.0
     running: dict[int, Job] = field(default_factory=dict)
     done: int = 0
-    failed: int = 0
+    failed: set[int] = field(default_factory=set)
     count: dict[str, int] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
     pace: Pace = field(default_factory=Pace)
@@ -60,7 +60,7 @@ class Stage:
     def share(self) -> float:
         """What is done of the stage, from 0 to 1, without jobs that failed."""
         reached = sum(job.reached.share for job in self.running.values() if job.reached)
-        return (self.done + reached) / max(1, self.jobs - self.failed)
+        return (self.done + reached) / max(1, self.jobs - len(self.failed))
 
     def start(self, number: int, job: Job, now: float) -> None:
         """Take a job that starts."""
@@ -126,7 +126,6 @@ class Stages:
     def __init__(self) -> None:
         self.jobs: dict[str, int] = {}
         self.at_work: dict[str, Stage] = {}
-        self.failed: dict[int, Stage] = {}  # by the job that failed
         self.stages_done = 0
 
     @property
@@ -171,16 +170,16 @@ class Stages:
         stage = self._stage_of(number)
         if stage:
             stage.end(number, now)
-            self.failed[number] = stage
-            stage.failed += 1
+            stage.failed.add(number)
             stage.pace = Pace()
         return stage
 
     def retry(self, number: int) -> None:
         """Take a job that failed and is tried again."""
-        if stage := self.failed.pop(number, None):
-            stage.failed -= 1
-            stage.pace = Pace()
+        for stage in self.at_work.values():
+            if number in stage.failed:
+                stage.failed.remove(number)
+                stage.pace = Pace()
 
     def look(self) -> None:
         """Read in the logs how far each job is."""

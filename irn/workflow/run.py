@@ -273,8 +273,7 @@ def _is_shown(recipe: Recipe, requested: Collection[str]) -> bool:
 def _logs(recipe: Recipe) -> list[Path]:
     """The logs of what it made; not those of another number of shards."""
     if recipe.stage.per_image:
-        logs = [Path(file).with_suffix(".log") for file in recipe.files()]
-        return [log for log in logs if log.exists()]
+        return [Path(file).with_suffix(".log") for file in recipe.files()]
     return sorted(recipe.folder.rglob("*.log"))
 
 
