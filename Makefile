@@ -18,21 +18,8 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 env: .venv/installed
 
-.venv/installed: requirements.txt requirements-crf.txt pyproject.toml envs/run_snakemake.py
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "$(PYTHON) is too old; Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
-	@echo "Installing irn into .venv, once: 6 GB on disk."
-	@echo "1 of 5: an empty environment"
-	@$(PYTHON) -m venv .venv
-	@echo "2 of 5: torch and, on Linux, the CUDA libraries that it brings; loads 2.4 GB, which takes minutes"
-	@$(PIP) --constraint requirements.txt torch torchvision
-	@echo "3 of 5: all other packages and irn itself; loads 0.4 GB"
-	@$(PIP) -r requirements.txt
-	@$(PIP) --no-build-isolation --no-deps -e .
-	@echo "4 of 5: pydensecrf2, for one setting; compiles it"
-	@$(PIP) -r requirements-crf.txt > .venv/crf.log 2>&1 || echo "Went on without pydensecrf2, which a C++ compiler has to build (.venv/crf.log); only ir_labels.crf: pydensecrf needs it."
-	@printf '#!/bin/sh\nexec "%s/$(BIN)/python" "%s/envs/run_snakemake.py" "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/snakemake
-	@echo "5 of 5: machine code of the fast loops, so that the first run does not wait for it"
-	@$(BIN)/python -m irn.inference.precompile
+.venv/installed: requirements.txt requirements-crf.txt pyproject.toml envs/run_snakemake.py envs/install.py
+	@$(PYTHON) envs/install.py
 	@touch $@
 
 # Programs that read exports, for the tests.

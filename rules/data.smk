@@ -47,4 +47,4 @@ use rule stage as download_backbone with:
         **places("download_backbone"),
     localrule: True
     message:
-        "Getting ImageNet weights"
+        "Preparing ImageNet weights"

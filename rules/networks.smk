@@ -3,7 +3,7 @@
 
 
 for name, network in TRAINED_NETWORKS.items():
-    teacher = "the labels" if name == network.name else "ground truth"
+    teacher = "these labels" if name == network.name else "ground truth"
 
     rule:
         name:
@@ -56,6 +56,6 @@ for name, network in TRAINED_NETWORKS.items():
         params:
             command=command_of_job,
         message:
-            f"Segmenting by {network.title} ({teacher})"
+            f"Segmenting by {network.title}" + ("" if name == network.name else " (truth)")
         shell:
             "irn {params.command} > {log:q} 2>&1"

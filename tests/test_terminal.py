@@ -15,10 +15,11 @@ from irn.io import processor
 from irn.io.bars import Pace, clock, progress_line
 from irn.io.progress import FOLLOWED, done_in, progress, reached_in
 from irn.settings.reading import check_config
+from irn.settings.settings import Settings
 from irn.terminal.attach import REPLACED, attach
 from irn.terminal.display import RunDisplay
 from irn.terminal.dry_run import DryRunDisplay
-from irn.terminal.ending import NEXT, faster, score_table
+from irn.terminal.ending import faster, next_steps, score_table
 from irn.workflow.run import Run
 
 STATS = {"train_cam": 1, "make_cams": 2, "all": 1, "total": 4}
@@ -470,6 +471,24 @@ class TestBars:
         assert pace.left(0.5, 100) is None
         assert pace.left(0.75, 110) == 10
 
+    def test_time_left_follows_a_change_of_pace_within_half_a_minute(self) -> None:
+        pace = Pace()
+        for second in range(41):
+            fast = pace.left(0.01 * second, second)
+        assert fast == pytest.approx(60)
+        for second in range(1, 31):
+            slow = pace.left(0.4 + 0.005 * second, 40 + second)
+        assert slow == pytest.approx(0.45 / 0.005)
+
+    def test_time_left_of_steps_that_take_longer_than_it_is_watched(self) -> None:
+        pace = Pace()
+        assert [pace.left(share, now) for share, now in ((0, 0), (0.25, 90), (0.25, 120), (0.5, 180))] == [
+            None,
+            270,
+            360,
+            180,
+        ]
+
     def test_ascii(self) -> None:
         line = progress_line("training", 0.5, "1 of 2 steps", "", 60, in_ascii=True, column=8)
         assert line.isascii()
@@ -558,8 +577,13 @@ class TestAttaching:
         return SimpleNamespace(folder=Path("results/demo"), seen_as=str)  # type: ignore[return-value]
 
 
-def test_what_to_do_next_is_in_pages_that_exist() -> None:
-    assert all((ROOT / page).is_file() for _, page in NEXT)
+@pytest.mark.parametrize(("labels", "offered"), [("none", "train a network"), ("both", "by the network")])
+@pytest.mark.parametrize("kind", ["demo", "voc"])
+def test_what_to_do_next_is_in_pages_that_exist(kind: str, labels: str, offered: str) -> None:
+    steps = next_steps(Settings(dataset={"kind": kind}, mask_rcnn={"labels": labels}))  # type: ignore[arg-type]
+    assert all((ROOT / page).is_file() for _, page in steps)
+    assert [what for what, page in steps if page.endswith("networks.md") and offered in what]
+    assert ("docs/photographs.md" in [page for _, page in steps]) == (kind == "demo")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """How far something is, in a line of any width: its name, a bar, how many are done, the time left."""
 
+from collections import deque
 from typing import NamedTuple
 
 NAME = 35  # columns that the names of stages have where there is room
 COUNT, TIME = 17, 12  # columns of "120 of 420 steps" and of "1:02:10 left"
 SHORTEST_BAR = 4
+WATCHED = 30  # seconds by which the time left is told
 FULL, REST = "━", "─"
 FULL_IN_ASCII, REST_IN_ASCII = "#", "."
 
@@ -29,16 +31,20 @@ class Reached(NamedTuple):
 
 
 class Pace:
-    """How long the rest takes if it goes on as since the first look."""
+    """How long the rest takes if it goes on as in the last half minute: the parts of a stage differ in pace."""
 
     def __init__(self) -> None:
-        self.first: tuple[float, float] | None = None
+        self.seen: deque[tuple[float, float]] = deque()
 
     def left(self, share: float, now: float) -> float | None:
         """Seconds until the share is 1, from the share that is done at `now`; None while nothing has been done."""
-        if self.first is None or share < self.first[1]:
-            self.first = (now, share)
-        start, before = self.first
+        if self.seen and share < self.seen[-1][1]:
+            self.seen.clear()
+        if not self.seen or share > self.seen[-1][1]:
+            self.seen.append((now, share))
+        while len(self.seen) > 2 and now - self.seen[1][0] >= WATCHED:
+            self.seen.popleft()
+        start, before = self.seen[0]
         return (now - start) * (1 - share) / (share - before) if share > before else None
 
 

@@ -4,18 +4,27 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from irn.data.kinds import KINDS
 from irn.io.processor import multiplies_bfloat16, networks_run_on_cpus
-from irn.settings.settings import Settings
+from irn.settings.final_networks import FINAL_NETWORKS
+from irn.settings.settings import Settings, value
 from irn.workflow.recipes import STORE
 from irn.workflow.run import Run
 
 BFLOAT16 = "compute networks faster with precision: bf16, for which this processor is built"
 METRICS = ("mIoU", "AP50", "AP")
 MEAN = "mean"
-NEXT = (
+OF_STAGES = "cam are the class attention maps, semantic and instance the labels made of them"
+# What to do next, and the page on it.
+OF_DRAWN_DATA = (
+    ("read what the pictures and scores mean", "docs/tutorial.md"),
+    ("run it on your own photographs", "docs/photographs.md"),
+)
+WITH_NETWORK = (("segment new photographs by the network", "docs/how-to/networks.md"),)
+WITHOUT_NETWORK = (("train a network on the labels, which segments new photographs", "docs/how-to/networks.md"),)
+OF_ALL = (
     ("look at each image, stage by stage", "docs/report.md"),
-    ("change a threshold, in seconds", "docs/thresholds.md"),
-    ("train a network on the labels", "docs/how-to/networks.md"),
+    ("change a threshold; labels follow in seconds", "docs/thresholds.md"),
     ("correct masks by hand, the most doubtful first", "docs/how-to/correct.md"),
 )
 
@@ -25,15 +34,26 @@ def ending(run: Run) -> list[str]:
     lines = []
     scores = run.folder / "scores.csv"
     if scores.exists():
-        lines += ["", f"Scores ({scores})", *score_table(scores)]
+        lines += ["", f"Scores from 0 to 1, higher is better ({scores})", *score_table(scores), f"  {OF_STAGES}"]
     notices = list(notices_of(run))
     if notices:
         lines += ["", *notices]
     report = run.folder / "report.html"
     if report.exists():
-        steps = [*NEXT, *faster(run.settings)]
-        lines += ["", f"Open {report} in a browser. Then you can", *(f"  - {what}: {page}" for what, page in steps)]
+        lines += ["", f"Open {report} in a browser. Then you can"]
+        lines += [f"  - {what}: {page}" for what, page in next_steps(run.settings)]
     return lines
+
+
+def next_steps(settings: Settings) -> list[tuple[str, str]]:
+    """What to do next, and the page on it."""
+    has_network = any(value(settings, f"{network.name}.labels") != "none" for network in FINAL_NETWORKS)
+    return [
+        *(OF_DRAWN_DATA if KINDS[settings.dataset.kind].is_drawn else ()),
+        *OF_ALL,
+        *(WITH_NETWORK if has_network else WITHOUT_NETWORK),
+        *faster(settings),
+    ]
 
 
 def faster(settings: Settings) -> list[tuple[str, str]]:
