@@ -24,22 +24,22 @@ def steps(root):
     return [
         Step("an empty environment", [[sys.executable, "-m", "venv", str(root / ".venv")]], ""),
         Step(
-            "torch, on Linux with the CUDA libraries that it needs: 2.4 GB",
+            "torch, on Linux with CUDA (2.4 GB)",
             [[*pip, "--constraint", pinned, "torch", "torchvision"]],
             "",
         ),
         Step(
-            "all other packages, and irn itself: 0.4 GB",
+            "other packages and irn itself (0.4 GB)",
             [[*pip, "-r", pinned], [*pip, "--no-build-isolation", "--no-deps", "-e", str(root)]],
             "",
         ),
         Step(
-            "pydensecrf2, for a setting that few need",
+            "pydensecrf2, which few need",
             [[*pip, "-r", str(root / "requirements-crf.txt")]],
             "went on without it, as it needs a C++ compiler; only ir_labels.crf: pydensecrf asks for it",
         ),
         Step(
-            "machine code, so that the first run does not wait for it",
+            "machine code of the fast loops",
             [[python, "-m", "irn.inference.precompile"]],
             "",
         ),
