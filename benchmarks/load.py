@@ -3,6 +3,7 @@
 benchmarks/load.py many --images 2000 20000     each stage on that many images of 32 x 24 pixels, and snakemake -n
 benchmarks/load.py start --images 200000        only what comes before the first network: check-data, build-manifest,
                                                 snakemake -n
+benchmarks/load.py many --images 200000 --shards 100   of the stages, the first of 100 shards alone, up to the labels
 benchmarks/load.py large --max-side 1024        each stage on 8 photographs of 4032 x 3024 pixels, 4 processes
 
 Each process computes with one thread.
@@ -40,6 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", choices=("many", "start", "large"))
     parser.add_argument("--images", type=int, nargs="+")
+    parser.add_argument("--shards", type=int, default=1, help="run the first of so many alone")
     parser.add_argument("--max-side", type=int)
     parser.add_argument("--workers", type=int)
     options = parser.parse_args()
@@ -49,7 +51,7 @@ def main() -> int:
                 folder, workers = Path(name) / str(count), options.workers or 2
                 start(folder, count, workers)
                 if options.what == "many":
-                    many(folder, workers)
+                    many(folder, workers, options.shards)
         else:
             large(
                 Path(name),
@@ -83,8 +85,12 @@ def start(folder: Path, count: int, workers: int) -> None:
         row(f"snakemake -n, {shards} shard{'s' if shards > 1 else ''}, {cost.own:.1f} s of a processor", cost)
 
 
-def many(folder: Path, workers: int) -> None:
-    """The same images through all stages, to the report."""
+def many(folder: Path, workers: int, shards: int) -> None:
+    """The same images through all stages, to the report, or the first shard of them to its labels."""
+    if shards > 1:
+        for name, cost in stages(folder, workers, [], shard=f"0/{shards}"):
+            row(f"{name}, 1 of {shards} shards", cost)
+        return
     data, tables = folder / "set", ["--manifest", folder / "m.csv", "--labels", folder / "l.csv"]
     for name, cost in stages(folder, workers, []):
         row(name, cost)
@@ -168,12 +174,12 @@ def run_folder(folder: Path) -> Path:
     return run
 
 
-def stages(folder: Path, workers: int, limit: list[object]) -> Iterator[tuple[str, Cost]]:
+def stages(folder: Path, workers: int, limit: list[object], shard: str = "0/1") -> Iterator[tuple[str, Cost]]:
     """The per-image stages, with maps at one scale."""
-    images, own = ["--manifest", folder / "m.csv"], ["--workers", workers, *limit]
+    images = ["--manifest", folder / "m.csv", "--shard", shard, "--workers", workers]
     weights = {name: ["--weights", folder / f"{name}.pt", "--device", "cpu"] for name in ("cam", "irn")}
     out = {name: folder / f"{name}.h5" for name in ("cam", "ir_label", "field", "walk", "label")}
-    caches = ["--cams", out["cam"], "--fields", out["field"], "--device", "cpu"]
+    caches = ["--cams", out["cam"], "--fields", out["field"]]
     yield (
         "make-cams",
         irn(
@@ -186,16 +192,13 @@ def stages(folder: Path, workers: int, limit: list[object]) -> Iterator[tuple[st
             1,
             "--out",
             out["cam"],
-            *own,
+            *limit,
         ),
     )
-    yield "make-ir-labels", irn("make-ir-labels", *images, "--cams", out["cam"], "--out", out["ir_label"], *own)
-    yield "infer-fields", irn("infer-fields", *images, *weights["irn"], "--out", out["field"], *own)
-    yield "random-walk", irn("random-walk", *images, *caches, "--out", out["walk"], *own)
-    yield (
-        "make-labels",
-        irn("make-labels", *images, "--walks", out["walk"], "--out", out["label"], "--workers", workers),
-    )
+    yield "make-ir-labels", irn("make-ir-labels", *images, "--cams", out["cam"], "--out", out["ir_label"], *limit)
+    yield "infer-fields", irn("infer-fields", *images, *weights["irn"], "--out", out["field"], *limit)
+    yield "random-walk", irn("random-walk", *images, *caches, "--out", out["walk"], *limit)
+    yield "make-labels", irn("make-labels", *images, "--walks", out["walk"], "--out", out["label"])
 
 
 # ---- measuring
