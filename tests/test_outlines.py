@@ -88,3 +88,11 @@ def test_a_speck_smaller_than_the_line_to_it_is_left_out() -> None:
     mask[0:3, 0] = mask[17:20, 37:40] = True
     expected[0:3, 0] = True
     np.testing.assert_array_equal(drawn([joined(outlines(mask, 0))], mask.shape), expected)
+
+
+def test_hundreds_of_holes_are_joined_to_their_outline() -> None:
+    mask = np.ones((300, 300), bool)
+    mask[tuple(np.random.default_rng(0).integers(1, 299, (2, 400)))] = False
+    (points,) = outlines(mask, 0)
+    # The lines to the holes pass between pixels, and drawing may take one with them.
+    assert (drawn([points], mask.shape) != mask).sum() <= 4

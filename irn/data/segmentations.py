@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from irn.ops.run_lengths import run_lengths
+
 # A coordinate beyond, or one that is not a number, would have pycocotools ask for all memory.
 _FARTHEST = 1e6  # pixels
 _NOTHING = (
@@ -88,13 +90,8 @@ def encoded(mask: np.ndarray, top: int = 0, left: int = 0, size: tuple[int, int]
     """
     from pycocotools import mask as drawing
 
-    height, width = size or mask.shape
-    columns = np.zeros((mask.shape[1], height), bool)
-    columns[:, top : top + mask.shape[0]] = mask.T
-    changes = np.flatnonzero(np.diff(columns.ravel(), prepend=False, append=False)) + left * height
-    lengths = np.diff(changes, prepend=0, append=height * width).tolist()
-    runs = drawing.frPyObjects({"size": [height, width], "counts": lengths}, height, width)
-    segmentation = {"size": [height, width], "counts": runs["counts"].decode("ascii")}
+    runs = run_lengths(mask, top, left, size)
+    segmentation = {"size": list(size or mask.shape), "counts": runs["counts"].decode("ascii")}
     return {"segmentation": segmentation, "area": int(drawing.area(runs)), "bbox": drawing.toBbox(runs).tolist()}
 
 

@@ -6,12 +6,14 @@ from contextlib import redirect_stdout
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from pycocotools import mask as run_lengths
+from pycocotools import mask as drawing
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from irn.ops.average_precision import MEAN_AP, Masks, Pieces
+from irn.ops.crops import crops_of_numbers
 from irn.ops.metric import Column, Metric, Terms, TrueImage
+from irn.ops.run_lengths import run_lengths
 
 # Of COCO, by the area of an object in pixels: up to 32^2, up to 96^2, and above; after them all together.
 SIZES = ("small", "medium", "large")
@@ -96,16 +98,20 @@ class PieceSizeAP(CocoAP):
 
     def _runs(self, predicted: Pieces) -> list[tuple[int, float, Runs]]:  # type: ignore[override]
         rows = np.flatnonzero(np.asarray(predicted.scores) > 0)
-        runs = encoded(predicted.instance_map == row + 1 for row in rows)
+        crops = crops_of_numbers(predicted.instance_map, (rows + 1).tolist())
         return [
-            (int(predicted.classes[row]), float(predicted.scores[row]), mask)
-            for row, mask in zip(rows, runs, strict=True)
+            (
+                int(predicted.classes[row]),
+                float(predicted.scores[row]),
+                run_lengths(mask, down.start, across.start, predicted.instance_map.shape),
+            )
+            for row, ((down, across), mask) in zip(rows, crops, strict=True)
         ]
 
 
 def encoded(masks: Iterable[np.ndarray]) -> list[Runs]:
     """Run lengths of (H, W) bool masks."""
-    return [run_lengths.encode(np.asfortranarray(mask, np.uint8)) for mask in masks]
+    return [drawing.encode(np.asfortranarray(mask, np.uint8)) for mask in masks]
 
 
 def evaluated(images: Iterable[CocoImage], class_count: int, overlaps: int) -> Evaluation:
@@ -158,9 +164,9 @@ def _as_coco(images: Sequence[CocoImage]) -> tuple[dict[str, list[dict[str, Any]
                     "image_id": image_id,
                     "category_id": 1,
                     "iscrowd": int(is_crowd),
-                    "area": float(run_lengths.area(runs)),
+                    "area": float(drawing.area(runs)),
                     "segmentation": runs,
-                    "bbox": run_lengths.toBbox(runs).tolist(),
+                    "bbox": drawing.toBbox(runs).tolist(),
                 }
             )
         for _, score, runs in image.predictions:

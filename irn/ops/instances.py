@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from irn.errors import IrnError
 from irn.ops.compiled import compiled
 
 REFINEMENT_STEPS = 300
@@ -17,8 +18,11 @@ def instance_groups(displacement: np.ndarray, centroid_length: float) -> np.ndar
     Regions where the displacement is shorter than `centroid_length` cells are the centroids, each a 4-connected
     component. A cell belongs to the region that it ends in; cells that end in no region form one more group.
 
-    displacement: (2, h, w) float32, (dy, dx) in cells. Returns (h, w) int32 group numbers from 0 without gaps.
+    displacement: (2, h, w) float32, (dy, dx) in cells. Returns (h, w) int32 group numbers from 0 without gaps. Raises
+    IrnError for values that are not finite.
     """
+    if not np.isfinite(displacement).all():
+        raise IrnError("displacement holds values that are not finite; train IRNet again with a lower learning rate")
     centroid = np.hypot(displacement[0], displacement[1]) < centroid_length
     regions, _ = ndimage.label(centroid)
     ends = follow_displacement(displacement)
@@ -92,7 +96,10 @@ def instance_scores(
     cam: (K, h, w) float32. classes: (K,). groups: (h, w) int from 0. Returns scores (M, h, w) float32, and (M,) uint16
     class index and (M,) uint32 group of each, without maps that are zero everywhere.
     """
-    names = np.arange(groups.max() + 1)
-    scores = cam[:, None] * (groups == names[:, None, None])
-    index, group = np.nonzero(scores.any((2, 3)))
-    return scores[index, group], np.asarray(classes)[index].astype(np.uint16), names[group].astype(np.uint32)
+    in_groups = [np.unique(groups[each != 0]) for each in cam]
+    index = np.repeat(np.arange(len(cam)), list(map(len, in_groups)))
+    group = np.concatenate([np.zeros(0, groups.dtype), *in_groups])
+    scores = np.zeros((len(group), *groups.shape), cam.dtype)
+    for score, of_class, number in zip(scores, index, group, strict=True):
+        np.copyto(score, cam[of_class], where=groups == number)
+    return scores, np.asarray(classes)[index].astype(np.uint16), group.astype(np.uint32)

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import shapely
 from PIL import Image, ImageDraw
-from shapely.ops import substring
 
 # A part that is simplified and the part itself, both drawn, agree at least this well.
 LEAST_IOU = 0.98
 FINEST = 0.1  # pixels; a smaller tolerance removes no corner of a pixel
 SPECK = 10  # pixels
+TINY = 1e-12  # for sides without a length
 INSET = 0.05  # pixels; too little for pycocotools to notice
 
 
@@ -103,23 +103,28 @@ def _linked(
     ring: shapely.LinearRing, others: Sequence[shapely.LinearRing], skip_specks: bool = False
 ) -> shapely.LinearRing:
     """Rings joined to the first one, the nearest next."""
-    remaining = list(others)
-    while remaining:
-        distances = shapely.distance(ring, remaining)
+    rings = np.array(list(others), object)
+    distances = shapely.distance(ring, rings)
+    for _ in range(len(rings)):
         nearest = int(distances.argmin())
-        other = remaining.pop(nearest)
+        other = rings[nearest]
         if not (skip_specks and shapely.Polygon(other).area < min(distances[nearest], SPECK)):
             here, there = shapely.get_coordinates(shapely.shortest_line(ring, other))
             ring = shapely.LinearRing(np.concatenate([_from(ring, here), _from(other, there)]))
+            # Only what has been joined can be nearer than what was there.
+            distances = np.fmin(distances, shapely.distance(other, rings))
+        distances[nearest] = np.inf
+        rings[nearest] = None  # has no distance
     return ring
 
 
 def _from(ring: shapely.LinearRing, point: np.ndarray) -> np.ndarray:
     """The points of a ring that begins, and ends, at a point on it."""
-    line = shapely.LineString(ring.coords)
-    place = line.project(shapely.Point(point))
-    halves = substring(line, place, line.length), substring(line, 0, place)
-    return np.concatenate([shapely.get_coordinates(half) for half in halves])
+    corners = shapely.get_coordinates(ring)[:-1]
+    sides = np.roll(corners, -1, 0) - corners
+    along = np.clip(((point - corners) * sides).sum(1) / np.maximum((sides**2).sum(1), TINY), 0, 1)
+    side = int(((corners + along[:, None] * sides - point) ** 2).sum(1).argmin())
+    return np.concatenate([[point], corners[side + 1 :], corners[: side + 1], [point]])
 
 
 def _points(ring: shapely.LinearRing) -> np.ndarray:

@@ -57,8 +57,9 @@ def pairwise_iou(instance_map: np.ndarray, instance_count: int, objects: np.ndar
 
 def mask_iou(masks: np.ndarray, objects: np.ndarray) -> np.ndarray:
     """Mask IoU of (N, H, W) with (T, H, W) bool masks: (N, T) float64 in [0, 1], 0 where both are empty."""
-    flat, other = (each.reshape(len(each), math.prod(each.shape[1:])).astype(np.float32) for each in (masks, objects))
-    # Exact below 2^24 pixels.
-    both = (flat @ other.T).astype(np.float64)
+    flat, other = (each.reshape(len(each), math.prod(each.shape[1:])) for each in (masks, objects))
+    both = np.zeros((len(flat), len(other)))
+    for row, mask in zip(both, flat, strict=True):
+        row[:] = other[:, np.flatnonzero(mask)].sum(1)
     union = flat.sum(1)[:, None] + other.sum(1) - both
     return np.divide(both, union, out=np.zeros_like(both), where=union > 0)
