@@ -170,8 +170,12 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> Non
             "config: irn.crop_size is 64; expected at least 80 for pairs of radius 10, or a smaller radius",
         ),
         (
-            {"irn__radius": 100},
-            "config: irn.crop_size is 512; expected at least 800 for pairs of radius 100, or a smaller radius",
+            {"irn__radius": 20, "irn__crop_size": 128},
+            "config: irn.crop_size is 128; expected at least 160 for pairs of radius 20, or a smaller radius",
+        ),
+        (
+            {"walk__radius": 21},
+            "config: walk.radius is 21; expected a whole number from 2 to 20",
         ),
         (
             {"ir_labels__background_threshold": 0.5, "ir_labels__foreground_threshold": 0.3},

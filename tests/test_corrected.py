@@ -335,6 +335,23 @@ def test_what_belongs_to_no_object_is_unsure_and_many_objects_stay_apart() -> No
     assert (np.diff(values[6:].astype(int)) != 0).all()
 
 
+def test_of_many_objects_two_that_touch_are_different_whatever_their_order() -> None:
+    """Cells of 8 x 8 pixels side by side, numbered at random: nobody draws them in order."""
+    rng = np.random.default_rng(0)
+    objects = (1 + rng.permutation(1600).reshape(40, 40)).repeat(8, 0).repeat(8, 1)
+    values = told_apart(mask_of_classes(np.ones(objects.shape, np.uint8), objects)).astype(int)
+    assert set(np.unique(values)) <= set(range(1, UNSURE))
+    for axis in (0, 1):
+        assert ((np.diff(values, axis=axis) != 0) == (np.diff(objects, axis=axis) != 0)).all()
+
+
+def test_as_many_objects_are_taken_as_16_bits_can_count() -> None:
+    objects = np.arange(256 * 256).reshape(256, 256)
+    assert mask_of_classes((objects > 0).astype(np.uint8), objects)["instances"].max() == 65_535
+    with pytest.raises(IrnError, match="65536 objects in one mask, of at most 65535"):
+        mask_of_classes(np.ones((256, 256), np.uint8), objects + 1)
+
+
 def test_irnet_sees_the_objects_of_a_corrected_image(data: SmallData, tmp_path: Path) -> None:
     index_pngs(tmp_path / "masks")
     read(data, tmp_path / "masks")

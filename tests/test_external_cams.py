@@ -160,11 +160,11 @@ def test_maps_come_from_weights_or_from_elsewhere(
         (replace("a/classes", np.array([2, 2])), "CAMs of image 'a': a class index appears twice in [2, 2]"),
         (
             replace("b/cam", np.full((1, 4, 6), 7.5)),
-            "CAMs of image 'b': cam goes from 7.5 to 7.5; expected values in [0, 1]",
+            "cams.h5: image 'b', array 'cam' holds 7.5, expected numbers from 0 to 1",
         ),
         (
             replace("b/high_res", np.full((1, 16, 24), -1.0)),
-            "CAMs of image 'b': high_res goes from -1 to -1; expected values in [0, 1]",
+            "cams.h5: image 'b', array 'high_res' holds -1, expected numbers from 0 to 1",
         ),
         (
             replace("b/cam", np.full((1, 4, 6), np.nan)),

@@ -2,6 +2,7 @@
 
 import doctest
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,6 +70,13 @@ class TestOpenCache:
             assert list(found.read(scene)) == list(arrays)
             for name, array in arrays.items():
                 np.testing.assert_array_equal(found.read(scene)[name], array)
+
+    def test_objectness_of_refined_maps_is_read_too(self, tmp_path: Path) -> None:
+        arrays = {"classes": np.array([1]), "cam": np.ones((1, 2, 3)), "high_res": np.ones((1, 8, 12))}
+        arrays |= {"objectness": np.full((2, 3), 0.5)}
+        with CacheWriter(tmp_path / "refined.h5", "refined", {"stage": "test"}) as cache:
+            cache.write("x", 8, 12, arrays)
+        assert irn.open_cache(tmp_path / "refined.h5").read("x").keys() == arrays.keys()
 
     @pytest.mark.parametrize("groups", [False, True])
     def test_walks_with_and_without_groups(self, tmp_path: Path, groups: bool) -> None:
@@ -203,6 +211,27 @@ class TestLabelArrays:
             arrays_of(caches, "single_instance", changes)
         assert str(caught.value) == message
 
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"displacement": np.full((2, 3, 4), np.nan)}, "'displacement' holds values that are not finite"),
+            ({"cam": np.full((1, 3, 4), np.inf)}, "'cam' holds values that are not finite"),
+            ({"boundary": np.full((3, 4), -7.0)}, "'boundary' holds -7, expected numbers from 0 to 1"),
+            ({"classes": [254]}, "'classes' holds 254, expected 0 to 253"),
+            ({"classes": ["dog"]}, "'classes' has number type <U3, expected an integer type"),
+            ({"classes": [0, 1]}, "'classes' has shape (2,), expected (1,)"),
+            ({"height": 15, "width": 10}, "'cam' has shape (1, 3, 4), expected (K, 4, 3)"),
+            ({"displacement": np.zeros((3, 4, 2))}, "'displacement' has shape (3, 4, 2), expected (2, 3, 4)"),
+        ],
+    )
+    def test_arrays_that_do_not_fit(self, changed: dict[str, Any], message: str) -> None:
+        maps = {"cam": np.ones((1, 3, 4)), "boundary": np.zeros((3, 4)), "displacement": np.zeros((2, 3, 4))}
+        good: dict[str, Any] = {**maps, "classes": [0], "height": 10, "width": 15}
+        assert irn.label_arrays(**good)["semantic"].shape == (10, 15)
+        with pytest.raises(IrnError) as caught:
+            irn.label_arrays(**{**good, **changed})
+        assert message in str(caught.value)
+
 
 class Case(NamedTuple):
     """An image, the classes in it, and small networks; with the tables that the commands want."""
@@ -304,6 +333,16 @@ class TestOpenLabeller:
         for name, array in label_image(case).items():
             np.testing.assert_array_equal(found[name], array)
 
+    def test_pixels_may_be_reversed_and_read_only(self, case: Case) -> None:
+        pixels = np.array(Image.open(case.image))
+        expected = label_image(case, image=pixels)
+        pixels.flags.writeable = False
+        for image in (pixels, pixels[..., ::-1].copy()[..., ::-1]):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                found = label_image(case, image=image)
+            np.testing.assert_array_equal(found["cam"], expected["cam"])
+
     def test_a_class_that_is_given_twice_is_in_the_image_once(self, case: Case) -> None:
         found = label_image(case, classes=[1, "d", "b"])
         for name, array in label_image(case).items():
@@ -324,6 +363,9 @@ class TestOpenLabeller:
             ({"image": np.zeros((5, 6, 3))}, r"image: float64 of shape \(5, 6, 3\); expected uint8 of shape"),
             ({"irnet": case.classifier}, r"cam\.pt: weights of kind 'cam', expected 'irn'"),
             ({"classifier": tmp_path / "w.pt"}, r"w\.pt: no such weights file"),
+            ({"classes": [1.7]}, r"classes: 1\.7, but .*cam\.pt knows 4 classes"),
+            ({"classes": [True]}, r"classes: True, but .*cam\.pt knows 4 classes"),
+            ({"classes": [None]}, r"classes: None, but .*cam\.pt knows 4 classes"),
             ({"classes": ["ant"]}, r"classes: 'ant', but .*cam\.pt knows 4 classes, counted from 0; a, b, c, d"),
             (
                 {"changes": {"cam.scales": [0]}},

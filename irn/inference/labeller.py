@@ -1,5 +1,6 @@
 """Both networks of the method, loaded once, to label images whose classes are known."""
 
+import operator
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,9 +53,14 @@ class Labeller:
         """The index of each class, once each; IrnError for a class that the classifier does not know."""
         count = self._networks.classifier.classifier.out_channels
         known = {name: index for index, name in enumerate(self.names or [])}
-        indices = [known.get(label, -1) if isinstance(label, str) else int(label) for label in classes]
+        indices = [known.get(label, -1) if isinstance(label, str) else _whole(label) for label in classes]
         for label, index in zip(classes, indices, strict=True):
             if not 0 <= index < count:
                 names = f"; {', '.join(known)}" if known else ""
                 raise IrnError(f"classes: {label!r}, but {self._source} knows {count} classes, counted from 0{names}")
         return list(dict.fromkeys(indices))
+
+
+def _whole(label: object) -> int:
+    """A class index; -1 for what is none, such as a truth value."""
+    return -1 if isinstance(label, bool | np.bool_) or not hasattr(label, "__index__") else operator.index(label)

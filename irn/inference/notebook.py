@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from irn.errors import IrnError
+from irn.grid import MAX_CLASSES
 from irn.inference.image import label_maps
 from irn.inference.labeller import Labeller
 from irn.inference.predictor import Predictor, open_predictor
 from irn.io.cache import CacheReader
-from irn.io.cache_format import FORMATS
+from irn.io.cache_format import FORMATS, check_arrays, check_values
 from irn.io.devices import choose_device
 from irn.io.tensors import load_file
 from irn.settings.checking import settings_of_options
@@ -49,9 +50,12 @@ def open_cache(path: str | Path, *more: str | Path) -> CacheReader:
     paths = [Path(name) for name in (path, *more)]
     reader = CacheReader(paths, "cam")  # of any kind, to look at the names
     names = set(reader.names(reader.ids[0])) if reader.ids else set()
-    for kind, arrays in FORMATS.items():
-        if {name for name, spec in arrays.items() if spec.required} <= names:
-            return CacheReader(paths, kind)
+    kinds = [
+        kind for kind, arrays in FORMATS.items() if {name for name, spec in arrays.items() if spec.required} <= names
+    ]
+    if kinds:
+        # Of refined maps, which have what others have and more, the kind that knows it.
+        return CacheReader(paths, max(kinds, key=lambda kind: len(FORMATS[kind].keys() & names)))
     raise IrnError(
         f"{', '.join(map(str, paths))}: no image with the arrays of a cache; expected a file that a stage of this"
         " workflow wrote"
@@ -94,7 +98,8 @@ def label_arrays(
     Raises
     ------
     IrnError
-        For a key or a value in `changes` that is not a setting's.
+        For arrays of other shapes, number types or ranges, or that hold values that are not finite, and for a key or a
+        value in `changes` that is not a setting's.
 
     Examples
     --------
@@ -104,8 +109,16 @@ def label_arrays(
     >>> int((label["instance_score"] > 0).sum())
     3
     """
-    maps = {"cam": np.asarray(cam, np.float32), "classes": np.asarray(classes)}
+    numbers = np.asarray(classes) if len(classes) else np.zeros(0, np.uint16)
+    maps = {"cam": np.asarray(cam, np.float32), "classes": numbers}
     field = {"boundary": np.asarray(boundary, np.float32), "displacement": np.asarray(displacement, np.float32)}
+    for kind, arrays in (("cam", maps), ("field", field)):
+        formats = {name: FORMATS[kind][name] for name in arrays}
+        check_arrays("label_arrays", formats, arrays, height, width, "see its documentation")
+        for name in arrays:
+            if not np.isfinite(arrays[name]).all():
+                raise IrnError(f"label_arrays: array {name!r} holds values that are not finite; make it again")
+        check_values("label_arrays", arrays, MAX_CLASSES)
     return label_maps(maps, field, height, width, _settings(changes))
 
 

@@ -18,4 +18,5 @@ def pixels_of(image: str | Path | np.ndarray, settings: Settings) -> np.ndarray:
         return read_image(Path(image), colours=settings.dataset.colours())
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise IrnError(f"image: {image.dtype} of shape {image.shape}; expected uint8 of shape (height, width, 3), RGB")
-    return image
+    # torch takes neither reversed channels, as OpenCV's users write them, nor what must not be written to.
+    return np.require(image, requirements=("C", "W"))

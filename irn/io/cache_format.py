@@ -22,6 +22,9 @@ class ArraySpec(NamedTuple):
     meaning: str = ""
 
 
+# Arrays of numbers from 0 to 1, and by how much rounding may take them beyond.
+SHARES, ROUNDING = {"cam", "high_res", "boundary", "objectness"}, 1e-3
+
 # Errors stay inside the tolerances of the published numbers. 2^-12 is half of the smallest step of rounding.
 FORMATS: dict[str, dict[str, ArraySpec]] = {
     "cam": {
@@ -100,11 +103,14 @@ def check_arrays(
     arrays: "Mapping[str, np.ndarray | h5py.Dataset]",
     height: int,
     width: int,
+    remedy: str = "make it again",
 ) -> None:
-    """Raise IrnError, naming `where`, unless every array has the shape and type of `formats`, and one K, M and N."""
+    """Raise IrnError, naming `where`, unless every array has the shape and type of `formats`, and one K, M and N.
+
+    remedy: what to do then.
+    """
     sizes: dict[str | int, int] = {"height": height, "width": width, "h": cells(height), "w": cells(width)}
     for name, spec in formats.items():
-        remedy = "make it again"
         if name not in arrays and not spec.required:
             continue
         if name not in arrays:
@@ -124,10 +130,18 @@ def check_arrays(
 
 
 def check_values(where: str, arrays: "Mapping[str, np.ndarray]", classes: int) -> None:
-    """Raise IrnError, naming `where`, for classes, labels or pieces that do not exist.
+    """Raise IrnError, naming `where`, for classes, labels or pieces that do not exist, and shares beyond 0 and 1.
 
-    In maps of bytes they would wrap around to others.
+    In maps of bytes the first would wrap around to others. The last are logits, or maps that were not divided.
     """
+    for name in SHARES & arrays.keys():
+        values = arrays[name]
+        if values.size and not -ROUNDING <= values.min() <= values.max() <= 1 + ROUNDING:
+            wrong = values.max() if values.max() > 1 + ROUNDING else values.min()
+            raise IrnError(
+                f"{where}, array {name!r} holds {wrong:g}, expected numbers from 0 to 1; give probabilities, and maps"
+                " divided by their maximum"
+            )
     class_indices, label_maps = ("classes", "walk_class", "instance_class"), ("semantic", "label")
     highest = dict.fromkeys(class_indices, classes - 1) | dict.fromkeys(label_maps, classes)
     if "instance_class" in arrays:

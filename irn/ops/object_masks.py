@@ -86,14 +86,38 @@ def told_apart(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     if "instances" not in arrays:
         return label
     instances = arrays["instances"]
-    # After 254 objects the numbers start again; pairs are too near each other to meet two of one number.
-    numbers = (instances.astype(np.int64) - 1) % (UNSURE - 1) + 1
+    numbers = _few_numbers(instances)[instances]
     return np.where(instances > 0, numbers, np.where(label == 0, 0, UNSURE)).astype(np.uint8)
+
+
+def _few_numbers(instances: np.ndarray) -> np.ndarray:
+    """A number from 1 to 254 for each object of (H, W) numbers from 1 without gaps, in its place; 0 in the first.
+
+    Of more objects, each gets one that no object near it has, whose pixels a pair could meet.
+    """
+    most, count = UNSURE - 1, int(instances.max(initial=0))
+    numbers = (np.arange(count + 1) - 1) % most + 1
+    numbers[0] = 0
+    if count <= most:
+        return numbers
+    boxes = ndimage.find_objects(instances)
+    starts = np.array([[side.start for side in box] for box in boxes])
+    stops = np.array([[side.stop for side in box] for box in boxes])
+    for place in range(most, count):
+        # Where all numbers are near, those that are nearer yet.
+        for distance in (max(instances.shape) // 8, max(instances.shape) // 64, 1):
+            near = (starts[:place] <= stops[place] + distance) & (stops[:place] >= starts[place] - distance)
+            free = np.setdiff1d(np.arange(1, most + 1), numbers[1 : place + 1][near.all(1)])
+            if len(free):
+                numbers[place + 1] = free[0]
+                break
+    return numbers
 
 
 def _without_gaps(numbers: np.ndarray) -> np.ndarray:
     """Object numbers (H, W) from 1 on, in the same order, uint16."""
     values, ranks = np.unique(numbers, return_inverse=True)
-    if len(values) > MOST:
-        raise IrnError(f"{len(values)} objects in one mask, of at most {MOST}; look for noise in it")
+    count = np.count_nonzero(values)
+    if count > MOST:
+        raise IrnError(f"{count} objects in one mask, of at most {MOST}; look for noise in it")
     return (ranks.reshape(numbers.shape) + (values[0] != 0)).astype(np.uint16)

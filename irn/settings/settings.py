@@ -95,10 +95,10 @@ class Refine(Section, stages=("refine_cams", "predict")):
         " docs/objectness.md says what it knows), or the path of a weights file of `irn train-objectness`.",
         ("refine_cams", "train_cell_classifier", "predict"),
     )
-    cam_exponent: t.Share = setting(
+    cam_exponent: t.PositiveShare = setting(
         0.25,
-        "Exponent of class maps before they are multiplied by objectness, 0 to 1. Less: objectness alone decides what"
-        " is foreground, and the maps which class it has.",
+        "Exponent of class maps before they are multiplied by objectness, above 0 and at most 1. Less: objectness alone"
+        " decides what is foreground, and the maps which class it has.",
     )
     long_sides: t.Lengths = setting(
         (512, 896),

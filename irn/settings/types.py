@@ -76,9 +76,11 @@ Count = Annotated[int, Field(ge=1), Expected("a whole number of at least 1")]
 SomeOrAll = Annotated[Annotated[int, Field(ge=1)] | None, Expected("a whole number of at least 1, or null")]
 Seed = Annotated[int, Field(ge=0, lt=2**32), Expected("a whole number from 0 to 4294967295")]
 CountFromZero = Annotated[int, Field(ge=0), Expected("a whole number of at least 0")]
-Radius = Annotated[int, Field(ge=2), Expected("a whole number of at least 2")]
+# The paths of larger ones take minutes to work out, in each process.
+Radius = Annotated[int, Field(ge=2, le=20), Expected("a whole number from 2 to 20")]
 Side = Annotated[int, Field(ge=STEP, multiple_of=STEP), Expected("a multiple of 16")]
 Share = Annotated[float, Field(ge=0, le=1), Expected("a number from 0 to 1")]
+PositiveShare = Annotated[float, Field(gt=0, le=1), Expected("a number above 0 and at most 1")]
 Positive = Annotated[float, Field(gt=0), Expected("a number above 0")]
 NotNegative = Annotated[float, Field(ge=0), Expected("a number of at least 0")]
 Scales = Annotated[
