@@ -75,6 +75,17 @@ def test_a_class_that_is_called_train(tmp_path: Path) -> None:
     assert built(tmp_path / "set")[1] == {"images/bus/0.png": ["bus"], "images/train/0.png": ["train"]}
 
 
+@pytest.mark.parametrize("stray", ["preview", "predictions/0"])
+def test_an_image_beside_folders_of_splits_leaves_the_splits_and_is_refused(
+    tmp_path: Path, capsys: Capture, stray: str
+) -> None:
+    for name in ("train/cat/0", "train/dog/0", "val/cat/0", "val/dog/0", stray):
+        picture(tmp_path / f"set/{name}.png")
+    problems = check(tmp_path / "set", capsys)[2]["problems"]
+    assert f"1 of 5 images lie outside the folders of the splits train, val ({stray}); move" in problems[0]
+    assert len(LAYOUT.listed(tmp_path / "set", ["val"], Findings())) == 2
+
+
 def test_splits_of_a_column_of_the_labels(tmp_path: Path, capsys: Capture) -> None:
     for name in "abc":
         picture(tmp_path / f"set/images/{name}.png")

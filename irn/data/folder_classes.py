@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from irn.data.findings import Findings, some
-from irn.data.folder_images import IMAGES, are_in_splits, check_kind, images_folder
+from irn.data.folder_images import IMAGES, check_kind, images_folder, split_folders, top_folder
 from irn.data.label_table import read_labels
 from irn.data.listing import Listed, named
 from irn.data.names import check_class_names, same_but_for_case
@@ -36,7 +36,8 @@ def read_classes_of(root: Path, images: Sequence[Listed], labels_csv: Path | Non
             " names: [cat, dog]"
         )
     check_kind(root)
-    folders = {image.image_id: folder for image in images if (folder := _class_folder(image, are_in_splits(images)))}
+    splits = split_folders(images)
+    folders = {image.image_id: folder for image in images if (folder := _class_folder(image, splits))}
     if len(folders) == len(images):
         _check_depth(root, images, folders.values())
         return _of_folders(root, images, folders, findings)
@@ -93,9 +94,9 @@ def _of_shapes(files: ShapeFiles, root: Path, images: Sequence[Listed], findings
     return ImageClasses(names, {i: sorted(index[label] for label in labels) for i, labels in labels_of.items()})
 
 
-def _class_folder(image: Listed, in_splits: bool) -> str:
+def _class_folder(image: Listed, splits: Collection[str]) -> str:
     """The folder that is the class of an image: the first that is neither its split's nor called `images`."""
-    folders = image.name.split("/")[in_splits:-1]
+    folders = image.name.split("/")[top_folder(image) in splits : -1]
     return next((folder for folder in folders if folder != IMAGES), "")
 
 

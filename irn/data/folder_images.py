@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from irn.data.findings import Findings
+from irn.data.findings import Findings, some
 from irn.data.listing import IMAGE_SUFFIXES, Listed, find_images, named, one_each
 from irn.data.user_splits import read_splits, splits_in_labels
 from irn.data.user_tables import SPLITS
@@ -70,22 +70,33 @@ def all_images(root: Path, splits_csv: Path, labels_csv: Path, findings: Finding
 
 
 def _by_folder(folder: Path, images: Sequence[Listed], findings: Findings) -> list[Listed]:
-    """The images with the splits that the folders' names say, if all of them do."""
-    if not are_in_splits(images):
+    """The images with the splits that the folders' names say; a problem for images that lie beside such folders."""
+    splits = split_folders(images)
+    if not splits:
         return list(images)
-    tops = sorted({split_folder(image) for image in images})
-    findings.notice(f"{folder}: the folders {', '.join(tops)} are read as splits, not as classes")
-    return [replace(image, split=split_folder(image)) for image in images]
+    shown = ", ".join(sorted(splits))
+    findings.notice(f"{folder}: the folders {shown} are read as splits, not as classes")
+    outside = [image.name for image in images if top_folder(image) not in splits]
+    if outside:
+        count = f"{len(outside)} of {len(images)} images"
+        problem = f"{count} lie outside the folders of the splits {shown} ({some(outside)})"
+        findings.problem(folder, problem, "move them out of the data set or into one of these, or give a splits.csv")
+    return [replace(image, split=top) if (top := top_folder(image)) in splits else image for image in images]
 
 
-def are_in_splits(images: Sequence[Listed]) -> bool:
-    """Whether all images lie in folders with the names of splits, such as `train` or `val2017`."""
-    return all("/" in image.name and _SPLIT.fullmatch(split_folder(image).lower()) for image in images)
+def split_folders(images: Sequence[Listed]) -> set[str]:
+    """The outermost folders that are splits, such as `train` and `val2017`: several of them, or what holds all images.
+
+    One of such a name beside others may be a class.
+    """
+    tops = {top_folder(image) for image in images}
+    splits = {top for top in tops if _SPLIT.fullmatch(top.lower())}
+    return splits if len(splits) > 1 or splits == tops else set()
 
 
-def split_folder(image: Listed) -> str:
-    """The outermost folder in an image's name."""
-    return image.name.split("/")[0]
+def top_folder(image: Listed) -> str:
+    """The outermost folder in an image's name; empty if there is none."""
+    return image.name.rpartition("/")[0].split("/")[0]
 
 
 def check_kind(root: Path) -> None:
