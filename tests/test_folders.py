@@ -94,6 +94,10 @@ def test_splits_of_a_column_of_the_labels(tmp_path: Path, capsys: Capture) -> No
     assert list(split_of.values()) == ["train", "train", "val"]
     assert present == {"images/a.png": ["cat"], "images/b.png": [], "images/c.png": ["cat"]}
     assert [image.split for image in LAYOUT.listed(tmp_path / "set", ["val"], Findings())] == ["val"]
+    table = (tmp_path / "set/labels.csv").rename(tmp_path / "mine.csv")
+    found = check(tmp_path / "set", capsys, "folder", "--labels-csv", table)[2]
+    assert found["splits"] == {"train": 2, "val": 1}
+    assert [image.split for image in LAYOUT.listed(tmp_path / "set", ["val"], Findings(), table)] == ["val"]
     written(tmp_path / "set/labels.csv", "image_id,cat\na,1\nb,0\nc,1\n")
     written(tmp_path / "set/splits.csv", "image_id,split\na,fold 1/5\nb,fold 1/5\nc,fold 2/5\n")
     said = refused(capsys, tmp_path / "out", "build-manifest", "--kind", "folder", "--root", tmp_path / "set",

@@ -78,7 +78,7 @@ class Streets(Layout):
     def watched(self, root):
         return [root / "leftImg8bit", root / "gtFine"]
 
-    def listed(self, root, splits, findings):
+    def listed(self, root, splits, findings, labels_csv=None):
         return [Listed(name, paths[0], "train") for name, paths in find_images(root / "leftImg8bit", findings).items()]
 
     def read(self, root, splits, labels_csv, findings, left_out=()):
@@ -207,7 +207,7 @@ def _damaged_instances_file(root: Path) -> None:
 )
 def test_what_a_glance_keeps_silent_about_is_refused_by_build_manifest(tmp_path: Path, kind: str, make) -> None:
     make(tmp_path / "data")
-    dataset = SimpleNamespace(kind=kind, root=str(tmp_path / "data"), splits=("train",))
+    dataset = SimpleNamespace(kind=kind, root=str(tmp_path / "data"), splits=("train",), labels_csv=None)
     assert glanced_at(dataset) is None
     settings = settings_of_options({"dataset.splits": ("train",)}, {}, "")
     with pytest.raises(IrnError, match="data/"):

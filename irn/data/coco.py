@@ -51,7 +51,9 @@ class Coco(Layout):
         tops = [root / IMAGES, *(root / name_of(path) for path in files)]
         return [*files, *(folder for top in tops for folder, _ in folders_within(top))]
 
-    def listed(self, root: Path, splits: Sequence[str] | None, findings: Findings) -> list[Listed]:
+    def listed(
+        self, root: Path, splits: Sequence[str] | None, findings: Findings, labels_csv: Path | None = None
+    ) -> list[Listed]:
         """The images that the splits' instances files name, in the files' order, whether they exist or not."""
         images: dict[str, Listed] = {}
         for split, path in _split_files(annotations_folder(root), splits).items():

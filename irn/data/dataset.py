@@ -43,7 +43,8 @@ def glanced_at(dataset: Any) -> "list[Listed] | None":
     if kind.is_drawn:
         return None
     try:
-        return kind.layout.listed(Path(dataset.root).absolute(), dataset.splits, Findings())
+        labels_csv = Path(dataset.labels_csv) if dataset.labels_csv else None
+        return kind.layout.listed(Path(dataset.root).absolute(), dataset.splits, Findings(), labels_csv)
     except (IrnError, OSError):
         return None
 

@@ -49,9 +49,11 @@ class Folder(Layout):
         folders = [place for place, _ in folders_within(folder) if unseen.isdisjoint(place.relative_to(folder).parts)]
         return [*folders, named(root, LABELS), named(root, SPLITS), *shape_files.watched(root)]
 
-    def listed(self, root: Path, splits: Sequence[str] | None, findings: Findings) -> list[Listed]:
+    def listed(
+        self, root: Path, splits: Sequence[str] | None, findings: Findings, labels_csv: Path | None = None
+    ) -> list[Listed]:
         """All images in the order of their names, or those of the splits asked for."""
-        return known_splits(all_images(root, named(root, SPLITS), named(root, LABELS), findings), splits, root)
+        return known_splits(_all_images(root, labels_csv, findings), splits, root)
 
     def read(
         self,
@@ -65,7 +67,7 @@ class Folder(Layout):
 
         labels_csv: a table with `image_id` and a 0/1 column for each class, to use instead of the data set's own.
         """
-        images = all_images(root, named(root, SPLITS), named(root, LABELS), findings)
+        images = _all_images(root, labels_csv, findings)
         of_splits = known_splits(images, splits, root)
         # Also where only one split is asked for, a row is missing by mistake.
         classes = read_classes_of(root, images, labels_csv, findings)
@@ -83,6 +85,11 @@ class Folder(Layout):
         if unscorable:
             findings.notice(f"{unscorable[0]} ({len(unscorable)} of {len(records)} images are so)")
         return True
+
+
+def _all_images(root: Path, labels_csv: Path | None, findings: Findings) -> list[Listed]:
+    tables = [*([labels_csv] if labels_csv else []), named(root, LABELS)]
+    return all_images(root, named(root, SPLITS), tables, findings)
 
 
 LAYOUT = Folder()

@@ -39,16 +39,18 @@ def _holds_images(folder: Path) -> bool:
     return any(path.suffix.lower() in IMAGE_SUFFIXES for path in (*folder.glob("*"), *folder.glob("*/*")))
 
 
-def all_images(root: Path, splits_csv: Path, labels_csv: Path, findings: Findings) -> list[Listed]:
+def all_images(root: Path, splits_csv: Path, tables: Sequence[Path], findings: Findings) -> list[Listed]:
     """The images of all splits, by name.
 
-    Splits are those of `splits_csv`, or of a column of `labels_csv`, or folders with the names of splits; else all
-    are `train`. Raises IrnError for a folder without images, with the kind that it may be of.
+    tables: tables of labels, the first of which with a column of splits says them if there is no `splits_csv`. Else the
+        folders with the names of splits do, or all images are `train`.
+
+    Raises IrnError for a folder without images, with the kind that it may be of.
     """
     folder = images_folder(root)
     if not folder.is_dir():
         check_kind(root)
-        raise IrnError(f"{folder}: no such folder; expected the images there and their classes in {labels_csv}")
+        raise IrnError(f"{folder}: no such folder; expected the images there and their classes in {tables[0]}")
     skipped = () if folder != root else NOT_IMAGES
     paths = one_each(find_images(folder, findings, below=True, skipped=skipped), findings)
     if not paths:
@@ -59,11 +61,12 @@ def all_images(root: Path, splits_csv: Path, labels_csv: Path, findings: Finding
         findings.note(
             f"{folder}: {within} of {len(paths)} images lie in folders within; the folder is part of their names"
         )
-    split_of = None
+    split_of: dict[str, str] | None
     if splits_csv.is_file():
         split_of = read_splits(splits_csv, images, findings)
-    elif labels_csv.is_file():
-        split_of = splits_in_labels(labels_csv, images, findings)
+    else:
+        found = (splits_in_labels(table, images, findings) for table in tables if table.is_file())
+        split_of = next((splits for splits in found if splits is not None), None)
     if split_of is not None:
         return [replace(image, split=split_of[image.image_id]) for image in images if image.image_id in split_of]
     return _by_folder(folder, images, findings)

@@ -26,8 +26,13 @@ class Layout(ABC):
         """The files and folders that say what the data set holds. One that changes makes the tables out of date."""
 
     @abstractmethod
-    def listed(self, root: Path, splits: Sequence[str] | None, findings: Findings) -> list[Listed]:
-        """The images of some splits (None: of the usual ones) at a glance, without a look into the files."""
+    def listed(
+        self, root: Path, splits: Sequence[str] | None, findings: Findings, labels_csv: Path | None = None
+    ) -> list[Listed]:
+        """The images of some splits (None: of the usual ones) at a glance, without a look into the files.
+
+        labels_csv: as in `read`; it may say the splits.
+        """
 
     @abstractmethod
     def read(

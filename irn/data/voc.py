@@ -31,7 +31,9 @@ class Voc(Layout):
         masks = [self.class_masks] if self._masks_tell_classes(root) else []
         return [root / name for name in (IMAGES, ANNOTATIONS, LISTS, NAMES, LABELMAP, *masks)]
 
-    def listed(self, root: Path, splits: Sequence[str] | None, findings: Findings) -> list[Listed]:
+    def listed(
+        self, root: Path, splits: Sequence[str] | None, findings: Findings, labels_csv: Path | None = None
+    ) -> list[Listed]:
         """The images of the lists, in the lists' order.
 
         splits: names of lists under ImageSets/Segmentation or paths of list files, whose stem is then the split's
