@@ -190,6 +190,26 @@ def test_a_column_of_splits(tmp_path: Path, column: str, cells: list[str], split
     assert splits_in_labels(path, IMAGES, findings) is None
 
 
+NUMBERED = [Listed(str(number), Path(f"/set/images/{number}.jpg"), "train") for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["id,filename", "image,path", ",frame", "name,image_id"],
+)
+def test_numbers_of_rows_are_not_taken_for_images_that_are_numbered(tmp_path: Path, header: str) -> None:
+    ending = "" if "image_id" in header else ".jpg"
+    text = f"{header},cat,dog\n0,2{ending},0,0\n1,3{ending},0,1\n2,0{ending},1,0\n3,1{ending},1,1\n"
+    present, findings = read(tmp_path, text, NUMBERED)
+    assert present == {"0": ["cat"], "1": ["cat", "dog"], "2": [], "3": ["dog"]}
+    assert findings.problems == []
+
+
+def test_zeros_and_ones_are_not_taken_for_images_that_are_numbered(tmp_path: Path) -> None:
+    present, _ = read(tmp_path, "photo,id,cat\n1,0,1\n0,1,1\n1,2,0\n0,3,1\n", NUMBERED)
+    assert present == {"0": ["photo", "cat"], "1": ["cat"], "2": ["photo"], "3": ["cat"]}
+
+
 def test_rows_that_say_the_same_count_once(tmp_path: Path) -> None:
     present, findings = read(tmp_path, table("1", "0", "1", "1", "0", "0", "0", "1") + "p1,1,1\n")
     assert present == BOTH
@@ -202,6 +222,7 @@ def test_rows_that_say_the_same_count_once(tmp_path: Path) -> None:
         ("image_id,label\np0,0\np1,1\np2,0\np3,1\n", "the column 'label' holds 0 and 1 alone"),
         ("p0,1,0\np1,1,0\np2,1,0\np3,1,0\n", "no header, since its first line names the image 'p0'"),
         ("a,b\n1,2\n", "expected the header 'image_id'"),
+        ("id,name,cat\np0,p1,1\np1,p0,0\n", "the columns 'id' and 'name' name different images in the same row"),
     ],
 )
 def test_tables_without_one_meaning(tmp_path: Path, text: str, said: str) -> None:

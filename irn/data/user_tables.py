@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from irn.data.csv_table import table_rows
+from irn.data.file_names import plain
 from irn.data.findings import Findings, some
-from irn.data.listing import Listed
+from irn.data.listing import Listed, without_suffix
 from irn.data.row_names import Names
 from irn.errors import IrnError
 
@@ -108,7 +109,8 @@ def _id_place(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], 
     names = Names(images)
     rows = rows[:: len(rows) // _TRIED + 1]
     usual = [place for place, name in enumerate(header) if key(name) in ID_COLUMNS]
-    counts = {place: names.count(row[place] for row in rows) for place in range(len(header))}
+    found = [[names.candidates(row[place]) for row in rows] for place in range(len(header))]
+    counts = [sum(map(bool, column)) for column in found]
     for places, enough in ((usual, 1), (range(len(header)), len(rows) / 2)):
         best = max(places, key=lambda place: counts[place], default=None)
         if best is not None and rows and counts[best] >= max(enough, 1):
@@ -117,12 +119,42 @@ def _id_place(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], 
                     f"{path}: no header, since its first line names the image {header[best]!r}; put a line before it"
                     " with 'image_id' and the names of the classes"
                 )
-            return best
+            others = [place for place in places if 2 * counts[place] > counts[best] and _differ(found, best, place)]
+            return _surest(path, header, rows, sorted([best, *others]))
     if usual:
         return usual[0]
     raise IrnError(
         f"{path}: expected the header 'image_id' and then one column for each class, found {','.join(header)!r}"
     )
+
+
+def _differ(found: Sequence[Sequence[list[str]]], first: int, second: int) -> bool:
+    """Whether two columns name different images in any row."""
+    pairs = zip(found[first], found[second], strict=True)
+    return any(one and other and set(one).isdisjoint(other) for one, other in pairs)
+
+
+def _surest(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], places: Sequence[int]) -> int:
+    """Of columns that name different images: `image_id`, or one of file names, or that with the most names.
+
+    Where images are numbered, numbers of rows and 0/1 look like them. IrnError where several of usual names are left.
+    """
+    cells = {place: {row[place].strip() for row in rows} for place in places}
+    exact = [place for place in places if key(header[place]) == "imageid"]
+    files = [
+        place for place in places if any(without_suffix(cell) != cell or "/" in plain(cell) for cell in cells[place])
+    ]
+    surest = exact or files or places
+    most = max(len(cells[place]) for place in surest)
+    surest = [place for place in surest if len(cells[place]) == most]
+    surest = [place for place in surest if not _has_no_name(header[place])] or surest
+    if len(surest) > 1 and key(header[surest[0]]) in ID_COLUMNS:
+        names = " and ".join(repr(header[place]) for place in surest[:2])
+        raise IrnError(
+            f"{path}: the columns {names} name different images in the same row; take one of them out, or call the"
+            " right one 'image_id'"
+        )
+    return surest[0]
 
 
 def _has_no_name(column: str) -> bool:
