@@ -270,6 +270,33 @@ def test_images_that_nobody_has_annotated_are_counted_in_one_line(tmp_path: Path
     assert "1 of the 4 images are not annotated (d)" in only(check(tmp_path / "other", capsys)[2])
 
 
+@pytest.mark.parametrize(
+    ("tasks", "images", "said"),
+    [
+        (
+            "s3://bucket/v1/a.png s3://bucket/v2/a.png",
+            "a",
+            "1 of the 1 images have several tasks, which name different",
+        ),
+        (
+            "/data/upload/1/0a1b2c3d-a.png",
+            "v1/a v2/a",
+            "2 images would have the shapes of another of their name (v1/a,",
+        ),
+    ],
+)
+def test_tasks_that_may_be_of_several_images_are_refused(
+    tmp_path: Path, capsys: Capture, tasks: str, images: str, said: str
+) -> None:
+    for name in images.split():
+        picture(tmp_path / f"set/images/{name}.png")
+    content = [
+        {"image": name, "id": number, "annotator": 1, "choice": name} for number, name in enumerate(tasks.split())
+    ]
+    written(tmp_path / "set/tasks.json", json.dumps(content))
+    assert said in only(check(tmp_path / "set", capsys)[2])
+
+
 def test_images_without_a_label_file_of_yolo_have_no_class(tmp_path: Path, capsys: Capture) -> None:
     yolo(tmp_path / "set")
     assert "1 of 3 images have no label file, and so no class" in " ".join(

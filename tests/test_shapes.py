@@ -162,15 +162,16 @@ def test_classes_of_tasks_of_label_studio(tmp_path: Path, task: dict[str, Any], 
     assert (read.shapes if read.shapes is None else [shape.label for shape in read.shapes]) == labels
 
 
-def test_images_of_one_name_in_two_folders_have_the_tasks_that_name_their_folder(tmp_path: Path) -> None:
-    names = {"val/a.jpg": "dog", "a.jpg": "cat", "train/a.jpg": "cow"}
+@pytest.mark.parametrize("before", ["", "/data/local-files/?d=proj/", "s3://bucket/proj/"])
+def test_images_of_one_name_in_two_folders_have_the_tasks_that_name_their_folder(tmp_path: Path, before: str) -> None:
+    names = {f"{before}val/a.jpg": "dog", "a.jpg": "cat", f"{before}train/a.jpg": "cow"}
     tasks = [
         {"image": name, "id": number, "annotator": 1, "choice": label}
         for number, (name, label) in enumerate(names.items(), 1)
     ]
     (tmp_path / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
     file = StudioFile(tmp_path / "tasks.json")
-    for folder, label in (("val", "dog"), ("train", "cow")):
+    for folder, label in (("val", "dog"), ("train", "cow"), (".", "cat")):
         shapes = file.read(tmp_path / "images" / folder / "a.jpg")
         assert [shape.label for shape in shapes or []] == [label]
 

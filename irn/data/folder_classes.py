@@ -8,7 +8,7 @@ from irn.data.folder_images import IMAGES, check_kind, images_folder, split_fold
 from irn.data.label_table import read_labels
 from irn.data.listing import Listed, named
 from irn.data.names import check_class_names, same_but_for_case
-from irn.data.shape_files import ShapeFiles, shape_files, yolo_texts
+from irn.data.shape_files import Doubt, ShapeFiles, shape_files, yolo_texts
 from irn.data.tables import ImageClasses
 from irn.errors import IrnError
 
@@ -89,9 +89,28 @@ def _of_shapes(files: ShapeFiles, root: Path, images: Sequence[Listed], findings
     elif without:
         problem = f"{len(without)} of the {len(images)} images are not annotated ({some(without)})"
         findings.problem(files.place, problem, f"annotate them in {files.tool}, take them out, or give a {LABELS}")
+    _check_sources(files, images, findings)
     check_class_names(files.place, names)
     index = {name: number for number, name in enumerate(names)}
     return ImageClasses(names, {i: sorted(index[label] for label in labels) for i, labels in labels_of.items()})
+
+
+def _check_sources(files: ShapeFiles, images: Sequence[Listed], findings: Findings) -> None:
+    """Add problems for images whose shapes may be another's, or are not all that is said of them."""
+    images_of: dict[object, list[str]] = {}
+    doubts: dict[Doubt, list[str]] = {}
+    for image in images:
+        if doubt := files.doubt(image.path):
+            doubts.setdefault(doubt, []).append(image.name)
+        elif source := files.source(image.path):
+            images_of.setdefault(source, []).append(image.name)
+    shared = [name for names in images_of.values() if len(names) > 1 for name in names]
+    if shared:
+        problem = f"{len(shared)} images would have the shapes of another of their name ({some(shared)})"
+        findings.problem(files.place, problem, f"give them different names, or let {files.tool} name their folders")
+    for doubt, names in doubts.items():
+        problem = f"{len(names)} of the {len(images)} images have {doubt.what} ({some(names)})"
+        findings.problem(files.place, problem, doubt.remedy)
 
 
 def _class_folder(image: Listed, splits: Collection[str]) -> str:

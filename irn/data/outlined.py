@@ -114,6 +114,8 @@ def _has(files: ShapeFiles, image: Path) -> bool:
 
 def _require_outlines(files: ShapeFiles, image: Path, name: str) -> list[Shape]:
     """The shapes of an image, each with an outline or a class said of the whole image."""
+    if doubt := files.doubt(image):
+        raise IrnError(f"{files.file(image)}: image {name!r} has {doubt.what}; {doubt.remedy}")
     shapes = files.read(image) or []
     without = [shape for shape in shapes if not shape.has_outline and not shape.of_image]
     if without:

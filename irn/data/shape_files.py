@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
-from irn.data.file_names import forms, plain
 from irn.data.label_studio import read_label_studio
 from irn.data.labelme import is_labelme, read_labelme
-from irn.data.listing import IMAGE_SUFFIXES, folders_within, matching, without_suffix
+from irn.data.listing import IMAGE_SUFFIXES, folders_within, matching
 from irn.data.shapes import Shape
+from irn.data.task_names import TaskNames
 from irn.data.yolo import names_file, read_yolo, read_yolo_names
 from irn.errors import IrnError
 
@@ -19,6 +20,13 @@ from irn.errors import IrnError
 _GLANCED_AT = 100
 _LARGEST = 2**26  # bytes of a JSON for one image, with the image in it
 FOLDERS = ("annotations", "labels", "json", "jsons", "labelme")  # where labelme's files lie, if not beside images
+
+
+class Doubt(NamedTuple):
+    """What images have for which their shapes cannot be relied on, and the remedy."""
+
+    what: str
+    remedy: str
 
 
 class ShapeFiles(ABC):
@@ -42,6 +50,14 @@ class ShapeFiles(ABC):
     @abstractmethod
     def read(self, image: Path) -> list[Shape] | None:
         """The shapes of an image, None without a file; IrnError for a file that cannot be read."""
+
+    def source(self, image: Path) -> object:
+        """What holds an image's shapes and should hold no other's; None where there is nothing."""
+        return self.file(image)
+
+    def doubt(self, image: Path) -> Doubt | None:
+        """What an image has beside shapes that can be read; None if there is no more."""
+        return None
 
     @abstractmethod
     def some(self) -> Iterator[list[Shape]]:
@@ -119,35 +135,32 @@ class StudioFile(ShapeFiles):
 
     def __init__(self, path: Path) -> None:
         self.place = path
-        self._shapes = [(task.image, task.shapes) for task in read_label_studio(path) if task.shapes is not None]
-        self._by_name: dict[str, list[int]] = {}
-        for number, (image, _) in enumerate(self._shapes):
-            names = dict.fromkeys(name for form in forms(image) for name in (form, without_suffix(form)))
-            for name in names:
-                self._by_name.setdefault(name, []).append(number)
+        tasks = [task for task in read_label_studio(path) if task.shapes is not None]
+        self._shapes = [task.shapes or [] for task in tasks]
+        self._names = TaskNames([task.image for task in tasks])
 
     def file(self, image: Path) -> Path | None:
         """The one file, if an annotated task is of this image."""
-        return self.place if self._tasks(image) else None
+        return self.place if self._names.of(image) else None
+
+    def source(self, image: Path) -> object:
+        """As `ShapeFiles.source`: the tasks."""
+        return tuple(self._names.of(image)) or None
+
+    def doubt(self, image: Path) -> Doubt | None:
+        """As `ShapeFiles.doubt`: tasks that may be of other images."""
+        if self._names.are_apart(self._names.of(image)):
+            return Doubt("several tasks, which name different folders", "put the images into such folders too")
+        return None
 
     def read(self, image: Path) -> list[Shape] | None:
         """As `ShapeFiles.read`."""
-        tasks = self._tasks(image)
-        return [shape for number in tasks for shape in self._shapes[number][1]] if tasks else None
+        tasks = self._names.of(image)
+        return [shape for number in tasks for shape in self._shapes[number]] if tasks else None
 
     def some(self) -> Iterator[list[Shape]]:
         """As `ShapeFiles.some`."""
-        return (shapes for _, shapes in self._shapes)
-
-    def _tasks(self, image: Path) -> list[int]:
-        """The tasks of an image, by the longest part of its path that a task names."""
-        parts = [plain(part) for part in image.parts]
-        for count in range(len(parts), 0, -1):
-            name = "/".join(parts[-count:])
-            for form in (name, without_suffix(name)):
-                if form in self._by_name:
-                    return self._by_name[form]
-        return []
+        return iter(self._shapes)
 
 
 def shape_files(root: Path, images: Path) -> ShapeFiles | None:
