@@ -297,6 +297,40 @@ def test_tasks_that_may_be_of_several_images_are_refused(
     assert said in only(check(tmp_path / "set", capsys)[2])
 
 
+BITMASK = {"imageDataURL": "data:image/png;base64,AAAA", "bitmasklabels": ["cat"]}
+BOX = {"x": 1, "y": 1, "width": 9, "height": 9}
+CHOICE = {"type": "choices", "value": {"choices": ["cat"]}}
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ([{"type": "bitmasklabels", "value": BITMASK}], "regions of the kind 'bitmasklabels', which is not read (b)"),
+        ([{"type": "rectangle", "value": BOX}], "regions without a label alone (b)"),
+        ([{"type": "rectangle", "value": BOX}, CHOICE], None),
+    ],
+)
+def test_regions_of_label_studio_that_give_no_class_are_not_its_absence(
+    tmp_path: Path, capsys: Capture, result: list[object], said: str | None
+) -> None:
+    studio(tmp_path / "set")
+    (path,) = (tmp_path / "set").glob("*.json")
+    tasks = json.loads(path.read_text(encoding="utf-8"))
+    tasks[1]["annotations"][0]["result"] = result
+    written(path, json.dumps(tasks))
+    problems = check(tmp_path / "set", capsys)[2]["problems"]
+    assert [f"1 of the 3 images have {said}" in problem for problem in problems] == [True] * bool(said)
+
+
+def test_texts_of_label_studio_that_are_not_read_are_told(tmp_path: Path, capsys: Capture) -> None:
+    picture(tmp_path / "set/images/a.png")
+    task = {"image": "/data/upload/1/0a1b2c3d-a.png", "id": 1, "annotator": 1, "camera": "left", "choice": "cat"}
+    written(tmp_path / "set/tasks.json", json.dumps([task]))
+    found = check(tmp_path / "set", capsys)[2]
+    assert list(found["classes"]) == ["cat"]
+    assert "the texts under 'camera' are not read; export as JSON, not JSON-MIN" in " ".join(found["notices"])
+
+
 def test_images_without_a_label_file_of_yolo_have_no_class(tmp_path: Path, capsys: Capture) -> None:
     yolo(tmp_path / "set")
     assert "1 of 3 images have no label file, and so no class" in " ".join(

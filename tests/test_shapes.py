@@ -153,6 +153,13 @@ def test_shapes_of_label_studio_have_the_pixels_that_it_shows(
             },
             ["cat"],
         ),
+        ({"image": "a.jpg", "annotator": 1, "camera": "left", "Tags": ["cat", "dog"], "note": "dark"}, ["cat", "dog"]),
+        ({"image": "a.jpg", "annotator": 1, "camera": "left", "animal": {"choices": ["cat"]}}, ["cat"]),
+        (
+            {"image": "a.jpg", "annotator": 1, "note": "dark", "x": [{"points": CORNERS, "polygonlabels": ["cat"]}]},
+            ["cat"],
+        ),
+        ({"image": "a.jpg", "annotator": 1, "animal": "cat"}, ["cat"]),
     ],
 )
 def test_classes_of_tasks_of_label_studio(tmp_path: Path, task: dict[str, Any], labels: list[str] | None) -> None:

@@ -81,6 +81,8 @@ def _of_shapes(files: ShapeFiles, root: Path, images: Sequence[Listed], findings
                 labels_of[image.image_id] = {shape.label for shape in shapes}
     names = files.names or sorted({label for labels in labels_of.values() for label in labels})
     findings.note(f"{files.place}: classes by the shapes of {files.tool}: {', '.join(names)}")
+    if files.remark:
+        findings.notice(f"{files.place}: {files.remark}")
     for first, second in same_but_for_case(names):
         remedy = "write one of them everywhere, or give a table of labels if both are meant"
         findings.problem(files.place, f"class {second!r} differs from {first!r} by case or blanks alone", remedy)

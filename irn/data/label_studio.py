@@ -1,19 +1,20 @@
 """Label Studio's exports: one JSON file, a list of tasks, an image each (JSON), or the same flat (JSON-MIN)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from irn.data.label_studio_brush import brushed
-from irn.data.shapes import Drawing, Shape, damaged, ellipse, polygon, turned
+from irn.data.label_studio_regions import drawing, is_box
+from irn.data.shapes import Shape, damaged
 from irn.errors import IrnError
 
 # The kinds of regions, and the keys of the class names in them.
 REGIONS = ("polygonlabels", "rectanglelabels", "ellipselabels", "brushlabels", "keypointlabels", "labels")
 IMAGE_KEYS = ("image", "img", "photo", "url")
+# Keys of flat tasks whose texts are classes. Others may have been in the task before, or be remarks.
+CHOICE_KEYS = ("choice", "choices", "class", "classes", "label", "labels", "tag", "tags", "category", "categories")
+OTHER_KEYS = (*IMAGE_KEYS, "id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time")
 # What says where a region is.
 AREA = {"points", "rle", "radiusX", "width", "imageDataURL", "vertices"}
 
@@ -24,6 +25,7 @@ class Task(NamedTuple):
     sizes: (height, width) of the image as the regions of the annotation have it.
     image_id: the image's id, if it is a task that this project has exported.
     unread: the kinds of regions with an area that are no shapes: without a label, or of a kind that is not read.
+    left_out: the keys of a flat task whose texts are not read as classes.
     """
 
     image: str
@@ -31,6 +33,7 @@ class Task(NamedTuple):
     sizes: frozenset[tuple[Any, Any]] = frozenset()
     image_id: str = ""
     unread: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def is_label_studio(content: Any) -> bool:
@@ -50,7 +53,8 @@ def read_label_studio(path: Path) -> list[Task]:
         raise damaged(path, "the JSON", error) from None
     if not is_label_studio(content):
         raise IrnError(f"{path}: not an export of Label Studio; expected a list of tasks with an image each")
-    return [_task(path, number, task) for number, task in enumerate(content, 1)]
+    text_keys = _text_keys(content)
+    return [_task(path, number, task, text_keys) for number, task in enumerate(content, 1)]
 
 
 def _image_of(task: Any) -> str:
@@ -63,11 +67,38 @@ def _image_of(task: Any) -> str:
     return names[0] if names and is_annotated else ""
 
 
-def _task(path: Path, number: int, task: dict[str, Any]) -> Task:
+def _text_keys(tasks: list[dict[str, Any]]) -> set[str]:
+    """The keys of flat tasks whose texts are classes: those of usual names, or all if nothing else says a class."""
+    flat = [item for task in tasks if not isinstance(task.get("data"), dict) for item in _held(task).items()]
+    keys = {key for key, content in flat if _texts(content)}
+    usual = {key for key in keys if key.lower() in CHOICE_KEYS}
+    return usual if usual or any(_regions(content) or _choices(content) for _, content in flat) else keys
+
+
+def _held(task: dict[str, Any]) -> dict[str, Any]:
+    """What a flat task has besides its image and what every task has."""
+    return {key: content for key, content in task.items() if key not in OTHER_KEYS}
+
+
+def _texts(content: Any) -> list[str]:
+    """The texts that a value is or holds."""
+    parts = content if isinstance(content, list) else [content]
+    return [part.strip() for part in parts if isinstance(part, str) and part.strip()]
+
+
+def _regions(content: Any) -> list[dict[str, Any]]:
+    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def _choices(content: Any) -> Any:
+    return content.get("choices") if isinstance(content, dict) else None
+
+
+def _task(path: Path, number: int, task: dict[str, Any], text_keys: Collection[str]) -> Task:
     image, data = _image_of(task), task.get("data")
     try:
         if not isinstance(data, dict):
-            return Task(image, list(_of_flat(task)))
+            return _flat_task(image, _held(task), text_keys)
         image_id = data["image_id"] if isinstance(data.get("image_id"), str) else ""
         results = _annotation(task.get("annotations", task.get("completions")))
         if results is None:
@@ -117,7 +148,7 @@ def _of_result(item: dict[str, Any]) -> Iterator[Shape]:
         yield Shape(choice, of_image=True)
     size = item.get("original_height"), item.get("original_width")
     for label in labels:
-        yield Shape(label, _drawing(item["value"], size), is_box=_is_box(item["value"]))
+        yield Shape(label, drawing(item["value"], size), is_box=is_box(item["value"]))
 
 
 def _names(item: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -133,26 +164,32 @@ def names_in(content: Any) -> list[str]:
     if isinstance(content, dict) and not isinstance(content.get("choices"), str | list):
         raise ValueError("neither names nor choices nor regions")
     try:
-        return [shape.label for shape in _of_flat({"cell": content})]
+        return [shape.label for shape in _of_flat({"cell": content}, ("cell",))]
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise ValueError(str(error)) from None
 
 
-def _of_flat(task: dict[str, Any]) -> Iterator[Shape]:
-    """The shapes of a flat task, whose keys are names that its author gave, except the image's."""
-    for key, content in task.items():
-        if key in (*IMAGE_KEYS, "id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time"):
-            continue
-        if isinstance(content, str) or (isinstance(content, dict) and "choices" in content):
-            for choice in _words(content["choices"] if isinstance(content, dict) else content):
-                yield Shape(choice, of_image=True)
-        for region in content if isinstance(content, list) else ():
-            if isinstance(region, str):
-                yield Shape(region, of_image=True)
-            for kind in REGIONS if isinstance(region, dict) else ():
-                size = region.get("original_height"), region.get("original_width")
-                for label in _words(region.get(kind)):
-                    yield Shape(label, _drawing(region, size), is_box=_is_box(region))
+def _flat_task(image: str, held: dict[str, Any], text_keys: Collection[str]) -> Task:
+    regions = [region for content in held.values() for region in _regions(content)]
+    unread = [_kind(region) for region in regions if AREA & region.keys() and not any(map(region.get, REGIONS))]
+    left_out = [key for key, content in held.items() if key not in text_keys and _texts(content)]
+    return Task(image, list(_of_flat(held, text_keys)), unread=tuple(unread), left_out=tuple(left_out))
+
+
+def _kind(region: dict[str, Any]) -> str:
+    """The kind of a region, by the key of its labels, if it has one."""
+    return next((key for key in region if key.endswith("labels")), "region")
+
+
+def _of_flat(held: dict[str, Any], text_keys: Collection[str]) -> Iterator[Shape]:
+    """The shapes of a flat task, whose keys are names that its author gave, and its texts under some of them."""
+    for key, content in held.items():
+        for choice in [*_words(_choices(content)), *(_texts(content) if key in text_keys else ())]:
+            yield Shape(choice, of_image=True)
+        for region in _regions(content):
+            size = region.get("original_height"), region.get("original_width")
+            for label in [label for kind in REGIONS for label in _words(region.get(kind))]:
+                yield Shape(label, drawing(region, size), is_box=is_box(region))
 
 
 def _words(value: Any) -> list[str]:
@@ -161,39 +198,3 @@ def _words(value: Any) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("labels that are not text")
     return [name.strip() for name in names if name.strip()]
-
-
-def _is_box(content: dict[str, Any]) -> bool:
-    return {"x", "y", "width", "height"} <= content.keys() and "keypointlabels" not in content
-
-
-def _drawing(content: dict[str, Any], size: tuple[Any, Any]) -> Drawing | None:
-    """Draws a region, whose numbers are percent of the image's sides."""
-    if "points" in content:
-        return polygon(np.array(content["points"], np.float64) / 100, is_relative=True)
-    if content.get("format") == "rle" or "rle" in content:
-        return brushed(content["rle"], size)
-    if "radiusX" in content:
-        return _sized(content, ("x", "y", "radiusX", "radiusY"), size)
-    if _is_box(content):
-        return _sized(content, ("x", "y", "width", "height"), size)
-    return None
-
-
-def _sized(content: dict[str, Any], keys: tuple[str, ...], size: tuple[Any, Any]) -> Drawing:
-    """Draws a box, turned around its upper left corner, or an ellipse."""
-    x, y, first, second = (float(content[key]) / 100 for key in keys)
-    angle = float(content.get("rotation") or 0)
-    if not np.isfinite((x, y, first, second, angle)).all():
-        raise ValueError("numbers that are not finite")
-
-    def draw(height: int, width: int) -> np.ndarray:
-        sides = np.array((width, height))
-        corner, extent = sides * (x, y), sides * (first, second)
-        if "radiusX" in keys:
-            points = ellipse(corner.tolist(), extent.tolist(), angle)
-        else:
-            points = turned(np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * extent, angle) + corner
-        return polygon(points)(height, width)
-
-    return draw

@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from irn.data.label_studio import read_label_studio
+from irn.data.findings import some
+from irn.data.label_studio import REGIONS, read_label_studio
 from irn.data.labelme import is_labelme, read_labelme
 from irn.data.listing import IMAGE_SUFFIXES, folders_within, matching
 from irn.data.shapes import Shape
@@ -35,12 +36,14 @@ class ShapeFiles(ABC):
     tool: whose files they are.
     place: the file or folder that tells so.
     names: the classes in their order, where the files tell it, or else None.
+    remark: how shapes were understood, in words, if not as usual.
     without_file: whether an image without a file is one without any class, and not one that nobody has looked at.
     """
 
     tool: str
     place: Path
     names: list[str] | None = None
+    remark = ""
     without_file = False
 
     @abstractmethod
@@ -135,9 +138,12 @@ class StudioFile(ShapeFiles):
 
     def __init__(self, path: Path) -> None:
         self.place = path
-        tasks = [task for task in read_label_studio(path) if task.shapes is not None]
-        self._shapes = [task.shapes or [] for task in tasks]
-        self._names = TaskNames([task.image for task in tasks])
+        self._tasks = [task for task in read_label_studio(path) if task.shapes is not None]
+        self._names = TaskNames([task.image for task in self._tasks])
+        left_out = sorted({key for task in self._tasks for key in task.left_out})
+        if left_out:
+            keys = some(list(map(repr, left_out)))
+            self.remark = f"the texts under {keys} are not read; export as JSON, not JSON-MIN, if they are classes"
 
     def file(self, image: Path) -> Path | None:
         """The one file, if an annotated task is of this image."""
@@ -148,19 +154,27 @@ class StudioFile(ShapeFiles):
         return tuple(self._names.of(image)) or None
 
     def doubt(self, image: Path) -> Doubt | None:
-        """As `ShapeFiles.doubt`: tasks that may be of other images."""
-        if self._names.are_apart(self._names.of(image)):
+        """As `ShapeFiles.doubt`: tasks that may be of other images, and regions that give no shape."""
+        numbers = self._names.of(image)
+        if self._names.are_apart(numbers):
             return Doubt("several tasks, which name different folders", "put the images into such folders too")
+        unread = [kind for number in numbers for kind in self._tasks[number].unread]
+        other = next((kind for kind in unread if kind.endswith("labels") and kind not in REGIONS), None)
+        if other:
+            remedy = "draw them as polygons, brushes, rectangles or ellipses"
+            return Doubt(f"regions of the kind {other!r}, which is not read", remedy)
+        if unread and not any(self._tasks[number].shapes for number in numbers):
+            return Doubt("regions without a label alone", "label them, or take them out")
         return None
 
     def read(self, image: Path) -> list[Shape] | None:
         """As `ShapeFiles.read`."""
-        tasks = self._names.of(image)
-        return [shape for number in tasks for shape in self._shapes[number]] if tasks else None
+        numbers = self._names.of(image)
+        return [shape for number in numbers for shape in self._tasks[number].shapes or []] if numbers else None
 
     def some(self) -> Iterator[list[Shape]]:
         """As `ShapeFiles.some`."""
-        return iter(self._shapes)
+        return (task.shapes or [] for task in self._tasks)
 
 
 def shape_files(root: Path, images: Path) -> ShapeFiles | None:
