@@ -322,6 +322,25 @@ def test_regions_of_label_studio_that_give_no_class_are_not_its_absence(
     assert [f"1 of the 3 images have {said}" in problem for problem in problems] == [True] * bool(said)
 
 
+@pytest.mark.parametrize("content", ["[]", '[{"image": "a.png", "caption": "x"}]', "[1, 2]", "[{", "[" * 200_000])
+def test_another_list_in_json_does_no_harm(tmp_path: Path, capsys: Capture, content: str) -> None:
+    for name in ("cat/a", "dog/b"):
+        picture(tmp_path / f"set/{name}.png")
+    written(tmp_path / "set/captions.json", content)
+    assert list(check(tmp_path / "set", capsys)[2]["classes"]) == ["cat", "dog"]
+
+
+def test_of_two_exports_of_label_studio_none_is_chosen(tmp_path: Path, capsys: Capture) -> None:
+    root = tmp_path / "set"
+    studio(root)
+    (path,) = root.glob("*.json")
+    (root / "newer.json").write_bytes(path.read_bytes())
+    both = f"2 exports of Label Studio (newer.json, {path.name})"
+    assert f"{both}; leave only one in the folder" in check(root, capsys)[2]["problems"][0]
+    written(root / "labels.csv", "image_id,cat\na,1\nb,0\nc,1\n")
+    assert f"of {both} none is read as ground truth" in only(check(root, capsys)[2], "notices")
+
+
 def test_texts_of_label_studio_that_are_not_read_are_told(tmp_path: Path, capsys: Capture) -> None:
     picture(tmp_path / "set/images/a.png")
     task = {"image": "/data/upload/1/0a1b2c3d-a.png", "id": 1, "annotator": 1, "camera": "left", "choice": "cat"}

@@ -255,6 +255,7 @@ def test_a_missing_table_names_the_others(tmp_path: Path) -> None:
             b'{"images": [], "annotations": [], "categories": []}',
             "move it to annotations/instances_train.json",
         ),
+        ("captions.json", b'[{"image": "a.jpg"}]', "is a list, but not of tasks with an image and annotations each"),
         ("labels.json", b"{}", "; expected a CSV with the header 'image_id'"),
     ],
 )

@@ -29,7 +29,7 @@ class Folder(Layout):
     def truth_places(self, root: Path) -> tuple[Path, Path]:
         """The folders of masks, or else where a tool's shapes lie, if they have outlines."""
         masks = super().truth_places(root)
-        if any(place.is_dir() for place in masks) or not root.is_dir():
+        if any(place.is_dir() for place in masks) or not root.is_dir() or len(shape_files.studio_exports(root)) > 1:
             return masks
         images = images_folder(root)
         files = shape_files.shape_files(root, images) if images.is_dir() else None

@@ -8,7 +8,7 @@ from irn.data.folder_images import IMAGES, check_kind, images_folder, split_fold
 from irn.data.label_table import read_labels
 from irn.data.listing import Listed, named
 from irn.data.names import check_class_names, same_but_for_case
-from irn.data.shape_files import Doubt, ShapeFiles, shape_files, yolo_texts
+from irn.data.shape_files import Doubt, ShapeFiles, shape_files, studio_exports, yolo_texts
 from irn.data.tables import ImageClasses
 from irn.errors import IrnError
 
@@ -23,6 +23,12 @@ def read_classes_of(root: Path, images: Sequence[Listed], labels_csv: Path | Non
     """
     table = labels_csv or named(root, LABELS)
     if labels_csv is not None or table.is_file():
+        if len(exports := studio_exports(root)) > 1:
+            shown = some([path.name for path in exports])
+            findings.notice(
+                f"{root}: of {len(exports)} exports of Label Studio ({shown}) none is read as ground truth; leave"
+                " only one in the folder, or name it in dataset.class_masks"
+            )
         return read_labels(table, images, findings)
     tables = sorted({path for folder in _folders(images) if (path := folder / ROBOFLOW).is_file()})
     if tables:

@@ -15,6 +15,7 @@ IMAGE_KEYS = ("image", "img", "photo", "url")
 # Keys of flat tasks whose texts are classes. Others may have been in the task before, or be remarks.
 CHOICE_KEYS = ("choice", "choices", "class", "classes", "label", "labels", "tag", "tags", "category", "categories")
 OTHER_KEYS = (*IMAGE_KEYS, "id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time")
+_LARGEST_TASK = 2**26  # characters
 # What says where a region is.
 AREA = {"points", "rle", "radiusX", "width", "imageDataURL", "vertices"}
 
@@ -39,6 +40,16 @@ class Task(NamedTuple):
 def is_label_studio(content: Any) -> bool:
     """Whether the content of a JSON file is an export of Label Studio."""
     return isinstance(content, list) and bool(content) and all(map(_image_of, content))
+
+
+def begins_with_task(path: Path) -> bool:
+    """Whether the first entry of a list in a JSON file is a task of an export."""
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        text = file.read(_LARGEST_TASK).lstrip().removeprefix("[").lstrip()
+    try:
+        return bool(_image_of(json.JSONDecoder().raw_decode(text)[0]))
+    except (ValueError, RecursionError):
+        return False
 
 
 def read_label_studio(path: Path) -> list[Task]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from irn.data.coco_files import mapped
 from irn.data.findings import some
 from irn.data.listing import folders_within, matching, named
+from irn.data.shape_files import is_list
 from irn.errors import IrnError
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
@@ -40,6 +41,9 @@ def _of_tools(root: Path) -> tuple[str, str] | None:
         if _is_instances(path):
             remedy = "move it to annotations/instances_train.json, and set dataset.kind: coco (--kind coco)"
             return f"{path.name} is an instances file of COCO", remedy
+        if is_list(path):
+            remedy = "if it is an export of Label Studio, call the image 'image' there; else give a labels.csv"
+            return f"{path.name} is a list, but not of tasks with an image and annotations each", remedy
     return None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from irn.data.findings import some
-from irn.data.label_studio import REGIONS, read_label_studio
+from irn.data.label_studio import REGIONS, begins_with_task, read_label_studio
 from irn.data.labelme import is_labelme, read_labelme
 from irn.data.listing import IMAGE_SUFFIXES, folders_within, matching
 from irn.data.shapes import Shape
@@ -180,16 +180,25 @@ class StudioFile(ShapeFiles):
 def shape_files(root: Path, images: Path) -> ShapeFiles | None:
     """The files of shapes of a data set, if it has any.
 
-    root: its folder. images: the folder of its images, which may be the same.
+    root: its folder. images: the folder of its images, which may be the same. Raises IrnError for two exports of Label
+    Studio.
     """
     for folder in (*(root / name for name in FOLDERS), images):
         if any(map(_is_labelme, islice(_files(folder, ".json"), _GLANCED_AT))):
             return LabelmeFiles(folder)
-    exports = [path for path in matching(root, "*.json") if is_list(path)]
+    exports = studio_exports(root)
+    if len(exports) > 1:
+        shown = some([path.name for path in exports])
+        raise IrnError(f"{root}: {len(exports)} exports of Label Studio ({shown}); leave only one in the folder")
     if exports:
         return StudioFile(exports[0])
     names = names_file(root)
     return YoloFiles(root, names) if names and any(True for _ in yolo_texts(root)) else None
+
+
+def studio_exports(root: Path) -> list[Path]:
+    """The exports of Label Studio in a folder, by name."""
+    return [path for path in matching(root, "*.json") if is_list(path) and begins_with_task(path)]
 
 
 def at(place: Path) -> ShapeFiles | None:
