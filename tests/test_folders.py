@@ -420,6 +420,33 @@ def test_the_case_of_letters_in_names_of_places_does_not_count(tmp_path: Path, i
     assert built(tmp_path / "set")[1] == {f"{images}/a.png": ["cat"], f"{images}/b.png": []}
 
 
+@pytest.mark.parametrize(("images", "labels"), [("Images", "labels"), ("images", "Labels"), ("IMAGES", "LABELS")])
+def test_nor_does_it_in_folders_of_yolo(tmp_path: Path, images: str, labels: str) -> None:
+    yolo(tmp_path / "set")
+    (tmp_path / "set/images").rename(tmp_path / "set" / images)
+    (tmp_path / "set/labels").rename(tmp_path / "set" / labels)
+    present = built(tmp_path / "set")[1]
+    assert list(present.values()) == [["cat"], [], ["cat", "dog"]]
+    assert (tmp_path / "set" / labels / "train") in LAYOUT.watched(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    "other", ["segmentationclass/a", "Masks/a", "cat/@eaDir/a.png/SYNOPHOTO_THUMB_M", "#recycle/a"]
+)
+def test_pictures_in_folders_of_masks_and_of_systems_are_not_read(tmp_path: Path, other: str) -> None:
+    for name in ("cat/a", "dog/b", other):
+        picture(tmp_path / f"set/{name}.png")
+    assert built(tmp_path / "set")[1] == {"cat/a.png": ["cat"], "dog/b.png": ["dog"]}
+
+
+def test_masks_among_photographs_are_told(tmp_path: Path, capsys: Capture) -> None:
+    """As in the data set BUSI."""
+    for name in ("cat/a (1)", "cat/a (1)_mask", "cat/a (1)_mask_1", "dog/gas_mask"):
+        picture(tmp_path / f"set/{name}.png")
+    said = only(check(tmp_path / "set", capsys)[2], "notices")
+    assert "2 images are named as another with 'mask' behind it (cat/a (1)_mask, cat/a (1)_mask_1)" in said
+
+
 @pytest.mark.parametrize("names", ["images/a images/b", "cat/a dog/b"])
 def test_a_data_set_in_a_folder_of_its_folder_is_refused(tmp_path: Path, capsys: Capture, names: str) -> None:
     """As ZIP archives are unpacked."""

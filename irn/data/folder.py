@@ -46,7 +46,7 @@ class Folder(Layout):
         folder = images_folder(root)
         # A root that holds the images may hold results too.
         unseen = {*NOT_IMAGES} - {"labels"} if folder == root else set()
-        folders = [place for place, _ in folders_within(folder) if unseen.isdisjoint(place.relative_to(folder).parts)]
+        folders = [place for place, _ in folders_within(folder) if unseen.isdisjoint(_parts_below(folder, place))]
         return [*folders, named(root, LABELS), named(root, SPLITS), *shape_files.watched(root)]
 
     def listed(
@@ -85,6 +85,10 @@ class Folder(Layout):
         if unscorable:
             findings.notice(f"{unscorable[0]} ({len(unscorable)} of {len(records)} images are so)")
         return True
+
+
+def _parts_below(folder: Path, place: Path) -> list[str]:
+    return [part.lower() for part in place.relative_to(folder).parts]
 
 
 def _all_images(root: Path, labels_csv: Path | None, findings: Findings) -> list[Listed]:

@@ -124,7 +124,7 @@ def _check_sources(files: ShapeFiles, images: Sequence[Listed], findings: Findin
 def _class_folder(image: Listed, splits: Collection[str]) -> str:
     """The folder that is the class of an image: the first that is neither its split's nor called `images`."""
     folders = image.name.split("/")[top_folder(image) in splits : -1]
-    return next((folder for folder in folders if folder != IMAGES), "")
+    return next((folder for folder in folders if folder.lower() != IMAGES), "")
 
 
 def _check_depth(root: Path, images: Sequence[Listed], folders: Collection[str]) -> None:

@@ -6,15 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from irn.data.findings import Findings, some
-from irn.data.listing import IMAGE_SUFFIXES, Listed, find_images, named, one_each
+from irn.data.listing import IMAGE_SUFFIXES, Listed, find_images, is_hidden, named, one_each
 from irn.data.user_splits import read_splits, splits_in_labels
 from irn.data.user_tables import SPLITS
 from irn.errors import IrnError
 
 IMAGES = "images"
-# Folders in a root without `images/` whose pictures are not photographs.
-NOT_IMAGES = ("SegmentationClass", "SegmentationObject", "masks", "labels", "annotations", "results")
+# Folders in a root without `images/` whose pictures are not photographs; in any case.
+NOT_IMAGES = ("segmentationclass", "segmentationobject", "masks", "labels", "annotations", "results")
 
+_MASK = re.compile(r"(.+)[_-]mask(_?\d+)?", re.I)
 _SPLIT = re.compile(rf"({'|'.join(SPLITS)})([ _-]?(\d{{4}}|set|images?|imgs|data))?")
 OTHER_KINDS = (
     ("voc", "JPEGImages"),
@@ -28,9 +29,9 @@ def images_folder(root: Path) -> Path:
     folder = named(root, IMAGES)
     if folder.is_dir() or not root.is_dir():
         return folder
-    inside = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    inside = sorted(path for path in root.iterdir() if not is_hidden(path.name))
     has_images = any(path.suffix.lower() in IMAGE_SUFFIXES for path in inside)
-    has_folders = any(path.is_dir() and path.name not in NOT_IMAGES and _holds_images(path) for path in inside)
+    has_folders = any(path.is_dir() and path.name.lower() not in NOT_IMAGES and _holds_images(path) for path in inside)
     return root if has_images or has_folders else folder
 
 
@@ -60,6 +61,12 @@ def all_images(root: Path, splits_csv: Path, tables: Sequence[Path], findings: F
     if within:
         findings.note(
             f"{folder}: {within} of {len(paths)} images lie in folders within; the folder is part of their names"
+        )
+    masks = [name for name in paths if (match := _MASK.fullmatch(name)) and match[1] in paths]
+    if masks:
+        findings.notice(
+            f"{folder}: {len(masks)} images are named as another with 'mask' behind it ({some(masks)}) and read as"
+            " photographs; move them out if they are masks"
         )
     split_of: dict[str, str] | None
     if splits_csv.is_file():

@@ -18,6 +18,9 @@ IMAGE_SUFFIXES = (
     *(".heic", ".heif", ".hif", ".avif"),
 )
 
+# Folders that storage systems make: small pictures of all others, and what was deleted.
+_OF_SYSTEMS = ("@eaDir", "#recycle")
+
 # Files that belong beside images.
 LABEL_SUFFIXES = (".json", ".txt", ".csv", ".xml", ".yaml", ".yml")
 
@@ -53,7 +56,8 @@ def find_images(
 ) -> dict[str, list[Path]]:
     """Image files by their names without extension, sorted by name.
 
-    below: look into the folders within too, except those called as in `skipped`; their images are named `folder/name`.
+    below: look into the folders within too, except those called as in `skipped`, in any case; their images are named
+        `folder/name`.
 
     Files without an image's extension, other than labels, and links that lead nowhere are counted in a notice.
     """
@@ -62,7 +66,7 @@ def find_images(
     astray: list[str] = []
     # A dry run waits for this. Paths that a folder gives cost least, and a look at each file would cost most.
     for place, files in islice(folders_within(folder, _raise), None if below else 1):
-        if not set(skipped).isdisjoint(place.relative_to(folder).parts):
+        if not set(skipped).isdisjoint(place.relative_to(folder).as_posix().lower().split("/")):
             continue
         regular, path_of = regular_files(place), {path.name: path for path in place.iterdir()}
         within = "" if place == folder else f"{place.relative_to(folder).as_posix()}/"
@@ -109,7 +113,7 @@ def named(folder: Path, name: str) -> Path:
 
 
 def folders_within(folder: Path, onerror: Callable[[OSError], None] | None = None) -> Iterator[tuple[Path, list[str]]]:
-    """A folder and all within it except hidden ones, through links too, each with the names of its files.
+    """A folder and all within it except hidden ones and systems', through links too, each with the names of its files.
 
     A link to a folder that contains it is not followed: it leads to nothing new, and two of them to endless paths.
     `onerror` is that of `os.walk`.
@@ -118,10 +122,13 @@ def folders_within(folder: Path, onerror: Callable[[OSError], None] | None = Non
     for place, folders, files in os.walk(folder, onerror=onerror, followlinks=True):
         around = {real[path] for path in (Path(place), *Path(place).parents) if path in real}
         real |= {path: path.resolve() for path in (Path(place, name) for name in folders)}
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and real[Path(place, name)] not in around
-        )
+        folders[:] = sorted(name for name in folders if not is_hidden(name) and real[Path(place, name)] not in around)
         yield Path(place), files
+
+
+def is_hidden(folder: str) -> bool:
+    """Whether a folder of this name is not to be seen, or a system's."""
+    return folder.startswith(".") or folder in _OF_SYSTEMS
 
 
 def _raise(error: OSError) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from irn.data.findings import some
 from irn.data.label_studio import REGIONS, begins_with_task, read_label_studio
 from irn.data.labelme import is_labelme, read_labelme
-from irn.data.listing import IMAGE_SUFFIXES, folders_within, matching
+from irn.data.listing import IMAGE_SUFFIXES, folders_within, matching, named
 from irn.data.shapes import Shape
 from irn.data.task_names import TaskNames
 from irn.data.yolo import names_file, read_yolo, read_yolo_names
@@ -108,17 +108,18 @@ class YoloFiles(ShapeFiles):
     def __init__(self, root: Path, names: Path) -> None:
         self.place = root
         self._names = self.names = read_yolo_names(names)
+        self._labels: dict[Path, Path] = {}
 
     def file(self, image: Path) -> Path | None:
         """The text of the image's name."""
         parts = image.with_suffix(".txt").parts
-        places = [number for number, part in enumerate(parts[:-1]) if part == "images"]
-        mirrored = [Path(*parts[:place], "labels", *parts[place + 1 :]) for place in reversed(places)]
+        places = [number for number, part in enumerate(parts[:-1]) if part.lower() == "images"]
+        mirrored = [self._labels_in(Path(*parts[:place])).joinpath(*parts[place + 1 :]) for place in reversed(places)]
         paths = [*mirrored, Path(*parts)]
         if not _lies_in(image.parent, self.place):
             # The images lie elsewhere, and their texts here under the same names.
             ends = [path.parts[-count:] for path in paths for count in (4, 3, 2, 1)]
-            paths = [self.place.joinpath(folder, *end) for folder in ("", "labels") for end in ends]
+            paths = [folder.joinpath(*end) for folder in (self.place, self._labels_in(self.place)) for end in ends]
         return next((path for path in paths if path.is_file()), None)
 
     def read(self, image: Path) -> list[Shape] | None:
@@ -129,6 +130,12 @@ class YoloFiles(ShapeFiles):
     def some(self) -> Iterator[list[Shape]]:
         """As `ShapeFiles.some`."""
         return (read_yolo(path, self._names) for path in yolo_texts(self.place))
+
+    def _labels_in(self, folder: Path) -> Path:
+        """The folder of texts beside one of images."""
+        if folder not in self._labels:
+            self._labels[folder] = named(folder, "labels")
+        return self._labels[folder]
 
 
 class StudioFile(ShapeFiles):
@@ -183,7 +190,7 @@ def shape_files(root: Path, images: Path) -> ShapeFiles | None:
     root: its folder. images: the folder of its images, which may be the same. Raises IrnError for two exports of Label
     Studio.
     """
-    for folder in (*(root / name for name in FOLDERS), images):
+    for folder in (*(named(root, name) for name in FOLDERS), images):
         if any(map(_is_labelme, islice(_files(folder, ".json"), _GLANCED_AT))):
             return LabelmeFiles(folder)
     exports = studio_exports(root)
@@ -211,8 +218,7 @@ def at(place: Path) -> ShapeFiles | None:
 def watched(root: Path) -> list[Path]:
     """The files and folders that shapes may lie in, other than the folders of images."""
     names = names_file(root)
-    tops = [root / name for name in ("labels", *FOLDERS)]
-    folders = [folder for top in dict.fromkeys(tops) for folder, _ in folders_within(top)]
+    folders = [folder for name in FOLDERS for folder, _ in folders_within(named(root, name))]
     return [*matching(root, "*.json"), *([names] if names else []), *folders]
 
 
@@ -226,7 +232,8 @@ def yolo_texts(root: Path) -> Iterator[Path]:
     """The label files of YOLO in a folder and those within: in a folder `labels`, or beside an image."""
     for path in _files(root, ".txt"):
         beside = (path.with_suffix(suffix).is_file() for suffix in IMAGE_SUFFIXES)
-        if path.name != "classes.txt" and ("labels" in path.relative_to(root).parts[:-1] or any(beside)):
+        folders = [part.lower() for part in path.relative_to(root).parts[:-1]]
+        if path.name != "classes.txt" and ("labels" in folders or any(beside)):
             yield path
 
 
