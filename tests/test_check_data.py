@@ -694,6 +694,37 @@ class TestMasks:
         Image.new("L", (48, 40), 1).save(root / "SegmentationClass/a.png", "JPEG")
         assert "a.png: the mask is a JPEG, which changes the numbers" in only(check(root, capsys)[2])
 
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            (lambda mask: mask[:20], "the mask is 20 x 48 pixels, its image 40 x 48"),
+            (lambda mask: np.stack([mask] * 3, -1), "mask mode is RGB, expected an index PNG"),
+            (
+                lambda mask: mask + 2 * (np.arange(40) > 30)[:, None].astype(np.uint8),
+                "object 2 lies on background alone",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("option", [[], ["--object-masks"]])
+    def test_object_masks_that_are_none(
+        self,
+        tmp_path: Path,
+        capsys: Capture,
+        change: Callable[[np.ndarray], np.ndarray],
+        words: str,
+        option: list[str],
+    ) -> None:
+        root = self.masked(tmp_path / "set", 1, 2, 0)
+        objects = tmp_path / "objects" if option else root / "SegmentationObject"
+        for name in "abc":
+            mask = (np.array(Image.open(root / f"SegmentationClass/{name}.png")) > 0).astype(np.uint8)
+            save_png(objects / f"{name}.png", mask)
+        more = [*option, objects] if option else []
+        assert check(root, capsys, "folder", *more)[0] == 0
+        path = objects / "a.png"
+        save_png(path, change(np.array(Image.open(path))))
+        assert f"{path}: {words}" in only(check(root, capsys, "folder", *more)[2])
+
     def test_one_image_of_many_that_differs(self, tmp_path: Path, capsys: Capture) -> None:
         found = check(self.masked(tmp_path / "set", 1, 2, 1), capsys)[2]
         assert "in 1 of 3 images the mask holds a class that the image's row in the labels lacks (c)" in only(

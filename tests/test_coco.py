@@ -783,6 +783,11 @@ def test_boxes_give_classes_and_no_ground_truth(coco: Coco, tmp_path: Path, caps
     present = coco.build()[1]
     boxed(coco.train)
     coco.write()
+    masks = tmp_path / "masks"
+    for name, objects in coco.objects.items():
+        save_png(masks / f"{name}.png", np.array([0, *coco.labels[name]], np.uint8)[objects])
+    assert coco.build("--class-masks", masks)[1] == present
+    capsys.readouterr()
     assert coco.build()[1] == present
     count = len(coco.train["annotations"])
     said = f"{count} of {count} annotations have no segmentation; they give classes, but split 'train' cannot be scored"

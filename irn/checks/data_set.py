@@ -13,6 +13,7 @@ from irn.data.findings import Findings
 from irn.data.images import Look
 from irn.data.kinds import Kind, kind
 from irn.data.listing import named
+from irn.data.masks import MaskFolder, format_of
 from irn.data.reading import read_data_set
 from irn.data.tables import ImageClasses
 from irn.records import PLAIN, Colours, ImageRecord
@@ -65,11 +66,12 @@ def check_data_set(
     workers: int | None,
     colours: Colours = PLAIN,
     left_out: Sequence[str] | None = None,
+    object_masks: Path | None = None,
 ) -> DataSet:
     """Read a data set as `build_manifest` needs it, open each image in full, and collect all that looks wrong.
 
-    class_masks: where the class masks lie; None for the data set's own, if it has any. Only images that have one are
-    checked against it. colours: as of `read_image`. left_out: names that are taken out of the classes.
+    class_masks, object_masks: where these masks lie; None for the data set's own, if it has any. Only images that have
+    one are checked against it. colours: as of `read_image`. left_out: names that are taken out of the classes.
 
     Raises IrnError for a kind that is not known; anything else goes to the findings.
     """
@@ -86,22 +88,32 @@ def check_data_set(
     if data.classes.names:
         counts = {name: row_counts["all"] for name, row_counts in data.counts().items()}
         check_classes(data.classes, counts, root, contents.has_labels, findings)
-        _check_truth(data, row, root, class_masks, workers, left_out or ())
+        _check_truth(data, row, root, (class_masks, object_masks), workers, left_out or ())
     return data
 
 
 def _check_truth(
-    data: DataSet, row: Kind, root: Path, class_masks: Path | None, workers: int | None, left_out: Sequence[str]
+    data: DataSet,
+    row: Kind,
+    root: Path,
+    masks: tuple[Path | None, Path | None],
+    workers: int | None,
+    left_out: Sequence[str],
 ) -> None:
     """Check ground truth where there is some; whether masks were meant to exist is the configuration's concern."""
-    if class_masks is not None and not Path(class_masks).exists():
-        data.findings.problem(class_masks, "no such folder or file of class masks", "fix the path")
-    own_masks = row.layout.truth_places(root)[0]
-    place = Path(class_masks or own_masks)
+    for named_place, what in zip(masks, ("class", "object"), strict=True):
+        if named_place is not None and not Path(named_place).exists():
+            data.findings.problem(named_place, f"no such folder or file of {what} masks", "fix the path")
+    class_masks, object_masks = masks
+    own_masks, own_objects = row.layout.truth_places(root)
+    place, object_place = Path(class_masks or own_masks), Path(object_masks or own_objects)
     if place.absolute() == own_masks and row.layout.check_truth(root, data.records, data.findings, workers):
         return
     if place.exists():
-        check_masks(data.records, data.classes, place, data.findings, workers, left_out)
+        # Annotations of the data set's own need not be fit to be scored where class masks are named.
+        is_checked = object_place.exists() and (object_masks or format_of(object_place) is MaskFolder)
+        objects = object_place if is_checked and object_place != place else None
+        check_masks(data.records, data.classes, place, data.findings, workers, left_out, objects)
     elif class_masks is None:
         _tell_of_masks_elsewhere(root, own_masks, data.findings)
 

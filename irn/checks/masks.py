@@ -32,15 +32,20 @@ def check_masks(
     findings: Findings,
     workers: int | None,
     left_out: Collection[str] = (),
+    object_place: Path | None = None,
 ) -> None:
     """Compare the classes in masks with those in the labels: a problem where most differ, a notice where some do.
 
-    place: where the masks lie, a file or folder of any format. left_out: as of `open_truth`.
+    place, object_place: where the masks of classes lie, and those of objects, if there are any; a file or folder of
+        any format. Those of objects are only read. left_out: as of `open_truth`.
     """
     looked_at: dict[str, MaskContents | IrnError] = {}
     for split in dict.fromkeys(record.split for record in records):
         of_split = [record for record in records if record.split == split]
-        looked_at |= _look_at_split(split, of_split, classes.names, place, findings, workers, left_out)
+        truth = _opened(place, split, classes.names, findings, left_out)
+        objects = _opened(object_place, split, classes.names, findings, left_out) if truth and object_place else None
+        if truth:
+            looked_at |= _look_at_split(split, of_split, truth, objects, place, findings, workers)
     for mask in looked_at.values():
         if isinstance(mask, IrnError):
             findings.mistake(mask)
@@ -55,27 +60,32 @@ def check_masks(
         _check_void(masks, classes, place, findings)
 
 
-def _look_at_split(
-    split: str,
-    records: Sequence[ImageRecord],
-    names: Sequence[str],
-    place: Path,
-    findings: Findings,
-    workers: int | None,
-    left_out: Collection[str],
-) -> dict[str, MaskContents | IrnError]:
-    """What the masks of a split hold, by image; a notice where some are missing."""
+def _opened(
+    place: Path, split: str, names: Sequence[str], findings: Findings, left_out: Collection[str]
+) -> Truth | None:
+    """The masks of a split; None, with a notice or a problem, where it has none that can be read."""
     missing = format_of(place).lacking_split(place, split)
     if missing:
         findings.notice(f"{place}: {missing}, so split {split!r} cannot be scored")
-        return {}
-    truth = None
+        return None
     with findings.collected():
-        truth = open_truth(place, split, names, left_out)
-    if truth is None:
-        return {}
+        return open_truth(place, split, names, left_out)
+    return None
+
+
+def _look_at_split(
+    split: str,
+    records: Sequence[ImageRecord],
+    truth: Truth,
+    objects: Truth | None,
+    place: Path,
+    findings: Findings,
+    workers: int | None,
+) -> dict[str, MaskContents | IrnError]:
+    """What the masks of a split hold, by image; a notice where some are missing."""
     masked = [record for record in records if truth.has(record)]
-    contents = progress(map_images(partial(_contents, truth), masked, workers), len(masked), f"check masks of {split}")
+    looks = map_images(partial(_contents, truth, objects), masked, workers)
+    contents = progress(looks, len(masked), f"check masks of {split}")
     looked_at = {record.image_id: mask for record, mask in zip(masked, contents, strict=True)}
     if 0 < len(masked) < len(records):
         without = [record.image_id for record in records if record.image_id not in looked_at]
@@ -87,10 +97,13 @@ def _look_at_split(
     return looked_at
 
 
-def _contents(truth: Truth, record: ImageRecord) -> MaskContents | IrnError:
+def _contents(truth: Truth, objects: Truth | None, record: ImageRecord) -> MaskContents | IrnError:
     try:
         truth.require([record])
         mask = truth.class_mask(record)
+        if objects is not None and objects.has(record):
+            objects.require([record])
+            objects.objects(record, mask)
     except IrnError as error:
         return error
     values, counts = np.unique(mask, return_counts=True)

@@ -22,6 +22,7 @@ def build_manifest(
     settings: Settings,
     labels_csv: Path | None = None,
     class_masks: Path | None = None,
+    object_masks: Path | None = None,
     data_link: Path | None = None,
     workers: int | None = None,
 ) -> None:
@@ -34,7 +35,7 @@ def build_manifest(
     out_manifest, out_labels: the tables to write. Both hold the same images in the same order: that of the lists (VOC
         layout), of the instances files (COCO layout) or of the file names (folder).
     labels_csv: a table with `image_id` and a 0/1 column for each class, to use instead of the data set's own classes.
-    class_masks: where the class masks lie, to be checked; by default the data set's own, if it has any.
+    class_masks, object_masks: where these masks lie, to be checked; by default the data set's own, if it has any.
     data_link: a link to `root`, beside the manifest or below it. Paths of images then go through it and count from the
         manifest; without it they are absolute.
 
@@ -52,7 +53,15 @@ def build_manifest(
     inputs = [*kind_named(kind).layout.watched(root), *map(Path, splits or ()), *([labels_csv] if labels_csv else [])]
     _check_outputs(Path(out_manifest), Path(out_labels), inputs)
     data = check_data_set(
-        kind, root, splits, labels_csv, class_masks, workers, settings.dataset.colours(), settings.dataset.leave_out
+        kind,
+        root,
+        splits,
+        labels_csv,
+        class_masks,
+        workers,
+        settings.dataset.colours(),
+        settings.dataset.leave_out,
+        object_masks,
     )
     if len(data.findings.problems) != 1:
         print("\n".join(as_lines(data)))

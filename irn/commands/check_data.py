@@ -19,6 +19,7 @@ def check_data(
     json: Path | None = None,
     labels_csv: Path | None = None,
     class_masks: Path | None = None,
+    object_masks: Path | None = None,
     corrected: Path | None = None,
     workers: int | None = None,
 ) -> None:
@@ -38,6 +39,7 @@ def check_data(
         workers,
         settings.dataset.colours(),
         settings.dataset.leave_out,
+        object_masks,
     )
     if corrected and data.records:
         records = {record.image_id: record for record in data.records}

@@ -15,6 +15,7 @@ CHECK_DATA = Command(
         o.JSON,
         o.LABELS_CSV,
         optional(o.CLASS_MASKS),
+        optional(o.OBJECT_MASKS),
         optional(o.CORRECTIONS),
         o.WORKERS,
     ),

@@ -163,5 +163,6 @@ def data_options(recipe: Recipe) -> list[tuple[Option, Iterable[object]]]:
         (ROOT, [data_root(recipe)]),
         (LABELS_CSV, [dataset.labels_csv]),
         (CLASS_MASKS, [dataset.class_masks]),
+        (OBJECT_MASKS, [dataset.object_masks]),
         (DATA_LINK, [data_link(recipe)]),
     ]

@@ -54,7 +54,10 @@ MAKE_DEMO_DATA = Stage(
 BUILD_MANIFEST = Stage(
     "build_manifest", "List the images of a data set and the classes in each.",
     group="Data",
-    takes=(o.KIND, o.ROOT, o.OUT_MANIFEST, o.OUT_LABELS, o.LABELS_CSV, optional(o.CLASS_MASKS), o.DATA_LINK, o.WORKERS),
+    takes=(
+        o.KIND, o.ROOT, o.OUT_MANIFEST, o.OUT_LABELS, o.LABELS_CSV, optional(o.CLASS_MASKS), optional(o.OBJECT_MASKS),
+        o.DATA_LINK, o.WORKERS,
+    ),
     reads=(MAKE_DEMO_DATA,),
     makes=("manifest.csv", "labels.csv"),
     loads=lambda settings: (KINDS[settings.dataset.kind].layout_module, "irn.data.reading"),
