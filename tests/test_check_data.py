@@ -544,8 +544,9 @@ class TestTables:
 
 
 class TestClasses:
-    def test_no_image_has_a_class(self, tmp_path: Path, capsys: Capture) -> None:
-        root = folder_set(tmp_path / "set", "image_id,dog\na,0\nb,0\nc,0\n")
+    @pytest.mark.parametrize("table", ["image_id,dog\na,0\nb,0\nc,0\n", "image_id,labels\na,[]\nb,[]\nc,[]\n"])
+    def test_no_image_has_a_class(self, tmp_path: Path, capsys: Capture, table: str) -> None:
+        root = folder_set(tmp_path / "set", table)
         assert "no image has a class, so there is nothing to learn" in only(check(root, capsys)[2])
 
     def test_a_class_on_every_image_and_one_on_none(self, tmp_path: Path, capsys: Capture) -> None:

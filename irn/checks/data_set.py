@@ -85,9 +85,10 @@ def check_data_set(
     modes = Counter(seen_image.how.mode for seen_image in readable.values())
     numbers = {image.image_id: image.number for image in contents.seen}
     data = DataSet(contents.records, contents.classes, modes, findings, numbers)
-    if data.classes.names:
+    if data.classes.names or not findings.problems:
         counts = {name: row_counts["all"] for name, row_counts in data.counts().items()}
         check_classes(data.classes, counts, root, contents.has_labels, findings)
+    if data.classes.names:
         _check_truth(data, row, root, (class_masks, object_masks), workers, left_out or ())
     return data
 
