@@ -258,6 +258,28 @@ def test_a_box_among_outlines_is_said_and_refused_before_the_first_job(tmp_path:
     assert words in refusal(tmp_path)
 
 
+def test_shapes_beside_a_table_are_compared_with_it(tmp_path: Path, capsys: Capture) -> None:
+    root = tmp_path / "set"
+    labelme(root)
+    written(root / "labels.csv", "image_id,cat\na,1\nb,0\nc,1\n")
+    words = "c.json: a shape is of class 'dog', which is not a class of the labels table"
+    found = check(root, capsys)[2]
+    assert any(words in notice and "(1 of 3 images are so)" in notice for notice in found["notices"])
+    assert not any(words in notice for notice in check(root, capsys, "folder", "--leave-out", "dog")[2]["notices"])
+
+
+def test_shapes_of_an_image_of_another_size_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    root = tmp_path / "set"
+    labelme(root)
+    path = root / "images/a.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    written(path, json.dumps(content | {"imageHeight": HEIGHT, "imageWidth": WIDTH}))
+    assert not check(root, capsys)[2]["problems"]
+    written(path, json.dumps(content | {"imageHeight": 20 * HEIGHT, "imageWidth": 20 * WIDTH}))
+    said = f"{path}: its shapes are of an image of 800 x 960 pixels, but a.png has 40 x 48; give the image that was"
+    assert said in only(check(root, capsys)[2])
+
+
 def test_images_that_nobody_has_annotated_are_counted_in_one_line(tmp_path: Path, capsys: Capture) -> None:
     labelme(tmp_path / "set")
     for name in ("d", "e"):

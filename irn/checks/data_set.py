@@ -108,7 +108,9 @@ def _check_truth(
     class_masks, object_masks = masks
     own_masks, own_objects = row.layout.truth_places(root)
     place, object_place = Path(class_masks or own_masks), Path(object_masks or own_objects)
-    if place.absolute() == own_masks and row.layout.check_truth(root, data.records, data.findings, workers):
+    if place.absolute() == own_masks and row.layout.check_truth(
+        root, data.records, data.classes.names, data.findings, workers, left_out
+    ):
         return
     if place.exists():
         # Annotations of the data set's own need not be fit to be scored where class masks are named.

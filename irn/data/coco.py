@@ -112,7 +112,15 @@ class Coco(Layout):
         """Whether the annotations hold segmentations, and not boxes alone."""
         return place.is_dir() and not all(map(boxes_alone, split_files(place).values()))
 
-    def check_truth(self, root: Path, records: Sequence[ImageRecord], findings: Findings, workers: int | None) -> bool:
+    def check_truth(
+        self,
+        root: Path,
+        records: Sequence[ImageRecord],
+        names: Sequence[str],
+        findings: Findings,
+        workers: int | None,
+        left_out: Collection[str] = (),
+    ) -> bool:
         """Notices of segmentations that cannot be read: the image's classes can, but it cannot be scored.
 
         Images with annotations that have no segmentation are left out: `read` tells of these.

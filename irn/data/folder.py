@@ -74,12 +74,27 @@ class Folder(Layout):
         present = {image.image_id: classes.present.get(image.image_id, []) for image in of_splits}
         return of_splits, ImageClasses(classes.names, present)
 
-    def check_truth(self, root: Path, records: Sequence[ImageRecord], findings: Findings, workers: int | None) -> bool:
-        """Notices of shapes that cannot be scored; the image's classes are read from them all the same."""
+    def check_truth(
+        self,
+        root: Path,
+        records: Sequence[ImageRecord],
+        names: Sequence[str],
+        findings: Findings,
+        workers: int | None,
+        left_out: Collection[str] = (),
+    ) -> bool:
+        """Problems of shapes that were drawn on an image of another size, and a notice of others that cannot be scored.
+
+        The classes of images are read from these, too, unless a table gives them.
+        """
         place = self.truth_places(root)[0]
         if place == super().truth_places(root)[0]:
             return False
-        truth = Outlines.open(place, "", [])
+        truth = Outlines.open(place, "", names)
+        truth.left_out = left_out
+        for error in map_images(truth.other_size, records, workers):
+            if error is not None:
+                findings.mistake(error)
         errors = progress(map_images(truth.mistake, records, workers), len(records), "check shapes")
         unscorable = [error for error in errors if error is not None]
         if unscorable:

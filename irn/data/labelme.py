@@ -25,13 +25,27 @@ def read_labelme(path: Path) -> list[Shape]:
     Points and lines have no area: they say the class alone. Raises IrnError for a file that is not labelme's or has a
     shape that cannot be read.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise damaged(path, "the JSON", error) from None
+    content = _content(path)
     if not is_labelme(content):
         raise IrnError(f"{path}: not a file of labelme; expected 'shapes' and 'imagePath' in it")
     return shapes_of(path, content)
+
+
+def labelme_size(path: Path) -> tuple[int, int] | None:
+    """The height and width of the image by its file; None where the file cannot be read or does not tell them."""
+    try:
+        content = _content(path)
+    except IrnError:
+        return None
+    height, width = (content.get(key) if is_labelme(content) else None for key in ("imageHeight", "imageWidth"))
+    return (height, width) if isinstance(height, int) and isinstance(width, int) and height and width else None
+
+
+def _content(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(path, "the JSON", error) from None
 
 
 def shapes_of(path: Path, content: dict[str, Any]) -> list[Shape]:

@@ -58,8 +58,18 @@ class Layout(ABC):
         """Whether `place`, which is one of `truth_places` of a data set, holds ground truth."""
         return place.is_dir()
 
-    def check_truth(self, root: Path, records: Sequence[ImageRecord], findings: Findings, workers: int | None) -> bool:
+    def check_truth(
+        self,
+        root: Path,
+        records: Sequence[ImageRecord],
+        names: Sequence[str],
+        findings: Findings,
+        workers: int | None,
+        left_out: Collection[str] = (),
+    ) -> bool:
         """Check the data set's own ground truth, where it cannot contradict the labels because they are read from it.
+
+        names: the classes. left_out: names that were taken out of them.
 
         Returns False, having done nothing, where it can: then both have to be compared.
         """

@@ -51,13 +51,27 @@ class Outlines(Truth):
                     f"{self.place}: no shapes of {self.files.tool} for image {record.image_id!r}; draw them, or choose"
                     " a split that has them"
                 )
+            if error := self.other_size(record):
+                raise error
             for shape in _require_outlines(self.files, record.path, record.image_id):
                 self._number(record, shape.label)
 
+    def other_size(self, record: ImageRecord) -> IrnError | None:
+        """The mistake of shapes that were drawn on an image of another size; None where they were not."""
+        size = self.files.size(record.path)
+        if size in (None, (record.height, record.width)):
+            return None
+        return IrnError(
+            f"{self.files.file(record.path)}: its shapes are of an image of {size[0]} x {size[1]} pixels, but"
+            f" {record.path.name} has {record.height} x {record.width}; give the image that was annotated"
+        )
+
     def mistake(self, record: ImageRecord) -> IrnError | None:
-        """Why an image cannot be scored, whatever its classes are; None where it can."""
+        """Why an image cannot be scored; None where it can, or has no file."""
         try:
             shapes = _require_outlines(self.files, record.path, record.image_id)
+            for shape in shapes:
+                self._number(record, shape.label)
             objects_of(self.files.file(record.path) or self.place, shapes, record.height, record.width)
         except IrnError as error:
             return error
@@ -93,7 +107,7 @@ class Outlines(Truth):
         if label not in self.names:
             raise IrnError(
                 f"{self.files.file(record.path)}: a shape is of class {label!r}, which is not a class of the labels"
-                " table; give the labels table of this data set, or take the shape out"
+                " table; add it there, name it in dataset.leave_out, or take the shape out"
             )
         return self.names.index(label) + 1
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from irn.data.findings import some
 from irn.data.label_studio import REGIONS, begins_with_task, read_label_studio
-from irn.data.labelme import is_labelme, read_labelme
+from irn.data.labelme import is_labelme, labelme_size, read_labelme
 from irn.data.listing import IMAGE_SUFFIXES, folders_within, matching, named
 from irn.data.shapes import Shape
 from irn.data.task_names import TaskNames
@@ -62,6 +62,10 @@ class ShapeFiles(ABC):
         """What an image has beside shapes that can be read; None if there is no more."""
         return None
 
+    def size(self, image: Path) -> tuple[int, int] | None:
+        """The height and width of the image that the shapes of a file are in pixels of, where the file tells them."""
+        return None
+
     @abstractmethod
     def some(self) -> Iterator[list[Shape]]:
         """The shapes of each image that has a file."""
@@ -93,6 +97,11 @@ class LabelmeFiles(ShapeFiles):
         """As `ShapeFiles.read`."""
         path = self.file(image)
         return None if path is None else read_labelme(path)
+
+    def size(self, image: Path) -> tuple[int, int] | None:
+        """As `ShapeFiles.size`."""
+        path = self.file(image)
+        return None if path is None else labelme_size(path)
 
     def some(self) -> Iterator[list[Shape]]:
         """As `ShapeFiles.some`."""
