@@ -118,6 +118,31 @@ def test_names_in_a_cell(tmp_path: Path, cells: list[str], column: str) -> None:
     assert findings.problems == []
 
 
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (['{"cat": 1, "dog": 0}', "cat"], "1 cells give each class a value"),
+        (["{'cat': 0.1}", "{'cat': 0.9}"], "2 cells give each class a value"),
+        (["{'label': 'cat'}", "cat"], "1 cells give each class a value"),
+        (['{"cat": 1, "dog": 12}', "{'cat', 'dog'}"], ""),
+    ],
+)
+def test_a_value_for_each_class_in_a_cell(tmp_path: Path, cells: list[str], said: str) -> None:
+    text = "image_id\tlabels\n" + "".join(f"p{n}\t{cell}\n" for n, cell in enumerate(cells))
+    present, findings = read(tmp_path, text, IMAGES[:2])
+    assert [said in str(problem) for problem in findings.problems] == [True] * bool(said)
+    assert said or present["p0"] == present["p1"] == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    "cells", [["clear primary", "clear water", "primary water", "haze"], ["16 0", "7 1", "5", "5 0"]]
+)
+def test_blanks_between_what_may_be_several_classes_are_told(tmp_path: Path, cells: list[str]) -> None:
+    _, findings = read(tmp_path, "image_id,tags\n" + "".join(f"p{n},{c}\n" for n, c in enumerate(cells)))
+    assert f"{cells[0]}, " in findings.notices[0]
+    assert "one class each; write '|' between them if several are meant" in findings.notices[0]
+
+
 def test_names_with_blanks_stay_whole(tmp_path: Path) -> None:
     present, findings = read(tmp_path, "image_id,label\np0,traffic light\np1,car\np2,stop sign\np3,traffic light\n")
     assert present["p0"] == ["traffic light"]
@@ -134,6 +159,38 @@ def test_a_row_for_each_label(tmp_path: Path) -> None:
     present, findings = read(tmp_path, "image_id,label\np0,cat\np1,cat\np1.jpg,dog\np2,\np3,dog\np3,dog\n")
     assert present == BOTH
     assert "2 images have several rows, and the classes of all of them" in findings.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "there", "absent"),
+    [("present", "True", "False"), ("verified", "1.0", "0.0"), ("segmentation", "1 5", "")],
+)
+def test_a_row_for_each_class_there_or_not(tmp_path: Path, column: str, there: str, absent: str) -> None:
+    header, words = (
+        f"image_id,class,{column}\n",
+        f"the column {column!r}, which may say that a class is not there, is not",
+    )
+    text = header + "".join(
+        f"p{number},{name},{there if name in held else absent}\n"
+        for number, held in enumerate(BOTH.values())
+        for name in ("cat", "dog")
+    )
+    assert f"every image has rows of all classes, and {words}" in str(read(tmp_path, text)[1].problems[0])
+    _, findings = read(tmp_path, f"{header}p0,cat,{absent}\np1,cat,{there}\np1,dog,{there}\np2,,\np3,dog,{absent}\n")
+    assert findings.problems == []
+    assert words in " ".join(findings.notices)
+
+
+@pytest.mark.parametrize(("yes", "no"), [("1.0", "0.0"), ("True", "False"), ("1", "0")])
+def test_a_class_that_is_called_as_other_columns_are(tmp_path: Path, yes: str, no: str) -> None:
+    present, _ = read(tmp_path, table(yes, no, yes, yes, no, no, no, yes, header="image_id,picture,url"))
+    assert read(tmp_path, table("0.0", "1", "1.0", "0", header="image_id,fold,cat"), IMAGES[:2])[0]["p1"] == []
+    assert present == {"p0": ["picture"], "p1": ["picture", "url"], "p2": [], "p3": ["url"]}
+
+
+def test_run_lengths_in_annotations_are_no_names(tmp_path: Path) -> None:
+    text = "id,annotation,cell_type\np0,0 6 9 7,cort\np1,1 6 9 7,astro\np2,2 6 9 7,cort\np3,3 6 9 7,cort\n"
+    assert "where its cells are names of classes, call it 'labels'" in str(read(tmp_path, text)[1].problems[0])
 
 
 def test_a_row_for_each_box(tmp_path: Path) -> None:

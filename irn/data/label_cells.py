@@ -38,34 +38,34 @@ def marks_of(table: UserTable, findings: Findings) -> Marks:
     A dialect is one for the whole table: -1 is no where there is no 0, an empty cell is where nothing else says no.
     """
     # A table has few different cells, and many of each.
-    word_of = {cell: _word(cell) for cell in set().union(*table.cells)}
+    words = {cell: word_of(cell) for cell in set().union(*table.cells)}
     counts: Counter[str] = Counter()
     for cell, count in Counter(chain.from_iterable(table.cells)).items():
-        counts[word_of[cell]] += count
+        counts[words[cell]] += count
     present, absent = _dialect(table, counts, findings)
     used = sorted(word for word in counts if word in present | absent and word not in (*USUAL, *MARKS, "", "-1"))
     if used:
         findings.note(f"{table.path}: {', '.join(used)} are read as 1 (present) and 0 (absent)")
-    odd = {cell for cell, word in word_of.items() if word not in present and word not in absent}
+    odd = {cell for cell, word in words.items() if word not in present and word not in absent}
     if odd:
-        _refuse_odd(table, odd, word_of, findings)
-    yes = {cell for cell, word in word_of.items() if word in present}
+        _refuse_odd(table, odd, words, findings)
+    yes = {cell for cell, word in words.items() if word in present}
     columns = table.columns
     return [[columns[place] for place, cell in enumerate(row) if cell in yes] for row in table.cells]
 
 
-def _refuse_odd(table: UserTable, odd: set[str], word_of: dict[str, str], findings: Findings) -> None:
+def _refuse_odd(table: UserTable, odd: set[str], words: dict[str, str], findings: Findings) -> None:
     """Add a problem for each kind of cells."""
     by_kind: dict[str, list[_Cell]] = {}
     for image, row in zip(table.ids, table.cells, strict=True):
         for column, cell in zip(table.columns, row, strict=True):
             if cell in odd:
-                by_kind.setdefault(_kind(word_of[cell]), []).append(_Cell(image, column, cell))
+                by_kind.setdefault(_kind(words[cell]), []).append(_Cell(image, column, cell))
     for kind, cells in by_kind.items():
         _refuse(table, kind, cells, findings)
 
 
-def _word(cell: str) -> str:
+def word_of(cell: str) -> str:
     """A cell in lower case, numbers without what changes nothing: 1,0 and 1. are 1."""
     word = cell.strip().lower()
     if not _NUMBER.fullmatch(word):

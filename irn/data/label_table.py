@@ -1,10 +1,11 @@
 """Tables of labels: a column of 0 and 1 for each class, or a column of class names."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from irn.data.findings import Findings
-from irn.data.label_cells import Marks, marks_of
+from irn.data.label_cells import ABSENT, PRESENT, Marks, marks_of, word_of
 from irn.data.label_names import NOTHING, names_of_cells
 from irn.data.listing import Listed
 from irn.data.missing_table import no_table
@@ -26,6 +27,8 @@ NAME_COLUMNS = (
     *("class", "classes", "label", "labels", "tag", "tags", "category", "categories", "choice", "choices"),
     *("classname", "classnames", "labelname", "labelnames", "categoryname", "tagname", "annotation", "annotations"),
 )
+MASK_COLUMNS = ("segmentation", "encodedpixels", "rle", "mask")
+_RUNS = re.compile(r"\d+(\s+\d+){3,}")  # run lengths of a mask
 
 
 def read_labels(path: Path, images: Sequence[Listed], findings: Findings, every_row: bool = True) -> ImageClasses:
@@ -55,7 +58,7 @@ def read_labels(path: Path, images: Sequence[Listed], findings: Findings, every_
 
 def _column_of_names(table: UserTable) -> str | None:
     """The column with class names, if there is one; IrnError where it could also be a class by itself."""
-    columns = [name for name in table.columns if key(name) in NAME_COLUMNS]
+    columns = [name for name in table.columns if key(name) in NAME_COLUMNS and not _holds_runs(table, name)]
     split = table.split_column()
     rest = [
         name
@@ -79,11 +82,25 @@ def _is_marked(table: UserTable, column: str) -> bool:
     return set(table.column(column)) <= {"0", "1"}
 
 
+def _is_truth_value(table: UserTable, column: str) -> bool:
+    return {word_of(cell) for cell in table.column(column)} <= {"0", "1", "false", "true"}
+
+
+def _holds_runs(table: UserTable, column: str) -> bool:
+    """Whether a column of annotations holds masks, as run lengths, and not names."""
+    cells = set(table.column(column)) - {""}
+    return key(column) in ("annotation", "annotations") and bool(cells) and all(map(_RUNS.fullmatch, cells))
+
+
 def _left_out(table: UserTable) -> list[str]:
     """The columns that say nothing of classes."""
     split = table.split_column()
-    known = (*OTHER_COLUMNS, *ID_COLUMNS)
-    others = [name for name in table.columns if key(name) in known and not _is_marked(table, name)]
+    others = [
+        name
+        for name in table.columns
+        if (key(name) in OTHER_COLUMNS and not _is_marked(table, name))
+        or (key(name) in ID_COLUMNS and not _is_truth_value(table, name))
+    ]
     return [*others, *([split] if split else [])]
 
 
@@ -108,7 +125,30 @@ def _from_names(
         remedy = "write one of them everywhere, or give each class a column of 0 and 1 if both are meant"
         findings.problem(path, f"class {second!r} differs from {first!r} by case or blanks alone", remedy)
     present = {i: {name for number in numbers for name in names_in[number]} for i, numbers in rows.items()}
+    if several:
+        _check_absent(table, column, all(len(held) == len(names) > 1 for held in present.values()), findings)
     return names, present
+
+
+def _check_absent(table: UserTable, column: str, everywhere: bool, findings: Findings) -> None:
+    """Notices of columns that are left out and may tell that the class of a row is not there.
+
+    everywhere: whether every image has all classes, of which there are several; then it is a problem.
+    """
+    for name in table.columns:
+        words = {word_of(cell) for cell in table.column(name)}
+        is_mask = key(name) in MASK_COLUMNS and "" in words and len(words) > 1
+        is_answer = (
+            words - {""} <= {*PRESENT, *ABSENT} and not words.isdisjoint(PRESENT) and not words.isdisjoint(ABSENT)
+        )
+        if name == column or name == table.split_column() or not (is_mask or is_answer):
+            continue
+        unread = f"the column {name!r}, which may say that a class is not there, is not read"
+        remedy = "take out the rows of classes that are not there"
+        if everywhere:
+            findings.problem(table.path, f"every image has rows of all classes, and {unread}", remedy)
+        else:
+            findings.notice(f"{table.path}: {unread}; if it does, {remedy}")
 
 
 def _from_marks(
