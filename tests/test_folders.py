@@ -244,6 +244,42 @@ def test_boxes_are_no_ground_truth(tmp_path: Path) -> None:
     assert mask_folders(dataset, tmp_path / "set") == (None, None)
 
 
+KEY_POINTS = " ".join(["0.3 0.4 2"] * 17)
+TURNED = "0.1 0.2 0.5 0.1 0.6 0.4 0.2 0.5"
+
+
+@pytest.mark.parametrize(
+    ("line", "more", "said"),
+    [
+        (f"0.5 0.5 0.4 0.4 {KEY_POINTS}", "kpt_shape: [17, 3]\n", ""),
+        (f"0.5 0.5 0.4 0.4 {KEY_POINTS}".replace(" 2", ""), "kpt_shape: [17, 2]\n", ""),
+        (TURNED, "", "all outlines are oriented boxes, which give classes and cannot be scored"),
+        ("0.5 0.5 0.4 0.4 0.93 7", "", "lines end in the number of a track, so they are boxes"),
+    ],
+)
+def test_lines_of_yolo_that_are_boxes_are_no_ground_truth(
+    tmp_path: Path, capsys: Capture, line: str, more: str, said: str
+) -> None:
+    root = tmp_path / "set"
+    yolo(root, boxes=True)
+    written(root / "data.yaml", f"names: [cat, dog]\n{more}")
+    written(root / "labels/train/a.txt", f"0 {line}\n")
+    assert said in " ".join(check(root, capsys)[2]["notices"])
+    assert bool(said) == ("boxes" in " ".join(check(root, capsys)[2]["notices"]))
+    dataset: Any = SimpleNamespace(kind="folder", root=str(root), class_masks=None, object_masks=None)
+    assert mask_folders(dataset, root) == (None, None)
+
+
+@pytest.mark.parametrize("line", ["0.1 0.2 0.5 0.1 0.6 0.4 0.2 0.9", "0.1 0.2 0.5 0.1 0.6 1"])
+def test_outlines_of_as_many_numbers_as_boxes_stay_ground_truth(tmp_path: Path, line: str) -> None:
+    root = tmp_path / "set"
+    yolo(root, boxes=True)
+    for path in root.glob("labels/*/*.txt"):
+        written(path, f"0 {line}\n0 0.1 0.2 0.3 0.1 0.4 0.5\n" if line.endswith("1") else f"0 {line}\n0 {TURNED}\n")
+    dataset: Any = SimpleNamespace(kind="folder", root=str(root), class_masks=None, object_masks=None)
+    assert mask_folders(dataset, root) == (root, root)
+
+
 def test_a_box_among_outlines_is_said_and_refused_before_the_first_job(tmp_path: Path, capsys: Capture) -> None:
     root = tmp_path / "set"
     labelme(root)

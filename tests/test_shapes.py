@@ -201,7 +201,7 @@ def test_names_of_yolo(tmp_path: Path, names: str) -> None:
     [
         ("a.txt", "2 0.5 0.5 0.2 0.2\n", "line 1 is of class 2, but there are names for 0 to 1"),
         ("a.txt", "0 0.5 0.5 x 0.2\n", "line 1 cannot be read"),
-        ("a.txt", "0 0.5 0.5 0.2 0.2 0.2 0.2 0.2\n", "line 1 cannot be read"),
+        ("a.txt", "0 0.5 0.5 0.2 0.2 0.2 0.2 0.2\n", "line 1 cannot be read (7 numbers; expected 4 of a box"),
         ("a.json", "{", "the JSON cannot be read"),
         ("a.json", '{"shapes": {}}', "not a file of labelme"),
         ("a.json", '{"imagePath": "", "shapes": [{}]}', "shape 1 has no label"),

@@ -14,7 +14,7 @@ from irn.data.labelme import is_labelme, labelme_size, read_labelme
 from irn.data.listing import IMAGE_SUFFIXES, folders_within, matching, named
 from irn.data.shapes import Shape
 from irn.data.task_names import TaskNames
-from irn.data.yolo import names_file, read_yolo, read_yolo_names
+from irn.data.yolo import box_lengths, names_file, read_yolo, read_yolo_names
 from irn.errors import IrnError
 
 # Whether files of a data set have outlines is seen in this number of them.
@@ -118,6 +118,7 @@ class YoloFiles(ShapeFiles):
         self.place = root
         self._names = self.names = read_yolo_names(names)
         self._labels: dict[Path, Path] = {}
+        self._boxes, self.remark = box_lengths(names, islice(yolo_texts(root), _GLANCED_AT))
 
     def file(self, image: Path) -> Path | None:
         """The text of the image's name."""
@@ -134,11 +135,11 @@ class YoloFiles(ShapeFiles):
     def read(self, image: Path) -> list[Shape] | None:
         """As `ShapeFiles.read`."""
         path = self.file(image)
-        return None if path is None else read_yolo(path, self._names)
+        return None if path is None else read_yolo(path, self._names, self._boxes)
 
     def some(self) -> Iterator[list[Shape]]:
         """As `ShapeFiles.some`."""
-        return (read_yolo(path, self._names) for path in yolo_texts(self.place))
+        return (read_yolo(path, self._names, self._boxes) for path in yolo_texts(self.place))
 
     def _labels_in(self, folder: Path) -> Path:
         """The folder of texts beside one of images."""
