@@ -188,6 +188,12 @@ def test_a_class_that_is_called_as_other_columns_are(tmp_path: Path, yes: str, n
     assert present == {"p0": ["picture"], "p1": ["picture", "url"], "p2": [], "p3": ["url"]}
 
 
+def test_a_cell_of_what_a_brush_painted(tmp_path: Path) -> None:
+    region = '{""rle"": [' + "0, " * 50000 + '0], ""format"": ""rle"", ""brushlabels"": [""cat""]}'
+    present, _ = read(tmp_path, f'image,tag\np0.jpg,"[{region}]"\np1.jpg,dog\n', IMAGES[:2])
+    assert present == {"p0": ["cat"], "p1": ["dog"]}
+
+
 def test_run_lengths_in_annotations_are_no_names(tmp_path: Path) -> None:
     text = "id,annotation,cell_type\np0,0 6 9 7,cort\np1,1 6 9 7,astro\np2,2 6 9 7,cort\np3,3 6 9 7,cort\n"
     assert "where its cells are names of classes, call it 'labels'" in str(read(tmp_path, text)[1].problems[0])

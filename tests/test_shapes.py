@@ -79,6 +79,8 @@ def only_mask(shapes: list[Shape]) -> np.ndarray:
         ({"shape_type": "polygon", "points": CORNERS}, SQUARE),
         ({"points": CORNERS}, SQUARE),
         ({"shape_type": "rectangle", "points": [CORNERS[2], CORNERS[0]]}, SQUARE),
+        ({"shape_type": "rectangle", "points": CORNERS}, SQUARE),
+        ({"shape_type": "rotation", "points": CORNERS, "direction": 0.0}, SQUARE),
         ({"shape_type": "circle", "points": [[25, 20], [25, 30]]}, DISC),
         (
             {
@@ -93,7 +95,9 @@ def only_mask(shapes: list[Shape]) -> np.ndarray:
 def test_shapes_of_labelme_have_the_pixels_that_it_shows(
     tmp_path: Path, shape: dict[str, Any], wanted: np.ndarray
 ) -> None:
-    mask = only_mask(labelme(tmp_path, {"label": "cat", **shape}))
+    shapes = labelme(tmp_path, {"label": "cat", **shape})
+    mask = only_mask(shapes)
+    assert shapes[0].has_outline == (shape.get("shape_type") not in ("rectangle", "rotation"))
     assert (mask != wanted).sum() <= 0.06 * wanted.sum()
 
 

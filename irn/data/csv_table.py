@@ -7,6 +7,9 @@ from typing import Any
 
 from irn.errors import IrnError
 
+# What a brush painted in Label Studio fills a cell beyond csv's limit.
+csv.field_size_limit(2**31 - 1)
+
 
 def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
     """The header and the rows of a CSV, every cell as text, so that the id 000123 stays that.

@@ -63,7 +63,8 @@ def shapes_of(path: Path, content: dict[str, Any]) -> list[Shape]:
             raise damaged(path, f"shape {number} ({label!r})", error) from None
         group = shape.get("group_id")
         group = group if isinstance(group, int | str) else None
-        shapes.append(Shape(label.strip(), drawing, group, shape.get("shape_type") == "rectangle"))
+        is_box = shape.get("shape_type") in ("rectangle", "rotation")
+        shapes.append(Shape(label.strip(), drawing, group, is_box))
     return shapes
 
 
@@ -71,10 +72,12 @@ def _drawing(shape: dict[str, Any]) -> Drawing | None:
     kind, points = shape.get("shape_type", "polygon") or "polygon", shape.get("points")
     if kind in ("point", "points", "line", "linestrip"):
         return None
-    if kind == "polygon":
+    if kind in ("polygon", "rotation"):
         return polygon(points)
     corners = np.array(points, np.float64)
-    if corners.shape != (2, 2) or not np.isfinite(corners).all():
+    # X-AnyLabeling writes all four corners of a rectangle.
+    shapes = ((2, 2), (4, 2)) if kind == "rectangle" else ((2, 2),)
+    if corners.shape not in shapes or not np.isfinite(corners).all():
         raise ValueError(f"a {kind} without two points")
     if kind == "rectangle":
         (left, top), (right, bottom) = corners.min(0), corners.max(0)
