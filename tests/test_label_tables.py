@@ -194,6 +194,16 @@ def test_a_cell_of_what_a_brush_painted(tmp_path: Path) -> None:
     assert present == {"p0": ["cat"], "p1": ["dog"]}
 
 
+def test_numbers_of_classes_beside_their_names(tmp_path: Path) -> None:
+    rows = "".join(
+        f"p{n},{name},{number}\n" for n, (name, number) in enumerate((("cat", 0), ("dog", 1), ("", 0), ("dog", 1)))
+    )
+    present, findings = read(tmp_path, f"image_id,class,class_id\n{rows}p0,dog,1\n")
+    assert present == {"p0": ["cat", "dog"], "p1": ["dog"], "p2": [], "p3": ["dog"]}
+    assert findings.problems == []
+    assert len(findings.notices) == 1  # of the rows
+
+
 def test_run_lengths_in_annotations_are_no_names(tmp_path: Path) -> None:
     text = "id,annotation,cell_type\np0,0 6 9 7,cort\np1,1 6 9 7,astro\np2,2 6 9 7,cort\np3,3 6 9 7,cort\n"
     assert "where its cells are names of classes, call it 'labels'" in str(read(tmp_path, text)[1].problems[0])
@@ -283,6 +293,7 @@ def test_rows_that_say_the_same_count_once(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("image_id,label\np0,0\np1,1\np2,0\np3,1\n", "the column 'label' holds 0 and 1 alone"),
+        ("image_id,class_id\np0,0\np1,1\np2,0\np3,1\n", "the column 'class_id' holds 0 and 1 alone"),
         ("p0,1,0\np1,1,0\np2,1,0\np3,1,0\n", "no header, since its first line names the image 'p0'"),
         ("a,b\n1,2\n", "expected the header 'image_id'"),
         ("id,name,cat\np0,p1,1\np1,p0,0\n", "the columns 'id' and 'name' name different images in the same row"),

@@ -27,6 +27,7 @@ NAME_COLUMNS = (
     *("class", "classes", "label", "labels", "tag", "tags", "category", "categories", "choice", "choices"),
     *("classname", "classnames", "labelname", "labelnames", "categoryname", "tagname", "annotation", "annotations"),
 )
+NUMBER_COLUMNS = ("classid", "labelid", "categoryid", "classindex", "labelindex")  # of classes
 MASK_COLUMNS = ("segmentation", "encodedpixels", "rle", "mask")
 _RUNS = re.compile(r"\d+(\s+\d+){3,}")  # run lengths of a mask
 
@@ -59,18 +60,20 @@ def read_labels(path: Path, images: Sequence[Listed], findings: Findings, every_
 def _column_of_names(table: UserTable) -> str | None:
     """The column with class names, if there is one; IrnError where it could also be a class by itself."""
     columns = [name for name in table.columns if key(name) in NAME_COLUMNS and not _holds_runs(table, name)]
+    numbers = [name for name in table.columns if key(name) in NUMBER_COLUMNS]
     split = table.split_column()
     rest = [
         name
         for name in table.columns
-        if name not in (*columns, split) and key(name) not in (*OTHER_COLUMNS, *ID_COLUMNS)
+        if name not in (*columns, *numbers, split) and key(name) not in (*OTHER_COLUMNS, *ID_COLUMNS)
     ]
-    if not columns or any(_is_marked(table, name) for name in rest):
+    candidates = sorted(columns, key=lambda name: NAME_COLUMNS.index(key(name))) or numbers
+    if not candidates or any(_is_marked(table, name) for name in rest):
         return None
-    column = min(columns, key=lambda name: NAME_COLUMNS.index(key(name)))
+    column = candidates[0]
     if not _is_marked(table, column):
-        return column
-    if len(columns) == 1 and not rest:
+        return column if columns else None
+    if len(candidates) == 1 and not rest:
         raise IrnError(
             f"{table.path}: the column {column!r} holds 0 and 1 alone, which can be numbers of classes or a class that"
             " is there or not; write the names of classes there, or name the column after its class"
@@ -135,7 +138,8 @@ def _check_absent(table: UserTable, column: str, everywhere: bool, findings: Fin
 
     everywhere: whether every image has all classes, of which there are several; then it is a problem.
     """
-    for name in table.columns:
+    known = (*NUMBER_COLUMNS, *OTHER_COLUMNS, *ID_COLUMNS)
+    for name in [other for other in table.columns if key(other) not in known]:
         words = {word_of(cell) for cell in table.column(name)}
         is_mask = key(name) in MASK_COLUMNS and "" in words and len(words) > 1
         is_answer = (
