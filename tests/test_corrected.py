@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from helpers import Arrays, Sample, SmallData, label_of, read_all, refusal, refused, run, write_data
+from helpers import Arrays, Sample, SmallData, label_of, read_all, refusal, refused, run, save_png, write_data
 from PIL import Image
 
 from irn.checks.corrections import refuse_bad_corrections
@@ -117,6 +117,17 @@ def brushed(mask: np.ndarray) -> list[int]:
     return [int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)]
 
 
+def cvat_colours(place: Path) -> None:
+    """As CVAT exports masks: classes and objects in colours of their own."""
+    colours = np.array([(0, 0, 0), (250, 50, 83), (50, 50, 250), (61, 61, 245)], np.uint8)
+    for folder, mask in zip(("SegmentationClass", "SegmentationObject"), drawn(), strict=True):
+        save_png(place / f"{folder}/a.png", colours[mask])
+    lines = [
+        f"{name}:{','.join(map(str, colour))}::" for name, colour in zip(NAMES, colours[1:].tolist(), strict=False)
+    ]
+    (place / "labelmap.txt").write_text("\n".join(["# label:color_rgb:parts:actions", "background:0,0,0::", *lines]))
+
+
 def cvat(place: Path) -> None:
     """As CVAT writes objects that are painted: marked as crowds, with attributes."""
     coco(place)
@@ -148,6 +159,7 @@ def label_studio(
 
 FORMATS: dict[str, tuple[str, Callable[..., None]]] = {
     "index PNGs": ("masks", index_pngs),
+    "CVAT's colours": ("masks", cvat_colours),
     "COCO": ("instances_default.json", coco),
     "COCO, painted in CVAT": ("instances_default.json", cvat),
     "labelme": ("json", labelme),

@@ -60,5 +60,9 @@ def files_of(place: Path) -> list[Path]:
     if not place.is_dir():
         return [place]
     if (place / CLASSES).is_dir():
-        return sorted([*(place / CLASSES).glob("*.png"), *(place / OBJECTS).glob("*.png")])
+        from irn.data.labelmap import labelmap_of  # with NumPy, which a start without corrections does not need
+
+        labelmap = labelmap_of(place / CLASSES)
+        masks = [*(place / CLASSES).glob("*.png"), *(place / OBJECTS).glob("*.png")]
+        return sorted([*masks, *([labelmap] if labelmap else [])])
     return sorted(place.glob("*.json"))
