@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -223,12 +224,21 @@ def test_voc_splits_that_share_an_image_or_a_name(voc: Path, tmp_path: Path) -> 
     [
         ("\n\n", "train.txt: the list names no image"),
         ("b\nb\n", "train.txt: image id 'b' appears in more than one row"),
+        ("v1/b.jpg\nv2/b.jpg\n", "'v1/b.jpg' and 'v2/b.jpg' would both be image 'b', since folders do not count here"),
         ("b\nd\ne\n", "JPEGImages: no image 'd', which train.txt lists; add the file or take the line out of the list"),
     ],
 )
 def test_voc_lists_with_mistakes(voc: Path, text: str, message: str) -> None:
     text_file(voc / "ImageSets/Segmentation/train.txt", text)
     assert message in mistake("voc", voc, ["train"])
+
+
+def test_voc_list_whose_letters_are_in_another_form_than_those_of_files(voc: Path, tmp_path: Path) -> None:
+    for file in ("JPEGImages/b.jpg", "Annotations/b.xml"):
+        (voc / file).rename((voc / file).with_stem(normalize("NFD", "Löwe")))
+    text_file(voc / "ImageSets/Segmentation/train.txt", normalize("NFC", "Löwe\n"))
+    build_manifest("voc", voc, tmp_path / "m.csv", tmp_path / "l.csv", splits=["train"])
+    assert [record.path.stem for record in read_manifest(tmp_path / "m.csv")] == [normalize("NFD", "Löwe")]
 
 
 def test_voc_list_that_is_no_text(voc: Path) -> None:

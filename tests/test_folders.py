@@ -415,6 +415,13 @@ def test_images_without_a_label_file_of_yolo_have_no_class(tmp_path: Path, capsy
     )
 
 
+def test_captions_beside_images_are_no_label_files_of_yolo(tmp_path: Path) -> None:
+    for name in ("cat/0", "cat/1", "dog/0"):
+        picture(tmp_path / f"set/{name}.png")
+        written(tmp_path / f"set/{name}.txt", "a photo of 2 animals on a sofa\n")
+    assert built(tmp_path / "set")[1] == {"cat/0.png": ["cat"], "cat/1.png": ["cat"], "dog/0.png": ["dog"]}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -10,6 +10,7 @@ from irn.data.listing import Listed, named
 from irn.data.names import check_class_names, same_but_for_case
 from irn.data.shape_files import Doubt, ShapeFiles, shape_files, studio_exports, yolo_texts
 from irn.data.tables import ImageClasses
+from irn.data.yolo import is_yolo
 from irn.errors import IrnError
 
 LABELS = "labels.csv"
@@ -36,7 +37,7 @@ def read_classes_of(root: Path, images: Sequence[Listed], labels_csv: Path | Non
     files = shape_files(root, images_folder(root))
     if files is not None:
         return _of_shapes(files, root, images, findings)
-    if next(yolo_texts(root), None) is not None:
+    if any(map(is_yolo, yolo_texts(root))):
         raise IrnError(
             f"{root}: label files of YOLO, but no data.yaml with the names of their classes; add it, such as"
             " names: [cat, dog]"

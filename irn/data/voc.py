@@ -8,6 +8,7 @@ are no annotations.
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 from irn.data.findings import Findings
 from irn.data.label_table import read_labels
@@ -126,14 +127,21 @@ def _read_list(path: Path, there: Collection[str], findings: Findings) -> list[s
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise IrnError(f"{path}: not a text file ({error}); expected a list with one image id per line") from None
-    names: dict[str, None] = {}
+    # Systems write letters with marks in one of two forms.
+    known = {normalize("NFC", name): name for name in there} | {name: name for name in there}
+    names: dict[str, str] = {}
     for line in filter(None, map(str.strip, lines)):
         # A name may have blanks of its own.
-        whole = _name_in(line)
-        name = whole if whole in there else _name_in(line.split()[0])
-        if name in names:
+        whole, first = _name_in(line), _name_in(line.split()[0])
+        written = (form for part in (whole, first) for form in (part, normalize("NFC", part)))
+        name = next((known[form] for form in written if form in known), first)
+        if name in names and (line == names[name] or "/" not in line):
             findings.problem(path, f"image id {name!r} appears in more than one row", "take one of the lines out")
-        names[name] = None
+        elif name in names:
+            problem = f"{names[name]!r} and {line!r} would both be image {name!r}, since folders do not count here"
+            remedy = f"give the images names of their own, and put them into {IMAGES} itself"
+            findings.problem(path, problem, remedy)
+        names[name] = line
     if not names:
         raise IrnError(f"{path}: the list names no image; expected one image id per line")
     return list(names)

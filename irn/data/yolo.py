@@ -79,6 +79,11 @@ def _numbers(path: Path) -> list[list[float]]:
         return []
 
 
+def is_yolo(path: Path) -> bool:
+    """Whether a text has a line of a box or more, and is not a caption of an image, for example."""
+    return any(len(line) >= min(BOX) for line in _numbers(path))
+
+
 def _is_box(corners: Sequence[float]) -> bool:
     """Whether opposite sides of four corners are parallel, as those of a turned box are in shares of any sides."""
     x, y = corners[::2], corners[1::2]
