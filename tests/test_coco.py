@@ -196,11 +196,22 @@ def test_what_is_exported_and_predicted_loads_with_the_file_of_the_data_set(
 def test_ids_of_another_data_set_do_not_stay_beside_a_manifest(coco: Coco, tmp_path: Path) -> None:
     coco.build()
     tables = coco.root.parent / "tables"
-    assert (tables / "coco_ids.json").exists()
+    assert (tables / "m.coco_ids.json").exists()
     save_png(tmp_path / "folder/images/cat/a.png", np.zeros((32, 32, 3), np.uint8))
     out = ("--out-manifest", tables / "m.csv", "--out-labels", tables / "l.csv")
     run("build-manifest", "--kind", "folder", "--root", tmp_path / "folder", *out)
-    assert not (tables / "coco_ids.json").exists()
+    assert not (tables / "m.coco_ids.json").exists()
+
+
+def test_manifests_of_two_splits_in_one_folder_keep_their_ids(coco: Coco, tmp_path: Path) -> None:
+    for split in ("train2014", "val2014"):
+        out = ("--out-manifest", tmp_path / f"{split}.csv", "--out-labels", tmp_path / f"{split}_labels.csv")
+        run("build-manifest", "--kind", "coco", "--root", coco.root, "--splits", split, *out)
+    for split, numbers in (("train2014", [581, 9, 25]), ("val2014", [42])):
+        manifest = tmp_path / f"{split}.csv"
+        names = read_classes(tmp_path / f"{split}_labels.csv").names
+        lists = lists_of(read_manifest(manifest), names, manifest)
+        assert [image["id"] for image in lists.images] == numbers
 
 
 # ---- the tables

@@ -1,7 +1,7 @@
 """The lists of images and categories in files of COCO, with the ids that all files made from a manifest share.
 
-They are the data set's own where it has some, which `coco_ids.json` beside the manifest holds; so what is exported or
-predicted loads together with the data set's instances files.
+They are the data set's own where it has some, which a file beside the manifest holds (`own_ids_file`); so what is
+exported or predicted loads together with the data set's instances files.
 """
 
 import json
@@ -15,7 +15,6 @@ from irn.errors import IrnError
 from irn.io.files import whole_file
 from irn.records import ImageRecord
 
-OWN_IDS = "coco_ids.json"
 Id = int | str
 
 
@@ -31,9 +30,14 @@ class Lists(NamedTuple):
         return json.dumps({"images": self.images, "categories": self.categories, **more}) + "\n"
 
 
+def own_ids_file(manifest: Path) -> Path:
+    """`coco_ids.json` beside `manifest.csv`, and `NAME.coco_ids.json` beside a manifest of another name."""
+    return manifest.with_name("coco_ids.json" if manifest.name == "manifest.csv" else f"{manifest.stem}.coco_ids.json")
+
+
 def write_own_ids(manifest: Path, images: Mapping[str, Id | None], categories: Mapping[str, Id]) -> None:
     """Write the ids that a data set has for its images and classes, or remove those of another one."""
-    path = manifest.with_name(OWN_IDS)
+    path = own_ids_file(manifest)
     path.unlink(missing_ok=True)
     if categories and all(number is not None for number in images.values()):
         with whole_file(path) as partial:
@@ -76,7 +80,7 @@ def lists_of(records: Sequence[ImageRecord], names: Sequence[str], manifest: Pat
 
 
 def _own_ids(manifest: Path) -> tuple[dict[str, Id], dict[str, Id]]:
-    path = Path(manifest).with_name(OWN_IDS)
+    path = own_ids_file(Path(manifest))
     try:
         ids = json.loads(path.read_text(encoding="utf-8"))
         return dict(ids["images"]), dict(ids["categories"])
