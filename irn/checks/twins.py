@@ -14,8 +14,8 @@ def check_twins(readable: Mapping[Listed, Look], present: Mapping[str, Sequence[
     for image, look in readable.items():
         by_digest[look.digest].append(image)
     twins = [images for images in by_digest.values() if len(images) > 1]
+    within = [images for images in twins if len({image.split for image in images}) == 1]
     across = [images for images in twins if len({image.split for image in images}) > 1]
-    within = [images for images in twins if images not in across]
     _notice(within, "", findings)
     _notice(across, ", also in several splits, so scores are of images learned from", findings)
     contrary = [images for images in twins if len({tuple(present.get(image.image_id, ())) for image in images}) > 1]

@@ -1,6 +1,7 @@
 """The files of the images that an instances file of COCO names."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def placed(root: Path, file: InstancesFile, findings: Findings) -> dict[str, Pat
         return paths
     finder, taken = FileFinder(root), set(paths.values())
     guesses = {name: path for name in astray if (path := finder.find(astray[name])) and path not in taken}
-    guesses = {name: path for name, path in guesses.items() if list(guesses.values()).count(path) == 1}
+    times = Counter(guesses.values())
+    guesses = {name: path for name, path in guesses.items() if times[path] == 1}
     if guesses:
         examples = some([f"{astray[name]!r} is {path.relative_to(root)}" for name, path in guesses.items()])
         findings.notice(f"{file.path}: {len(guesses)} of {len(names)} images are found by another name ({examples})")

@@ -63,7 +63,8 @@ def _only(name: str, paths: Iterable[Path]) -> Path | None:
     """The file whose folders fit a name best, if one alone does."""
     parts = PurePosixPath(name).parts[:-1][::-1]
     fits = {path: _shared(parts, path.parts[:-1][::-1]) for path in dict.fromkeys(paths)}
-    best = [path for path, count in fits.items() if count == max(fits.values())]
+    most = max(fits.values())
+    best = [path for path, count in fits.items() if count == most]
     return best[0] if len(best) == 1 else None
 
 

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from irn.data.file_names import forms, plain
@@ -51,7 +52,11 @@ class Names:
 
     def without_zeros(self, name: str) -> str | None:
         """An image id that is the name with zeros in front."""
-        return next((image_id for image_id in self._ids_by_name[0] if name and image_id.lstrip("0") == name), None)
+        return self._ids_by_number.get(name)
+
+    @cached_property
+    def _ids_by_number(self) -> dict[str, str]:
+        return {image_id.lstrip("0"): image_id for image_id in self._ids_by_name[0] if image_id.strip("0")}
 
 
 def match_rows(

@@ -51,6 +51,7 @@ def read_annotations(
         names = list(VOC_CLASSES)
     else:
         names = sorted(file_of)
+        check_class_names(folder, names)  # before they are compared with each other, which takes long for many
         _check_odd(file_of, findings)
     check_class_names(folder, names)
     index_of = {name: index for index, name in enumerate(names)}
