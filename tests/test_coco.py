@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from contextlib import chdir, nullcontext
 from pathlib import Path
@@ -824,6 +825,26 @@ def test_a_few_boxes_among_outlines(coco: Coco, tmp_path: Path, capsys: pytest.C
     said = f"1 of {len(coco.train['annotations'])} annotations have no segmentation"
     assert said in capsys.readouterr().out
     assert said in asked_for(tmp_path, kind="coco", root=str(coco.root))
+
+
+def test_a_check_of_many_objects_needs_the_memory_of_few(tmp_path: Path) -> None:
+    size, about = [500, 500], {"image_id": 1, "category_id": 1, "iscrowd": 0}
+    segmentation = {"size": size, "counts": [100, 200, 249700]}
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": size[0], "width": size[1]}],
+        "annotations": [{"id": number, **about, "segmentation": segmentation} for number in range(60)],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    path = tmp_path / "annotations/instances_train.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(content), encoding="utf-8")
+    image = ImageRecord("a", tmp_path / "a.png", *size, "train")
+    tracemalloc.start()
+    assert LAYOUT.check_truth(tmp_path, [image], ["cat"], findings := Findings(), 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert findings.notices == []
+    assert peak < 15 * size[0] * size[1]
 
 
 @pytest.mark.parametrize(

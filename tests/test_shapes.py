@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 from irn.data.label_studio import read_label_studio
 from irn.data.labelme import read_labelme
 from irn.data.shape_files import StudioFile
-from irn.data.shapes import Shape, objects_of
+from irn.data.shapes import Shape, check_shapes, objects_of
 from irn.data.yolo import read_yolo, read_yolo_names
 from irn.errors import IrnError
 
@@ -231,6 +232,15 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path, name: str, text: 
         readers.get(name, lambda: read_label_studio(path))()
     assert said in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_check_of_many_objects_needs_the_memory_of_few(tmp_path: Path) -> None:
+    shapes = labelme(tmp_path, *({"label": "cat", "points": CORNERS} for _ in range(60)))
+    tracemalloc.start()
+    check_shapes(Path("a"), shapes, 500, 500)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 15 * 500 * 500
 
 
 def test_a_brush_of_another_size_is_refused(tmp_path: Path) -> None:

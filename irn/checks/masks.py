@@ -103,7 +103,7 @@ def _contents(truth: Truth, objects: Truth | None, record: ImageRecord) -> MaskC
         mask = truth.class_mask(record)
         if objects is not None and objects.has(record):
             objects.require([record])
-            objects.objects(record, mask)
+            objects.check_objects(record, mask)
     except IrnError as error:
         return error
     values, counts = np.unique(mask, return_counts=True)

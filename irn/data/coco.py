@@ -146,11 +146,7 @@ LAYOUT = Coco()
 
 
 def _unreadable(file: InstancesFile, record: ImageRecord) -> IrnError | None:
-    try:
-        file.masks(record.image_id, record.height, record.width)
-    except IrnError as error:
-        return error
-    return None
+    return file.unreadable(record.image_id, record.height, record.width)
 
 
 def _split_files(folder: Path, splits: Sequence[str] | None) -> dict[str, Path]:

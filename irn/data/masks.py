@@ -76,6 +76,16 @@ class MaskFolder(Truth):
 
     def objects(self, record: ImageRecord, class_mask: np.ndarray) -> Objects:
         """The objects, none of them empty; IrnError for one that the class mask gives no class."""
+        mask, ids, labels = self._numbered(record, class_mask)
+        # An object that is void all over is not one to be found.
+        return mask == ids[labels != UNSURE, None, None], labels[labels != UNSURE]
+
+    def check_objects(self, record: ImageRecord, class_mask: np.ndarray) -> None:
+        """As `Truth.check_objects`."""
+        self._numbered(record, class_mask)
+
+    def _numbered(self, record: ImageRecord, class_mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(H, W) numbers of objects, which there are, and 1 + class index of each, 255 for one that is void."""
         path = self._mask(record)
         colours = self._colours(record)
         if colours is None:
@@ -88,8 +98,7 @@ class MaskFolder(Truth):
                 f"{path}: object {ids[labels == 0][0]} lies on background alone in the class mask, "
                 f"expected its class number or {UNSURE} (void) there; fix one of the two masks"
             )
-        # An object that is void all over is not one to be found.
-        return mask == ids[labels != UNSURE, None, None], labels[labels != UNSURE]
+        return mask, ids, labels
 
     def _colours(self, record: ImageRecord) -> np.ndarray | None:
         """The colours of an image's mask; None where its values are numbers, as without a labelmap."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from irn.data.listing import Listed
 from irn.data.shape_files import ShapeFiles, at
-from irn.data.shapes import Shape, objects_of
+from irn.data.shapes import Shape, check_shapes, objects_of
 from irn.data.truth import Objects, Truth
 from irn.errors import IrnError
 from irn.grid import UNSURE
@@ -72,7 +72,7 @@ class Outlines(Truth):
             shapes = _require_outlines(self.files, record.path, record.image_id)
             for shape in shapes:
                 self._number(record, shape.label)
-            objects_of(self.files.file(record.path) or self.place, shapes, record.height, record.width)
+            check_shapes(self.files.file(record.path) or self.place, shapes, record.height, record.width)
         except IrnError as error:
             return error
         return None

@@ -70,15 +70,25 @@ def objects_of(path: Path, shapes: Sequence[Shape], height: int, width: int) -> 
     """
     objects: dict[object, tuple[str, np.ndarray]] = {}
     for number, shape in enumerate(shapes):
-        if shape.draw is None:
+        mask = _drawn(path, shape, height, width)
+        if mask is None:
             continue
         key = (shape.label, shape.group) if shape.group is not None else number
-        try:
-            mask = shape.draw(height, width)
-        except (ValueError, OverflowError) as error:
-            raise damaged(path, f"a shape of {shape.label!r}", error) from None
         objects[key] = (shape.label, objects[key][1] | mask if key in objects else mask)
     return list(objects.values())
+
+
+def check_shapes(path: Path, shapes: Sequence[Shape], height: int, width: int) -> None:
+    """Raise what `objects_of` raises, in the memory of one mask."""
+    for shape in shapes:
+        _drawn(path, shape, height, width)
+
+
+def _drawn(path: Path, shape: Shape, height: int, width: int) -> np.ndarray | None:
+    try:
+        return None if shape.draw is None else shape.draw(height, width)
+    except (ValueError, OverflowError) as error:
+        raise damaged(path, f"a shape of {shape.label!r}", error) from None
 
 
 def damaged(path: Path, what: str, error: object) -> IrnError:

@@ -65,6 +65,10 @@ class Truth(ABC):
         class_mask: that of the image, for formats that keep classes and objects apart.
         """
 
+    def check_objects(self, record: ImageRecord, class_mask: np.ndarray) -> None:
+        """Raise what `objects` raises; formats override it that need not make all masks for that."""
+        self.objects(record, class_mask)
+
     def crowds(self, record: ImageRecord) -> Objects:
         """The crowds of an image, regions of several objects that were not told apart; by default there are none."""
         return nothing_in(record)
