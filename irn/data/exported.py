@@ -1,6 +1,6 @@
 """What all exports of labels share: the images, their files, and the pieces of their label caches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,15 +52,16 @@ def labels_to_export(
     return Labels(records, caches, names)
 
 
-def pieces(record: ImageRecord, caches: CacheReader) -> list[Piece]:
-    """The instances of an image whose score is above 0 and that have a pixel, in the order of their rows."""
+def pieces(record: ImageRecord, caches: CacheReader) -> Iterator[Piece]:
+    """The instances of an image whose score is above 0 and that have a pixel, in the order of their rows.
+
+    One after the other: the masks of hundreds in a large image do not fit into memory together.
+    """
     arrays = caches.image(record, ["instance_map", "instance_class", "instance_score"])
-    whole = [
-        Piece(int(index), float(score), arrays["instance_map"] == row)
-        for row, (index, score) in enumerate(zip(arrays["instance_class"], arrays["instance_score"], strict=True), 1)
-        if score > 0
-    ]
-    return [piece for piece in whole if piece.mask.any()]
+    for row, (index, score) in enumerate(zip(arrays["instance_class"], arrays["instance_score"], strict=True), 1):
+        mask = arrays["instance_map"] == row
+        if score > 0 and mask.any():
+            yield Piece(int(index), float(score), mask)
 
 
 def check_files(records: Sequence[ImageRecord]) -> None:
