@@ -20,6 +20,7 @@ from irn.ops.metric import Terms
 from irn.records import ImageRecord
 from irn.settings.final_networks import TRAINED_NETWORKS
 from irn.settings.settings import Settings
+from irn.workflow.stages import EVALUATE
 
 
 def evaluate(
@@ -87,7 +88,8 @@ def evaluate(
             continue
         objects = object_masks if any(source.needs_objects for source in scored) else None
         truth = open_truths(class_masks, objects, records, names, settings.dataset.leave_out or ())
-        counts = counted(partial(count_image, scored, truth, terms), records, workers, f"evaluate {name}")
+        count, need = partial(count_image, scored, truth, terms), EVALUATE.resources.process.of
+        counts = counted(count, records, workers, f"evaluate {name}", need)
         for stage, metrics in counts.items():
             for metric in metrics:
                 scores += score_rows(stage, name, metric, names, len(records))

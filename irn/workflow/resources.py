@@ -74,7 +74,8 @@ RESOURCES = {
     "make_labels": Resources(cores=16, memory=(1000, 500), process=ProcessMemory(150e6, original=60), minutes=120),
     "train_final_network": Resources(cores=16, memory=(16000, 0), minutes=480, gpu=True),
     "predict": Resources(cores=16, memory=(16000, 0), minutes=240, gpu=True),
-    "evaluate": Resources(cores=16, memory=(1000, 300), minutes=60),
+    # A network gives up to 100 masks for an image.
+    "evaluate": Resources(cores=16, memory=(1000, 300), process=ProcessMemory(200e6, original=160), minutes=60),
     "ablation": Resources(
         cores=16, memory=(4000, 500), process=ProcessMemory(200e6, original=80, working=380), minutes=120
     ),
