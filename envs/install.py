@@ -79,7 +79,7 @@ def run(step, line, log):
         for command in step.commands:
             process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=variables)
             while process.poll() is None:
-                line.show(in_words(last_lines(log, 1)))
+                line.show(in_words(lines_of(log)[-1:]))
                 try:
                     process.wait(LOOK)
                 except subprocess.TimeoutExpired:
@@ -101,9 +101,16 @@ def in_words(lines):
     return f"{doing.lower()} {name} {size}".rstrip()
 
 
-def last_lines(log, count):
-    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    return text.strip().splitlines()[-count:]
+def lines_of(log):
+    return log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
+
+
+def last_words(log):
+    """The lines of the log that pip calls errors, or its last ones, and what else pip does not say of an error."""
+    lines = lines_of(log)
+    errors = [line for line in lines if line.startswith(("ERROR:", "error:", "WARNING: Retrying"))]
+    advice = "Is the package index within reach, and has it these versions for this Python? pip's own settings count."
+    return [*errors[:LAST], advice] if errors else lines[-LAST:]
 
 
 def install(steps, log):
@@ -124,7 +131,7 @@ def install(steps, log):
         elif step.goes_on:
             line.end("-", [f"{step.goes_on} ({log})"])
         else:
-            line.end("✗", [*last_lines(log, LAST), f"log: {log}"])
+            line.end("✗", [*last_words(log), f"log: {log}"])
             return FAILED
     print(f"Installed in {clock(began)}", flush=True)
     return 0

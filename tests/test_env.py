@@ -57,6 +57,12 @@ def test_a_step_that_fails_shows_its_last_words_and_ends_unless_the_rest_does_wi
     assert not touched.exists()
     assert installer.install([installer.Step("bad", [python(BAD)], "went on without it"), after], log) == 0
     assert f"went on without it ({log})" in capsys.readouterr().out
+    pip = "print('ERROR: No matching distribution found for torch'); print('hint'); raise SystemExit(1)"
+    assert installer.install([installer.Step("bad", [python(pip)], "")], log) == 1
+    out = capsys.readouterr().out
+    assert "No matching distribution" in out
+    assert "package index" in out
+    assert "hint" not in out
     assert touched.exists()
 
 
