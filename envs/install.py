@@ -11,7 +11,7 @@ from pathlib import Path
 OLDEST = (3, 11)
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 LOOK = 0.5  # seconds between two states of the line of a step
-LAST = 5  # lines of the log that a failure shows
+LAST = 12  # lines of the log that a failure shows
 
 # commands: lists of words; goes_on: what to say where one fails and the rest does without; empty: all needs it.
 Step = namedtuple("Step", "title commands goes_on")
