@@ -14,7 +14,7 @@ from irn.workflow.run import Run
 BFLOAT16 = "compute networks faster with precision: bf16, for which this processor is built"
 METRICS = ("mIoU", "AP50", "AP")
 MEAN = "mean"
-OF_STAGES = "cam are the class attention maps, semantic and instance the labels made of them"
+OF_STAGES = "cam: class attention maps; semantic and instance: the labels made of them"
 # What to do next, and the page on it.
 OF_DRAWN_DATA = (
     ("read what the pictures and scores mean", "docs/tutorial.md"),
