@@ -54,9 +54,9 @@ class Line:
         if not self.lives:
             print(words, flush=True)
 
-    def show(self, doing):
+    def show(self, log):
         if self.lives:
-            row = f"  {self.words}  {clock(self.began)}  {doing}"
+            row = f"  {self.words}  {clock(self.began)}  {in_words(lines_of(log)[-1:])}"
             print("\r" + row[: shutil.get_terminal_size().columns - 1] + "\033[K", end="", flush=True)
 
     def end(self, mark, more=()):
@@ -79,7 +79,7 @@ def run(step, line, log):
         for command in step.commands:
             process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=variables)
             while process.poll() is None:
-                line.show(in_words(lines_of(log)[-1:]))
+                line.show(log)
                 try:
                     process.wait(LOOK)
                 except subprocess.TimeoutExpired:

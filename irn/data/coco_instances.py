@@ -163,20 +163,24 @@ class InstancesFile:
 
     def first_unreadable(self, image_ids: Iterable[str]) -> IrnError | None:
         """What `masks` raises for the first of some images, as far as the file tells their sizes; nothing is drawn."""
-        for image_id in image_ids:
-            picture = self.picture(image_id)
-            if picture and picture.size and min(picture.size) > 0 and prod(picture.size) <= MAX_PIXELS:
-                error = self.unreadable(image_id, *picture.size)
-                if error is not None:
-                    return error
+        with mapped(self.path) as content:
+            for image_id in image_ids:
+                picture = self.picture(image_id)
+                if picture and picture.size and min(picture.size) > 0 and prod(picture.size) <= MAX_PIXELS:
+                    error = self._unreadable(content, image_id, *picture.size)
+                    if error is not None:
+                        return error
         return None
 
     def unreadable(self, image_id: str, height: int, width: int) -> IrnError | None:
         """What `masks` raises for an image; nothing is drawn."""
+        with mapped(self.path) as content:
+            return self._unreadable(content, image_id, height, width)
+
+    def _unreadable(self, content: Any, image_id: str, height: int, width: int) -> IrnError | None:
         try:
-            with mapped(self.path) as content:
-                for start, end in self._spans[self._listed(image_id).annotations]:
-                    self._read(check_decodes, image_id, content[start:end], height, width)
+            for start, end in self._spans[self._listed(image_id).annotations]:
+                self._read(check_decodes, image_id, content[start:end], height, width)
         except IrnError as error:
             return error
         return None

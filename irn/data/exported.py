@@ -59,8 +59,7 @@ def pieces(record: ImageRecord, caches: CacheReader) -> Iterator[Piece]:
     """
     arrays = caches.image(record, ["instance_map", "instance_class", "instance_score"])
     for row, (index, score) in enumerate(zip(arrays["instance_class"], arrays["instance_score"], strict=True), 1):
-        mask = arrays["instance_map"] == row
-        if score > 0 and mask.any():
+        if score > 0 and (mask := arrays["instance_map"] == row).any():
             yield Piece(int(index), float(score), mask)
 
 

@@ -92,10 +92,10 @@ class Folder(Layout):
             return False
         truth = Outlines.open(place, "", names)
         truth.left_out = left_out
-        for error in map_images(truth.other_size, records, workers):
-            if error is not None:
-                findings.mistake(error)
-        errors = progress(map_images(truth.mistake, records, workers), len(records), "check shapes")
+        looks = progress(map_images(truth.mistakes, records, workers), len(records), "check shapes")
+        of_size, errors = zip(*looks, strict=True) if records else ((), ())
+        for error in filter(None, of_size):
+            findings.mistake(error)
         unscorable = [error for error in errors if error is not None]
         if unscorable:
             findings.notice(f"{unscorable[0]} ({len(unscorable)} of {len(records)} images are so)")

@@ -66,6 +66,10 @@ class Outlines(Truth):
             f" {record.path.name} has {record.height} x {record.width}; give the image that was annotated"
         )
 
+    def mistakes(self, record: ImageRecord) -> tuple[IrnError | None, IrnError | None]:
+        """Those of `other_size` and of `mistake`."""
+        return self.other_size(record), self.mistake(record)
+
     def mistake(self, record: ImageRecord) -> IrnError | None:
         """Why an image cannot be scored; None where it can, or has no file."""
         try:
